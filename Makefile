@@ -1,0 +1,95 @@
+# heed. `make` builds build/heed; `make demo` and `make test` do all the set-up on a fresh Debian 12; `make check` is
+# the tests alone. O= names the folder for what is built, SAN= a sanitizer: the variants live side by side.
+
+O       ?= build
+PREFIX  ?= /usr/local
+DESTDIR ?=
+PYTHON  ?= /usr/bin/python3
+
+PKGS     = jansson hiredis libesmtp-1.0 libcurl sqlite3 libmicrohttpd yaml-0.1 libcrypto
+WARN     = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
+OPT     ?= -O2 -g
+SAN     ?=
+CPPFLAGS += -D_GNU_SOURCE -DHEED_PREFIX='"$(PREFIX)"' -MMD -MP
+CFLAGS  += -std=gnu11 $(OPT) $(WARN) -fno-strict-aliasing -pthread $(SAN) \
+           $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+LDFLAGS += -pthread $(SAN) -rdynamic
+LDLIBS  += $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+
+GATEWAY  = $(wildcard gateway/*.c gateway/commands/*.c)
+ADAPTERS = $(wildcard adapters/*.c)
+OBJ      = $(patsubst %.c,$(O)/obj/%.o,$(filter-out gateway/main.c,$(GATEWAY) $(ADAPTERS)))
+UNIT     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c))
+TESTLIB  = $(patsubst %.c,$(O)/obj/%.o,$(filter-out $(wildcard tests/*/test_*.c),$(wildcard tests/unit/*.c tests/contract/*.c)))
+
+.PHONY: all deps demo test check unit format format-check tidy rooms install clean
+.SECONDARY:
+
+all: $(O)/heed
+
+$(O)/heed: $(O)/obj/gateway/main.o $(O)/libheed.a
+	$(CC) $(LDFLAGS) -o $@ $< -Wl,--whole-archive $(O)/libheed.a -Wl,--no-whole-archive $(LDLIBS)
+
+$(O)/libheed.a: $(OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+# gateway/ sees libc and Jansson; adapters/ sees gateway/*.h as well; tests see both.
+$(O)/obj/gateway/%.o: gateway/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -Igateway -c -o $@ $<
+
+$(O)/obj/adapters/%.o: adapters/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -Igateway -Iadapters -c -o $@ $<
+
+$(O)/obj/tests/%.o: tests/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -Igateway -Iadapters -Itests -c -o $@ $<
+
+$(O)/tests/%: $(O)/obj/tests/%.o $(TESTLIB) $(O)/libheed.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $< $(TESTLIB) $(O)/libheed.a $(LDLIBS) -lcmocka
+
+unit: $(UNIT)
+
+-include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
+
+# --- set-up, tests, demo ---
+
+# A fresh Debian's server packages would start on their own ports: policy-rc.d keeps them quiet while we install.
+deps:
+	@tests/install-packages build demo test
+
+demo:
+	@tests/install-packages build demo
+	@$(MAKE) --no-print-directory all
+	@DEMO=$(DEMO) $(PYTHON) tests/demo/demo.py
+
+test:
+	@tests/install-packages build demo test
+	@$(MAKE) --no-print-directory check
+
+check:
+	@$(PYTHON) tests/run.py
+
+SOURCES = $(wildcard gateway/*.[ch] gateway/commands/*.[ch] adapters/*.[ch] tests/*/*.[ch])
+
+format:
+	clang-format -i $(filter-out %/reason_codes.h %/config_keys.h,$(SOURCES))
+
+format-check:
+	clang-format --dry-run -Werror $(filter-out %/reason_codes.h %/config_keys.h,$(SOURCES))
+
+tidy:
+	clang-tidy --quiet $(filter %.c,$(filter gateway/% adapters/%,$(SOURCES))) -- -std=gnu11 -D_GNU_SOURCE \
+		-DHEED_PREFIX='"$(PREFIX)"' -Igateway -Iadapters $(shell pkg-config --cflags $(PKGS))
+
+rooms:
+	@$(PYTHON) tests/rooms.py
+
+install: all
+	install -D -m 755 $(O)/heed $(DESTDIR)$(PREFIX)/bin/heed
+
+clean:
+	rm -rf build var

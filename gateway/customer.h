@@ -1,0 +1,65 @@
+/* Customers and where they are reached. */
+#ifndef HEED_CUSTOMER_H
+#define HEED_CUSTOMER_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "text.h"
+#include "words.h"
+
+enum address_kind { ADDRESS_EMAIL, ADDRESS_PHONE, ADDRESS_URL, ADDRESS_TEXT };
+
+struct address {
+	int64_t n;     /* the row in the store; 0 until stored. The row belongs to all customers who have the
+			  address */
+	char *channel; /* a channel's name */
+	char *value;   /* normalised; what it is found by and sent to */
+	char *details; /* this customer's JSON object beside it ({"secret":[…]}), or "" */
+	enum address_state state;
+	int64_t seq; /* of the last change of its state in the log; 0: never changed */
+};
+
+#define CUSTOMER_ADDRESSES_MAX 64
+
+struct customer {
+	int64_t n; /* the row; 0: not stored */
+	char *id;
+	char *name;                /* "" */
+	char *locale;              /* "": the configuration's */
+	char *timezone;            /* "": the configuration's */
+	struct address *addresses; /* in the customer's order within a channel */
+	size_t address_count;
+	int64_t seq; /* of the last change of these facts in the log */
+};
+
+/* How a channel's addresses are written and compared. */
+typedef enum address_kind (*address_kind_of)(const void *context, const char *channel, bool *known);
+
+/* Reads a customer as `put` takes it, without `preferences` (the caller's). With `merge` only the keys that
+ * are there change `out`, which holds the stored customer ("" , null or [] clears); else it starts from
+ * nothing and `id` is required. Unknown keys, channels and bad addresses are errors that name the field. */
+bool customer_from_json(const json_t *json, bool merge, address_kind_of kind_of, const void *context,
+			struct customer *out, struct text *error);
+/* As `put` takes it, plus "states" (addresses that are not ok: [{"channel","address","state"}]). A new
+ * reference. */
+json_t *customer_to_json(const struct customer *customer);
+/* The first usable (ok) address on the channel; NULL if none. *dead and *stopped count those passed over. */
+const struct address *customer_address(const struct customer *customer, const char *channel, size_t *dead,
+				       size_t *stopped);
+
+/* Normal form: e-mail: the domain in lower case, no CR, LF, space or angle brackets, one @; phone: + and 7 to
+ * 15 digits (spaces, dots, dashes and parentheses dropped, 00 for +); URL: http or https with a host; text:
+ * 1-512 bytes without controls. */
+bool address_normalise(enum address_kind kind, const char *value, struct text *out, struct text *error);
+/* For logs: phone numbers to the first and last four characters, e-mail to first letter and domain, URLs to
+ * their origin; anything else to its first and last two characters. The caller frees. */
+char *address_mask(const char *value);
+
+struct customer *customer_copy(const struct customer *customer);
+void customer_release(struct customer *customer); /* its insides; safe on zeroes */
+void customer_free(struct customer *customer);    /* NULL is fine */
+
+#endif

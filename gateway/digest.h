@@ -1,0 +1,25 @@
+/* Hashes, signatures and random bytes: a port that is filled at link time by adapters/sign.c (OpenSSL).
+ * Threads may call all of it. */
+#ifndef HEED_DIGEST_H
+#define HEED_DIGEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define SHA256_SIZE 32
+
+void digest_sha256(const void *data, size_t len, unsigned char out[SHA256_SIZE]);
+/* Lower-case hex of the SHA-256, NUL-terminated. */
+void digest_sha256_hex(const void *data, size_t len, char out[2 * SHA256_SIZE + 1]);
+/* HMAC-SHA256 (RFC 2104). Thread-local keyed contexts make a repeated key cheap. */
+void digest_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
+			unsigned char out[SHA256_SIZE]);
+void digest_random(void *out, size_t len);
+/* Takes the same time whatever differs. */
+bool digest_equal(const void *a, const void *b, size_t len);
+/* RFC 4648 section 4, padded; the caller frees. */
+char *base64_encode(const void *data, size_t len);
+/* False unless it is base64 (padding optional); the caller frees *out. */
+bool base64_decode(const char *s, unsigned char **out, size_t *len);
+
+#endif

@@ -1,0 +1,47 @@
+/* A message as an application enqueues it (contract: "A message"): read and checked, without the store. */
+#ifndef HEED_MESSAGE_H
+#define HEED_MESSAGE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "digest.h"
+#include "text.h"
+#include "words.h"
+
+#define MESSAGE_SIZE_MAX (256 * 1024)
+#define MESSAGE_META_MAX 2048
+#define MESSAGE_DEPTH_MAX 64
+#define MESSAGE_HASH_SIZE 16
+
+struct message {
+	char *id; /* the application's, or "" */
+	char *customer;
+	char *product;
+	char *template;  /* "" when there is content */
+	json_t *content; /* {"subject","text","html"} or NULL */
+	json_t *data;    /* an object; never NULL */
+	json_t *meta;    /* an object of strings; never NULL */
+	char *locale;    /* "": the customer's */
+	bool has_purpose;
+	enum purpose purpose;
+	bool has_lane;
+	enum lane lane;
+	char *campaign;    /* "" */
+	char *traceparent; /* well-formed, or "" */
+	unsigned char
+		hash[MESSAGE_HASH_SIZE]; /* of the content without the id: same id, same hash, same message */
+};
+
+/* Reads and checks all that needs no configuration. False: `error` names the key and what would be right.
+ * Release *out in both cases. */
+bool message_parse(const char *json, size_t len, struct message *out, struct text *error);
+bool message_from_json(const json_t *json, struct message *out, struct text *error);
+/* The message without its id, canonical: as the store keeps it. message_parse reads it back. The caller
+ * frees. */
+char *message_body(const struct message *message);
+void message_release(struct message *message);
+
+#endif

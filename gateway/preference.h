@@ -1,0 +1,59 @@
+/* A preference: what a customer chose for a product, as a transaction keeps it. */
+#ifndef HEED_PREFERENCE_H
+#define HEED_PREFERENCE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "product.h"
+#include "text.h"
+
+struct preference_entry {
+	char *channel;
+	char *hours;  /* (B) "" for none */
+	int64_t wait; /* (B) microseconds, 0 for none */
+};
+
+struct preference {
+	char *product;     /* a product, a part, or "*" */
+	bool has_channels; /* false: channels were not chosen here; what applies above goes on applying */
+	struct preference_entry *channels; /* none, with has_channels: stopped */
+	size_t channel_count;
+	char *hours;          /* (B) "" */
+	char *digest;         /* (B) "immediate" */
+	int64_t paused_until; /* (B) 0: not paused */
+	int64_t version;      /* 1 at the first write; 0: never written */
+	int64_t changed_at;
+	char *changed_by;
+	int64_t seq; /* of the change in the log */
+};
+
+/* What applies to a product for a customer: the chain of preferences that speak, nearest first. */
+enum choice_source { CHOICE_OWN, CHOICE_PARENT, CHOICE_STAR, CHOICE_DEFAULT };
+struct choices {
+	const struct preference *own;    /* made for the product (or part) itself; NULL: none */
+	const struct preference *parent; /* for the product that it is a part of; NULL */
+	const struct preference *star;   /* for "*"; NULL */
+};
+
+/* Reads {"channels":…, …} as PUT takes it: keys left out take their default; product, version, changed_* are
+ * ignored here (the version is the caller's affair). `product` NULL: "*". Checks names against the product
+ * and against `known` (the configured channels). What is marked (B) is refused with "not yet" unless it has
+ * its default. False: `error` says which field and what would be right. Release *out in both cases. */
+bool preference_from_json(const json_t *json, const struct product *product, const char *const *known,
+			  size_t known_count, struct preference *out, struct text *error);
+/* As the contract shows it. A new reference. */
+json_t *preference_to_json(const struct preference *preference);
+/* What applies, as GET answers it where nothing was chosen: version 0 and `source`. A new reference. */
+json_t *preference_applied_json(const struct product *product, const struct choices *choices);
+/* --channels sms,email into the JSON array that preference_from_json reads. NULL and `error` if it can't be.
+ */
+json_t *preference_channels_from_words(const char *words, struct text *error);
+
+struct preference *preference_copy(const struct preference *preference); /* NULL of NULL */
+void preference_release(struct preference *preference);                  /* its insides; safe on zeroes */
+void preference_free(struct preference *preference);                     /* NULL is fine */
+
+#endif

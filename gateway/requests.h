@@ -1,0 +1,47 @@
+/* What people and applications may ask of the turn. JSON in, JSON out; the status is HTTP's. Each blocks
+ * until it is committed and binding. `problem` says what is wrong, where, and what would be right. Any
+ * thread. */
+#ifndef HEED_REQUESTS_H
+#define HEED_REQUESTS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "config.h"
+#include "text.h"
+#include "turn.h"
+
+/* Who asks, for the log of changes. */
+struct asker {
+	const char *by;    /* "cli", "api:NAME", "import", "page" */
+	const char *actor; /* Heed-Actor; "" */
+};
+
+/* Where a request is run: by the running turn's thread, or in ours when we hold the store alone. */
+struct turn_door {
+	struct turn *turn;
+	bool alone;
+};
+
+/* PUT (replaces) and PATCH (merge) of a customer, with "preferences" where they are there. Answer: the
+ * customer as customer_to_json, with "version" and "on_their_way". 201 for a new one. */
+int request_customer(const struct turn_door *door, const struct asker *asker, const char *id,
+		     const json_t *customer, bool merge, json_t **answer, struct text *problem);
+/* A batch for `import`: [{…},…] at most 1,000, merged, each on its own. Answer:
+ * [{"id","status","problem"?},…]. */
+int request_import(const struct turn_door *door, const struct asker *asker, const json_t *customers,
+		   json_t **answer, struct text *problem);
+/* PUT of a preference ("*" for all): `preference` as the contract shows it; with `merge` only the keys that
+ * are there change what is stored. Answer: the preference, and "on_their_way":
+ * [{"message","channel","product"},…]. */
+int request_prefer(const struct turn_door *door, const struct asker *asker, const char *customer,
+		   const char *product, const json_t *preference, bool merge, json_t **answer,
+		   struct text *problem);
+/* as: "sent", "failed" or "resend". Answer: {"message","state"}. 409 where it is not in doubt. */
+int request_settle(const struct turn_door *door, const struct asker *asker, const char *message,
+		   const char *as, json_t **answer, struct text *problem);
+/* A failed message is tried again from the start of the customer's list. */
+int request_retry(const struct turn_door *door, const struct asker *asker, const char *message,
+		  json_t **answer, struct text *problem);
+
+#endif

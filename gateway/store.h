@@ -1,0 +1,237 @@
+/* The store: the truth (law 1). Two ports: the writer, one thread (law 3), whose calls work on arrays inside
+ * one transaction a turn; and readers, any number, each one thread at a time, which never block the writer.
+ *
+ * Every call returns false when the store failed (disk full, connection lost): store_error() says why, the
+ * transaction is lost, store_rollback() must follow, and the caller may run the same turn again. Rows that
+ * are read own their strings. Arrays: a call with count 0 does nothing and is true. Times: UTC microseconds.
+ * store.c is the gate (timing, logging, checks of use); store_ops is what adapters fill. */
+#ifndef HEED_STORE_H
+#define HEED_STORE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "contact.h"
+#include "customer.h"
+#include "message.h"
+#include "preference.h"
+#include "text.h"
+#include "words.h"
+
+struct store;
+struct store_reader;
+
+/* --- rows --- */
+
+struct message_row {
+	int64_t n; /* rises with time; 0: not there */
+	char *id;
+	unsigned char hash[MESSAGE_HASH_SIZE];
+	int64_t customer;  /* customer.n */
+	char *customer_id; /* resolved when read; not written */
+	char *product;
+	char *template; /* "" for content */
+	char *campaign;
+	char *body; /* message_body(); "" once it was pruned */
+	enum purpose purpose;
+	enum lane lane;
+	int64_t admitted_at;
+	/* what changes */
+	enum state state;
+	char *waits_for;     /* whose turn it waits for: a channel's name; "": to be chosen again */
+	int64_t due;         /* not before; MOMENT_NEVER: it waits for nothing (sending, or ended) */
+	int attempts;        /* counted ones */
+	int64_t epoch;       /* of the last claim: an outcome of another epoch is late */
+	int64_t lease;       /* until when the claim holds; 0 */
+	int64_t give_up_at;  /* 0: the clock has not started */
+	int64_t fault_since; /* since when it waits for a provider at fault; 0: it doesn't */
+	char *rejected;      /* channels that failed for good: "sms,email" */
+	char *channel;       /* of the last attempt; "" */
+	int64_t contact;     /* seq of the last contact; 0 */
+	char *reasons;       /* JSON [{"code","args"}] of the last decision and what followed it */
+	/* the adapter's: what it must take out of the waiting index when the row is saved */
+	struct {
+		enum lane lane;
+		char *waits_for;
+		int64_t due;
+	} kept;
+};
+void message_row_release(struct message_row *row);
+
+struct message_rows {
+	struct message_row *rows;
+	size_t count, capacity;
+};
+void message_rows_release(struct message_rows *rows);
+struct message_row *message_rows_add(struct message_rows *rows); /* zeroed */
+
+/* What choose() needs about one message's customer. */
+struct facts {
+	/* asked */
+	const char *customer_id; /* or NULL: by customer_n */
+	int64_t customer_n;
+	const char *product;
+	const char *parent; /* "" for none */
+	/* answered; release with facts_release */
+	struct customer *customer;               /* NULL: unknown */
+	struct preference *own, *parents, *star; /* NULL: none */
+};
+void facts_release(struct facts *facts); /* what was answered */
+
+/* A line of the numbered, append-only log of changes: what the proof recomputes from. */
+enum change_kind {
+	CHANGE_PREFERENCE = 0,
+	CHANGE_CUSTOMER = 1, /* facts: zone, locale, name, addresses */
+	CHANGE_ADDRESS = 2,  /* the state of an address, for all who have it */
+	CHANGE_PRODUCTS = 3, /* a set of products came in force; subject: its hash */
+	CHANGE_KINDS
+};
+struct change {
+	int64_t seq; /* given when it is appended */
+	enum change_kind kind;
+	int64_t at;       /* recorded */
+	int64_t given_at; /* when it was given; = at unless an import says otherwise */
+	int64_t customer; /* customer.n; 0 */
+	int64_t address;  /* address.n; 0 */
+	char *subject;    /* the product; the channel of the address; a hash */
+	char *by;         /* page, api:NAME, cli, import, … ; "gateway" for what a provider said */
+	char *actor;      /* "" */
+	char *source;     /* "" */
+	char *evidence;   /* JSON or "" */
+	char *old_value;  /* JSON or "" */
+	char *new_value;  /* JSON */
+};
+void change_release(struct change *change);
+
+struct event_row {
+	int64_t seq; /* given when it is added; the event's `id` */
+	char *json;  /* CloudEvents 1.0 */
+};
+
+struct counters {
+	int64_t admitted;
+	int64_t states[STATES];
+};
+
+/* --- the writer --- */
+
+/* `url` as in the configuration (absolute path). Applies the schema if `migrate`, takes the lock. NULL and
+ * `error`: who holds it (host, process id), a newer schema, … */
+struct store *store_open(const char *url, bool migrate, struct text *error);
+void store_close(struct store *store);
+const char *store_error(const struct store *store);
+/* True after a failed open when the store is locked by another process (the CLI then talks to that gateway).
+ */
+bool store_open_was_locked(void);
+
+bool store_begin(struct store *store);
+bool store_commit(struct store *store);
+void store_rollback(struct store *store);
+
+/* out[i].n is 0 where there is no such id. */
+bool store_find_messages(struct store *store, const char *const ids[], size_t count,
+			 struct message_row out[]);
+bool store_get_messages(struct store *store, const int64_t n[], size_t count, struct message_row out[]);
+/* Gives n. Adds to the waiting index unless due is MOMENT_NEVER. */
+bool store_add_messages(struct store *store, struct message_row *const rows[], size_t count);
+/* Saves what changes, and keeps the waiting index in step. */
+bool store_save_messages(struct store *store, struct message_row *const rows[], size_t count);
+
+/* Rows that wait for `waits_for` in `lane` and are due at `now`, the earliest first, at most `limit`;
+ * appended. */
+bool store_due(struct store *store, const char *waits_for, enum lane lane, int64_t now, size_t limit,
+	       struct message_rows *out);
+/* When the next row of any lane that waits for it is due; MOMENT_NEVER if none waits. */
+bool store_next_due(struct store *store, const char *waits_for, int64_t *due);
+/* Rows that wait for it, by n, above `after`, whatever their due time; appended. For sweeps in slices. */
+bool store_waiting(struct store *store, const char *waits_for, int64_t after, size_t limit,
+		   struct message_rows *out);
+/* What anything waits for, each once: to find rows that wait for a channel which is gone. The caller frees.
+ */
+bool store_waited_for(struct store *store, char ***names, size_t *count);
+/* Of one customer: those that wait; those that are sending or in doubt. By n. Appended. */
+bool store_waiting_of(struct store *store, int64_t customer, struct message_rows *out);
+bool store_open_of(struct store *store, int64_t customer, struct message_rows *out);
+/* Everything that is `sending`, by n, above `after`: for the start after a crash. Appended. */
+bool store_sending(struct store *store, int64_t after, size_t limit, struct message_rows *out);
+
+/* Gives seq and changed. */
+bool store_add_contacts(struct store *store, struct contact *const contacts[], size_t count);
+/* Saves state, provider, provider_ref, summary, content, code, detail, reason, reason_args by seq; gives a
+ * new `changed`. */
+bool store_save_contacts(struct store *store, struct contact *const contacts[], size_t count);
+/* Whole, by seq; seq 0 in out[i] where there is none. */
+bool store_get_contacts(struct store *store, const int64_t seq[], size_t count, struct contact out[]);
+
+bool store_read_facts(struct store *store, struct facts *const facts[], size_t count);
+/* NULL in *out if unknown. */
+bool store_get_customer(struct store *store, const char *id, struct customer **out);
+bool store_get_preferences(struct store *store, int64_t customer, struct preference **out, size_t *count);
+/* Inserts (n is 0: gives n) or replaces the facts and which addresses the customer has, in this order. An
+ * address row that exists is shared and keeps its state, but one in `revive` order: every address of the
+ * customer whose `state` is ADDRESS_OK here and ADDRESS_DEAD in the store becomes ok. Gives address.n and
+ * reads back state. */
+bool store_put_customer(struct store *store, struct customer *customer);
+bool store_put_preference(struct store *store, int64_t customer, const struct preference *preference);
+bool store_set_address_state(struct store *store, int64_t address, enum address_state state, int64_t seq);
+/* Who has the address: their n. The caller frees *customers. */
+bool store_customers_of_address(struct store *store, int64_t address, int64_t **customers, size_t *count);
+bool store_append_changes(struct store *store, struct change *const changes[], size_t count);
+/* A set of products: *seq is that of the last one if its hash is the same, else a new CHANGE_PRODUCTS is
+ * appended. */
+bool store_put_products(struct store *store, const char *hash, const char *body, int64_t at, int64_t *seq);
+bool store_put_template(struct store *store, const char *hash, const char *name, const char *source,
+			int64_t at);
+
+bool store_add_events(struct store *store, struct event_row *const events[], size_t count);
+/* Above `after`, oldest first, at most limit; appended to *out (realloc'd); the caller frees each json. */
+bool store_get_events(struct store *store, int64_t after, size_t limit, struct event_row **out,
+		      size_t *count);
+bool store_drop_events(struct store *store, int64_t up_to);
+
+bool store_count(struct store *store, const struct counters *deltas);
+bool store_counters(struct store *store, struct counters *out);
+/* A random id, made with the store. */
+const char *store_id(const struct store *store);
+
+/* --- readers --- */
+
+/* `url` as for store_open. Takes no lock. NULL and `error`. */
+struct store_reader *store_reader_open(const char *url, struct text *error);
+void store_reader_close(struct store_reader *reader);
+const char *store_reader_error(const struct store_reader *reader);
+
+struct log_query {
+	const char *customer; /* ids and names; NULL: any */
+	const char *product;  /* with its parts */
+	const char *channel;
+	const char *message; /* a message's id */
+	enum state state;
+	bool has_state;
+	int64_t since;  /* at >= since */
+	int64_t after;  /* changed > after; 0: any */
+	int64_t before; /* seq < before; 0: any */
+	bool by_change; /* ordered by `changed` (to follow) instead of by seq */
+	bool newest_first;
+	size_t limit; /* the last `limit` ones when oldest first without `after`, as `tail` does */
+};
+/* Contacts with customer_id, address_value, message_ids and meta resolved. Free each and the array. */
+bool store_read_log(struct store_reader *reader, const struct log_query *query, struct contact **out,
+		    size_t *count);
+/* The highest `changed` that is committed: where a follower starts. */
+bool store_read_last_change(struct store_reader *reader, int64_t *changed);
+bool store_read_message(struct store_reader *reader, const char *id, struct message_row *out);
+bool store_read_customer(struct store_reader *reader, const char *id, struct customer **out,
+			 struct preference **preferences, size_t *count);
+/* Ids of customers that have this (normalised) address on any channel; free each and the array. */
+bool store_read_find(struct store_reader *reader, const char *address, char ***ids, size_t *count);
+bool store_read_counters(struct store_reader *reader, struct counters *out);
+/* The oldest waiting message of each lane: admitted_at, 0 for none. */
+bool store_read_ages(struct store_reader *reader, int64_t oldest[LANES]);
+/* The log of changes of one customer (n), or all (0), above `after`, oldest first. */
+bool store_read_changes(struct store_reader *reader, int64_t customer, int64_t after, size_t limit,
+			struct change **out, size_t *count);
+
+#endif

@@ -1,0 +1,116 @@
+#include "text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "xalloc.h"
+#include "banned.h"
+
+static char text_empty[1];
+
+void text_init(struct text *t, size_t max)
+{
+	*t = (struct text){.data = text_empty, .max = max};
+}
+
+void text_release(struct text *t)
+{
+	if (t->capacity)
+		free(t->data);
+	text_init(t, t->max);
+}
+
+void text_clear(struct text *t)
+{
+	if (t->capacity)
+		t->data[0] = '\0';
+	t->len = 0;
+	t->full = false;
+}
+
+/* Makes room for `len` more bytes and a NUL; false, and full, if the bound forbids it. */
+static bool text_room(struct text *t, size_t len)
+{
+	if (t->full || len > t->max - t->len) {
+		t->full = true;
+		return false;
+	}
+	size_t need = t->len + len + 1;
+	if (need > t->capacity) {
+		size_t capacity = t->capacity ? t->capacity : 64;
+		while (capacity < need)
+			capacity *= 2;
+		t->data = xrealloc(t->capacity ? t->data : NULL, capacity);
+		t->capacity = capacity;
+	}
+	return true;
+}
+
+bool text_add(struct text *t, const void *data, size_t len)
+{
+	if (!len)
+		return !t->full;
+	if (!text_room(t, len))
+		return false;
+	memcpy(t->data + t->len, data, len);
+	t->len += len;
+	t->data[t->len] = '\0';
+	return true;
+}
+
+bool text_puts(struct text *t, const char *s)
+{
+	return text_add(t, s, strlen(s));
+}
+
+bool text_putc(struct text *t, char c)
+{
+	return text_add(t, &c, 1);
+}
+
+bool text_vaddf(struct text *t, const char *format, va_list args)
+{
+	va_list again;
+
+	va_copy(again, args);
+	int len = vsnprintf(NULL, 0, format, args);
+	bool fits = len >= 0 && text_room(t, (size_t)len);
+	if (fits && len > 0) {
+		vsnprintf(t->data + t->len, (size_t)len + 1, format, again);
+		t->len += (size_t)len;
+	}
+	va_end(again);
+	return fits;
+}
+
+bool text_addf(struct text *t, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	bool fits = text_vaddf(t, format, args);
+	va_end(args);
+	return fits;
+}
+
+bool text_error(struct text *t, const char *format, ...)
+{
+	va_list args;
+
+	if (!t)
+		return false;
+	text_clear(t);
+	va_start(args, format);
+	text_vaddf(t, format, args);
+	va_end(args);
+	return false;
+}
+
+char *text_detach(struct text *t)
+{
+	char *out = t->capacity ? t->data : xstrdup("");
+	size_t max = t->max;
+	text_init(t, max);
+	return out;
+}

@@ -1,0 +1,89 @@
+/* The turn: the one writer (law 3). A thread takes whatever waits (outcomes, requests, new messages, rows
+ * that are due), does it in one transaction, commits, and then acknowledges, answers and hands over. turn.c
+ * begins with the life of a message and what a crash leaves in each state. */
+#ifndef HEED_TURN_H
+#define HEED_TURN_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "queue.h"
+#include "store.h"
+
+struct turn;
+
+/* A message on its way in. Made by the reader, owned by the turn from turn_admit on. */
+struct admission {
+	struct admission *next;
+	struct queue_entry entry; /* stream and id: what is acknowledged */
+	struct message message;
+	struct text error; /* not empty: it goes to the dead letters */
+};
+void admission_free(struct admission *admission);
+
+/* A change asked for by a person or an application. First member of each kind of request. Runs in the turn's
+ * thread, inside the transaction; may run again if the store failed, so it starts its answer afresh each
+ * time. */
+struct request {
+	struct request *next;
+	/* False: the store failed, and the turn will be repeated. A refusal is true with `status` and
+	 * `problem`. */
+	bool (*run)(struct request *request, struct turn *turn);
+	int64_t deadline;    /* monotonic: not begun before it: answered 503 */
+	int status;          /* as HTTP: 200, 404, 409, 422, 503 */
+	struct text problem; /* for 4xx, 5xx: what, where, what would be right */
+	json_t *answer;      /* owned; NULL */
+	/* the turn's */
+	bool done;
+};
+
+struct turn_stats {
+	int64_t turns, committed, store_failures;
+	int64_t last_turn; /* monotonic */
+	struct counters counters;
+	struct {
+		char name[64];
+		bool breaker_open;
+		size_t in_hand, credit;
+	} channels[16];
+	size_t channel_count;
+};
+
+/* `store` is the turn's alone from now on. `queue` NULL: nothing to acknowledge (the CLI working alone). No
+ * thread yet. */
+struct turn *turn_new(struct store *store, struct config *config);
+/* Opens the channels, recovers what a crash left, starts the thread. False and `error`. */
+bool turn_start(struct turn *turn, struct text *error);
+/* Runs requests in the caller's thread instead: for the CLI when no gateway runs. No channels. */
+bool turn_run_alone(struct turn *turn, struct request *request);
+/* Stops admitting and claiming, calls back what has not begun, waits `drain` for the rest, ends the thread.
+ */
+void turn_stop(struct turn *turn);
+void turn_free(struct turn *turn);
+
+/* Any thread. Blocks while the inbox is full; false when the turn is stopping (the caller keeps the
+ * admission). */
+bool turn_admit(struct turn *turn, struct admission *const admissions[], size_t count);
+/* Any thread. Blocks until it is answered: after the commit, and after nothing can leave against it. */
+void turn_call(struct turn *turn, struct request *request);
+/* Any thread: takes over a new configuration between two turns (channels are opened anew). */
+bool turn_reload(struct turn *turn, struct config *config, struct text *error);
+void turn_stats(struct turn *turn, struct turn_stats *out);
+/* Which lanes may be read now (a mask of 1 << lane): 0 while the store fails, no bulk over max_backlog. */
+unsigned turn_lanes(struct turn *turn);
+
+/* After the commit: where acknowledgements and events go. Called in the turn's thread; must not block. */
+struct turn_out {
+	/* Owns the admissions now. Those with an error are dead letters. */
+	void (*settled)(void *context, struct admission *list);
+	/* Events up to `seq` are committed and want publishing; the publisher reads them from the store by
+	 * turn_events. */
+	void (*events)(void *context, int64_t seq);
+	void *context;
+};
+void turn_set_out(struct turn *turn, struct turn_out out);
+
+#endif

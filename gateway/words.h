@@ -1,0 +1,52 @@
+/* The words of the contract that are closed lists: states, lanes, purposes. Names are those of the contract's
+ * tables; the numbers are stored, so they are never changed or used again. */
+#ifndef HEED_WORDS_H
+#define HEED_WORDS_H
+
+#include <stdbool.h>
+
+enum lane { LANE_URGENT = 0, LANE_NORMAL = 1, LANE_BULK = 2, LANES = 3 };
+
+/* From loose to strict: a message may only be stricter than its product. */
+enum purpose { PURPOSE_CRITICAL = 0, PURPOSE_SERVICE = 1, PURPOSE_MARKETING = 2, PURPOSES = 3 };
+
+enum state {
+	STATE_QUEUED = 0,
+	STATE_DEFERRED = 1,
+	STATE_SENDING = 2,
+	STATE_SENT = 3,
+	STATE_DELIVERED = 4,
+	STATE_IN_DOUBT = 5,
+	STATE_SUPPRESSED = 6,
+	STATE_HELD_OUT = 7,
+	STATE_EXPIRED = 8,
+	STATE_CANCELLED = 9,
+	STATE_FAILED = 10,
+	STATES = 11, /* of a message; what follows is of a contact only */
+	STATE_RETRY = 11,
+	STATE_REJECTED = 12,
+	STATE_CALLED_BACK = 13,
+	CONTACT_STATES = 14
+};
+
+enum address_state { ADDRESS_OK = 0, ADDRESS_DEAD = 1, ADDRESS_STOPPED = 2, ADDRESS_STATES = 3 };
+
+enum direction { DIRECTION_OUT = 0, DIRECTION_IN = 1 };
+
+const char *lane_name(enum lane lane);
+const char *purpose_name(enum purpose purpose);
+const char *state_name(enum state state); /* of messages and contacts */
+const char *address_state_name(enum address_state state);
+bool lane_parse(const char *name, enum lane *lane);
+bool purpose_parse(const char *name, enum purpose *purpose);
+bool state_parse(const char *name, enum state *state);
+bool address_state_parse(const char *name, enum address_state *state);
+
+/* 1-128 bytes of UTF-8 without control characters (contract: customer). */
+bool customer_id_valid(const char *id);
+/* 1-128 of A-Za-z0-9._:- (contract: a message's id). */
+bool message_id_valid(const char *id);
+
+#define ID_MAX 128
+
+#endif

@@ -1,0 +1,48 @@
+"""The check of the rooms: tests -> adapters -> gateway -> libc. Reads the includes and names every breach."""
+import pathlib
+import re
+import sys
+
+LIBC = {"assert", "arpa/inet", "ctype", "dirent", "errno", "fcntl", "fnmatch", "getopt", "inttypes", "limits", "locale",
+        "math", "netdb", "netinet/in", "netinet/tcp", "poll", "pthread", "signal", "stdarg", "stdatomic", "stdbool",
+        "stddef", "stdint", "stdio", "stdlib", "string", "strings", "sys/epoll", "sys/eventfd", "sys/file", "sys/ioctl",
+        "sys/mman", "sys/random", "sys/resource", "sys/socket", "sys/stat", "sys/time", "sys/types", "sys/un",
+        "sys/uio", "sys/wait", "sysexits", "termios", "time", "unistd"}
+# Which outside libraries an adapter may use; http_client is the one adapter that others may include.
+ADAPTER_LIBRARIES = {
+    "queue_redis": {"hiredis/hiredis"}, "channel_email": {"libesmtp", "auth-client"}, "http_client": {"curl/curl"},
+    "channel_http": {"curl/curl"}, "channel_webhook": {"curl/curl"}, "store_sqlite": {"sqlite3"},
+    "web_server": {"microhttpd"}, "config_yaml": {"yaml"},
+    "sign": {"openssl/evp", "openssl/hmac", "openssl/rand", "openssl/crypto", "openssl/sha", "openssl/core_names",
+             "openssl/params", "openssl/err"},
+}
+INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.M)
+
+
+def breaches(root: pathlib.Path):
+    gateway = {p.name for p in (root / "gateway").glob("*.h")} | {"commands/" + p.name for p in (root / "gateway/commands").glob("*.h")}
+    for room in ("gateway", "adapters"):
+        for path in sorted((root / room).rglob("*.[ch]")):
+            name = re.sub(r"_private$", "", path.stem)
+            for kind, what in INCLUDE.findall(path.read_text()):
+                stem = what[:-2]
+                if kind == "<":
+                    if stem in LIBC or stem == "jansson":
+                        continue
+                    if room == "adapters" and stem in ADAPTER_LIBRARIES.get(name, ()):
+                        continue
+                    yield f"{path.relative_to(root)}: may not include <{what}>"
+                elif what.replace("../", "") in gateway or (room == "gateway" and (path.parent / what).exists()):
+                    continue
+                elif room == "adapters" and what in (name + ".h", name + "_private.h", "http_client.h"):
+                    continue
+                else:
+                    yield f'{path.relative_to(root)}: may not include "{what}"'
+            if room == "gateway" and re.search(r"\b(sqlite3_|redis(Command|Connect)|curl_easy|smtp_create|MHD_|yaml_parser_)", path.read_text()):
+                yield f"{path.relative_to(root)}: names an adapter's library"
+
+
+if __name__ == "__main__":
+    found = list(breaches(pathlib.Path(__file__).resolve().parent.parent))
+    print("\n".join(found) or "the rooms are in order")
+    sys.exit(1 if found else 0)
