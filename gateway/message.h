@@ -31,6 +31,7 @@ struct message {
 	enum lane lane;
 	char *campaign;    /* "" */
 	char *traceparent; /* well-formed, or "" */
+	char *body; /* the message without its id, canonical: what the store keeps; message_parse reads it */
 	unsigned char
 		hash[MESSAGE_HASH_SIZE]; /* of the content without the id: same id, same hash, same message */
 };

@@ -34,7 +34,7 @@ struct message_row {
 	char *product;
 	char *template; /* "" for content */
 	char *campaign;
-	char *body; /* message_body(); "" once it was pruned */
+	char *body; /* message.body; "" once it was pruned */
 	enum purpose purpose;
 	enum lane lane;
 	int64_t admitted_at;

@@ -94,6 +94,25 @@ bool text_addf(struct text *t, const char *format, ...)
 	return fits;
 }
 
+bool text_json(struct text *t, const char *s)
+{
+	text_putc(t, '"');
+	for (const char *plain = s;; s++) {
+		unsigned char c = (unsigned char)*s;
+		if (c >= ' ' && c != '"' && c != '\\' && c != 127)
+			continue;
+		text_add(t, plain, (size_t)(s - plain));
+		plain = s + 1;
+		if (!c)
+			break;
+		if (c == '"' || c == '\\')
+			text_addf(t, "\\%c", c);
+		else
+			text_addf(t, "\\u%04x", c);
+	}
+	return text_putc(t, '"');
+}
+
 bool text_error(struct text *t, const char *format, ...)
 {
 	va_list args;

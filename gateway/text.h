@@ -26,6 +26,8 @@ bool text_puts(struct text *t, const char *s);
 bool text_putc(struct text *t, char c);
 __attribute__((format(printf, 2, 3))) bool text_addf(struct text *t, const char *format, ...);
 __attribute__((format(printf, 2, 0))) bool text_vaddf(struct text *t, const char *format, va_list args);
+/* As a JSON string, quotes included (RFC 8259). `s` is UTF-8. */
+bool text_json(struct text *t, const char *s);
 /* Replaces what was there: for errors. Always false, so that `return text_error(e, "…")` reads well.
  * `t` may be NULL. */
 __attribute__((format(printf, 2, 3))) bool text_error(struct text *t, const char *format, ...);

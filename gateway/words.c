@@ -95,3 +95,19 @@ bool message_id_valid(const char *id)
 	size_t len = strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-");
 	return len >= 1 && len <= ID_MAX && id[len] == '\0';
 }
+
+bool locale_valid(const char *locale)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+	size_t part = strspn(locale, letters);
+
+	if (part < 2 || part > 8 || strspn(locale, "0123456789") || strlen(locale) > LOCALE_MAX)
+		return false;
+	for (locale += part; *locale == '-'; locale += part) {
+		locale++;
+		part = strspn(locale, letters);
+		if (part < 1 || part > 8)
+			return false;
+	}
+	return *locale == '\0';
+}

@@ -49,4 +49,9 @@ bool message_id_valid(const char *id);
 
 #define ID_MAX 128
 
+/* The shape of a BCP 47 language tag (RFC 5646): "es", "es-AR", "zh-Hant-TW". */
+bool locale_valid(const char *locale);
+
+#define LOCALE_MAX 35
+
 #endif

@@ -1,0 +1,268 @@
+#include "message.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "xalloc.h"
+#include "banned.h"
+
+/* Which member of the object is being read, for the errors. */
+struct reading {
+	const json_t *json;
+	struct text *error;
+};
+
+static bool read_text(const struct reading *in, const char *key, bool required, size_t max, char **out)
+{
+	const json_t *value = json_object_get(in->json, key);
+
+	if (!value)
+		return !required || text_error(in->error, "%s: is missing; it is required, a string", key);
+	if (!json_is_string(value))
+		return text_error(in->error, "%s: must be a string", key);
+	size_t len = json_string_length(value);
+	if (len < 1 || len > max)
+		return text_error(in->error, "%s: has %zu bytes; 1 to %zu are allowed", key, len, max);
+	free(*out);
+	*out = xstrdup(json_string_value(value));
+	return true;
+}
+
+static bool depth_within(const json_t *json, int left)
+{
+	const char *key;
+	json_t *value;
+	size_t i;
+
+	if (left < 0)
+		return false;
+	if (json_is_object(json)) {
+		json_object_foreach((json_t *)json, key,
+				    value) if (!depth_within(value, left - 1)) return false;
+	} else if (json_is_array(json)) {
+		json_array_foreach(json, i, value) if (!depth_within(value, left - 1)) return false;
+	}
+	return true;
+}
+
+static bool known_keys(const struct reading *in)
+{
+	static const char *const keys[] = {"id",      "customer", "product",  "template",
+					   "content", "data",     "meta",     "locale",
+					   "purpose", "lane",     "campaign", "traceparent"};
+	static const char *const later[] = {"send_at", "expires_at"};
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)in->json, key, value)
+	{
+		bool known = false;
+		for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+			known = known || strcmp(key, keys[i]) == 0;
+		for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
+			if (strcmp(key, later[i]) == 0)
+				return text_error(in->error, "%s: not yet (B): leave it out", key);
+		if (!known)
+			return text_error(in->error,
+					  "%s: is not a key of a message; those are id, customer, product, "
+					  "template, content, data, meta, locale, purpose, lane, campaign, "
+					  "traceparent",
+					  key);
+	}
+	return true;
+}
+
+static bool read_content(const struct reading *in, struct message *out)
+{
+	json_t *content = json_object_get(in->json, "content");
+	const char *key;
+	json_t *value;
+
+	if (!content)
+		return *out->template ||
+		       text_error(in->error,
+				  "template: is missing; a template's name is required, or content");
+	if (*out->template)
+		return text_error(in->error, "content: stands beside template; one of the two is allowed");
+	if (!json_is_object(content))
+		return text_error(in->error, "content: must be an object {\"subject\", \"text\", \"html\"}");
+	json_object_foreach(content, key, value)
+	{
+		if (strcmp(key, "subject") != 0 && strcmp(key, "text") != 0 && strcmp(key, "html") != 0)
+			return text_error(
+				in->error,
+				"content.%s: is not a key of content; those are subject, text, html", key);
+		if (!json_is_string(value))
+			return text_error(in->error, "content.%s: must be a string", key);
+	}
+	const char *text = json_string_value(json_object_get(content, "text"));
+	if (!text || !*text)
+		return text_error(in->error, "content.text: is missing; it is required, a string");
+	out->content = json_incref(content);
+	return true;
+}
+
+static bool read_objects(const struct reading *in, struct message *out)
+{
+	json_t *data = json_object_get(in->json, "data"), *meta = json_object_get(in->json, "meta"), *value;
+	const char *key;
+
+	if (data && !json_is_object(data))
+		return text_error(in->error, "data: must be an object");
+	if (meta && !json_is_object(meta))
+		return text_error(in->error, "meta: must be an object of strings");
+	json_object_foreach(meta, key, value) if (!json_is_string(value)) return text_error(
+		in->error, "meta.%s: must be a string", key);
+	if (meta && json_dumpb(meta, NULL, 0, JSON_COMPACT) > MESSAGE_META_MAX)
+		return text_error(in->error, "meta: is over %d bytes", MESSAGE_META_MAX);
+	out->data = data ? json_incref(data) : json_object();
+	out->meta = meta ? json_incref(meta) : json_object();
+	return true;
+}
+
+static bool read_words(const struct reading *in, struct message *out)
+{
+	char *purpose = NULL, *lane = NULL;
+	bool ok = false;
+
+	if (!read_text(in, "purpose", false, 32, &purpose) || !read_text(in, "lane", false, 32, &lane))
+		goto out;
+	out->has_purpose = purpose != NULL;
+	if (purpose && !purpose_parse(purpose, &out->purpose)) {
+		text_error(in->error, "purpose: is neither service, marketing nor critical");
+		goto out;
+	}
+	out->has_lane = lane != NULL;
+	if (lane && !lane_parse(lane, &out->lane)) {
+		text_error(in->error, "lane: is neither urgent, normal nor bulk");
+		goto out;
+	}
+	ok = true;
+out:
+	free(purpose);
+	free(lane);
+	return ok;
+}
+
+/* W3C Trace Context, version 00: 00-32 hex-16 hex-2 hex, neither id all zeroes. */
+static bool traceparent_valid(const char *s)
+{
+	static const char hex[] = "0123456789abcdef";
+	static const size_t lengths[] = {2, 32, 16, 2};
+
+	if (strncmp(s, "ff", 2) == 0)
+		return false;
+	for (size_t i = 0; i < 4; i++) {
+		if (strspn(s, hex) != lengths[i] || (i == 1 || i == 2 ? strspn(s, "0") == lengths[i] : false))
+			return false;
+		s += lengths[i];
+		if (*s != (i < 3 ? '-' : '\0'))
+			return false;
+		s++;
+	}
+	return true;
+}
+
+/* A malformed one is replaced; out of the content's hash, so that the message stays the same at a repetition.
+ */
+static void mend_traceparent(struct message *out)
+{
+	char hex[2 * SHA256_SIZE + 1];
+
+	if (!*out->traceparent || traceparent_valid(out->traceparent))
+		return;
+	digest_sha256_hex(out->body, strlen(out->body), hex);
+	free(out->traceparent);
+	out->traceparent = xasprintf("00-%.32s-%.16s-01", hex, hex + 40);
+}
+
+static void message_init(struct message *out)
+{
+	*out = (struct message){
+		.id = xstrdup(""),
+		.customer = xstrdup(""),
+		.product = xstrdup(""),
+		.template = xstrdup(""),
+		.locale = xstrdup(""),
+		.campaign = xstrdup(""),
+		.traceparent = xstrdup(""),
+		.body = xstrdup(""),
+	};
+}
+
+static bool message_read(const json_t *json, struct message *out, struct text *error)
+{
+	const struct reading in = {.json = json, .error = error};
+
+	if (!json_is_object(json))
+		return text_error(error, "message: must be a JSON object");
+	if (!depth_within(json, MESSAGE_DEPTH_MAX))
+		return text_error(error, "message: is nested deeper than %d levels", MESSAGE_DEPTH_MAX);
+	if (!known_keys(&in))
+		return false;
+	if (!read_text(&in, "id", false, ID_MAX, &out->id) ||
+	    !read_text(&in, "customer", true, ID_MAX, &out->customer) ||
+	    !read_text(&in, "product", true, ID_MAX, &out->product) ||
+	    !read_text(&in, "template", false, ID_MAX, &out->template) ||
+	    !read_text(&in, "locale", false, LOCALE_MAX, &out->locale) ||
+	    !read_text(&in, "campaign", false, ID_MAX, &out->campaign) ||
+	    !read_text(&in, "traceparent", false, 512, &out->traceparent))
+		return false;
+	if (*out->id && !message_id_valid(out->id))
+		return text_error(error, "id: may hold only A-Z a-z 0-9 . _ : -");
+	if (!customer_id_valid(out->customer))
+		return text_error(error, "customer: may hold no control characters");
+	if (*out->locale && !locale_valid(out->locale))
+		return text_error(error, "locale: is not a language tag like es or es-AR");
+	if (!read_words(&in, out) || !read_content(&in, out) || !read_objects(&in, out))
+		return false;
+
+	json_t *rest = json_copy((json_t *)json);
+	json_object_del(rest, "id");
+	free(out->body);
+	out->body = json_dumps(rest, JSON_COMPACT | JSON_SORT_KEYS);
+	json_decref(rest);
+	unsigned char hash[SHA256_SIZE];
+	digest_sha256(out->body, strlen(out->body), hash);
+	memcpy(out->hash, hash, sizeof out->hash);
+	mend_traceparent(out);
+	return true;
+}
+
+bool message_from_json(const json_t *json, struct message *out, struct text *error)
+{
+	message_init(out);
+	return message_read(json, out, error);
+}
+
+bool message_parse(const char *json, size_t len, struct message *out, struct text *error)
+{
+	json_error_t why;
+
+	message_init(out);
+	if (len > MESSAGE_SIZE_MAX)
+		return text_error(error, "message: has %zu bytes; %d are allowed", len, MESSAGE_SIZE_MAX);
+	json_t *tree = json_loadb(json, len, JSON_REJECT_DUPLICATES, &why);
+	if (!tree)
+		return text_error(error, "message: is not JSON: line %d, column %d: %s", why.line, why.column,
+				  why.text);
+	bool ok = message_read(tree, out, error);
+	json_decref(tree);
+	return ok;
+}
+
+void message_release(struct message *message)
+{
+	free(message->id);
+	free(message->customer);
+	free(message->product);
+	free(message->template);
+	free(message->locale);
+	free(message->campaign);
+	free(message->traceparent);
+	free(message->body);
+	json_decref(message->content);
+	json_decref(message->data);
+	json_decref(message->meta);
+	*message = (struct message){0};
+}
