@@ -32,17 +32,14 @@ struct message {
 	char *campaign;    /* "" */
 	char *traceparent; /* well-formed, or "" */
 	char *body; /* the message without its id, canonical: what the store keeps; message_parse reads it */
-	unsigned char
-		hash[MESSAGE_HASH_SIZE]; /* of the content without the id: same id, same hash, same message */
+	/* of the body: same id, same hash, same message */
+	unsigned char hash[MESSAGE_HASH_SIZE];
 };
 
 /* Reads and checks all that needs no configuration. False: `error` names the key and what would be right.
  * Release *out in both cases. */
 bool message_parse(const char *json, size_t len, struct message *out, struct text *error);
 bool message_from_json(const json_t *json, struct message *out, struct text *error);
-/* The message without its id, canonical: as the store keeps it. message_parse reads it back. The caller
- * frees. */
-char *message_body(const struct message *message);
 void message_release(struct message *message);
 
 #endif

@@ -42,7 +42,8 @@ struct message_row {
 	enum state state;
 	char *waits_for;     /* whose turn it waits for: a channel's name; "": to be chosen again */
 	int64_t due;         /* not before; MOMENT_NEVER: it waits for nothing (sending, or ended) */
-	int attempts;        /* counted ones */
+	int attempts;        /* counted ones, on all channels */
+	int tries;           /* counted ones on this channel since it was turned to: what the pauses grow with */
 	int64_t epoch;       /* of the last claim: an outcome of another epoch is late */
 	int64_t lease;       /* until when the claim holds; 0 */
 	int64_t give_up_at;  /* 0: the clock has not started */
@@ -59,6 +60,13 @@ struct message_row {
 	} kept;
 };
 void message_row_release(struct message_row *row);
+
+/* A place in the waiting index. */
+struct waiting_at {
+	enum lane lane;
+	int64_t due;
+	int64_t n;
+};
 
 struct message_rows {
 	struct message_row *rows;
@@ -134,7 +142,9 @@ void store_rollback(struct store *store);
 bool store_find_messages(struct store *store, const char *const ids[], size_t count,
 			 struct message_row out[]);
 bool store_get_messages(struct store *store, const int64_t n[], size_t count, struct message_row out[]);
-/* Gives n. Adds to the waiting index unless due is MOMENT_NEVER. */
+/* Gives n to rows that are to be added in this transaction, so that their contacts can be written first. */
+bool store_number_messages(struct store *store, struct message_row *const rows[], size_t count);
+/* Rows that were numbered. Adds to the waiting index unless due is MOMENT_NEVER. */
 bool store_add_messages(struct store *store, struct message_row *const rows[], size_t count);
 /* Saves what changes, and keeps the waiting index in step. */
 bool store_save_messages(struct store *store, struct message_row *const rows[], size_t count);
@@ -145,8 +155,9 @@ bool store_due(struct store *store, const char *waits_for, enum lane lane, int64
 	       struct message_rows *out);
 /* When the next row of any lane that waits for it is due; MOMENT_NEVER if none waits. */
 bool store_next_due(struct store *store, const char *waits_for, int64_t *due);
-/* Rows that wait for it, by n, above `after`, whatever their due time; appended. For sweeps in slices. */
-bool store_waiting(struct store *store, const char *waits_for, int64_t after, size_t limit,
+/* Rows that wait for it in the order of the waiting index (lane, due, n), behind `after` (zeroed: from the first),
+ * whatever their due time; appended. For sweeps in slices: *after is moved on. */
+bool store_waiting(struct store *store, const char *waits_for, struct waiting_at *after, size_t limit,
 		   struct message_rows *out);
 /* What anything waits for, each once: to find rows that wait for a channel which is gone. The caller frees.
  */

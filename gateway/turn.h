@@ -75,15 +75,18 @@ void turn_stats(struct turn *turn, struct turn_stats *out);
 /* Which lanes may be read now (a mask of 1 << lane): 0 while the store fails, no bulk over max_backlog. */
 unsigned turn_lanes(struct turn *turn);
 
-/* After the commit: where acknowledgements and events go. Called in the turn's thread; must not block. */
-struct turn_out {
-	/* Owns the admissions now. Those with an error are dead letters. */
-	void (*settled)(void *context, struct admission *list);
-	/* Events up to `seq` are committed and want publishing; the publisher reads them from the store by
-	 * turn_events. */
-	void (*events)(void *context, int64_t seq);
-	void *context;
+/* What the courier carries to the queue once it is committed. */
+struct carriage {
+	struct admission *
+		settled; /* to be acknowledged; those with an error are dead letters. Owned: admission_free */
+	struct event_row *events; /* to be published, in order; owned */
+	size_t event_count;
 };
-void turn_set_out(struct turn *turn, struct turn_out out);
+
+/* By the courier's thread: waits at most `wait_ms` for something to carry. False once the turn has ended and
+ * nothing is left. */
+bool turn_collect(struct turn *turn, int wait_ms, struct carriage *out);
+/* Events up to `seq` are out: their rows may go. */
+void turn_published(struct turn *turn, int64_t seq);
 
 #endif

@@ -1,0 +1,134 @@
+/* Events out: written with the change (law 1), kept ready in memory for the courier, taken out once they are published.
+ * When the queue is away the store keeps them, and the memory is filled again from there. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "turn_private.h"
+#include "xalloc.h"
+#include "banned.h"
+
+#define EVENT_MAX (MESSAGE_META_MAX * 2 + 16384)
+
+void event_add(struct turn *turn, const char *type, const char *subject, const char *data)
+{
+	char at[MOMENT_TEXT];
+	struct text json;
+	struct event_row *row = xcalloc(1, sizeof *row);
+
+	moment_format(turn->now, at);
+	text_init(&json, EVENT_MAX);
+	text_addf(&json, "{\"specversion\":\"1.0\",\"id\":\"%s-%llu\",\"source\":\"heed\",\"type\":\"%s\",\"subject\":",
+		  turn->event_prefix, (unsigned long long)turn->event_next++, type);
+	text_json(&json, subject);
+	text_addf(&json, ",\"time\":\"%s\",\"datacontenttype\":\"application/json\",\"data\":%s}", at, data);
+	row->json = text_detach(&json);
+	pointers_add(&turn->plan.events, row);
+}
+
+bool outbox_before_commit(struct turn *turn)
+{
+	struct plan *plan = &turn->plan;
+
+	pthread_mutex_lock(&turn->lock);
+	int64_t published = turn->outbox.published;
+	pthread_mutex_unlock(&turn->lock);
+	if (published > turn->outbox.dropped && !store_drop_events(turn->store, published))
+		return false;
+	return store_add_events(turn->store, (struct event_row *const *)plan->events.list, plan->events.count);
+}
+
+/* Under the lock. Takes the row's text. */
+static void outbox_keep(struct turn *turn, struct event_row *row)
+{
+	if (turn->outbox.event_count == turn->outbox.event_capacity) {
+		turn->outbox.event_capacity = turn->outbox.event_capacity ? turn->outbox.event_capacity * 2 : 256;
+		turn->outbox.events = xreallocarray(turn->outbox.events, turn->outbox.event_capacity,
+						    sizeof *turn->outbox.events);
+	}
+	turn->outbox.events[turn->outbox.event_count++] = *row;
+	turn->outbox.last_kept = row->seq;
+	row->json = NULL;
+}
+
+void outbox_after_commit(struct turn *turn)
+{
+	struct plan *plan = &turn->plan;
+
+	pthread_mutex_lock(&turn->lock);
+	if (turn->outbox.published > turn->outbox.dropped)
+		turn->outbox.dropped = turn->outbox.published;
+	for (size_t i = 0; i < plan->events.count && !turn->alone; i++) {
+		struct event_row *row = plan->events.list[i];
+		turn->outbox.last_stored = row->seq;
+		if (turn->outbox.event_count >= OUTBOX_MEMORY_MAX)
+			turn->outbox.behind = true;
+		if (!turn->outbox.behind)
+			outbox_keep(turn, row);
+	}
+	pthread_mutex_unlock(&turn->lock);
+}
+
+/* Between transactions: what the memory had no room for, or what an earlier run left. */
+bool outbox_refill(struct turn *turn)
+{
+	struct event_row *rows = NULL;
+	size_t count = 0;
+
+	pthread_mutex_lock(&turn->lock);
+	bool wanted = turn->outbox.behind && turn->outbox.event_count < OUTBOX_MEMORY_MAX / 2;
+	int64_t after = turn->outbox.last_kept;
+	pthread_mutex_unlock(&turn->lock);
+	if (!wanted || turn->alone)
+		return true;
+	bool ok = store_get_events(turn->store, after, OUTBOX_MEMORY_MAX / 4, &rows, &count);
+	pthread_mutex_lock(&turn->lock);
+	for (size_t i = 0; ok && i < count; i++)
+		outbox_keep(turn, &rows[i]);
+	if (ok && count < OUTBOX_MEMORY_MAX / 4)
+		turn->outbox.behind = false;
+	pthread_cond_broadcast(&turn->space);
+	pthread_mutex_unlock(&turn->lock);
+	for (size_t i = 0; i < count; i++)
+		free(rows[i].json);
+	free(rows);
+	return ok;
+}
+
+bool turn_collect(struct turn *turn, int wait_ms, struct carriage *out)
+{
+	struct timespec until;
+
+	*out = (struct carriage){0};
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += wait_ms / 1000;
+	until.tv_nsec += wait_ms % 1000 * 1000000L;
+	if (until.tv_nsec >= 1000000000L) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000L;
+	}
+	pthread_mutex_lock(&turn->lock);
+	while (!turn->outbox.settled && !turn->outbox.event_count && !turn->outbox.ended)
+		if (pthread_cond_timedwait(&turn->space, &turn->lock, &until) != 0)
+			break;
+	out->settled = turn->outbox.settled;
+	turn->outbox.settled = NULL;
+	turn->outbox.settled_tail = &turn->outbox.settled;
+	out->events = turn->outbox.events;
+	out->event_count = turn->outbox.event_count;
+	turn->outbox.events = NULL;
+	turn->outbox.event_count = turn->outbox.event_capacity = 0;
+	bool more = out->settled || out->event_count || !turn->outbox.ended;
+	if (turn->outbox.behind)
+		pthread_cond_signal(&turn->wake);
+	pthread_mutex_unlock(&turn->lock);
+	return more;
+}
+
+void turn_published(struct turn *turn, int64_t seq)
+{
+	pthread_mutex_lock(&turn->lock);
+	if (seq > turn->outbox.published)
+		turn->outbox.published = seq;
+	pthread_mutex_unlock(&turn->lock);
+}

@@ -1,0 +1,190 @@
+/* What turn*.c and requests.c share. All of it belongs to the turn's thread, but what stands under `lock`. */
+#ifndef HEED_TURN_PRIVATE_H
+#define HEED_TURN_PRIVATE_H
+
+#include <pthread.h>
+
+#include "breaker.h"
+#include "channel.h"
+#include "choose.h"
+#include "turn.h"
+
+/* Law 5: what one turn takes, and what may wait for it. */
+#define TURN_ADMISSIONS_MAX 500
+#define TURN_OUTCOMES_MAX 1000
+#define TURN_REQUESTS_MAX 64
+#define TURN_SWEEP_MAX 200      /* rows looked at when a breaker opens, a turn */
+#define TURN_RECONSIDER_MAX 10000 /* waiting rows of one customer looked at when a choice changes */
+#define INBOX_ADMISSIONS_MAX 2000
+#define OUTBOX_MEMORY_MAX 20000 /* events kept ready for the courier; the store has the rest */
+#define TURN_WAIT_MAX (1 * MOMENT_S)
+#define TURN_FAILURE_PAUSE (500 * MOMENT_MS)
+
+/* A channel in use: who carries, what it may take, and whether it is at fault. */
+struct line {
+	const struct channel_config *config; /* of turn->config */
+	struct channel *channel;             /* NULL: not opened (alone, or it could not be) */
+	struct breaker breaker;
+	int64_t next_due;  /* no row that waits for it is due before; a hint that is never too late */
+	size_t budget;     /* what may still be claimed in this turn */
+	bool sweeping;     /* its breaker opened: the rows that wait turn from queued to deferred, in slices */
+	struct waiting_at swept;
+};
+
+/* A claimed attempt, from the commit that made its row `sending` until its outcome is committed. */
+enum flight_state { FLIGHT_ALOFT, FLIGHT_CALLED_BACK, FLIGHT_RESOLVED };
+struct flight {
+	struct flight *next;
+	struct attempt *attempt;
+	struct message_row row; /* as committed */
+	struct contact contact; /* as committed */
+	int64_t claimed_at;
+	enum flight_state state; /* CALLED_BACK: it will never begin, and nobody has committed that yet */
+	bool in_turn;            /* this run of the turn already deals with it */
+};
+
+enum work_why {
+	WORK_NEW,       /* admitted now */
+	WORK_DUE,       /* its time has come */
+	WORK_AGAIN,     /* its attempt ended; choose on */
+	WORK_RECONSIDER, /* it waits, and the choice changed */
+	WORK_SETTLED    /* nothing to choose: the row is to be saved */
+};
+
+/* One message looked at in this turn. */
+struct work {
+	struct work *next;
+	enum work_why why;
+	enum state was; /* as committed; STATES for a new one */
+	struct message_row row;
+	struct message message; /* read when first needed: work_message */
+	bool message_read;
+	struct facts facts;
+	struct admission *admission; /* WORK_NEW: borrowed */
+	struct flight *flight;       /* whose outcome or call-back this is; NULL */
+	struct contact *contact;     /* to be added; NULL */
+	struct contact *ended;       /* an earlier contact to be saved; NULL */
+	struct line *line;           /* claimed: who carries it */
+	struct attempt *attempt;     /* claimed: to be handed over after the commit */
+	bool unchanged;              /* nothing to save after all */
+};
+
+struct pointers {
+	void **list;
+	size_t count, capacity;
+};
+void pointers_add(struct pointers *p, void *item);
+
+/* What this run of the turn wants written; thrown away and made anew if the store fails. */
+struct plan {
+	struct work *first, **tail;
+	size_t count;
+	struct pointers events; /* struct event_row */
+	struct counters deltas;
+	struct breaker_note {
+		struct line *line;
+		enum { NOTE_OK, NOTE_FAULT, NOTE_NO_VERDICT } verdict;
+		enum breaker_fault fault;
+	} *notes; /* verdicts on providers: told to the breakers after the commit */
+	size_t note_count;
+};
+
+struct turn {
+	struct store *store;
+	struct config *config;
+	struct line *lines;
+	size_t line_count;
+	int64_t unassigned_due; /* as next_due, for rows that wait for nobody in particular */
+	struct flight *flights;
+	size_t flight_count;
+	struct channel **retired; /* of an earlier configuration: closed when they are empty */
+	size_t retired_count;
+	bool alone;
+	bool stopping, claiming;
+	int64_t now; /* of this run, stored clock */
+	int64_t mono;
+	uint64_t random;
+	unsigned long number;
+	struct plan plan;
+	/* taken from the inbox, kept until the commit */
+	struct attempt *outcomes;
+	struct request *requests;
+	struct admission *admissions;
+	char event_prefix[24];
+	uint64_t event_next;
+	int64_t recovered; /* n up to which rows left `sending` by a crash were dealt with; MOMENT_NEVER: all */
+	bool failing;      /* the store failed at the last try */
+
+	pthread_t thread;
+	bool started;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;  /* something for the turn */
+	pthread_cond_t space; /* room in the inbox, an answer, something for the courier */
+	struct {
+		struct attempt *outcomes, **outcomes_tail;
+		struct request *requests, **requests_tail;
+		struct admission *admissions, **admissions_tail;
+		size_t admission_count;
+		struct config *reload;
+		struct text *reload_error;
+		bool reload_done, reload_ok;
+		bool stop;
+	} inbox;
+	struct {
+		struct admission *settled, **settled_tail;
+		struct event_row *events;
+		size_t event_count, event_capacity;
+		int64_t last_kept; /* seq of the last event that was put here */
+		int64_t last_stored;
+		int64_t published, dropped;
+		bool behind; /* the store holds more than is here */
+		bool ended;
+	} outbox;
+	struct turn_stats stats;
+	unsigned lanes;
+};
+
+/* turn_lines.c */
+bool lines_open(struct turn *turn, struct config *config, bool with_channels, struct text *error);
+void lines_close(struct turn *turn, int64_t patience);
+struct line *line_find(const struct turn *turn, const char *channel);
+void lines_begin_turn(struct turn *turn); /* budgets */
+bool lines_take_due(struct turn *turn);   /* rows whose time has come become work */
+bool lines_sweep(struct turn *turn);
+int64_t lines_next(struct turn *turn); /* when to look again: microseconds from now */
+bool lines_adopt_strays(struct turn *turn); /* rows that wait for a channel that is gone are chosen again */
+void line_waits(struct turn *turn, const char *channel, int64_t due); /* a row waits: keep the hint right */
+void plan_note(struct turn *turn, struct line *line, int verdict, enum breaker_fault fault);
+
+/* turn_admit.c */
+bool admissions_take(struct turn *turn);
+
+/* turn_place.c */
+struct work *work_add(struct turn *turn, enum work_why why, const struct message_row *row); /* copies the row */
+void work_free(struct work *work);
+/* Reads facts for all work that needs choosing, and places each. */
+bool works_place(struct turn *turn);
+void work_set_state(struct turn *turn, struct work *work, enum state state);
+/* Appends to the row's reasons. `args` is taken. */
+void work_reason(struct work *work, enum reason_code code, json_t *args);
+/* The event that goes with the row's state as it is now. */
+void work_event(struct turn *turn, const struct work *work, enum state state, const struct contact *contact);
+void message_row_copy(const struct message_row *row, struct message_row *out);
+void contact_copy(const struct contact *contact, struct contact *out);
+
+/* turn_outcome.c */
+bool outcomes_take(struct turn *turn);
+bool recover_take(struct turn *turn); /* what a crash left `sending` */
+/* Calls back what has not begun of one customer (0: of all), and lets it be chosen again in this turn. */
+void flights_call_back(struct turn *turn, int64_t customer);
+/* The address is dead from now on. */
+bool turn_address_dies(struct turn *turn, int64_t address, const char *channel, int64_t customer,
+		       const char *customer_id, const char *provider);
+
+/* turn_outbox.c */
+void event_add(struct turn *turn, const char *type, const char *subject, const char *data);
+bool outbox_before_commit(struct turn *turn); /* writes the plan's events, drops what is published */
+void outbox_after_commit(struct turn *turn);
+bool outbox_refill(struct turn *turn);
+
+#endif
