@@ -21,6 +21,7 @@ struct admission {
 	struct queue_entry entry; /* stream and id: what is acknowledged */
 	struct message message;
 	struct text error; /* not empty: it goes to the dead letters */
+	bool refused;      /* the error is the turn's: found in the store, not in the message's form */
 };
 void admission_free(struct admission *admission);
 

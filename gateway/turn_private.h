@@ -7,6 +7,7 @@
 #include "breaker.h"
 #include "channel.h"
 #include "choose.h"
+#include "moment.h"
 #include "turn.h"
 
 /* Law 5: what one turn takes, and what may wait for it. */
@@ -34,12 +35,13 @@ struct line {
 /* A claimed attempt, from the commit that made its row `sending` until its outcome is committed. */
 enum flight_state { FLIGHT_ALOFT, FLIGHT_CALLED_BACK, FLIGHT_RESOLVED };
 struct flight {
-	struct flight *next;
+	struct flight *next, **link;
 	struct attempt *attempt;
 	struct message_row row; /* as committed */
 	struct contact contact; /* as committed */
 	int64_t claimed_at;
 	enum flight_state state; /* CALLED_BACK: it will never begin, and nobody has committed that yet */
+	bool resend;             /* an earlier attempt on this channel is in doubt */
 	bool in_turn;            /* this run of the turn already deals with it */
 };
 
@@ -75,16 +77,22 @@ struct pointers {
 };
 void pointers_add(struct pointers *p, void *item);
 
+/* What an outcome says of a provider. */
+enum verdict { NOTE_OK, NOTE_FAULT, NOTE_NO_VERDICT };
+
 /* What this run of the turn wants written; thrown away and made anew if the store fails. */
 struct plan {
 	struct work *first, **tail;
 	size_t count;
+	bool strays; /* some were found: there may be more */
+	bool waiting_touched; /* work was made of rows that wait, but not because they are due */
 	struct pointers events; /* struct event_row */
 	struct counters deltas;
 	struct breaker_note {
 		struct line *line;
-		enum { NOTE_OK, NOTE_FAULT, NOTE_NO_VERDICT } verdict;
-		enum breaker_fault fault;
+		int verdict; /* enum verdict */
+		enum breaker_fault_kind fault;
+		int64_t retry_after;
 	} *notes; /* verdicts on providers: told to the breakers after the commit */
 	size_t note_count;
 };
@@ -97,9 +105,13 @@ struct turn {
 	int64_t unassigned_due; /* as next_due, for rows that wait for nobody in particular */
 	struct flight *flights;
 	size_t flight_count;
-	struct channel **retired; /* of an earlier configuration: closed when they are empty */
+	struct retired {
+		struct channel *channel;
+		struct config *config; /* held: the channel reads it */
+	} *retired; /* of an earlier configuration: closed when they are empty */
 	size_t retired_count;
 	bool alone;
+	bool config_new; /* its products and templates are not kept yet */
 	bool stopping, claiming;
 	int64_t now; /* of this run, stored clock */
 	int64_t mono;
@@ -148,19 +160,23 @@ struct turn {
 bool lines_open(struct turn *turn, struct config *config, bool with_channels, struct text *error);
 void lines_close(struct turn *turn, int64_t patience);
 struct line *line_find(const struct turn *turn, const char *channel);
+void lines_forget_turn(struct turn *turn); /* the transaction was lost: hints are to be made anew */
 void lines_begin_turn(struct turn *turn); /* budgets */
 bool lines_take_due(struct turn *turn);   /* rows whose time has come become work */
 bool lines_sweep(struct turn *turn);
 int64_t lines_next(struct turn *turn); /* when to look again: microseconds from now */
 bool lines_adopt_strays(struct turn *turn); /* rows that wait for a channel that is gone are chosen again */
 void line_waits(struct turn *turn, const char *channel, int64_t due); /* a row waits: keep the hint right */
-void plan_note(struct turn *turn, struct line *line, int verdict, enum breaker_fault fault);
+void plan_note(struct turn *turn, struct line *line, int verdict, enum breaker_fault_kind fault, int64_t retry_after);
 
 /* turn_admit.c */
 bool admissions_take(struct turn *turn);
+__attribute__((format(printf, 2, 3))) void admission_refuse(struct admission *admission, const char *format, ...);
 
 /* turn_place.c */
 struct work *work_add(struct turn *turn, enum work_why why, const struct message_row *row); /* copies the row */
+/* The work on a row, if this turn has it already: rows that wait are looked at once a turn. */
+struct work *work_of(const struct turn *turn, int64_t n);
 void work_free(struct work *work);
 /* Reads facts for all work that needs choosing, and places each. */
 bool works_place(struct turn *turn);

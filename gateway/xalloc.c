@@ -64,6 +64,14 @@ char *xstrdup(const char *s)
 	return xmemdup0(s, strlen(s));
 }
 
+void xreplace(char **text, const char *with)
+{
+	char *copy = xstrdup(with);
+
+	free(*text);
+	*text = copy;
+}
+
 char *xasprintf(const char *format, ...)
 {
 	va_list args;

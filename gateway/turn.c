@@ -1,0 +1,612 @@
+/* The turn.
+ *
+ * The life of a message, what is committed where, and what a crash leaves:
+ *
+ *   in Redis    XADDed; read or not. Crash: Redis has it; a reader's pending entries are read again at the start.
+ *   queued      the admission's commit: row, counters, event. Then XACK and XDEL. Crash between: it is read again, found
+ *               by its id, and only acknowledged.
+ *   deferred    the same row, with a due time or a provider it waits for. Crash: it waits on.
+ *   sending     the claim's commit: the row with a new epoch, the contact, the event, in the transaction that read the
+ *               preference. Only then is it handed to the channel. Crash: nobody can say whether it left, so the next
+ *               start finds it `sending` and makes it in_doubt. This is the one place where a second copy is possible.
+ *   sent, delivered, in_doubt, deferred (retry), failed
+ *               the outcome's commit: contact, row, counters, event. An outcome that was not committed is lost with the
+ *               process, and the message is in doubt as above.
+ *   suppressed, failed
+ *               the commit that chose; with a closing line in the contacts if there was no attempt.
+ *
+ * Events go out after their commit, from the store: at least once. A turn whose transaction is lost is run again from the
+ * same inputs; what the world saw of it (an attempt called back) is remembered in the flights, which are not forgotten. */
+#include "turn.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "digest.h"
+#include "log.h"
+#include "turn_private.h"
+#include "xalloc.h"
+#include "banned.h"
+
+/* --- the plan of one run --- */
+
+static void plan_begin(struct turn *turn)
+{
+	turn->plan = (struct plan){.tail = NULL};
+	turn->plan.tail = &turn->plan.first;
+	for (struct flight *flight = turn->flights; flight; flight = flight->next)
+		flight->in_turn = false;
+	for (struct request *request = turn->requests; request; request = request->next) {
+		request->status = 0;
+		text_clear(&request->problem);
+		json_decref(request->answer);
+		request->answer = NULL;
+	}
+}
+
+static void plan_end(struct turn *turn)
+{
+	for (struct work *work = turn->plan.first, *next; work; work = next) {
+		next = work->next;
+		work_free(work);
+	}
+	for (size_t i = 0; i < turn->plan.events.count; i++) {
+		struct event_row *row = turn->plan.events.list[i];
+		free(row->json);
+		free(row);
+	}
+	free(turn->plan.events.list);
+	free(turn->plan.notes);
+	turn->plan = (struct plan){0};
+}
+
+/* --- one transaction --- */
+
+static bool run_requests(struct turn *turn)
+{
+	for (struct request *request = turn->requests; request; request = request->next) {
+		if (request->deadline && moment_mono() > request->deadline) {
+			request->status = 503;
+			text_error(&request->problem, "the gateway could not make the change binding in time; nothing was changed");
+		} else if (!request->run(request, turn)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool write_works(struct turn *turn)
+{
+	struct pointers added = {0}, saved = {0}, contacts = {0}, ended = {0};
+
+	for (struct work *work = turn->plan.first; work; work = work->next) {
+		if (work->unchanged)
+			continue;
+		pointers_add(work->was == STATES ? &added : &saved, &work->row);
+		if (work->contact)
+			pointers_add(&contacts, work->contact);
+		if (work->ended)
+			pointers_add(&ended, work->ended);
+	}
+	bool ok = store_number_messages(turn->store, (struct message_row *const *)added.list, added.count);
+	for (struct work *work = turn->plan.first; ok && work; work = work->next)
+		if (work->contact)
+			work->contact->message = work->row.n;
+	ok = ok && store_save_contacts(turn->store, (struct contact *const *)ended.list, ended.count) &&
+	     store_add_contacts(turn->store, (struct contact *const *)contacts.list, contacts.count);
+	for (struct work *work = turn->plan.first; ok && work; work = work->next)
+		if (work->contact)
+			work->row.contact = work->contact->seq;
+	ok = ok && store_add_messages(turn->store, (struct message_row *const *)added.list, added.count) &&
+	     store_save_messages(turn->store, (struct message_row *const *)saved.list, saved.count) &&
+	     store_count(turn->store, &turn->plan.deltas);
+	free(added.list);
+	free(saved.list);
+	free(contacts.list);
+	free(ended.list);
+	return ok;
+}
+
+/* What the proof needs of a configuration: the products and the templates in force, by content. */
+static bool config_keep(struct turn *turn)
+{
+	struct config *config = turn->config;
+	bool ok = store_put_products(turn->store, config->products->hash, config->products->body, turn->now,
+				     &config->products->seq);
+
+	for (size_t i = 0; ok && i < templates_count(config->templates); i++) {
+		const struct template *template = templates_at(config->templates, i);
+		json_t *source = template_source(template);
+		char *words = json_dumps(source, JSON_COMPACT | JSON_SORT_KEYS);
+		ok = store_put_template(turn->store, template_hash(template), template_name(template), words, turn->now);
+		free(words);
+		json_decref(source);
+	}
+	return ok && (turn->alone || lines_adopt_strays(turn));
+}
+
+static bool turn_transaction(struct turn *turn)
+{
+	if (!store_begin(turn->store) || (turn->config_new && !config_keep(turn)) || !recover_take(turn) ||
+	    !outcomes_take(turn))
+		return false;
+	if (turn->stopping)
+		flights_call_back(turn, 0);
+	return run_requests(turn) && admissions_take(turn) && lines_sweep(turn) && lines_take_due(turn) &&
+	       works_place(turn) && write_works(turn) && outbox_before_commit(turn) && store_commit(turn->store);
+}
+
+/* --- after the commit --- */
+
+static void flight_remove(struct turn *turn, struct flight *flight)
+{
+	*flight->link = flight->next;
+	if (flight->next)
+		flight->next->link = flight->link;
+	message_row_release(&flight->row);
+	contact_release(&flight->contact);
+	free(flight);
+	turn->flight_count--;
+}
+
+static void hand_over(struct turn *turn, struct work *work)
+{
+	struct flight *flight = xcalloc(1, sizeof *flight);
+	struct attempt *attempt = work->attempt;
+
+	work->attempt = NULL;
+	attempt->message = work->row.n;
+	attempt->contact = work->contact->seq;
+	attempt->turn_private = flight;
+	flight->attempt = attempt;
+	flight->claimed_at = turn->now;
+	flight->resend = work->was == STATE_IN_DOUBT || (work->flight && work->flight->resend);
+	flight->row = work->row;
+	work->row = (struct message_row){0};
+	flight->contact = *work->contact;
+	free(work->contact);
+	work->contact = NULL;
+	flight->next = turn->flights;
+	flight->link = &turn->flights;
+	if (flight->next)
+		flight->next->link = &flight->next;
+	turn->flights = flight;
+	turn->flight_count++;
+	channel_send(work->line->channel, attempt);
+}
+
+static void tell_breakers(struct turn *turn)
+{
+	for (size_t i = 0; i < turn->plan.note_count; i++) {
+		const struct breaker_note *note = &turn->plan.notes[i];
+		struct line *line = note->line;
+		bool was_open = line->breaker.open;
+		if (note->verdict == NOTE_OK) {
+			breaker_ok(&line->breaker);
+		} else if (note->verdict == NOTE_FAULT) {
+			breaker_fault(&line->breaker, turn->mono, note->fault);
+			if (note->retry_after)
+				breaker_asked(&line->breaker, turn->mono, note->retry_after);
+		} else {
+			breaker_probe_back(&line->breaker);
+		}
+		bool open = line->breaker.open;
+		if (open && !was_open) {
+			log_warn("channel %s: %s is at fault; its messages wait", line->config->name, line->config->provider);
+			line->sweeping = true;
+			line->swept = (struct waiting_at){0};
+		} else if (!open && was_open) {
+			log_info("channel %s: %s works again", line->config->name, line->config->provider);
+			line->next_due = 0;
+		}
+	}
+}
+
+static void finish_flights(struct turn *turn)
+{
+	for (struct work *work = turn->plan.first; work; work = work->next)
+		if (work->flight)
+			work->flight->state = FLIGHT_RESOLVED;
+	for (struct attempt *attempt = turn->outcomes, *next; attempt; attempt = next) {
+		next = attempt->next;
+		flight_remove(turn, attempt->turn_private);
+		attempt_free(attempt);
+	}
+	turn->outcomes = NULL;
+}
+
+static void give_answers(struct turn *turn)
+{
+	pthread_mutex_lock(&turn->lock);
+	for (struct request *request = turn->requests, *next; request; request = next) {
+		next = request->next;
+		request->done = true;
+	}
+	turn->requests = NULL;
+	if (turn->admissions) {
+		*turn->outbox.settled_tail = turn->admissions;
+		while (*turn->outbox.settled_tail)
+			turn->outbox.settled_tail = &(*turn->outbox.settled_tail)->next;
+		turn->admissions = NULL;
+	}
+	pthread_cond_broadcast(&turn->space);
+	pthread_mutex_unlock(&turn->lock);
+}
+
+static void publish_stats(struct turn *turn, bool committed)
+{
+	struct counters *counters = &turn->stats.counters;
+	unsigned lanes = 1u << LANE_URGENT | 1u << LANE_NORMAL | 1u << LANE_BULK;
+
+	pthread_mutex_lock(&turn->lock);
+	turn->stats.turns++;
+	turn->stats.committed += committed;
+	turn->stats.store_failures += !committed;
+	turn->stats.last_turn = turn->mono;
+	if (committed) {
+		counters->admitted += turn->plan.deltas.admitted;
+		for (int i = 0; i < STATES; i++)
+			counters->states[i] += turn->plan.deltas.states[i];
+	}
+	if (counters->states[STATE_QUEUED] + counters->states[STATE_DEFERRED] > turn->config->store.max_backlog)
+		lanes &= ~(1u << LANE_BULK);
+	turn->lanes = committed && !turn->stopping ? lanes : 0;
+	size_t count = sizeof turn->stats.channels / sizeof turn->stats.channels[0];
+	turn->stats.channel_count = turn->line_count < count ? turn->line_count : count;
+	for (size_t i = 0; i < turn->stats.channel_count; i++) {
+		const struct line *line = &turn->lines[i];
+		snprintf(turn->stats.channels[i].name, sizeof turn->stats.channels[i].name, "%s", line->config->name);
+		turn->stats.channels[i].breaker_open = line->breaker.open;
+		turn->stats.channels[i].in_hand = line->channel ? atomic_load(&line->channel->in_hand) : 0;
+		turn->stats.channels[i].credit = line->channel ? line->channel->credit : 0;
+	}
+	pthread_mutex_unlock(&turn->lock);
+}
+
+static void turn_committed(struct turn *turn)
+{
+	if (turn->failing)
+		log_info("the store works again");
+	turn->failing = false;
+	turn->config_new = turn->config_new && turn->plan.strays;
+	tell_breakers(turn);
+	outbox_after_commit(turn);
+	/* publish first: whoever is answered next may read the counters */
+	publish_stats(turn, true);
+	for (struct work *work = turn->plan.first; work; work = work->next)
+		if (work->attempt) {
+			if (work->line->breaker.open)
+				breaker_probe(&work->line->breaker);
+			hand_over(turn, work);
+		}
+	finish_flights(turn);
+	give_answers(turn);
+}
+
+static void turn_lost(struct turn *turn)
+{
+	if (!turn->failing)
+		log_error("the store failed: %s; nothing is taken from the queue until it works again",
+			  store_error(turn->store));
+	turn->failing = true;
+	store_rollback(turn->store);
+	lines_forget_turn(turn);
+	publish_stats(turn, false);
+}
+
+/* One turn over what was taken. False: the store failed, and what was taken is kept for the next try. */
+static bool turn_once(struct turn *turn)
+{
+	int64_t recovered = turn->recovered;
+
+	turn->now = moment_now();
+	turn->mono = moment_mono();
+	turn->number++;
+	plan_begin(turn);
+	lines_begin_turn(turn);
+	bool ok = turn_transaction(turn);
+	if (ok) {
+		turn_committed(turn);
+	} else {
+		turn->recovered = recovered;
+		turn_lost(turn);
+	}
+	plan_end(turn);
+	return ok;
+}
+
+/* --- the thread --- */
+
+/* Takes at most `max` of a list; the rest stays. */
+#define TAKE(type, from, tail, max, out)                                                                               \
+	do {                                                                                                           \
+		type **end_ = &(from);                                                                                 \
+		for (size_t n_ = 0; *end_ && n_ < (max); n_++)                                                         \
+			end_ = &(*end_)->next;                                                                         \
+		type *rest_ = *end_;                                                                                   \
+		*end_ = NULL;                                                                                          \
+		*(out) = (from);                                                                                       \
+		(from) = rest_;                                                                                        \
+		if (!rest_)                                                                                            \
+			(tail) = &(from);                                                                              \
+	} while (0)
+
+static void take_inbox(struct turn *turn)
+{
+	TAKE(struct attempt, turn->inbox.outcomes, turn->inbox.outcomes_tail, TURN_OUTCOMES_MAX, &turn->outcomes);
+	TAKE(struct request, turn->inbox.requests, turn->inbox.requests_tail, TURN_REQUESTS_MAX, &turn->requests);
+	TAKE(struct admission, turn->inbox.admissions, turn->inbox.admissions_tail, TURN_ADMISSIONS_MAX,
+	     &turn->admissions);
+	for (const struct admission *a = turn->admissions; a; a = a->next)
+		turn->inbox.admission_count--;
+	pthread_cond_broadcast(&turn->space);
+}
+
+static void pause_until(struct turn *turn, int64_t wait)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	int64_t at = (int64_t)until.tv_sec * MOMENT_S + until.tv_nsec / 1000 + wait;
+	until.tv_sec = (time_t)(at / MOMENT_S);
+	until.tv_nsec = (long)(at % MOMENT_S * 1000);
+	pthread_cond_timedwait(&turn->wake, &turn->lock, &until);
+}
+
+static bool inbox_waits(const struct turn *turn)
+{
+	return turn->inbox.outcomes || turn->inbox.requests || turn->inbox.admissions;
+}
+
+/* Taken by an earlier run, whose transaction was lost. */
+static bool taken_waits(const struct turn *turn)
+{
+	return turn->outcomes || turn->requests || turn->admissions;
+}
+
+static bool turn_has_work(struct turn *turn, int64_t *wait)
+{
+	turn->now = moment_now();
+	turn->mono = moment_mono();
+	*wait = turn->stopping ? 20 * MOMENT_MS : lines_next(turn);
+	return inbox_waits(turn) || *wait == 0 || turn->recovered != MOMENT_NEVER || turn->config_new;
+}
+
+static void reload_take(struct turn *turn)
+{
+	struct config *config = turn->inbox.reload;
+	bool ok;
+
+	pthread_mutex_unlock(&turn->lock);
+	ok = lines_open(turn, config, true, turn->inbox.reload_error);
+	if (ok) {
+		config_drop(turn->config);
+		turn->config = config_hold(config);
+		turn->config_new = true;
+	}
+	pthread_mutex_lock(&turn->lock);
+	turn->inbox.reload = NULL;
+	turn->inbox.reload_ok = ok;
+	turn->inbox.reload_done = true;
+	pthread_cond_broadcast(&turn->space);
+}
+
+/* Nothing begins any more; what had begun is waited for, then cut. */
+static void turn_wind_down(struct turn *turn)
+{
+	int64_t until = moment_mono() + turn->config->gateway.drain;
+
+	for (bool closed = false;;) {
+		pthread_mutex_lock(&turn->lock);
+		if (!inbox_waits(turn) && turn->flight_count && !closed)
+			pause_until(turn, 20 * MOMENT_MS);
+		if (!taken_waits(turn))
+			take_inbox(turn);
+		pthread_mutex_unlock(&turn->lock);
+		bool ok = turn_once(turn);
+		if (!closed && (!turn->flight_count || moment_mono() >= until)) {
+			lines_close(turn, 0);
+			closed = true;
+		} else if (closed && (!turn->flight_count || !ok)) {
+			break;
+		}
+	}
+}
+
+static void *turn_thread(void *argument)
+{
+	struct turn *turn = argument;
+	int64_t wait;
+
+	pthread_mutex_lock(&turn->lock);
+	while (!turn->inbox.stop) {
+		if (turn->inbox.reload)
+			reload_take(turn);
+		bool kept = taken_waits(turn);
+		if (!kept && !turn_has_work(turn, &wait)) {
+			pause_until(turn, wait);
+			if (!inbox_waits(turn) && !turn->outbox.behind)
+				continue;
+		}
+		if (!kept)
+			take_inbox(turn);
+		pthread_mutex_unlock(&turn->lock);
+		bool ok = turn_once(turn) && outbox_refill(turn);
+		pthread_mutex_lock(&turn->lock);
+		if (!ok)
+			pause_until(turn, TURN_FAILURE_PAUSE);
+	}
+	turn->stopping = true;
+	turn->lanes = 0;
+	pthread_cond_broadcast(&turn->space);
+	pthread_mutex_unlock(&turn->lock);
+	turn_wind_down(turn);
+	pthread_mutex_lock(&turn->lock);
+	turn->outbox.ended = true;
+	pthread_cond_broadcast(&turn->space);
+	pthread_mutex_unlock(&turn->lock);
+	return NULL;
+}
+
+/* --- open and close --- */
+
+struct turn *turn_new(struct store *store, struct config *config)
+{
+	struct turn *turn = xcalloc(1, sizeof *turn);
+	pthread_condattr_t monotonic;
+	unsigned char seed[8];
+
+	turn->store = store;
+	turn->config = config_hold(config);
+	turn->config_new = true;
+	turn->alone = true;
+	turn->recovered = MOMENT_NEVER;
+	turn->inbox.outcomes_tail = &turn->inbox.outcomes;
+	turn->inbox.requests_tail = &turn->inbox.requests;
+	turn->inbox.admissions_tail = &turn->inbox.admissions;
+	turn->outbox.settled_tail = &turn->outbox.settled;
+	turn->outbox.behind = true; /* an earlier run may have left some */
+	digest_random(seed, sizeof seed);
+	for (size_t i = 0; i < sizeof seed; i++)
+		snprintf(turn->event_prefix + 2 * i, 3, "%02x", seed[i]);
+	memcpy(&turn->random, seed, sizeof turn->random);
+	turn->random |= 1;
+	pthread_mutex_init(&turn->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&turn->wake, &monotonic);
+	pthread_cond_init(&turn->space, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	return turn;
+}
+
+bool turn_start(struct turn *turn, struct text *error)
+{
+	turn->alone = false;
+	turn->recovered = 0;
+	if (!store_begin(turn->store) || !store_counters(turn->store, &turn->stats.counters)) {
+		text_error(error, "store: %s", store_error(turn->store));
+		store_rollback(turn->store);
+		return false;
+	}
+	store_rollback(turn->store);
+	if (!lines_open(turn, turn->config, true, error))
+		return false;
+	if (!turn_once(turn))
+		return text_error(error, "store: %s", store_error(turn->store));
+	turn->started = pthread_create(&turn->thread, NULL, turn_thread, turn) == 0;
+	return turn->started || text_error(error, "no thread: %s", strerror(errno));
+}
+
+bool turn_run_alone(struct turn *turn, struct request *request)
+{
+	if (!turn->line_count)
+		lines_open(turn, turn->config, false, NULL);
+	request->next = NULL;
+	turn->requests = request;
+	if (turn_once(turn))
+		return true;
+	turn->requests = NULL;
+	request->status = 503;
+	return text_error(&request->problem, "the store failed: %s", store_error(turn->store));
+}
+
+void turn_stop(struct turn *turn)
+{
+	if (!turn->started)
+		return;
+	pthread_mutex_lock(&turn->lock);
+	turn->inbox.stop = true;
+	pthread_cond_signal(&turn->wake);
+	pthread_mutex_unlock(&turn->lock);
+	pthread_join(turn->thread, NULL);
+	turn->started = false;
+}
+
+void turn_free(struct turn *turn)
+{
+	if (!turn)
+		return;
+	lines_close(turn, 0);
+	while (turn->inbox.admissions) {
+		struct admission *admission = turn->inbox.admissions;
+		turn->inbox.admissions = admission->next;
+		admission_free(admission);
+	}
+	for (size_t i = 0; i < turn->outbox.event_count; i++)
+		free(turn->outbox.events[i].json);
+	free(turn->outbox.events);
+	config_drop(turn->config);
+	pthread_mutex_destroy(&turn->lock);
+	pthread_cond_destroy(&turn->wake);
+	pthread_cond_destroy(&turn->space);
+	free(turn);
+}
+
+/* --- other threads' side --- */
+
+bool turn_admit(struct turn *turn, struct admission *const admissions[], size_t count)
+{
+	pthread_mutex_lock(&turn->lock);
+	while (turn->inbox.admission_count >= INBOX_ADMISSIONS_MAX && !turn->inbox.stop)
+		pthread_cond_wait(&turn->space, &turn->lock);
+	bool taken = !turn->inbox.stop;
+	for (size_t i = 0; taken && i < count; i++) {
+		admissions[i]->next = NULL;
+		*turn->inbox.admissions_tail = admissions[i];
+		turn->inbox.admissions_tail = &admissions[i]->next;
+		turn->inbox.admission_count++;
+	}
+	pthread_cond_signal(&turn->wake);
+	pthread_mutex_unlock(&turn->lock);
+	return taken;
+}
+
+void turn_call(struct turn *turn, struct request *request)
+{
+	request->next = NULL;
+	request->done = false;
+	pthread_mutex_lock(&turn->lock);
+	*turn->inbox.requests_tail = request;
+	turn->inbox.requests_tail = &request->next;
+	pthread_cond_signal(&turn->wake);
+	while (!request->done && !turn->outbox.ended)
+		pthread_cond_wait(&turn->space, &turn->lock);
+	if (!request->done) {
+		request->status = 503;
+		text_error(&request->problem, "the gateway is ending; nothing was changed");
+	}
+	pthread_mutex_unlock(&turn->lock);
+}
+
+bool turn_reload(struct turn *turn, struct config *config, struct text *error)
+{
+	pthread_mutex_lock(&turn->lock);
+	turn->inbox.reload = config;
+	turn->inbox.reload_error = error;
+	turn->inbox.reload_done = false;
+	pthread_cond_signal(&turn->wake);
+	while (!turn->inbox.reload_done && !turn->outbox.ended)
+		pthread_cond_wait(&turn->space, &turn->lock);
+	bool ok = turn->inbox.reload_done && turn->inbox.reload_ok;
+	pthread_mutex_unlock(&turn->lock);
+	return ok;
+}
+
+void turn_stats(struct turn *turn, struct turn_stats *out)
+{
+	pthread_mutex_lock(&turn->lock);
+	*out = turn->stats;
+	pthread_mutex_unlock(&turn->lock);
+}
+
+unsigned turn_lanes(struct turn *turn)
+{
+	pthread_mutex_lock(&turn->lock);
+	unsigned lanes = turn->inbox.stop ? 0 : turn->lanes;
+	pthread_mutex_unlock(&turn->lock);
+	return lanes;
+}

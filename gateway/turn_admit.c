@@ -1,0 +1,149 @@
+/* Admission: a message that came in is checked against the configuration and the store, and becomes a row. What can't be
+ * admitted is a dead letter with the reason; what is known already is only acknowledged. */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "turn_private.h"
+#include "xalloc.h"
+#include "banned.h"
+
+void admission_free(struct admission *admission)
+{
+	if (!admission)
+		return;
+	queue_entry_release(&admission->entry);
+	message_release(&admission->message);
+	text_release(&admission->error);
+	free(admission);
+}
+
+void admission_refuse(struct admission *admission, const char *format, ...)
+{
+	va_list args;
+
+	text_clear(&admission->error);
+	va_start(args, format);
+	text_vaddf(&admission->error, format, args);
+	va_end(args);
+	admission->refused = true;
+}
+
+/* The stream's name without braces, a colon, the entry's id (contract: A message, `id`). */
+static void admission_default_id(struct admission *admission)
+{
+	const char *stream = admission->entry.stream;
+	size_t len = strcspn(stream, "{");
+
+	if (len && stream[len] == '{' && stream[len - 1] == ':')
+		len--;
+	free(admission->message.id);
+	admission->message.id = xasprintf("%.*s:%s", (int)len, stream, admission->entry.id);
+}
+
+static bool purpose_allowed(const struct admission *admission, const struct product *product)
+{
+	return !admission->message.has_purpose || admission->message.purpose >= product->purpose;
+}
+
+/* What can be said without the store. */
+static bool admission_fits(struct admission *admission, const struct config *config)
+{
+	const struct message *message = &admission->message;
+	const struct product *product = product_find(config->products, message->product);
+	struct text why;
+
+	if (!product) {
+		admission_refuse(admission, "product: %s is not in the products file", message->product);
+		return false;
+	}
+	if (!purpose_allowed(admission, product)) {
+		admission_refuse(admission, "purpose: %s is looser than %s, which is %s; it may only be stricter",
+				 purpose_name(message->purpose), product->name, purpose_name(product->purpose));
+		return false;
+	}
+	if (!*message->template)
+		return true;
+	const struct template *template = templates_find(config->templates, message->template);
+	if (!template) {
+		admission_refuse(admission, "template: %s does not exist", message->template);
+		return false;
+	}
+	text_init(&why, TEXT_ERROR_MAX);
+	bool complete = template_check_data(template, message->data, &why);
+	if (!complete)
+		admission_refuse(admission, "data: %s", why.data);
+	text_release(&why);
+	return complete;
+}
+
+static void admission_admit(struct turn *turn, struct admission *admission)
+{
+	const struct message *message = &admission->message;
+	const struct product *product = product_find(turn->config->products, message->product);
+	const struct message_row empty = {
+		.id = message->id,
+		.customer_id = message->customer,
+		.product = message->product,
+		.template = message->template,
+		.campaign = message->campaign,
+		.body = message->body,
+		.purpose = message->has_purpose ? message->purpose : product->purpose,
+		.lane = message->has_lane ? message->lane : admission->entry.lane,
+		.admitted_at = turn->now,
+		.state = STATES,
+		.due = MOMENT_NEVER,
+	};
+	struct work *work = work_add(turn, WORK_NEW, &empty);
+
+	memcpy(work->row.hash, message->hash, sizeof work->row.hash);
+	work->admission = admission;
+}
+
+/* Known by the same id: the same message again, or an error. */
+static void admission_repeated(struct admission *admission, const unsigned char hash[MESSAGE_HASH_SIZE])
+{
+	if (memcmp(admission->message.hash, hash, MESSAGE_HASH_SIZE) != 0)
+		admission_refuse(admission, "id: %s was used before, with other content", admission->message.id);
+}
+
+bool admissions_take(struct turn *turn)
+{
+	struct admission *fit[TURN_ADMISSIONS_MAX];
+	const char *ids[TURN_ADMISSIONS_MAX];
+	struct message_row *known = xcalloc(TURN_ADMISSIONS_MAX, sizeof *known);
+	json_t *seen = json_object(); /* ids of this very batch */
+	size_t count = 0;
+
+	for (struct admission *a = turn->admissions; a && count < TURN_ADMISSIONS_MAX; a = a->next) {
+		if (a->refused) { /* by an earlier run, whose transaction was lost */
+			text_clear(&a->error);
+			a->refused = false;
+		}
+		if (a->error.len)
+			continue;
+		if (!*a->message.id)
+			admission_default_id(a);
+		if (!admission_fits(a, turn->config))
+			continue;
+		fit[count] = a;
+		ids[count++] = a->message.id;
+	}
+	bool ok = store_find_messages(turn->store, ids, count, known);
+	for (size_t i = 0; ok && i < count; i++) {
+		json_t *earlier = json_object_get(seen, ids[i]);
+		if (known[i].n) {
+			admission_repeated(fit[i], known[i].hash);
+		} else if (earlier) {
+			admission_repeated(fit[i], fit[json_integer_value(earlier)]->message.hash);
+		} else {
+			json_object_set_new(seen, ids[i], json_integer((json_int_t)i));
+			admission_admit(turn, fit[i]);
+		}
+	}
+	for (size_t i = 0; i < count; i++)
+		message_row_release(&known[i]);
+	free(known);
+	json_decref(seen);
+	return ok;
+}

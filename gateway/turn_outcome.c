@@ -1,0 +1,314 @@
+/* Outcomes: what became of each attempt is recorded, and decides what follows: the end, another try, the next channel of
+ * the customer's list, or a provider that is at fault. Also what a crash left behind, and call-backs. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backoff.h"
+#include "log.h"
+#include "turn_private.h"
+#include "xalloc.h"
+#include "banned.h"
+
+#define RECOVER_MAX 500 /* rows a turn */
+
+static uint64_t turn_random(struct turn *turn)
+{
+	/* xorshift64: for jitter only */
+	turn->random ^= turn->random << 13;
+	turn->random ^= turn->random >> 7;
+	turn->random ^= turn->random << 17;
+	return turn->random;
+}
+
+/* The contact of the attempt, to be saved with its outcome. */
+static void work_end_contact(struct work *work, enum state state, const struct outcome *outcome)
+{
+	work->ended = xcalloc(1, sizeof *work->ended);
+	contact_copy(&work->flight->contact, work->ended);
+	work->ended->state = state;
+	if (!outcome)
+		return;
+	xreplace(&work->ended->code, outcome->code);
+	xreplace(&work->ended->detail, outcome->text);
+	xreplace(&work->ended->provider_ref, outcome->provider_ref);
+	xreplace(&work->ended->summary, outcome->summary ? outcome->summary : "");
+	xreplace(&work->ended->content, outcome->content ? outcome->content : "");
+}
+
+static json_t *outcome_args(const struct work *work, const struct outcome *outcome)
+{
+	const struct contact *contact = &work->flight->contact;
+	json_t *args = json_pack("{s:s, s:s, s:i}", "channel", contact->channel, "provider",
+				 *contact->provider ? contact->provider : contact->channel, "attempt", contact->attempt);
+	json_object_set_new(args, "code", json_string(outcome->code));
+	return args;
+}
+
+static void work_retry_at(struct turn *turn, struct work *work, enum state state, int64_t due)
+{
+	if (work->row.give_up_at && due > work->row.give_up_at)
+		due = work->row.give_up_at;
+	work_set_state(turn, work, state);
+	xreplace(&work->row.waits_for, work->row.channel);
+	work->row.due = due;
+	line_waits(turn, work->row.channel, due);
+}
+
+static int64_t next_try(struct turn *turn, const struct work *work, int64_t asked)
+{
+	const struct channel_config *config = config_channel(turn->config, work->row.channel);
+	static const struct retry_policy fallback = {10 * MOMENT_S, 3, MOMENT_HOUR, MOMENT_DAY};
+
+	return turn->now +
+	       backoff_pause(config ? &config->retry : &fallback, work->row.tries, asked, turn_random(turn));
+}
+
+static void outcome_accepted(struct turn *turn, struct work *work, const struct outcome *outcome)
+{
+	enum state state = outcome->delivered ? STATE_DELIVERED : STATE_SENT;
+
+	work_end_contact(work, state, outcome);
+	work_reason(work, REASON_accepted, outcome_args(work, outcome));
+	work_set_state(turn, work, state);
+	work_event(turn, work, state, work->ended);
+}
+
+static void outcome_retry(struct turn *turn, struct work *work, const struct outcome *outcome)
+{
+	enum state state = work->flight->resend ? STATE_IN_DOUBT : STATE_DEFERRED; /* a doubt is not forgotten */
+
+	work_end_contact(work, STATE_RETRY, outcome);
+	if (outcome->scope == SCOPE_PROVIDER) {
+		/* nothing of this counts against the message */
+		work->row.attempts--;
+		work->row.tries--;
+		work->row.fault_since = work->flight->claimed_at;
+		work_reason(work, REASON_provider_at_fault, outcome_args(work, outcome));
+		work_retry_at(turn, work, state, turn->now + outcome->retry_after);
+	} else {
+		work_reason(work, REASON_retry, outcome_args(work, outcome));
+		work_retry_at(turn, work, state, next_try(turn, work, outcome->retry_after));
+	}
+	work_event(turn, work, state, work->ended);
+}
+
+/* False: the store failed. */
+static bool outcome_rejected(struct turn *turn, struct work *work, const struct outcome *outcome)
+{
+	struct contact *contact;
+	bool ok = true;
+
+	work_end_contact(work, STATE_REJECTED, outcome);
+	contact = work->ended;
+	if (outcome->scope == SCOPE_ADDRESS) {
+		work_reason(work, REASON_address_died, outcome_args(work, outcome));
+		ok = turn_address_dies(turn, contact->address, contact->channel, work->row.customer, work->row.customer_id,
+				       contact->provider);
+	} else {
+		work_reason(work, REASON_rejected, outcome_args(work, outcome));
+		char *list = *work->row.rejected ? xasprintf("%s,%s", work->row.rejected, contact->channel)
+						 : xstrdup(contact->channel);
+		free(work->row.rejected);
+		work->row.rejected = list;
+	}
+	work->why = WORK_AGAIN;
+	return ok;
+}
+
+static void outcome_in_doubt(struct turn *turn, struct work *work, const struct outcome *outcome,
+			     enum reason_code why)
+{
+	const struct channel_config *config = config_channel(turn->config, work->row.channel);
+
+	work_end_contact(work, STATE_IN_DOUBT, outcome);
+	work_reason(work, why, outcome ? outcome_args(work, outcome) : NULL);
+	if (config && config->resend_in_doubt) {
+		work_reason(work, REASON_doubt_resend, json_pack("{s:s}", "channel", work->row.channel));
+		work_retry_at(turn, work, STATE_IN_DOUBT, next_try(turn, work, outcome ? outcome->retry_after : 0));
+	} else {
+		work_reason(work, REASON_doubt_held, json_pack("{s:s}", "channel", work->row.channel));
+		work_set_state(turn, work, STATE_IN_DOUBT);
+		work->row.due = MOMENT_NEVER;
+	}
+	work_event(turn, work, STATE_IN_DOUBT, work->ended);
+}
+
+static void outcome_unsendable(struct turn *turn, struct work *work, const struct outcome *outcome)
+{
+	work_end_contact(work, STATE_REJECTED, outcome);
+	work_reason(work, REASON_unsendable,
+		    json_pack("{s:s, s:s}", "channel", work->row.channel, "error", outcome->text));
+	work_set_state(turn, work, STATE_FAILED);
+	work_event(turn, work, STATE_FAILED, work->ended);
+}
+
+/* It never left: as if it had not been claimed. */
+static void outcome_not_begun(struct turn *turn, struct work *work)
+{
+	work_end_contact(work, STATE_CALLED_BACK, NULL);
+	work->row.attempts--;
+	work->row.tries--;
+	work->why = WORK_AGAIN;
+	if (work->flight->resend)
+		work_set_state(turn, work, STATE_IN_DOUBT);
+}
+
+static void note_verdict(struct turn *turn, const struct work *work, const struct outcome *outcome)
+{
+	struct line *line = line_find(turn, work->row.channel);
+
+	if (!line || !line->config->ops->has_provider)
+		return;
+	if (outcome->kind == OUTCOME_NOT_BEGUN)
+		plan_note(turn, line, NOTE_NO_VERDICT, BREAKER_DOWN, 0);
+	else if (outcome->kind == OUTCOME_RETRY && outcome->scope == SCOPE_PROVIDER)
+		plan_note(turn, line, NOTE_FAULT,
+			  strncmp(outcome->code, "401", 3) == 0 || strncmp(outcome->code, "403", 3) == 0 ||
+						  strncmp(outcome->code, "535", 3) == 0
+				  ? BREAKER_CREDENTIALS
+				  : BREAKER_DOWN,
+			  outcome->retry_after);
+	else if (outcome->kind == OUTCOME_IN_DOUBT)
+		plan_note(turn, line, NOTE_NO_VERDICT, BREAKER_DOWN, 0);
+	else
+		plan_note(turn, line, NOTE_OK, BREAKER_DOWN, 0);
+}
+
+static bool outcome_apply(struct turn *turn, struct flight *flight)
+{
+	const struct outcome *outcome = &flight->attempt->outcome;
+	struct work *work = work_add(turn, WORK_SETTLED, &flight->row);
+
+	work->flight = flight;
+	flight->in_turn = true;
+	work->row.lease = 0;
+	note_verdict(turn, work, outcome);
+	switch (outcome->kind) {
+	case OUTCOME_ACCEPTED:
+		outcome_accepted(turn, work, outcome);
+		break;
+	case OUTCOME_RETRY:
+		outcome_retry(turn, work, outcome);
+		break;
+	case OUTCOME_REJECTED:
+		return outcome_rejected(turn, work, outcome);
+	case OUTCOME_IN_DOUBT:
+		outcome_in_doubt(turn, work, outcome, REASON_in_doubt);
+		break;
+	case OUTCOME_UNSENDABLE:
+		outcome_unsendable(turn, work, outcome);
+		break;
+	case OUTCOME_NOT_BEGUN:
+		outcome_not_begun(turn, work);
+		break;
+	}
+	return true;
+}
+
+bool outcomes_take(struct turn *turn)
+{
+	for (struct attempt *attempt = turn->outcomes; attempt; attempt = attempt->next) {
+		struct flight *flight = attempt->turn_private;
+		if (flight->state != FLIGHT_RESOLVED && !flight->in_turn && !outcome_apply(turn, flight))
+			return false;
+	}
+	return true;
+}
+
+void flights_call_back(struct turn *turn, int64_t customer)
+{
+	for (struct flight *flight = turn->flights; flight; flight = flight->next) {
+		if (flight->in_turn || flight->state == FLIGHT_RESOLVED)
+			continue;
+		if (customer && flight->row.customer != customer)
+			continue;
+		if (flight->state == FLIGHT_ALOFT && !attempt_call_back(flight->attempt))
+			continue;
+		flight->state = FLIGHT_CALLED_BACK;
+		flight->in_turn = true;
+		struct work *work = work_add(turn, WORK_AGAIN, &flight->row);
+		work->flight = flight;
+		work->row.lease = 0;
+		struct line *line = line_find(turn, work->row.channel);
+		if (line)
+			plan_note(turn, line, NOTE_NO_VERDICT, BREAKER_DOWN, 0);
+		outcome_not_begun(turn, work);
+	}
+}
+
+bool turn_address_dies(struct turn *turn, int64_t address, const char *channel, int64_t customer,
+		       const char *customer_id, const char *provider)
+{
+	struct change change = {.kind = CHANGE_ADDRESS,
+				.at = turn->now,
+				.given_at = turn->now,
+				.customer = customer,
+				.address = address,
+				.subject = (char *)channel,
+				.by = (char *)"gateway",
+				.actor = (char *)"",
+				.source = (char *)provider,
+				.evidence = (char *)"",
+				.old_value = (char *)"\"ok\"",
+				.new_value = (char *)"\"dead\""};
+	struct change *const changes[] = {&change};
+	struct text data;
+
+	if (!address)
+		return true;
+	if (!store_append_changes(turn->store, changes, 1) ||
+	    !store_set_address_state(turn->store, address, ADDRESS_DEAD, change.seq))
+		return false;
+	text_init(&data, 4096);
+	text_puts(&data, "{\"customer\":");
+	text_json(&data, customer_id);
+	text_puts(&data, ",\"channel\":");
+	text_json(&data, channel);
+	text_puts(&data, ",\"provider\":");
+	text_json(&data, provider);
+	text_putc(&data, '}');
+	event_add(turn, "heed.address.dead", customer_id, data.data);
+	text_release(&data);
+	return true;
+}
+
+/* --- after a crash --- */
+
+/* Nobody can say what became of what was `sending`: we hold the store alone, so whoever sent it is gone. */
+bool recover_take(struct turn *turn)
+{
+	struct message_rows rows = {0};
+	bool ok = true;
+
+	if (turn->recovered == MOMENT_NEVER)
+		return true;
+	if (!store_sending(turn->store, turn->recovered, RECOVER_MAX, &rows))
+		return false;
+	for (size_t i = 0; ok && i < rows.count; i++) {
+		struct message_row *row = &rows.rows[i];
+		struct flight *gone = xcalloc(1, sizeof *gone);
+		struct contact contact = {0};
+
+		ok = store_get_contacts(turn->store, &row->contact, 1, &contact);
+		contact_copy(&contact, &gone->contact);
+		contact_release(&contact);
+		struct work *work = work_add(turn, WORK_SETTLED, row);
+		work->flight = gone;
+		work->row.lease = 0;
+		outcome_in_doubt(turn, work, NULL, REASON_doubt_after_crash);
+		work->flight = NULL;
+		if (!work->ended->seq) { /* no such contact: nothing to save */
+			contact_release(work->ended);
+			free(work->ended);
+			work->ended = NULL;
+		}
+		contact_release(&gone->contact);
+		free(gone);
+	}
+	if (ok && rows.count)
+		log_warn("%zu messages were being sent when the gateway ended: they are in doubt", rows.count);
+	turn->recovered = rows.count < RECOVER_MAX ? MOMENT_NEVER : rows.rows[rows.count - 1].n;
+	message_rows_release(&rows);
+	return ok;
+}
