@@ -58,7 +58,8 @@ static bool speaks(const struct preference *preference)
 	return preference && preference->has_channels;
 }
 
-void choices_apply(const struct product *product, const struct choices *choices, struct applied *out)
+void choices_apply(const struct product *product, enum purpose purpose, const struct choices *choices,
+		   struct applied *out)
 {
 	*out = (struct applied){.source = CHOICE_DEFAULT};
 	if (speaks(choices->own))
@@ -67,7 +68,8 @@ void choices_apply(const struct product *product, const struct choices *choices,
 		*out = (struct applied){.source = CHOICE_PARENT, .preference = choices->parent};
 	else if (speaks(choices->star))
 		*out = (struct applied){.source = CHOICE_STAR, .preference = choices->star};
-	if (out->preference && !out->preference->channel_count && !product->may_stop)
+	if (out->preference && !out->preference->channel_count && !product->may_stop &&
+	    purpose != PURPOSE_MARKETING)
 		*out = (struct applied){.source = CHOICE_DEFAULT, .refused = out->preference};
 	out->count = out->preference ? out->preference->channel_count : product->default_count;
 }
@@ -296,7 +298,7 @@ json_t *preference_applied_json(const struct product *product, const struct choi
 		return preference_to_json(made);
 	if (product) {
 		struct applied applied;
-		choices_apply(product, choices, &applied);
+		choices_apply(product, product->purpose, choices, &applied);
 		source = sources[applied.source];
 		channels = json_array();
 		for (size_t i = 0; i < applied.count; i++)

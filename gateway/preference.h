@@ -42,14 +42,15 @@ struct choices {
 
 /* The list that applies: of the nearest preference that speaks about channels, else the product's default.
  * Where that list is empty and the product may not be stopped, the default stands in (`refused` is the one
- * that would have stopped it). */
+ * that would have stopped it), but not for marketing, which nobody has to get. */
 struct applied {
 	enum choice_source source;
 	const struct preference *preference; /* NULL: the product's default */
 	const struct preference *refused;    /* NULL, or the empty one that may not stop the product */
 	size_t count;
 };
-void choices_apply(const struct product *product, const struct choices *choices, struct applied *out);
+void choices_apply(const struct product *product, enum purpose purpose, const struct choices *choices,
+		   struct applied *out);
 /* The i-th channel of the list; owned by the preference or the product. */
 const char *applied_channel(const struct product *product, const struct applied *applied, size_t i);
 
