@@ -23,6 +23,10 @@ struct address {
 };
 
 #define CUSTOMER_ADDRESSES_MAX 64
+#define CUSTOMER_NAME_MAX 256   /* bytes */
+#define ADDRESS_SECRETS_MAX 8   /* for one address: the one in use and those it is changed from */
+#define ADDRESS_SECRET_SIZE 256 /* bytes of one */
+#define ADDRESS_VALUE_MAX 2048  /* bytes; the longest is a URL */
 
 struct customer {
 	int64_t n; /* the row; 0: not stored */
@@ -38,14 +42,18 @@ struct customer {
 /* How a channel's addresses are written and compared. */
 typedef enum address_kind (*address_kind_of)(const void *context, const char *channel, bool *known);
 
-/* Reads a customer as `put` takes it, without `preferences` (the caller's). With `merge` only the keys that
- * are there change `out`, which holds the stored customer ("" , null or [] clears); else it starts from
- * nothing and `id` is required. Unknown keys, channels and bad addresses are errors that name the field. */
+/* Reads a customer as `put` takes it; `preferences`, and what only an answer has (`states`, `version`,
+ * `on_their_way`), are the caller's and skipped. With `merge` only the keys that are there change `out`,
+ * which holds the stored customer ("", null or [] clears; addresses by channel), and an `id` must be the
+ * same; else it starts from nothing and `id` is required. Addresses that are read are ADDRESS_OK and have no
+ * row yet. Unknown keys, channels and bad addresses are errors that name the field. False: *out is as it was.
+ */
 bool customer_from_json(const json_t *json, bool merge, address_kind_of kind_of, const void *context,
 			struct customer *out, struct text *error);
-/* As `put` takes it, plus "states" (addresses that are not ok: [{"channel","address","state"}]). A new
- * reference. */
-json_t *customer_to_json(const struct customer *customer);
+/* As `put` takes it, plus "states" (addresses that are not ok: [{"channel","address","state"}]). Without
+ * secrets an address that has some shows how many ("secrets": 2) in their place: read back, that is an error,
+ * so nobody loses a secret by it. A new reference. */
+json_t *customer_to_json(const struct customer *customer, bool with_secrets);
 /* The first usable (ok) address on the channel; NULL if none. *dead and *stopped count those passed over. */
 const struct address *customer_address(const struct customer *customer, const char *channel, size_t *dead,
 				       size_t *stopped);
@@ -57,6 +65,11 @@ bool address_normalise(enum address_kind kind, const char *value, struct text *o
 /* For logs: phone numbers to the first and last four characters, e-mail to first letter and domain, URLs to
  * their origin; anything else to its first and last two characters. The caller frees. */
 char *address_mask(const char *value);
+
+/* Is it the name of a zone in /usr/share/zoneinfo? */
+bool timezone_known(const char *name);
+/* Is it shaped like a BCP 47 tag (es, es-AR, zh-Hant-TW)? */
+bool locale_valid(const char *tag);
 
 struct customer *customer_copy(const struct customer *customer);
 void customer_release(struct customer *customer); /* its insides; safe on zeroes */

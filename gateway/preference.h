@@ -16,6 +16,8 @@ struct preference_entry {
 	int64_t wait; /* (B) microseconds, 0 for none */
 };
 
+#define PREFERENCE_CHANNELS_MAX 16
+
 struct preference {
 	char *product;     /* a product, a part, or "*" */
 	bool has_channels; /* false: channels were not chosen here; what applies above goes on applying */
@@ -38,15 +40,32 @@ struct choices {
 	const struct preference *star;   /* for "*"; NULL */
 };
 
-/* Reads {"channels":…, …} as PUT takes it: keys left out take their default; product, version, changed_* are
- * ignored here (the version is the caller's affair). `product` NULL: "*". Checks names against the product
- * and against `known` (the configured channels). What is marked (B) is refused with "not yet" unless it has
- * its default. False: `error` says which field and what would be right. Release *out in both cases. */
+/* The list that applies: of the nearest preference that speaks about channels, else the product's default.
+ * Where that list is empty and the product may not be stopped, the default stands in (`refused` is the one
+ * that would have stopped it), but not for marketing, which nobody has to get. */
+struct applied {
+	enum choice_source source;
+	const struct preference *preference; /* NULL: the product's default */
+	const struct preference *refused;    /* NULL, or the empty one that may not stop the product */
+	size_t count;
+};
+void choices_apply(const struct product *product, enum purpose purpose, const struct choices *choices,
+		   struct applied *out);
+/* The i-th channel of the list; owned by the preference or the product. */
+const char *applied_channel(const struct product *product, const struct applied *applied, size_t i);
+
+/* Reads {"channels":…, …} as PUT takes it: keys left out take their default; product, version, changed_*,
+ * source, given_at, evidence and on_their_way are the caller's affair and skipped. `product` NULL: "*".
+ * Checks names against the product and against `known` (the configured channels). What is marked (B) is
+ * refused with "not yet" unless it has its default. False: `error` says which field and what would be right.
+ * Release *out in both cases. */
 bool preference_from_json(const json_t *json, const struct product *product, const char *const *known,
 			  size_t known_count, struct preference *out, struct text *error);
-/* As the contract shows it. A new reference. */
+/* As the contract shows it; "channels" is null where the preference does not speak about them. A new
+ * reference. */
 json_t *preference_to_json(const struct preference *preference);
-/* What applies, as GET answers it where nothing was chosen: version 0 and `source`. A new reference. */
+/* What a GET answers: the preference that was made for the product itself, else what applies, with version 0
+ * and `source` (parent, *, default). `product` NULL: for "*". A new reference. */
 json_t *preference_applied_json(const struct product *product, const struct choices *choices);
 /* --channels sms,email into the JSON array that preference_from_json reads. NULL and `error` if it can't be.
  */

@@ -1,0 +1,493 @@
+#include "customer.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "xalloc.h"
+#include "banned.h"
+
+#define LOCALE_MAX 35 /* BCP 47 (RFC 5646) section 4.4.1 */
+#define ZONE_NAME_MAX 64
+#define ZONES "/usr/share/zoneinfo/"
+
+static void set_string(char **to, const char *value)
+{
+	char *copy = xstrdup(value); /* first: `value` may be *to */
+
+	free(*to);
+	*to = copy;
+}
+
+static void address_copy(const struct address *from, struct address *to)
+{
+	*to = *from;
+	to->channel = xstrdup(from->channel ? from->channel : "");
+	to->value = xstrdup(from->value ? from->value : "");
+	to->details = xstrdup(from->details ? from->details : "");
+}
+
+static void address_release(struct address *address)
+{
+	free(address->channel);
+	free(address->value);
+	free(address->details);
+	*address = (struct address){0};
+}
+
+static void customer_fill(struct customer *out, const struct customer *customer)
+{
+	*out = *customer;
+	out->id = xstrdup(customer->id ? customer->id : "");
+	out->name = xstrdup(customer->name ? customer->name : "");
+	out->locale = xstrdup(customer->locale ? customer->locale : "");
+	out->timezone = xstrdup(customer->timezone ? customer->timezone : "");
+	out->addresses = xcalloc(customer->address_count, sizeof *out->addresses);
+	for (size_t i = 0; i < customer->address_count; i++)
+		address_copy(&customer->addresses[i], &out->addresses[i]);
+}
+
+struct customer *customer_copy(const struct customer *customer)
+{
+	if (!customer)
+		return NULL;
+	struct customer *copy = xcalloc(1, sizeof *copy);
+	customer_fill(copy, customer);
+	return copy;
+}
+
+void customer_release(struct customer *customer)
+{
+	for (size_t i = 0; i < customer->address_count; i++)
+		address_release(&customer->addresses[i]);
+	free(customer->addresses);
+	free(customer->id);
+	free(customer->name);
+	free(customer->locale);
+	free(customer->timezone);
+	*customer = (struct customer){0};
+}
+
+void customer_free(struct customer *customer)
+{
+	if (customer)
+		customer_release(customer);
+	free(customer);
+}
+
+const struct address *customer_address(const struct customer *customer, const char *channel, size_t *dead,
+				       size_t *stopped)
+{
+	*dead = *stopped = 0;
+	for (size_t i = 0; i < customer->address_count; i++) {
+		const struct address *address = &customer->addresses[i];
+		if (strcmp(address->channel, channel) != 0)
+			continue;
+		if (address->state == ADDRESS_OK)
+			return address;
+		*(address->state == ADDRESS_DEAD ? dead : stopped) += 1;
+	}
+	return NULL;
+}
+
+bool timezone_known(const char *name)
+{
+	char magic[4] = "";
+	struct stat about;
+	bool known = false;
+
+	size_t len = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-/");
+	if (!len || len > ZONE_NAME_MAX || name[len] || name[0] == '/') /* no dot, so no ".." */
+		return false;
+	char *path = xasprintf(ZONES "%s", name);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd >= 0) {
+		known = fstat(fd, &about) == 0 && S_ISREG(about.st_mode) &&
+			read(fd, magic, sizeof magic) == sizeof magic && memcmp(magic, "TZif", 4) == 0;
+		close(fd);
+	}
+	free(path);
+	return known;
+}
+
+bool locale_valid(const char *tag)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	static const char alphanumeric[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+	size_t len = strspn(tag, letters);
+	if (strlen(tag) > LOCALE_MAX || len < 2 || len > 8)
+		return false;
+	for (tag += len; *tag; tag += len) {
+		if (*tag++ != '-')
+			return false;
+		len = strspn(tag, alphanumeric);
+		if (len < 1 || len > 8)
+			return false;
+	}
+	return true;
+}
+
+/* --- reading --- */
+
+struct reading {
+	bool merge;
+	address_kind_of kind_of;
+	const void *context;
+	struct customer *customer;
+	struct text *error;
+};
+
+/* A string, or null and absent for "". */
+static bool read_string(const char *key, const json_t *value, const char **out, struct text *error)
+{
+	*out = "";
+	if (!value || json_is_null(value))
+		return true;
+	if (!json_is_string(value) || json_string_length(value) != strlen(json_string_value(value)))
+		return text_error(error, "%s: must be a string without NUL", key);
+	*out = json_string_value(value);
+	return true;
+}
+
+static bool has_controls(const char *s)
+{
+	for (; *s; s++)
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			return true;
+	return false;
+}
+
+static bool read_id(struct reading *r, const json_t *json)
+{
+	struct customer *customer = r->customer;
+	const json_t *value = json_object_get(json, "id");
+	const char *id;
+
+	if (!value && r->merge && customer->id[0])
+		return true;
+	if (!value)
+		return text_error(r->error, "id: is missing; a customer needs one (1-128 bytes)");
+	if (!read_string("id", value, &id, r->error))
+		return false;
+	if (!customer_id_valid(id))
+		return text_error(r->error, "id: must be 1-%d bytes of UTF-8 without control characters",
+				  ID_MAX);
+	if (r->merge && customer->id[0] && strcmp(id, customer->id) != 0)
+		return text_error(r->error, "id: is another customer's; leave it out, or give the same one");
+	set_string(&customer->id, id);
+	return true;
+}
+
+static bool read_facts(struct reading *r, const json_t *json)
+{
+	struct customer *customer = r->customer;
+	const char *value;
+
+	if (json_object_get(json, "name")) {
+		if (!read_string("name", json_object_get(json, "name"), &value, r->error))
+			return false;
+		if (strlen(value) > CUSTOMER_NAME_MAX || has_controls(value))
+			return text_error(r->error,
+					  "name: must be at most %d bytes without control characters",
+					  CUSTOMER_NAME_MAX);
+		set_string(&customer->name, value);
+	}
+	if (json_object_get(json, "locale")) {
+		if (!read_string("locale", json_object_get(json, "locale"), &value, r->error))
+			return false;
+		if (*value && !locale_valid(value))
+			return text_error(r->error,
+					  "locale: \"%.40s\" is not a language tag; write it like es or "
+					  "es-AR (BCP 47)",
+					  value);
+		set_string(&customer->locale, value);
+	}
+	if (json_object_get(json, "timezone")) {
+		if (!read_string("timezone", json_object_get(json, "timezone"), &value, r->error))
+			return false;
+		if (*value && !timezone_known(value))
+			return text_error(r->error,
+					  "timezone: \"%.64s\" is not known; write a name of the time zone "
+					  "database, like Europe/Berlin",
+					  value);
+		set_string(&customer->timezone, value);
+	}
+	return true;
+}
+
+/* {"secret": "a"} or {"secret": ["a", "b"]} into {"secret":["a","b"]}. */
+static bool read_secrets(const char *where, const json_t *secret, struct address *out, struct text *error)
+{
+	json_t *list = json_array(), *details = NULL;
+	size_t count = json_is_array(secret) ? json_array_size(secret) : 1;
+	bool ok = false;
+
+	if (!count || count > ADDRESS_SECRETS_MAX) {
+		text_error(error, "%s.secret: must be a string, or a list of 1 to %d, newest first", where,
+			   ADDRESS_SECRETS_MAX);
+		goto out;
+	}
+	for (size_t i = 0; i < count; i++) {
+		json_t *one = json_is_array(secret) ? json_array_get(secret, i) : (json_t *)secret;
+		const char *value = json_string_value(one);
+		if (!value || !*value || json_string_length(one) > ADDRESS_SECRET_SIZE ||
+		    strlen(value) != json_string_length(one) || has_controls(value)) {
+			text_error(error,
+				   "%s.secret: must be 1-%d bytes without control characters, or a list of "
+				   "such, newest first",
+				   where, ADDRESS_SECRET_SIZE);
+			goto out;
+		}
+		json_array_append(list, one);
+	}
+	details = json_pack("{s:O}", "secret", list);
+	free(out->details);
+	out->details = json_dumps(details, JSON_COMPACT);
+	ok = true;
+out:
+	json_decref(list);
+	json_decref(details);
+	return ok;
+}
+
+/* The value of {"url"|"address": …} and what stands beside it. NULL and `error`. */
+static const json_t *read_address_object(const char *where, const json_t *json, enum address_kind kind,
+					 struct address *out, struct text *error)
+{
+	const char *value_key = kind == ADDRESS_URL ? "url" : "address";
+	const json_t *found = NULL;
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)json, key, value)
+	{
+		if (strcmp(key, value_key) == 0) {
+			found = value;
+		} else if (strcmp(key, "secrets") == 0) {
+			text_error(
+				error,
+				"%s.secrets: is how many are hidden here; write \"secret\" with the secrets "
+				"themselves",
+				where);
+			return NULL;
+		} else if (strcmp(key, "secret") == 0 && kind == ADDRESS_URL) {
+			if (!read_secrets(where, value, out, error))
+				return NULL;
+		} else {
+			text_error(error, "%s.%.64s: unknown key; there are: %s", where, key,
+				   kind == ADDRESS_URL ? "url, secret" : "address");
+			return NULL;
+		}
+	}
+	if (!found)
+		text_error(error, "%s.%s: is missing", where, value_key);
+	return found;
+}
+
+static bool read_address(const char *where, const char *channel, enum address_kind kind, const json_t *json,
+			 struct address *out, struct text *error)
+{
+	struct text value, why;
+	bool ok = false;
+
+	text_init(&value, ADDRESS_VALUE_MAX);
+	text_init(&why, TEXT_ERROR_MAX);
+	*out = (struct address){.channel = xstrdup(channel), .details = xstrdup("")};
+	const json_t *given =
+		json_is_object(json) ? read_address_object(where, json, kind, out, error) : json;
+	if (!given)
+		goto out;
+	if (!json_is_string(given) || strlen(json_string_value(given)) != json_string_length(given)) {
+		text_error(error, "%s: must be a string, an object {\"%s\": …}, or a list of them", where,
+			   kind == ADDRESS_URL ? "url" : "address");
+		goto out;
+	}
+	if (!address_normalise(kind, json_string_value(given), &value, &why)) {
+		text_error(error, "%s: %s", where, why.data);
+		goto out;
+	}
+	out->value = text_detach(&value);
+	ok = true;
+out:
+	text_release(&value);
+	text_release(&why);
+	return ok;
+}
+
+static void drop_channel(struct customer *customer, const char *channel)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < customer->address_count; i++) {
+		if (strcmp(customer->addresses[i].channel, channel) == 0)
+			address_release(&customer->addresses[i]);
+		else
+			customer->addresses[kept++] = customer->addresses[i];
+	}
+	customer->address_count = kept;
+}
+
+static bool has_address(const struct customer *customer, const struct address *address)
+{
+	for (size_t i = 0; i < customer->address_count; i++)
+		if (strcmp(customer->addresses[i].channel, address->channel) == 0 &&
+		    strcmp(customer->addresses[i].value, address->value) == 0)
+			return true;
+	return false;
+}
+
+static bool read_channel(struct reading *r, const char *channel, const json_t *json)
+{
+	struct customer *customer = r->customer;
+	bool list = json_is_array(json), known = false;
+
+	enum address_kind kind = r->kind_of(r->context, channel, &known);
+	if (!known)
+		return text_error(r->error, "addresses.%.64s: the configuration has no channel of that name",
+				  channel);
+	drop_channel(customer, channel);
+	if (json_is_null(json) || (json_is_string(json) && !*json_string_value(json)))
+		return true;
+	for (size_t i = 0; i < (list ? json_array_size(json) : 1); i++) {
+		struct address address;
+		char *where = list ? xasprintf("addresses.%s[%zu]", channel, i)
+				   : xasprintf("addresses.%s", channel);
+		bool ok = read_address(where, channel, kind, list ? json_array_get(json, i) : json, &address,
+				       r->error);
+		if (ok && has_address(customer, &address))
+			ok = text_error(r->error, "%s: is there twice; leave one out", where);
+		if (ok && customer->address_count >= CUSTOMER_ADDRESSES_MAX)
+			ok = text_error(r->error, "%s: too many addresses; a customer has at most %d", where,
+					CUSTOMER_ADDRESSES_MAX);
+		free(where);
+		if (!ok) {
+			address_release(&address);
+			return false;
+		}
+		customer->addresses = xreallocarray(customer->addresses, customer->address_count + 1,
+						    sizeof *customer->addresses);
+		customer->addresses[customer->address_count++] = address;
+	}
+	return true;
+}
+
+static bool read_addresses(struct reading *r, const json_t *json)
+{
+	const char *channel;
+	json_t *value;
+
+	if (!json)
+		return true;
+	if (json_is_null(json)) {
+		while (r->customer->address_count)
+			address_release(&r->customer->addresses[--r->customer->address_count]);
+		return true;
+	}
+	if (!json_is_object(json))
+		return text_error(r->error,
+				  "addresses: must be an object, like {\"email\": \"ana@example.com\"}");
+	json_object_foreach((json_t *)json, channel, value)
+	{
+		if (!read_channel(r, channel, value))
+			return false;
+	}
+	return true;
+}
+
+static bool check_keys(const json_t *json, struct text *error)
+{
+	static const char *const keys[] = {"id",          "name",   "locale",  "timezone",    "addresses",
+					   "preferences", "states", "version", "on_their_way"};
+	const char *key;
+	json_t *value;
+
+	if (!json_is_object(json))
+		return text_error(error, "a customer must be an object, like {\"id\": \"c-1042\", …}");
+	json_object_foreach((json_t *)json, key, value)
+	{
+		bool known = false;
+		for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+			known |= strcmp(key, keys[i]) == 0;
+		if (!known)
+			return text_error(error,
+					  "%.64s: unknown key; a customer has: id, name, locale, timezone, "
+					  "addresses, preferences",
+					  key);
+	}
+	return true;
+}
+
+bool customer_from_json(const json_t *json, bool merge, address_kind_of kind_of, const void *context,
+			struct customer *out, struct text *error)
+{
+	struct customer read, nothing = {0};
+	struct reading r = {merge, kind_of, context, &read, error};
+
+	customer_fill(&read, merge ? out : &nothing);
+	bool ok = check_keys(json, error) && read_id(&r, json) && read_facts(&r, json) &&
+		  read_addresses(&r, json_object_get(json, "addresses"));
+	if (ok) {
+		customer_release(out);
+		*out = read;
+	} else {
+		customer_release(&read);
+	}
+	return ok;
+}
+
+/* --- writing --- */
+
+static json_t *address_to_json(const struct address *address, bool with_secrets)
+{
+	json_t *details = *address->details ? json_loads(address->details, 0, NULL) : NULL;
+	json_t *secret = json_object_get(details, "secret");
+	json_t *json = NULL;
+
+	if (!secret) {
+		json = json_string(address->value);
+	} else {
+		json = json_pack("{s:s}", "url", address->value);
+		if (!with_secrets)
+			json_object_set_new(json, "secrets",
+					    json_integer((json_int_t)json_array_size(secret)));
+		else if (json_array_size(secret) == 1)
+			json_object_set(json, "secret", json_array_get(secret, 0));
+		else
+			json_object_set(json, "secret", secret);
+	}
+	json_decref(details);
+	return json;
+}
+
+/* One address stands alone, several are a list. */
+static void put_address(json_t *addresses, const char *channel, json_t *address)
+{
+	json_t *there = json_object_get(addresses, channel);
+
+	if (!there)
+		json_object_set_new(addresses, channel, address);
+	else if (json_is_array(there))
+		json_array_append_new(there, address);
+	else
+		json_object_set_new(addresses, channel, json_pack("[O,o]", there, address));
+}
+
+json_t *customer_to_json(const struct customer *customer, bool with_secrets)
+{
+	json_t *addresses = json_object(), *states = json_array();
+
+	for (size_t i = 0; i < customer->address_count; i++) {
+		const struct address *address = &customer->addresses[i];
+		put_address(addresses, address->channel, address_to_json(address, with_secrets));
+		if (address->state != ADDRESS_OK)
+			json_array_append_new(states, json_pack("{s:s,s:s,s:s}", "channel", address->channel,
+								"address", address->value, "state",
+								address_state_name(address->state)));
+	}
+	return json_pack("{s:s,s:s,s:s,s:s,s:o,s:o}", "id", customer->id, "name", customer->name, "locale",
+			 customer->locale, "timezone", customer->timezone, "addresses", addresses, "states",
+			 states);
+}

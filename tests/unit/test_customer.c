@@ -1,0 +1,401 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "customer.h"
+#include "xalloc.h"
+
+static enum address_kind kind_of(const void *context, const char *channel, bool *known)
+{
+	(void)context;
+	*known = true;
+	if (strcmp(channel, "email") == 0)
+		return ADDRESS_EMAIL;
+	if (strcmp(channel, "sms") == 0)
+		return ADDRESS_PHONE;
+	if (strcmp(channel, "webhook") == 0)
+		return ADDRESS_URL;
+	*known = strcmp(channel, "pager") == 0;
+	return ADDRESS_TEXT;
+}
+
+/* Reads `text` (JSON) into `out`; the error, "" if there was none, is in `error`. */
+static bool read_customer(const char *text, bool merge, struct customer *out, struct text *error)
+{
+	json_error_t where;
+	json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, &where);
+	if (!json)
+		fail_msg("%s in %s", where.text, text);
+	text_clear(error);
+	bool ok = customer_from_json(json, merge, kind_of, NULL, out, error);
+	json_decref(json);
+	return ok;
+}
+
+static void assert_shows(const struct customer *customer, bool with_secrets, const char *expected)
+{
+	json_t *json = customer_to_json(customer, with_secrets);
+	char *text = json_dumps(json, JSON_COMPACT);
+	assert_string_equal(text, expected);
+	free(text);
+	json_decref(json);
+}
+
+static void assert_refused(const char *text, const char *says)
+{
+	struct customer customer = {0};
+	struct text error;
+	text_init(&error, TEXT_ERROR_MAX);
+	if (read_customer(text, false, &customer, &error))
+		fail_msg("taken: %s", text);
+	if (!strstr(error.data, says))
+		fail_msg("\"%s\" does not say \"%s\"", error.data, says);
+	assert_null(customer.id);
+	text_release(&error);
+}
+
+static const char ana[] =
+	"{\"id\":\"c-1042\",\"name\":\"Ana Díaz\",\"locale\":\"es-AR\","
+	"\"timezone\":\"America/Argentina/Buenos_Aires\",\"addresses\":{\"email\":\"ana@example.com\","
+	"\"sms\":[\"+5491155550100\",\"+5491155550101\"],"
+	"\"webhook\":{\"url\":\"https://example.com/hook\",\"secret\":\"whsec_abc\"}},\"states\":[]}";
+
+static void a_customer_is_given_back_as_it_was_put(void **unused)
+{
+	struct customer customer = {0};
+	struct text error;
+	(void)unused;
+	text_init(&error, TEXT_ERROR_MAX);
+	assert_true(read_customer(ana, false, &customer, &error));
+	assert_int_equal(customer.address_count, 4);
+	assert_string_equal(customer.addresses[3].details, "{\"secret\":[\"whsec_abc\"]}");
+	assert_shows(&customer, true, ana);
+	struct customer *copy = customer_copy(&customer);
+	customer_release(&customer);
+	assert_shows(copy, true, ana);
+	customer_free(copy);
+	text_release(&error);
+}
+
+static void secrets_are_shown_only_to_who_may_see_them(void **unused)
+{
+	struct customer customer = {0};
+	struct text error;
+	(void)unused;
+	text_init(&error, TEXT_ERROR_MAX);
+	assert_true(read_customer("{\"id\":\"c\",\"addresses\":{\"webhook\":[\"https://a.example/\",{\"url\":"
+				  "\"https://b.example/\",\"secret\":[\"new\",\"old\"]}]}}",
+				  false, &customer, &error));
+	assert_shows(
+		&customer, false,
+		"{\"id\":\"c\",\"name\":\"\",\"locale\":\"\",\"timezone\":\"\",\"addresses\":{\"webhook\":["
+		"\"https://a.example/\",{\"url\":\"https://b.example/\",\"secrets\":2}]},\"states\":[]}");
+	customer_release(&customer);
+	assert_refused(
+		"{\"id\":\"c\",\"addresses\":{\"webhook\":{\"url\":\"https://b.example/\",\"secrets\":2}}}",
+		"addresses.webhook.secrets: is how many are hidden");
+	text_release(&error);
+}
+
+static void merging_changes_only_what_is_named(void **unused)
+{
+	struct customer customer = {0};
+	struct text error;
+	(void)unused;
+	text_init(&error, TEXT_ERROR_MAX);
+	assert_true(read_customer(ana, false, &customer, &error));
+	customer.addresses[0].state = ADDRESS_DEAD;
+	customer.addresses[1].state = ADDRESS_DEAD;
+	assert_true(
+		read_customer("{\"name\":\"\",\"addresses\":{\"sms\":\"+5491155550100\",\"webhook\":null}}",
+			      true, &customer, &error));
+	assert_shows(&customer, true,
+		     "{\"id\":\"c-1042\",\"name\":\"\",\"locale\":\"es-AR\","
+		     "\"timezone\":\"America/Argentina/"
+		     "Buenos_Aires\",\"addresses\":{\"email\":\"ana@example.com\","
+		     "\"sms\":\"+5491155550100\"},\"states\":[{\"channel\":\"email\",\"address\":\"ana@"
+		     "example.com\","
+		     "\"state\":\"dead\"}]}");
+	assert_false(read_customer("{\"name\":\"Eva\",\"locale\":\"es_AR\"}", true, &customer, &error));
+	assert_string_equal(customer.name, "");
+	assert_false(read_customer("{\"id\":\"c-7\"}", true, &customer, &error));
+	assert_true(read_customer("{\"addresses\":null}", true, &customer, &error));
+	assert_int_equal(customer.address_count, 0);
+	customer_release(&customer);
+	text_release(&error);
+}
+
+static void a_mistake_names_its_field_and_what_would_be_right(void **unused)
+{
+	(void)unused;
+	assert_refused("[]", "must be an object");
+	assert_refused("{}", "id: is missing");
+	assert_refused("{\"id\":\"\"}", "id: must be 1-128 bytes");
+	assert_refused("{\"id\":7}", "id: must be a string");
+	assert_refused("{\"id\":\"c\",\"nmae\":\"Ana\"}", "nmae: unknown key; a customer has: id, name");
+	assert_refused("{\"id\":\"c\",\"name\":\"a\\nb\"}",
+		       "name: must be at most 256 bytes without control");
+	assert_refused("{\"id\":\"c\",\"locale\":\"es_AR\"}", "write it like es or es-AR");
+	assert_refused("{\"id\":\"c\",\"timezone\":\"Mars/Olympus\"}", "like Europe/Berlin");
+	assert_refused("{\"id\":\"c\",\"addresses\":[]}", "addresses: must be an object");
+	assert_refused("{\"id\":\"c\",\"addresses\":{\"fax\":\"1\"}}",
+		       "addresses.fax: the configuration has no");
+	assert_refused("{\"id\":\"c\",\"addresses\":{\"sms\":[\"+5491155550100\",\"555\"]}}",
+		       "addresses.sms[1]: is not an international number");
+	assert_refused("{\"id\":\"c\",\"addresses\":{\"sms\":[\"+5491155550100\",\"+54 911 5555-0100\"]}}",
+		       "addresses.sms[1]: is there twice");
+	assert_refused("{\"id\":\"c\",\"addresses\":{\"email\":{\"url\":\"a@b\"}}}",
+		       "addresses.email.url: unknown key; there are: address");
+	assert_refused("{\"id\":\"c\",\"addresses\":{\"email\":{\"address\":\"a@b\",\"secret\":\"s\"}}}",
+		       "addresses.email.secret: unknown key");
+	assert_refused("{\"id\":\"c\",\"addresses\":{\"webhook\":{\"secret\":\"s\"}}}",
+		       "addresses.webhook.url: is missing");
+	assert_refused(
+		"{\"id\":\"c\",\"addresses\":{\"webhook\":{\"url\":\"https://a.example\",\"secret\":[]}}}",
+		"addresses.webhook.secret: must be");
+	assert_refused("{\"id\":\"c\",\"addresses\":{\"email\":5}}", "addresses.email: must be a string");
+}
+
+static void addresses_secrets_and_names_have_bounds(void **unused)
+{
+	struct customer customer = {0};
+	struct text error, json;
+	(void)unused;
+	text_init(&error, TEXT_ERROR_MAX);
+	text_init(&json, 100000);
+	for (int count = CUSTOMER_ADDRESSES_MAX; count <= CUSTOMER_ADDRESSES_MAX + 1; count++) {
+		text_clear(&json);
+		text_puts(&json, "{\"id\":\"c\",\"addresses\":{\"pager\":[");
+		for (int i = 0; i < count; i++)
+			text_addf(&json, "%s\"p%d\"", i ? "," : "", i);
+		text_puts(&json, "]}}");
+		assert_int_equal(read_customer(json.data, false, &customer, &error),
+				 count == CUSTOMER_ADDRESSES_MAX);
+	}
+	assert_non_null(strstr(error.data, "at most 64"));
+	text_clear(&json);
+	text_puts(&json,
+		  "{\"id\":\"c\",\"addresses\":{\"webhook\":{\"url\":\"https://a.example\",\"secret\":[");
+	for (int i = 0; i <= ADDRESS_SECRETS_MAX; i++)
+		text_addf(&json, "%s\"s%d\"", i ? "," : "", i);
+	text_puts(&json, "]}}}");
+	assert_refused(json.data, "a list of 1 to 8");
+	text_clear(&json);
+	text_addf(&json, "{\"id\":\"c\",\"name\":\"%0*d\"}", CUSTOMER_NAME_MAX + 1, 0);
+	assert_refused(json.data, "name: must be at most 256 bytes");
+	customer_release(&customer);
+	text_release(&json);
+	text_release(&error);
+}
+
+static void the_first_usable_address_is_found(void **unused)
+{
+	struct address addresses[] = {{.channel = "sms", .value = "1", .state = ADDRESS_DEAD},
+				      {.channel = "email", .value = "2", .state = ADDRESS_STOPPED},
+				      {.channel = "sms", .value = "3", .state = ADDRESS_OK},
+				      {.channel = "sms", .value = "4", .state = ADDRESS_OK}};
+	struct customer customer = {.addresses = addresses, .address_count = 4};
+	size_t dead, stopped;
+	(void)unused;
+	assert_string_equal(customer_address(&customer, "sms", &dead, &stopped)->value, "3");
+	assert_int_equal(dead, 1);
+	assert_null(customer_address(&customer, "email", &dead, &stopped));
+	assert_int_equal(stopped, 1);
+	assert_null(customer_address(&customer, "voice", &dead, &stopped));
+	assert_int_equal(dead + stopped, 0);
+}
+
+static void assert_normal(enum address_kind kind, const char *value, const char *expected)
+{
+	struct text out, error;
+	text_init(&out, ADDRESS_VALUE_MAX);
+	text_init(&error, TEXT_ERROR_MAX);
+	bool ok = address_normalise(kind, value, &out, &error);
+	if (ok != (expected != NULL))
+		fail_msg("%s: %s", value, ok ? "taken" : error.data);
+	if (expected)
+		assert_string_equal(out.data, expected);
+	assert_int_equal(ok, error.len == 0);
+	text_release(&out);
+	text_release(&error);
+}
+
+static void email_is_kept_with_its_domain_in_lower_case(void **unused)
+{
+	static const char *const bad[] = {"",
+					  "ana",
+					  "@example.com",
+					  "ana@",
+					  "a@b@c",
+					  "a b@c.de",
+					  "<a@b.de>",
+					  "Ana <a@b.de>",
+					  "a@b.de\r\nBcc: x",
+					  "a@b..de",
+					  "a@.de",
+					  "a@b.de\n",
+					  "\"a b\"@c.de",
+					  "ana@exämple",
+					  "añа@example.com",
+					  "a@b.de,c@d.de"};
+	(void)unused;
+	assert_normal(ADDRESS_EMAIL, "Ana.D+x@Example.COM", "Ana.D+x@example.com");
+	assert_normal(ADDRESS_EMAIL, "o'neil@xn--exmple-cua.com", "o'neil@xn--exmple-cua.com");
+	assert_normal(ADDRESS_EMAIL, "root@localhost", "root@localhost");
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		assert_normal(ADDRESS_EMAIL, bad[i], NULL);
+	char *long_local = xasprintf("%065d@example.com", 0);
+	assert_normal(ADDRESS_EMAIL, long_local + 1, long_local + 1);
+	assert_normal(ADDRESS_EMAIL, long_local, NULL);
+	free(long_local);
+}
+
+static void phone_numbers_are_plus_and_digits(void **unused)
+{
+	static const char *const bad[] = {"",
+					  "5555",
+					  "030 1234567",
+					  "+123456",
+					  "+1234567890123456",
+					  "+0301234567",
+					  "+49 (0)30 1234567",
+					  "+49a301234567",
+					  "++4930123456",
+					  "00"};
+	(void)unused;
+	assert_normal(ADDRESS_PHONE, "+54 9 (11) 5555-0100", "+5491155550100");
+	assert_normal(ADDRESS_PHONE, "0054.911.5555.0100", "+5491155550100");
+	assert_normal(ADDRESS_PHONE, "+1234567", "+1234567");
+	assert_normal(ADDRESS_PHONE, "+123456789012345", "+123456789012345");
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		assert_normal(ADDRESS_PHONE, bad[i], NULL);
+}
+
+static void urls_are_http_with_a_host(void **unused)
+{
+	static const char *const bad[] = {"",
+					  "example.com",
+					  "ftp://example.com/",
+					  "https://",
+					  "https:///x",
+					  "https://user:pw@example.com/",
+					  "https://exa mple.com/",
+					  "https://example.com/\r\n",
+					  "https://example.com:0/",
+					  "https://example.com:65536/",
+					  "https://example.com:/",
+					  "https://[::1/",
+					  "https://[]/",
+					  "https://exämple.com/",
+					  "https://a..b/"};
+	(void)unused;
+	assert_normal(ADDRESS_URL, "HTTPS://Example.COM:8443/Hook?a=B#part",
+		      "https://example.com:8443/Hook?a=B");
+	assert_normal(ADDRESS_URL, "http://127.0.0.1:8080", "http://127.0.0.1:8080");
+	assert_normal(ADDRESS_URL, "https://[2001:DB8::1]:443/x", "https://[2001:db8::1]:443/x");
+	assert_normal(ADDRESS_URL, "https://example.com/@me?x=1/2", "https://example.com/@me?x=1/2");
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		assert_normal(ADDRESS_URL, bad[i], NULL);
+	char *longest = xasprintf("https://a.example/%0*d", ADDRESS_VALUE_MAX - 17, 0);
+	assert_normal(ADDRESS_URL, longest, NULL);
+	longest[ADDRESS_VALUE_MAX] = '\0';
+	assert_normal(ADDRESS_URL, longest, longest);
+	free(longest);
+}
+
+static void any_other_address_is_a_short_text(void **unused)
+{
+	(void)unused;
+	assert_normal(ADDRESS_TEXT, "Ana's pager №7", "Ana's pager №7");
+	assert_normal(ADDRESS_TEXT, "", NULL);
+	assert_normal(ADDRESS_TEXT, "a\tb", NULL);
+	assert_normal(ADDRESS_TEXT, "a\xc2\x85z", NULL);
+	assert_normal(ADDRESS_TEXT, "\xff", NULL);
+	char *longest = xasprintf("%0513d", 0);
+	assert_normal(ADDRESS_TEXT, longest, NULL);
+	assert_normal(ADDRESS_TEXT, longest + 1, longest + 1);
+	free(longest);
+}
+
+static void masks_show_only_what_the_contract_lets_through(void **unused)
+{
+	static const char *const masks[][2] = {
+		{"+5491155550100", "+549…0100"},
+		{"+1234567", "+1…67"},
+		{"+12345", "…"},
+		{"ana@example.com", "a…@example.com"},
+		{"ñ@example.com", "ñ…@example.com"},
+		{"https://example.com:8443/hook?token=x", "https://example.com:8443"},
+		{"https://user:pw@example.com/", "https://example.com"},
+		{"https://example.com/a@b", "https://example.com"},
+		{"Anas pager", "An…er"},
+		{"ñandúññ", "ña…ññ"},
+		{"pager", "…"},
+		{"", "…"},
+	};
+	(void)unused;
+	for (size_t i = 0; i < sizeof masks / sizeof masks[0]; i++) {
+		char *mask = address_mask(masks[i][0]);
+		assert_string_equal(mask, masks[i][1]);
+		free(mask);
+	}
+}
+
+static void time_zones_are_those_of_the_database(void **unused)
+{
+	static const char *const bad[] = {"",        "Mars/Olympus",  "../../../etc/passwd", "/etc/localtime",
+					  "America", "zone.tab",      "tzdata.zi",           "Europe/../UTC",
+					  "UTC ",    "europe\\berlin"};
+	(void)unused;
+	assert_true(timezone_known("UTC"));
+	assert_true(timezone_known("America/Argentina/Buenos_Aires"));
+	assert_true(timezone_known("Etc/GMT+3"));
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		assert_false(timezone_known(bad[i]));
+}
+
+static void locales_are_shaped_like_bcp_47(void **unused)
+{
+	static const char *const good[] = {"es", "es-AR", "zh-Hant-TW", "gsw", "de-CH-1996", "en-x-bank"};
+	static const char *const bad[] = {"",
+					  "e",
+					  "es_AR",
+					  "es-",
+					  "-es",
+					  "es--AR",
+					  "español",
+					  "es-ARGENTINIA",
+					  "1s",
+					  "../es",
+					  "es-aaaaaaaa-bbbbbbbb-cccccccc-dddddddd"};
+	(void)unused;
+	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+		assert_true(locale_valid(good[i]));
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		assert_false(locale_valid(bad[i]));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_customer_is_given_back_as_it_was_put),
+		cmocka_unit_test(secrets_are_shown_only_to_who_may_see_them),
+		cmocka_unit_test(merging_changes_only_what_is_named),
+		cmocka_unit_test(a_mistake_names_its_field_and_what_would_be_right),
+		cmocka_unit_test(addresses_secrets_and_names_have_bounds),
+		cmocka_unit_test(the_first_usable_address_is_found),
+		cmocka_unit_test(email_is_kept_with_its_domain_in_lower_case),
+		cmocka_unit_test(phone_numbers_are_plus_and_digits),
+		cmocka_unit_test(urls_are_http_with_a_host),
+		cmocka_unit_test(any_other_address_is_a_short_text),
+		cmocka_unit_test(masks_show_only_what_the_contract_lets_through),
+		cmocka_unit_test(time_zones_are_those_of_the_database),
+		cmocka_unit_test(locales_are_shaped_like_bcp_47),
+	};
+	xalloc_init();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
