@@ -308,3 +308,21 @@ json_t *preference_applied_json(const struct product *product, const struct choi
 			 "channels", channels, "hours", "", "digest", IMMEDIATE, "paused_until", "version", 0,
 			 "source", source);
 }
+
+static bool product_or_part(const char *product, const char *of)
+{
+	size_t len = strlen(of);
+	return strncmp(product, of, len) == 0 && (product[len] == '\0' || product[len] == '/');
+}
+
+bool touched_has(const struct touched *touched, const char *product)
+{
+	if (!touched->product)
+		return true;
+	if (strcmp(touched->product, "*") != 0)
+		return product_or_part(product, touched->product);
+	for (size_t i = 0; i < touched->count; i++)
+		if (touched->preferences[i].has_channels && product_or_part(product, touched->preferences[i].product))
+			return false; /* it has a choice of its own, or of the product it is a part of */
+	return true;
+}

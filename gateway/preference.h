@@ -71,6 +71,14 @@ json_t *preference_applied_json(const struct product *product, const struct choi
  */
 json_t *preference_channels_from_words(const char *words, struct text *error);
 
+/* What a change of a customer's choices or facts touches: messages about these products. */
+struct touched {
+	const char *product; /* a product with its parts; "*": all that follow it; NULL: everything */
+	const struct preference *preferences; /* the customer's, after the change: who follows "*" */
+	size_t count;
+};
+bool touched_has(const struct touched *touched, const char *product);
+
 struct preference *preference_copy(const struct preference *preference); /* NULL of NULL */
 void preference_release(struct preference *preference);                  /* its insides; safe on zeroes */
 void preference_free(struct preference *preference);                     /* NULL is fine */

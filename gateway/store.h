@@ -137,6 +137,9 @@ bool store_open_was_locked(void);
 bool store_begin(struct store *store);
 bool store_commit(struct store *store);
 void store_rollback(struct store *store);
+/* A part of a transaction that may be taken back alone; not nested. */
+bool store_save_point(struct store *store);
+bool store_end_point(struct store *store, bool keep);
 
 /* out[i].n is 0 where there is no such id. */
 bool store_find_messages(struct store *store, const char *const ids[], size_t count,
@@ -181,9 +184,7 @@ bool store_read_facts(struct store *store, struct facts *const facts[], size_t c
 bool store_get_customer(struct store *store, const char *id, struct customer **out);
 bool store_get_preferences(struct store *store, int64_t customer, struct preference **out, size_t *count);
 /* Inserts (n is 0: gives n) or replaces the facts and which addresses the customer has, in this order. An
- * address row that exists is shared and keeps its state, but one in `revive` order: every address of the
- * customer whose `state` is ADDRESS_OK here and ADDRESS_DEAD in the store becomes ok. Gives address.n and
- * reads back state. */
+ * address row that exists is shared and keeps its state. Gives address.n; reads back its state and seq. */
 bool store_put_customer(struct store *store, struct customer *customer);
 bool store_put_preference(struct store *store, int64_t customer, const struct preference *preference);
 bool store_set_address_state(struct store *store, int64_t address, enum address_state state, int64_t seq);

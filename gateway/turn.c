@@ -134,9 +134,14 @@ static bool turn_transaction(struct turn *turn)
 	    !outcomes_take(turn))
 		return false;
 	if (turn->stopping)
-		flights_call_back(turn, 0);
-	return run_requests(turn) && admissions_take(turn) && lines_sweep(turn) && lines_take_due(turn) &&
-	       works_place(turn) && write_works(turn) && outbox_before_commit(turn) && store_commit(turn->store);
+		flights_call_back(turn, 0, &(const struct touched){0});
+	if (!run_requests(turn) || !admissions_take(turn) || !lines_sweep(turn) || !lines_take_due(turn) ||
+	    !works_place(turn) || !write_works(turn))
+		return false;
+	for (struct request *request = turn->requests; request; request = request->next)
+		if (request->finish)
+			request->finish(request, turn);
+	return outbox_before_commit(turn) && store_commit(turn->store);
 }
 
 /* --- after the commit --- */

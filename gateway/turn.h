@@ -33,6 +33,8 @@ struct request {
 	/* False: the store failed, and the turn will be repeated. A refusal is true with `status` and
 	 * `problem`. */
 	bool (*run)(struct request *request, struct turn *turn);
+	/* Or NULL: once all messages are placed, before the commit. */
+	void (*finish)(struct request *request, struct turn *turn);
 	int64_t deadline;    /* monotonic: not begun before it: answered 503 */
 	int status;          /* as HTTP: 200, 404, 409, 422, 503 */
 	struct text problem; /* for 4xx, 5xx: what, where, what would be right */

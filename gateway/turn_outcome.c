@@ -216,12 +216,12 @@ bool outcomes_take(struct turn *turn)
 	return true;
 }
 
-void flights_call_back(struct turn *turn, int64_t customer)
+void flights_call_back(struct turn *turn, int64_t customer, const struct touched *touched)
 {
 	for (struct flight *flight = turn->flights; flight; flight = flight->next) {
 		if (flight->in_turn || flight->state == FLIGHT_RESOLVED)
 			continue;
-		if (customer && flight->row.customer != customer)
+		if ((customer && flight->row.customer != customer) || !touched_has(touched, flight->row.product))
 			continue;
 		if (flight->state == FLIGHT_ALOFT && !attempt_call_back(flight->attempt))
 			continue;

@@ -191,8 +191,8 @@ void contact_copy(const struct contact *contact, struct contact *out);
 /* turn_outcome.c */
 bool outcomes_take(struct turn *turn);
 bool recover_take(struct turn *turn); /* what a crash left `sending` */
-/* Calls back what has not begun of one customer (0: of all), and lets it be chosen again in this turn. */
-void flights_call_back(struct turn *turn, int64_t customer);
+/* Calls back what has not begun of one customer (0: of all) and is touched, and lets it be chosen again in this turn. */
+void flights_call_back(struct turn *turn, int64_t customer, const struct touched *touched);
 /* The address is dead from now on. */
 bool turn_address_dies(struct turn *turn, int64_t address, const char *channel, int64_t customer,
 		       const char *customer_id, const char *provider);

@@ -1,0 +1,262 @@
+/* Customers: put, merged, imported, with the preferences that come along. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "requests_private.h"
+#include "xalloc.h"
+#include "banned.h"
+
+#define IMPORT_MAX 1000
+
+struct put {
+	struct request base;
+	const struct asker *asker;
+	const char *id; /* NULL in an import: each has its own */
+	const json_t *json;
+	bool merge;
+};
+
+static enum address_kind kind_of(const void *context, const char *channel, bool *known)
+{
+	const struct channel_config *config = config_channel(context, channel);
+
+	*known = config != NULL;
+	return config ? config->ops->address_kind(config) : ADDRESS_TEXT;
+}
+
+static bool append_facts(struct turn *turn, const struct asker *asker, const struct customer *old, struct customer *new)
+{
+	json_t *old_json = old ? customer_to_json(old, true) : NULL, *new_json = customer_to_json(new, true);
+	struct change change = {.kind = CHANGE_CUSTOMER,
+				.at = turn->now,
+				.given_at = turn->now,
+				.customer = new->n,
+				.subject = new->id,
+				.by = (char *)asker->by,
+				.actor = (char *)asker->actor,
+				.source = (char *)"",
+				.evidence = (char *)"",
+				.old_value = old_json ? json_dumps(old_json, JSON_COMPACT) : xstrdup(""),
+				.new_value = json_dumps(new_json, JSON_COMPACT)};
+	struct change *const changes[] = {&change};
+	bool ok = store_append_changes(turn->store, changes, 1);
+
+	new->seq = change.seq;
+	free(change.old_value);
+	free(change.new_value);
+	json_decref(old_json);
+	json_decref(new_json);
+	return ok;
+}
+
+/* A dead address that was written again is tried again; a stopped one stays stopped. */
+static bool revive(struct turn *turn, const struct asker *asker, const struct customer *customer, struct address *address)
+{
+	struct change change = {.kind = CHANGE_ADDRESS,
+				.at = turn->now,
+				.given_at = turn->now,
+				.customer = customer->n,
+				.address = address->n,
+				.subject = address->channel,
+				.by = (char *)asker->by,
+				.actor = (char *)asker->actor,
+				.source = (char *)"",
+				.evidence = (char *)"",
+				.old_value = (char *)"\"dead\"",
+				.new_value = (char *)"\"ok\""};
+	struct change *const changes[] = {&change};
+
+	return store_append_changes(turn->store, changes, 1) &&
+	       store_set_address_state(turn->store, address->n, ADDRESS_OK, change.seq);
+}
+
+static bool same_facts(const struct customer *a, const struct customer *b)
+{
+	json_t *left = customer_to_json(a, true), *right = customer_to_json(b, true);
+
+	json_object_del(left, "states");
+	json_object_del(right, "states");
+	bool same = json_equal(left, right);
+	json_decref(left);
+	json_decref(right);
+	return same;
+}
+
+/* Writes the facts; *changed says whether anything did. */
+static bool write_facts(struct turn *turn, const struct asker *asker, const struct customer *old, struct customer *new,
+			bool *changed)
+{
+	bool *written = xcalloc(new->address_count, sizeof *written);
+
+	for (size_t i = 0; i < new->address_count; i++)
+		written[i] = new->addresses[i].n == 0; /* read just now, not kept by a merge */
+	*changed = !old || !same_facts(old, new);
+	new->n = old ? old->n : 0;
+	new->seq = old ? old->seq : 0;
+	/* twice for a new one: the log wants the row's number, the row wants the log's */
+	bool ok = store_put_customer(turn->store, new);
+	if (ok && *changed)
+		ok = append_facts(turn, asker, old, new) && store_put_customer(turn->store, new);
+	for (size_t i = 0; ok && i < new->address_count; i++)
+		if (written[i] && new->addresses[i].state == ADDRESS_DEAD) {
+			ok = revive(turn, asker, new, &new->addresses[i]);
+			*changed = true;
+		}
+	free(written);
+	return ok;
+}
+
+static bool write_preferences(struct request *request, struct turn *turn, const struct put *put,
+			      const struct customer *customer, const json_t *json, json_t *kept, bool *changed)
+{
+	const json_t *list = json_object_get(json, "preferences");
+	json_t *item;
+	size_t i;
+
+	if (!list || json_is_null(list))
+		return true;
+	if (!json_is_array(list))
+		return request_refuse(request, 422, "preferences: must be an array of objects");
+	json_array_foreach((json_t *)list, i, item) {
+		const char *product = json_string_value(json_object_get(item, "product"));
+		if (!product)
+			return request_refuse(request, 422, "preferences.%zu.product: is missing; it is required, a string", i);
+		if (!preference_write(request, turn, put->asker, customer, product, item, put->merge, kept))
+			return false;
+		if (request->status) {
+			char *why = xstrdup(request->problem.data);
+			request_refuse(request, request->status == 404 ? 422 : request->status, "preferences.%zu: %s", i, why);
+			free(why);
+			return true;
+		}
+		*changed = true;
+	}
+	return true;
+}
+
+/* One customer, whole or not at all: the transaction is shared with others, so it stands behind a save point. */
+static bool put_one(struct request *request, struct turn *turn, const struct put *put, const char *id, const json_t *json,
+		    json_t **answer)
+{
+	struct customer *old = NULL, new = {0}, *stored = NULL;
+	json_t *kept = json_array(), *on_their_way = json_array(), *whole = json_copy((json_t *)json);
+	bool changed = false, ok = true, begun = false;
+	size_t events = turn->plan.events.count;
+
+	if (!json_is_object(json)) {
+		request_refuse(request, 422, "customer: must be a JSON object");
+		goto out;
+	}
+	if (!json_object_get(whole, "id"))
+		json_object_set_new(whole, "id", json_string(id));
+	id = id ? id : json_string_value(json_object_get(whole, "id"));
+	if (!id || !customer_id_valid(id)) {
+		request_refuse(request, 422, "id: must be 1 to %d bytes of UTF-8 without control characters", ID_MAX);
+		goto out;
+	}
+	if (strcmp(id, json_string_value(json_object_get(whole, "id")) ? json_string_value(json_object_get(whole, "id")) : "") != 0) {
+		request_refuse(request, 422, "id: is not the one that was asked for");
+		goto out;
+	}
+	ok = store_get_customer(turn->store, id, &old);
+	if (!ok)
+		goto out;
+	bool merge = put->merge && old;
+	if (merge) {
+		struct customer *copy = customer_copy(old);
+		new = *copy;
+		free(copy);
+	}
+	if (!customer_from_json(whole, merge, kind_of, turn->config, &new, &request->problem)) {
+		request->status = 422;
+		goto out;
+	}
+	ok = store_save_point(turn->store);
+	begun = ok;
+	ok = ok && write_facts(turn, put->asker, old, &new, &changed) &&
+	     write_preferences(request, turn, put, &new, whole, kept, &changed);
+	if (!ok || request->status)
+		goto out;
+	const struct touched touched = {0};
+	if (changed && old && !change_binds(turn, new.n, &touched, on_their_way)) {
+		ok = false;
+		goto out;
+	}
+	ok = store_get_customer(turn->store, id, &stored);
+	if (!ok || !stored)
+		goto out;
+	*answer = customer_to_json(stored, false);
+	json_object_set_new(*answer, "version", json_integer((json_int_t)stored->seq));
+	json_object_set(*answer, "on_their_way", on_their_way);
+	if (json_array_size(kept))
+		json_object_set(*answer, "kept", kept);
+	request->status = old ? 200 : 201;
+out:
+	if (begun && ok) {
+		ok = store_end_point(turn->store, request->status < 400);
+		if (request->status >= 400)
+			turn->plan.events.count = events;
+	}
+	customer_free(old);
+	customer_free(stored);
+	customer_release(&new);
+	json_decref(kept);
+	json_decref(on_their_way);
+	json_decref(whole);
+	return ok;
+}
+
+static bool put_run(struct request *request, struct turn *turn)
+{
+	struct put *put = (struct put *)request;
+
+	return put_one(request, turn, put, put->id, put->json, &request->answer);
+}
+
+int request_customer(const struct turn_door *door, const struct asker *asker, const char *id, const json_t *customer,
+		     bool merge, json_t **answer, struct text *problem)
+{
+	struct put put = {
+		.base = {.run = put_run}, .asker = asker, .id = id, .json = customer, .merge = merge};
+
+	return request_run(door, &put.base, answer, problem);
+}
+
+static bool import_run(struct request *request, struct turn *turn)
+{
+	struct put *put = (struct put *)request;
+	json_t *results, *item;
+	size_t i;
+	bool ok = true;
+
+	if (!json_is_array(put->json) || json_array_size(put->json) > IMPORT_MAX)
+		return request_refuse(request, 422, "customers: must be an array of at most %d objects", IMPORT_MAX);
+	results = json_array();
+	json_array_foreach((json_t *)put->json, i, item) {
+		json_t *answer = NULL, *result = json_object();
+		request->status = 0;
+		text_clear(&request->problem);
+		ok = ok && put_one(request, turn, put, NULL, item, &answer);
+		json_t *id = json_object_get(item, "id");
+		json_object_set(result, "id", json_is_string(id) ? id : json_null());
+		json_object_set_new(result, "status", json_integer(request->status));
+		if (request->status >= 400)
+			json_object_set_new(result, "problem", json_string(request->problem.data));
+		if (json_object_get(answer, "kept"))
+			json_object_set(result, "kept", json_object_get(answer, "kept"));
+		json_array_append_new(results, result);
+		json_decref(answer);
+	}
+	request->status = 200;
+	text_clear(&request->problem);
+	request->answer = results;
+	return ok;
+}
+
+int request_import(const struct turn_door *door, const struct asker *asker, const json_t *customers, json_t **answer,
+		   struct text *problem)
+{
+	struct put put = {.base = {.run = import_run}, .asker = asker, .json = customers, .merge = true};
+
+	return request_run(door, &put.base, answer, problem);
+}

@@ -1,0 +1,93 @@
+#include "requests_private.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "xalloc.h"
+#include "banned.h"
+
+int request_run(const struct turn_door *door, struct request *request, json_t **answer, struct text *problem)
+{
+	text_init(&request->problem, TEXT_ERROR_MAX);
+	request->deadline = moment_mono() + REQUEST_BINDING_MAX;
+	if (door->alone)
+		turn_run_alone(door->turn, request);
+	else
+		turn_call(door->turn, request);
+	if (request->status >= 400)
+		text_error(problem, "%s", request->problem.data);
+	text_release(&request->problem);
+	if (answer)
+		*answer = request->answer;
+	else
+		json_decref(request->answer);
+	return request->status;
+}
+
+bool request_refuse(struct request *request, int status, const char *format, ...)
+{
+	va_list args;
+
+	request->status = status;
+	text_clear(&request->problem);
+	va_start(args, format);
+	text_vaddf(&request->problem, format, args);
+	va_end(args);
+	return true;
+}
+
+/* --- making a change binding --- */
+
+static void list_flights(struct turn *turn, int64_t customer, const struct touched *touched, json_t *on_their_way)
+{
+	for (struct flight *flight = turn->flights; flight; flight = flight->next)
+		if (!flight->in_turn && flight->state == FLIGHT_ALOFT && flight->row.customer == customer &&
+		    touched_has(touched, flight->row.product))
+			json_array_append_new(on_their_way, json_string(flight->row.id));
+}
+
+/* In doubt, or `sending` by someone who is gone: on its way as far as anybody can say. */
+static bool list_doubts(struct turn *turn, int64_t customer, const struct touched *touched, json_t *on_their_way)
+{
+	struct message_rows rows = {0};
+	int64_t open_since = turn->now - turn->config->gateway.attempt_open_max;
+	bool ok = store_open_of(turn->store, customer, &rows);
+
+	for (size_t i = 0; ok && i < rows.count; i++) {
+		const struct message_row *row = &rows.rows[i];
+		struct contact last = {0};
+		if (!touched_has(touched, row->product))
+			continue;
+		if (row->state == STATE_SENDING && turn->recovered == MOMENT_NEVER && !turn->alone)
+			continue; /* a flight of ours: list_flights, or it was called back */
+		ok = store_get_contacts(turn->store, &row->contact, 1, &last);
+		if (ok && last.at >= open_since)
+			json_array_append_new(on_their_way, json_string(row->id));
+		contact_release(&last);
+	}
+	message_rows_release(&rows);
+	return ok;
+}
+
+static bool reconsider_waiting(struct turn *turn, int64_t customer, const struct touched *touched)
+{
+	struct message_rows rows = {0};
+	bool ok = store_waiting_of(turn->store, customer, &rows);
+
+	for (size_t i = 0; ok && i < rows.count && i < TURN_RECONSIDER_MAX; i++) {
+		if (!touched_has(touched, rows.rows[i].product) || work_of(turn, rows.rows[i].n))
+			continue;
+		work_add(turn, WORK_RECONSIDER, &rows.rows[i]);
+		turn->plan.waiting_touched = true;
+	}
+	message_rows_release(&rows);
+	return ok;
+}
+
+bool change_binds(struct turn *turn, int64_t customer, const struct touched *touched, json_t *on_their_way)
+{
+	flights_call_back(turn, customer, touched);
+	list_flights(turn, customer, touched, on_their_way);
+	return list_doubts(turn, customer, touched, on_their_way) && reconsider_waiting(turn, customer, touched);
+}
