@@ -536,6 +536,11 @@ void turn_free(struct turn *turn)
 	if (!turn)
 		return;
 	lines_close(turn, 0);
+	/* the last events that went out, so that the next start does not repeat them */
+	if (turn->outbox.published > turn->outbox.dropped &&
+	    !(store_begin(turn->store) && store_drop_events(turn->store, turn->outbox.published) &&
+	      store_commit(turn->store)))
+		store_rollback(turn->store);
 	while (turn->inbox.admissions) {
 		struct admission *admission = turn->inbox.admissions;
 		turn->inbox.admissions = admission->next;

@@ -1,0 +1,235 @@
+#include "carrier.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "log.h"
+#include "moment.h"
+#include "xalloc.h"
+#include "banned.h"
+
+#define READ_MAX 500
+#define READ_WAIT_MS 200
+#define DEPTHS_EVERY MOMENT_S
+#define EVENTS_MAX 500 /* published at a time */
+#define PAUSE (100 * MOMENT_MS)
+
+struct carrier {
+	struct turn *turn;
+	struct queue *in, *out;
+	int64_t dead_max;
+	pthread_t reader, courier;
+	_Atomic bool stop_reading;
+	_Atomic long long ahead;      /* read, and not acknowledged */
+	_Atomic int64_t last_words;   /* monotonic: the courier gives up then; MOMENT_NEVER */
+};
+
+static void pause_for(int64_t duration)
+{
+	const struct timespec time = {.tv_sec = (time_t)(duration / MOMENT_S),
+				      .tv_nsec = (long)(duration % MOMENT_S * 1000)};
+	nanosleep(&time, NULL);
+}
+
+/* --- in --- */
+
+static struct admission *admission_of(struct queue_entry *entry)
+{
+	struct admission *admission = xcalloc(1, sizeof *admission);
+
+	admission->entry = *entry;
+	*entry = (struct queue_entry){0};
+	text_init(&admission->error, TEXT_ERROR_MAX);
+	if (admission->entry.error)
+		text_error(&admission->error, "%s", admission->entry.error);
+	else
+		message_parse(admission->entry.payload, admission->entry.len, &admission->message, &admission->error);
+	return admission;
+}
+
+/* Over dead_max nobody looks after the dead letters: better to stop than to lose more than can be found again. */
+static bool too_many_dead(struct carrier *carrier, int64_t *next, bool *said)
+{
+	struct queue_depths depths = {0};
+
+	if (moment_mono() >= *next) {
+		*next = moment_mono() + DEPTHS_EVERY;
+		if (!queue_depths(carrier->in, &depths))
+			return true;
+		bool over = depths.dead >= carrier->dead_max;
+		if (over && !*said)
+			log_error("%lld dead letters, the most that queue.dead_max allows: nothing more is read until "
+				  "they are retried or dropped (heed dead)", (long long)depths.dead);
+		else if (!over && *said)
+			log_info("dead letters are below queue.dead_max again: reading goes on");
+		*said = over;
+	}
+	return *said;
+}
+
+static void admit(struct carrier *carrier, struct queue_entry *entries, size_t count)
+{
+	struct admission **admissions = xcalloc(count, sizeof *admissions);
+
+	for (size_t i = 0; i < count; i++)
+		admissions[i] = admission_of(&entries[i]);
+	atomic_fetch_add(&carrier->ahead, (long long)count);
+	if (!turn_admit(carrier->turn, admissions, count)) {
+		atomic_fetch_sub(&carrier->ahead, (long long)count);
+		for (size_t i = 0; i < count; i++)
+			admission_free(admissions[i]); /* pending in the queue: read again at the next start */
+	}
+	free(admissions);
+}
+
+static void *reader_thread(void *argument)
+{
+	struct carrier *carrier = argument;
+	int64_t next_depths = 0;
+	bool dead_said = false;
+
+	while (!atomic_load(&carrier->stop_reading)) {
+		struct queue_entry *entries = NULL;
+		size_t count = 0;
+		unsigned lanes = turn_lanes(carrier->turn);
+
+		if (!lanes || atomic_load(&carrier->ahead) >= CARRIER_READ_AHEAD_MAX) {
+			pause_for(lanes ? MOMENT_MS : PAUSE);
+			continue;
+		}
+		if (too_many_dead(carrier, &next_depths, &dead_said)) {
+			pause_for(PAUSE);
+			continue;
+		}
+		bool ok = queue_read(carrier->in, lanes, READ_MAX, READ_WAIT_MS, &entries, &count);
+		if (count)
+			admit(carrier, entries, count);
+		for (size_t i = 0; i < count; i++)
+			queue_entry_release(&entries[i]);
+		free(entries);
+		if (!ok)
+			pause_for(PAUSE);
+	}
+	return NULL;
+}
+
+/* --- out --- */
+
+static bool gives_up(struct carrier *carrier)
+{
+	return moment_mono() > atomic_load(&carrier->last_words);
+}
+
+static void settle(struct carrier *carrier, struct admission *list)
+{
+	size_t count = 0, i = 0;
+
+	for (const struct admission *a = list; a; a = a->next)
+		count++;
+	struct queue_settlement *done = xcalloc(count + 1, sizeof *done);
+	struct dead_letter *dead = xcalloc(count + 1, sizeof *dead);
+	for (const struct admission *a = list; a; a = a->next, i++) {
+		done[i] = (struct queue_settlement){.stream = a->entry.stream, .id = a->entry.id};
+		if (!a->error.len)
+			continue;
+		dead[i] = (struct dead_letter){.message = a->entry.payload,
+					       .message_len = a->entry.len,
+					       .error = a->error.data,
+					       .stream = a->entry.stream,
+					       .id = a->entry.id,
+					       .at = moment_now()};
+		done[i].dead = &dead[i];
+	}
+	while (count && !queue_settle(carrier->out, done, count) && !gives_up(carrier))
+		pause_for(PAUSE);
+	free(done);
+	free(dead);
+	for (struct admission *next; list; list = next) {
+		next = list->next;
+		admission_free(list);
+	}
+	atomic_fetch_sub(&carrier->ahead, (long long)count);
+}
+
+static void publish(struct carrier *carrier, struct event_row *events, size_t count)
+{
+	const char *json[EVENTS_MAX];
+
+	for (size_t from = 0; from < count;) {
+		size_t slice = count - from < EVENTS_MAX ? count - from : EVENTS_MAX;
+		for (size_t i = 0; i < slice; i++)
+			json[i] = events[from + i].json;
+		if (queue_publish(carrier->out, json, slice)) {
+			from += slice;
+			turn_published(carrier->turn, events[from - 1].seq);
+		} else if (gives_up(carrier)) {
+			break; /* the store has them: the next start publishes them */
+		} else {
+			pause_for(PAUSE);
+		}
+	}
+	for (size_t i = 0; i < count; i++)
+		free(events[i].json);
+	free(events);
+}
+
+static void *courier_thread(void *argument)
+{
+	struct carrier *carrier = argument;
+	struct carriage carriage;
+
+	while (turn_collect(carrier->turn, READ_WAIT_MS, &carriage)) {
+		settle(carrier, carriage.settled);
+		publish(carrier, carriage.events, carriage.event_count);
+	}
+	return NULL;
+}
+
+/* --- open and close --- */
+
+struct carrier *carrier_start(struct turn *turn, const struct config *config, struct text *error)
+{
+	struct carrier *carrier = xcalloc(1, sizeof *carrier);
+	const struct queue_config queue = {.url = config->queue.redis,
+					   .prefix = config->queue.prefix,
+					   .consumer = config->gateway.name,
+					   .events_max = config->queue.events_max,
+					   .dead_max = config->queue.dead_max,
+					   .idle_reclaim = 2 * config->gateway.lease};
+
+	carrier->turn = turn;
+	carrier->dead_max = config->queue.dead_max;
+	atomic_init(&carrier->last_words, MOMENT_NEVER);
+	if (!(carrier->in = queue_open(&queue, error)) || !(carrier->out = queue_open(&queue, error)))
+		goto fail;
+	if (pthread_create(&carrier->courier, NULL, courier_thread, carrier) != 0 ||
+	    pthread_create(&carrier->reader, NULL, reader_thread, carrier) != 0) {
+		text_error(error, "the threads for the queue could not be made");
+		goto fail;
+	}
+	return carrier;
+fail:
+	queue_close(carrier->in);
+	queue_close(carrier->out);
+	free(carrier);
+	return NULL;
+}
+
+void carrier_stop_reading(struct carrier *carrier)
+{
+	atomic_store(&carrier->stop_reading, true);
+	queue_interrupt(carrier->in);
+}
+
+void carrier_finish(struct carrier *carrier)
+{
+	atomic_store(&carrier->last_words, moment_mono() + CARRIER_LAST_WORDS);
+	pthread_join(carrier->reader, NULL);
+	pthread_join(carrier->courier, NULL);
+	queue_close(carrier->in);
+	queue_close(carrier->out);
+	free(carrier);
+}

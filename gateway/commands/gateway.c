@@ -1,0 +1,159 @@
+/* heed gateway: start, loop and stop. Stop mirrors start. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../carrier.h"
+#include "../cli.h"
+#include "../command.h"
+#include "../config.h"
+#include "../log.h"
+#include "../service.h"
+#include "../store.h"
+#include "../turn.h"
+#include "../banned.h"
+
+struct gateway {
+	struct config *config;
+	struct store *store;
+	struct turn *turn;
+	struct service *service;
+	struct web_server *web;
+	struct carrier *carrier;
+};
+
+static void say_warnings(const struct config_report *report)
+{
+	for (char *line = report->warnings.data, *end; *line; line = end + 1) {
+		end = strchr(line, '\n');
+		if (!end) {
+			log_warn("%s", line);
+			break;
+		}
+		log_warn("%.*s", (int)(end - line), line);
+	}
+}
+
+static struct config *load(const char *file, int *status)
+{
+	struct config_report report;
+
+	config_report_init(&report);
+	struct config *config = config_load(file, &report);
+	say_warnings(&report);
+	if (!config)
+		*status = cli_errors(report.errors.data);
+	config_report_release(&report);
+	return config;
+}
+
+static void gateway_stop(struct gateway *gateway)
+{
+	if (gateway->carrier)
+		carrier_stop_reading(gateway->carrier);
+	if (gateway->service)
+		service_end_waits(gateway->service);
+	if (gateway->turn)
+		turn_stop(gateway->turn);
+	if (gateway->carrier)
+		carrier_finish(gateway->carrier);
+	if (gateway->web)
+		web_server_close(gateway->web);
+	service_close(gateway->service);
+	turn_free(gateway->turn);
+	if (gateway->store)
+		store_close(gateway->store);
+	config_drop(gateway->config);
+}
+
+static bool gateway_start(struct gateway *gateway, struct text *error)
+{
+	const struct config *config = gateway->config;
+
+	if (!(gateway->store = store_open(config->store.url, config->store.migrate, error)))
+		return false;
+	gateway->turn = turn_new(gateway->store, gateway->config);
+	if (!turn_start(gateway->turn, error) ||
+	    !(gateway->service = service_open(gateway->turn, gateway->config, error)) ||
+	    !(gateway->web = web_server_open(config->http.socket, service_handle, gateway->service, error)) ||
+	    !(gateway->carrier = carrier_start(gateway->turn, gateway->config, error)))
+		return false;
+	log_info("gateway %s is ready: %zu channels, %zu products, socket %s", config->gateway.name, config->channel_count,
+		 config->products->count, config->http.socket);
+	return true;
+}
+
+/* SIGHUP: all but queue, store and listeners; a broken file changes nothing. */
+static void gateway_reload(struct gateway *gateway, const char *file)
+{
+	struct text error;
+	struct config_report report;
+
+	text_init(&error, TEXT_ERROR_MAX);
+	config_report_init(&report);
+	struct config *config = config_load(file, &report);
+	say_warnings(&report);
+	if (!config) {
+		log_error("the configuration was not taken over, the old one goes on: %s", report.errors.data);
+	} else if (!turn_reload(gateway->turn, config, &error)) {
+		log_error("the configuration was not taken over, the old one goes on: %s", error.data);
+	} else {
+		service_config(gateway->service, config);
+		config_drop(gateway->config);
+		gateway->config = config_hold(config);
+		log_info("the configuration was read again");
+	}
+	config_drop(config);
+	config_report_release(&report);
+	text_release(&error);
+}
+
+static int run(const char *config_file, int argc, char **argv)
+{
+	struct gateway gateway = {0};
+	struct text error;
+	sigset_t signals;
+	int status = STATUS_DONE, caught;
+	size_t words = 0;
+	static const struct cli_option options[] = {{NULL, NULL, NULL}};
+
+	if (!cli_parse(&command_gateway, argc, argv, options, 0, 0, NULL, &words))
+		return STATUS_USAGE;
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL); /* all threads: only the loop below takes them */
+	text_init(&error, TEXT_ERROR_MAX);
+	if (!(gateway.config = load(config_file, &status)))
+		goto out;
+	if (!gateway_start(&gateway, &error)) {
+		status = cli_error("gateway: %s", error.data);
+		goto out;
+	}
+	while ((caught = sigwaitinfo(&signals, NULL)) != SIGTERM && caught != SIGINT)
+		if (caught == SIGHUP)
+			gateway_reload(&gateway, config_file);
+	log_info("ending: nothing more is begun");
+out:
+	gateway_stop(&gateway);
+	if (status == STATUS_DONE)
+		log_info("ended");
+	text_release(&error);
+	return status;
+}
+
+const struct command command_gateway = {
+	.name = "gateway",
+	.usage = "gateway",
+	.summary = "runs the gateway until SIGTERM",
+	.help = "Reads the queue, sends to the channels that customers chose, records every contact.\n"
+		"SIGTERM puts back what has not begun, waits gateway.drain for the rest and ends.\n"
+		"SIGHUP reads the configuration again, but for queue, store and listeners.\n"
+		"\n"
+		"Example:\n"
+		"  heed --config config/heed.yaml gateway\n",
+	.run = run,
+};

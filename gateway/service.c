@@ -1,0 +1,108 @@
+#include "service.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "queue.h"
+#include "xalloc.h"
+#include "banned.h"
+
+#define READERS_KEPT_MAX 16 /* idle; more are opened while they are wanted, bounded by the server's connections */
+
+struct service {
+	struct turn *turn;
+	struct queue *queue;
+	_Atomic bool stopping;
+	pthread_mutex_t lock;
+	struct config *config;                           /* under lock */
+	struct store_reader *idle[READERS_KEPT_MAX]; /* under lock */
+	size_t idle_count;
+};
+
+struct service *service_open(struct turn *turn, struct config *config, struct text *error)
+{
+	struct service *service = xcalloc(1, sizeof *service);
+	const struct queue_config queue = {.url = config->queue.redis,
+					   .prefix = config->queue.prefix,
+					   .consumer = config->gateway.name,
+					   .events_max = config->queue.events_max,
+					   .dead_max = config->queue.dead_max};
+
+	service->turn = turn;
+	service->config = config_hold(config);
+	service->queue = queue_open(&queue, error);
+	pthread_mutex_init(&service->lock, NULL);
+	if (service->queue)
+		return service;
+	service_close(service);
+	return NULL;
+}
+
+void service_close(struct service *service)
+{
+	if (!service)
+		return;
+	while (service->idle_count)
+		store_reader_close(service->idle[--service->idle_count]);
+	queue_close(service->queue);
+	config_drop(service->config);
+	pthread_mutex_destroy(&service->lock);
+	free(service);
+}
+
+void service_config(struct service *service, struct config *config)
+{
+	pthread_mutex_lock(&service->lock);
+	config_drop(service->config);
+	service->config = config_hold(config);
+	pthread_mutex_unlock(&service->lock);
+}
+
+void service_end_waits(struct service *service)
+{
+	service->stopping = true;
+}
+
+static struct store_reader *reader_take(struct service *service, const struct config *config, struct text *error)
+{
+	struct store_reader *reader = NULL;
+
+	pthread_mutex_lock(&service->lock);
+	if (service->idle_count)
+		reader = service->idle[--service->idle_count];
+	pthread_mutex_unlock(&service->lock);
+	return reader ? reader : store_reader_open(config->store.url, error);
+}
+
+static void reader_give(struct service *service, struct store_reader *reader)
+{
+	pthread_mutex_lock(&service->lock);
+	if (service->idle_count < READERS_KEPT_MAX) {
+		service->idle[service->idle_count++] = reader;
+		reader = NULL;
+	}
+	pthread_mutex_unlock(&service->lock);
+	store_reader_close(reader);
+}
+
+void service_handle(void *context, const struct api_request *request, struct api_response *response)
+{
+	struct service *service = context;
+	struct api api = {.door = {.turn = service->turn}, .queue = service->queue, .stopping = &service->stopping};
+	struct text error;
+
+	text_init(&error, TEXT_ERROR_MAX);
+	pthread_mutex_lock(&service->lock);
+	api.config = config_hold(service->config);
+	pthread_mutex_unlock(&service->lock);
+	api.reader = reader_take(service, api.config, &error);
+	if (api.reader) {
+		api_handle(&api, request, response);
+		reader_give(service, api.reader);
+	} else {
+		response->status = 503;
+		response->body = api_problem(503, error.data);
+	}
+	config_drop(api.config);
+	text_release(&error);
+}
