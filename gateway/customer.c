@@ -9,7 +9,7 @@
 #include "xalloc.h"
 #include "banned.h"
 
-#define LOCALE_MAX 35 /* BCP 47 (RFC 5646) section 4.4.1 */
+#define SHOWN_MAX 64 /* bytes of a name that is repeated in an error */
 #define ZONE_NAME_MAX 64
 #define ZONES "/usr/share/zoneinfo/"
 
@@ -112,24 +112,6 @@ bool timezone_known(const char *name)
 	return known;
 }
 
-bool locale_valid(const char *tag)
-{
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-	static const char alphanumeric[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-
-	size_t len = strspn(tag, letters);
-	if (strlen(tag) > LOCALE_MAX || len < 2 || len > 8)
-		return false;
-	for (tag += len; *tag; tag += len) {
-		if (*tag++ != '-')
-			return false;
-		len = strspn(tag, alphanumeric);
-		if (len < 1 || len > 8)
-			return false;
-	}
-	return true;
-}
-
 /* --- reading --- */
 
 struct reading {
@@ -139,6 +121,12 @@ struct reading {
 	struct customer *customer;
 	struct text *error;
 };
+
+/* A name that somebody wrote, as an error repeats it. */
+static const char *shown(const char *name)
+{
+	return strlen(name) <= SHOWN_MAX ? name : "(a long name)";
+}
 
 /* A string, or null and absent for "". */
 static bool read_string(const char *key, const json_t *value, const char **out, struct text *error)
@@ -200,9 +188,9 @@ static bool read_facts(struct reading *r, const json_t *json)
 			return false;
 		if (*value && !locale_valid(value))
 			return text_error(r->error,
-					  "locale: \"%.40s\" is not a language tag; write it like es or "
+					  "locale: \"%s\" is not a language tag; write it like es or "
 					  "es-AR (BCP 47)",
-					  value);
+					  shown(value));
 		set_string(&customer->locale, value);
 	}
 	if (json_object_get(json, "timezone")) {
@@ -210,9 +198,9 @@ static bool read_facts(struct reading *r, const json_t *json)
 			return false;
 		if (*value && !timezone_known(value))
 			return text_error(r->error,
-					  "timezone: \"%.64s\" is not known; write a name of the time zone "
+					  "timezone: \"%s\" is not known; write a name of the time zone "
 					  "database, like Europe/Berlin",
-					  value);
+					  shown(value));
 		set_string(&customer->timezone, value);
 	}
 	return true;
@@ -277,7 +265,7 @@ static const json_t *read_address_object(const char *where, const json_t *json, 
 			if (!read_secrets(where, value, out, error))
 				return NULL;
 		} else {
-			text_error(error, "%s.%.64s: unknown key; there are: %s", where, key,
+			text_error(error, "%s.%s: unknown key; there are: %s", where, shown(key),
 				   kind == ADDRESS_URL ? "url, secret" : "address");
 			return NULL;
 		}
@@ -346,8 +334,8 @@ static bool read_channel(struct reading *r, const char *channel, const json_t *j
 
 	enum address_kind kind = r->kind_of(r->context, channel, &known);
 	if (!known)
-		return text_error(r->error, "addresses.%.64s: the configuration has no channel of that name",
-				  channel);
+		return text_error(r->error, "addresses.%s: the configuration has no channel of that name",
+				  shown(channel));
 	drop_channel(customer, channel);
 	if (json_is_null(json) || (json_is_string(json) && !*json_string_value(json)))
 		return true;
@@ -413,9 +401,9 @@ static bool check_keys(const json_t *json, struct text *error)
 			known |= strcmp(key, keys[i]) == 0;
 		if (!known)
 			return text_error(error,
-					  "%.64s: unknown key; a customer has: id, name, locale, timezone, "
+					  "%s: unknown key; a customer has: id, name, locale, timezone, "
 					  "addresses, preferences",
-					  key);
+					  shown(key));
 	}
 	return true;
 }

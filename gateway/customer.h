@@ -68,8 +68,6 @@ char *address_mask(const char *value);
 
 /* Is it the name of a zone in /usr/share/zoneinfo? */
 bool timezone_known(const char *name);
-/* Is it shaped like a BCP 47 tag (es, es-AR, zh-Hant-TW)? */
-bool locale_valid(const char *tag);
 
 struct customer *customer_copy(const struct customer *customer);
 void customer_release(struct customer *customer); /* its insides; safe on zeroes */

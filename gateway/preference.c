@@ -8,6 +8,7 @@
 #include "banned.h"
 
 #define IMMEDIATE "immediate"
+#define SHOWN_MAX 64 /* bytes of a name that is repeated in an error */
 
 struct preference *preference_copy(const struct preference *preference)
 {
@@ -81,6 +82,12 @@ const char *applied_channel(const struct product *product, const struct applied 
 
 /* --- reading --- */
 
+/* A name that somebody wrote, as an error repeats it. */
+static const char *shown(const char *name)
+{
+	return strlen(name) <= SHOWN_MAX ? name : "(a long name)";
+}
+
 static bool list_has(const char *const *list, size_t count, const char *name)
 {
 	for (size_t i = 0; i < count; i++)
@@ -118,11 +125,11 @@ static bool read_entry(const json_t *value, size_t i, const struct product *prod
 	bool is_known = list_has(known, known_count, name);
 	if (!is_known || (product && !product_offers(product, name))) {
 		if (is_known)
-			text_error(error, "channels[%zu]: %s does not offer \"%.64s\"; may be chosen: ", i,
-				   product->name, name);
+			text_error(error, "channels[%zu]: %s does not offer \"%s\"; may be chosen: ", i,
+				   product->name, shown(name));
 		else
-			text_error(error, "channels[%zu]: there is no channel \"%.64s\"; may be chosen: ", i,
-				   name);
+			text_error(error, "channels[%zu]: there is no channel \"%s\"; may be chosen: ", i,
+				   shown(name));
 		if (error)
 			add_choosable(error, product, known, known_count);
 		return false;
@@ -209,9 +216,9 @@ static bool check_keys(const json_t *json, struct text *error)
 	{
 		if (!list_has(keys, sizeof keys / sizeof keys[0], key))
 			return text_error(error,
-					  "%.64s: unknown key; a preference has: channels, hours, digest, "
+					  "%s: unknown key; a preference has: channels, hours, digest, "
 					  "paused_until, version",
-					  key);
+					  shown(key));
 	}
 	return true;
 }
@@ -246,10 +253,9 @@ json_t *preference_channels_from_words(const char *words, struct text *error)
 		json_t *one = name ? json_stringn(at, name) : NULL;
 		if (!one) {
 			text_error(error,
-				   "channels: \"%.100s\" is not a list of channels; write names with commas "
-				   "between "
-				   "them, like sms,email",
-				   words);
+				   "channels: \"%s\" is not a list of channels; write names with commas "
+				   "between them, like sms,email",
+				   shown(words));
 			goto bad;
 		}
 		json_array_append_new(channels, one);
@@ -301,6 +307,9 @@ json_t *preference_applied_json(const struct product *product, const struct choi
 		choices_apply(product, product->purpose, choices, &applied);
 		source = sources[applied.source];
 		channels = json_array();
+		/* marketing: nothing but a choice of its own applies, and this is where there is none */
+		if (product->purpose == PURPOSE_MARKETING && applied.source != CHOICE_PARENT)
+			applied.count = 0;
 		for (size_t i = 0; i < applied.count; i++)
 			json_array_append_new(channels, json_string(applied_channel(product, &applied, i)));
 	}

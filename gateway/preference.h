@@ -65,7 +65,8 @@ bool preference_from_json(const json_t *json, const struct product *product, con
  * reference. */
 json_t *preference_to_json(const struct preference *preference);
 /* What a GET answers: the preference that was made for the product itself, else what applies, with version 0
- * and `source` (parent, *, default). `product` NULL: for "*". A new reference. */
+ * and `source` (parent, *, default); for marketing [] where neither product nor parent was chosen. `product`
+ * NULL: for "*". A new reference. */
 json_t *preference_applied_json(const struct product *product, const struct choices *choices);
 /* --channels sms,email into the JSON array that preference_from_json reads. NULL and `error` if it can't be.
  */

@@ -358,27 +358,6 @@ static void time_zones_are_those_of_the_database(void **unused)
 		assert_false(timezone_known(bad[i]));
 }
 
-static void locales_are_shaped_like_bcp_47(void **unused)
-{
-	static const char *const good[] = {"es", "es-AR", "zh-Hant-TW", "gsw", "de-CH-1996", "en-x-bank"};
-	static const char *const bad[] = {"",
-					  "e",
-					  "es_AR",
-					  "es-",
-					  "-es",
-					  "es--AR",
-					  "español",
-					  "es-ARGENTINIA",
-					  "1s",
-					  "../es",
-					  "es-aaaaaaaa-bbbbbbbb-cccccccc-dddddddd"};
-	(void)unused;
-	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
-		assert_true(locale_valid(good[i]));
-	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-		assert_false(locale_valid(bad[i]));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -394,7 +373,6 @@ int main(void)
 		cmocka_unit_test(any_other_address_is_a_short_text),
 		cmocka_unit_test(masks_show_only_what_the_contract_lets_through),
 		cmocka_unit_test(time_zones_are_those_of_the_database),
-		cmocka_unit_test(locales_are_shaped_like_bcp_47),
 	};
 	xalloc_init();
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -124,6 +124,9 @@ static void a_mistake_says_what_may_be_chosen(void **unused)
 	assert_refused("{\"chanels\":[]}", &cards,
 		       "chanels: unknown key; a preference has: channels, hours, digest");
 	assert_refused("{\"channels\":\"sms\"}", &cards, "channels: must be a list");
+	char *long_key = xasprintf("{\"%05000d\":1}", 0);
+	assert_refused(long_key, &cards, "(a long name): unknown key");
+	free(long_key);
 	assert_refused("{\"channels\":[7]}", &cards, "channels[0]: must be the name of a channel");
 	assert_refused("{\"channels\":[\"sms\",\"fax\"]}", &cards,
 		       "channels[1]: there is no channel \"fax\"; may be chosen: email, sms");
@@ -195,6 +198,9 @@ static void where_nothing_was_chosen_the_answer_is_what_applies(void **unused)
 	choices = (struct choices){0};
 	assert_json(preference_applied_json(&cards, &choices), APPLIES("cards", "[\"sms\"]", "default"));
 	assert_json(preference_applied_json(NULL, &choices), APPLIES("*", "null", "default"));
+	struct product offers = cards;
+	offers.purpose = PURPOSE_MARKETING;
+	assert_json(preference_applied_json(&offers, &choices), APPLIES("cards", "[]", "default"));
 }
 
 int main(void)
