@@ -81,9 +81,16 @@ format:
 format-check:
 	clang-format --dry-run -Werror $(filter-out %/reason_codes.h %/config_keys.h,$(SOURCES))
 
-tidy:
-	clang-tidy --quiet $(filter %.c,$(filter gateway/% adapters/%,$(SOURCES))) -- -std=gnu11 -D_GNU_SOURCE \
-		-DHEED_PREFIX='"$(PREFIX)"' -Igateway -Iadapters $(shell pkg-config --cflags $(PKGS))
+# One target a file, so that -j works.
+TIDY = $(patsubst %.c,$(O)/tidy/%.ok,$(filter %.c,$(filter gateway/% adapters/%,$(SOURCES))))
+
+tidy: $(TIDY)
+
+$(O)/tidy/%.ok: %.c
+	@mkdir -p $(@D)
+	clang-tidy --quiet $< -- -std=gnu11 $(filter-out -MMD -MP,$(CPPFLAGS)) -Igateway -Iadapters \
+		$(shell pkg-config --cflags $(PKGS)) 2>/dev/null
+	@touch $@
 
 rooms:
 	@$(PYTHON) tests/rooms.py

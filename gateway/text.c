@@ -116,13 +116,21 @@ bool text_json(struct text *t, const char *s)
 bool text_error(struct text *t, const char *format, ...)
 {
 	va_list args;
+	char *whole = NULL;
 
 	if (!t)
 		return false;
 	text_clear(t);
 	va_start(args, format);
-	text_vaddf(t, format, args);
+	int len = vasprintf(&whole, format, args);
 	va_end(args);
+	if (len < 0)
+		return false;
+	size_t cut = (size_t)len > t->max ? t->max : (size_t)len;
+	while (cut < (size_t)len && cut > 0 && ((unsigned char)whole[cut] & 0xc0) == 0x80)
+		cut--; /* not in the middle of a character */
+	text_add(t, whole, cut);
+	free(whole);
 	return false;
 }
 

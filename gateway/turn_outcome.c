@@ -85,7 +85,7 @@ static void outcome_retry(struct turn *turn, struct work *work, const struct out
 		work->row.tries--;
 		work->row.fault_since = work->flight->claimed_at;
 		work_reason(work, REASON_provider_at_fault, outcome_args(work, outcome));
-		work_retry_at(turn, work, state, turn->now + outcome->retry_after);
+		work_retry_at(turn, work, state, turn->now); /* the breaker holds it, for as long as was asked for */
 	} else {
 		work_reason(work, REASON_retry, outcome_args(work, outcome));
 		work_retry_at(turn, work, state, next_try(turn, work, outcome->retry_after));

@@ -1,0 +1,100 @@
+"""Runs every test, installs nothing, and ends with `N passed, M failed`. Called by `make check` and `make test`."""
+import concurrent.futures
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SECONDS = 300  # the longest that one test program may take
+ASAN = ["O=build/asan", "SAN=-fsanitize=address,undefined -fno-omit-frame-pointer", "OPT=-O1 -g"]
+TSAN = ["O=build/tsan", "SAN=-fsanitize=thread", "OPT=-O1 -g"]
+# The threaded parts, which run under ThreadSanitizer as well.
+THREADED = ["test_channel", "test_channel_email", "test_channel_http", "test_webhook", "test_web_server", "test_turn",
+            "test_sign"]
+ENVIRONMENT = dict(os.environ, ASAN_OPTIONS="detect_leaks=1:abort_on_error=0", UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1",
+                   TSAN_OPTIONS="halt_on_error=1", PYTHONDONTWRITEBYTECODE="1")
+
+passed = failed = 0
+
+
+def run(command, seconds=SECONDS):
+    try:
+        done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, text=True, errors="replace", timeout=seconds,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        return done.returncode, done.stdout
+    except subprocess.TimeoutExpired as late:
+        return 124, (late.stdout or b"").decode(errors="replace") + f"\nstopped after {seconds} s"
+
+
+def say(name, good, bad, seconds, output=""):
+    global passed, failed
+    passed += good
+    failed += bad
+    print(f"{'FAILED' if bad else 'ok':6} {name} ({good} passed{f', {bad} failed' if bad else ''}, {seconds:.1f} s)", flush=True)
+    if bad:
+        print("\n".join("    " + line for line in output.splitlines()[-80:]), flush=True)
+
+
+def step(name, command, seconds=SECONDS):
+    """A command that passes or fails as a whole."""
+    start = time.monotonic()
+    status, output = run(command, seconds)
+    say(name, status == 0, status != 0, time.monotonic() - start, output)
+    return status == 0
+
+
+def cmocka(binary):
+    start = time.monotonic()
+    status, output = run([str(binary)])
+    good = sum(map(int, re.findall(r"^\[  PASSED  \] (\d+) test", output, re.M)))
+    bad = sum(map(int, re.findall(r"^\[  FAILED  \] .*?(\d+) test\(s\)", output, re.M)))
+    if status != 0 and bad == 0:
+        bad = 1
+    return good, bad, time.monotonic() - start, output
+
+
+def programs(folder, only=None):
+    found = sorted(p for p in (ROOT / folder / "tests").rglob("test_*") if os.access(p, os.X_OK) and p.is_file())
+    found = [p for p in found if (only is None or p.name in only) and (ROOT / "tests" / p.parent.name / (p.name + ".c")).exists()]
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for path, result in zip(found, pool.map(cmocka, found)):
+            good, bad, seconds, output = result
+            say(f"{folder}: {path.parent.name}/{path.name}", good, bad, seconds, output)
+    if not found:
+        say(f"{folder}: no test programs were built", 0, 1, 0)
+
+
+def pytest(*words):
+    start = time.monotonic()
+    status, output = run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header", "-x" if False else "-rf", *words],
+                         seconds=780)
+    good = sum(map(int, re.findall(r"\b(\d+) passed", output)))
+    bad = sum(map(int, re.findall(r"\b(\d+) (?:failed|error)", output)))
+    if status not in (0, 5) and bad == 0:
+        bad = 1
+    say("pytest " + " ".join(words), good, bad, time.monotonic() - start, output)
+
+
+def main():
+    jobs = ["-j", str(os.cpu_count() or 2)]
+    step("the check of the rooms", [sys.executable, "tests/rooms.py"])
+    step("the layout (clang-format)", ["make", "-s", "format-check"])
+    if not step("build with gcc, no warnings", ["make", "-s", *jobs, "all", "unit"], 600):
+        return
+    step("build with clang, no warnings", ["make", "-s", *jobs, "CC=clang", "O=build/clang", "all"], 600)
+    step("clang-tidy", ["make", "-s", *jobs, "tidy"], 900)
+    if step("build with ASan and UBSan", ["make", "-s", *jobs, *ASAN, "all", "unit"], 600):
+        programs("build/asan")
+    if step("build with TSan", ["make", "-s", *jobs, *TSAN, "all", "unit"], 600):
+        programs("build/tsan", THREADED)
+    pytest("tests/unit")
+    pytest("tests/end_to_end")
+
+
+if __name__ == "__main__":
+    main()
+    print(f"{passed} passed, {failed} failed", flush=True)
+    sys.exit(1 if failed or not passed else 0)
