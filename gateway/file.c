@@ -1,0 +1,35 @@
+#include "file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "banned.h"
+
+bool file_read(const char *path, size_t max, struct text *out, struct text *error)
+{
+	char buffer[16384];
+	size_t total = 0;
+	ssize_t n = 0;
+	bool done = false;
+
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return text_error(error, "%s", strerror(errno));
+	while ((n = read(fd, buffer, sizeof buffer)) > 0) {
+		total += (size_t)n;
+		if (total > max || !text_add(out, buffer, (size_t)n)) {
+			text_error(error, "longer than %zu bytes", max);
+			goto out;
+		}
+	}
+	if (n < 0) {
+		text_error(error, "%s", strerror(errno));
+		goto out;
+	}
+	done = true;
+out:
+	close(fd);
+	return done;
+}
