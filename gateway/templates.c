@@ -256,7 +256,7 @@ static void add_line(struct text *out, const char *s, size_t len, bool spaces, s
 	for (size_t i = 0; i < len;) {
 		unsigned char c = (unsigned char)s[i];
 		size_t width = 1;
-		if (c < ' ' || c == 0x7f || (c == ' ' && spaces)) {
+		if (c < ' ' || c == 0x7f || (c == ' ' && (spaces || out->len == start))) {
 			gap = true;
 			i++;
 			continue;
