@@ -82,13 +82,10 @@ static bool name_valid(const char *name, const char *also)
 	return name[0] && strlen(name) <= ID_MAX;
 }
 
-/* BCP 47 as far as a folder's name goes: es, es-AR, zh-Hant-TW. */
-static bool locale_valid(const char *name)
+/* A language is two or three letters: longer ones are reserved, and more likely a mistake. */
+static bool folder_is_locale(const char *name)
 {
-	size_t language = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
-
-	return (language == 2 || language == 3) && (name[language] == '\0' || name[language] == '-') &&
-	       name[strlen(name) - 1] != '-' && !strstr(name, "--") && name_valid(name, "-");
+	return locale_valid(name) && strcspn(name, "-") <= 3;
 }
 
 /* The file as a JSON string (so it is UTF-8), or NULL and a report. */
@@ -208,7 +205,7 @@ static void take_file(struct loader *l, const char *path, const char *name, void
 	struct template *t = b->template;
 
 	if (!b->locale[0] && is_folder(path)) {
-		if (!locale_valid(name)) {
+		if (!folder_is_locale(name)) {
 			report(l, path, "a folder in a template is a locale, as in es or es-AR");
 			return;
 		}
