@@ -283,7 +283,8 @@ static void take_template(struct loader *l, const char *path, const char *name, 
 	t.source = json_object();
 	struct building b = {&t, ""};
 	each_entry(l, path, TEMPLATE_ENTRIES_MAX, take_file, &b);
-	qsort(t.files, t.file_count, sizeof *t.files, by_locale);
+	if (t.file_count)
+		qsort(t.files, t.file_count, sizeof *t.files, by_locale);
 	for (size_t i = 0; i < t.file_count; i++) {
 		const char *dot = strchr(t.files[i].name, '.');
 		has_text = has_text || (strcmp(t.files[i].name, "summary") != 0 &&
