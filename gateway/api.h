@@ -43,6 +43,8 @@ struct api_response {
 };
 
 void api_handle(struct api *api, const struct api_request *request, struct api_response *response);
+/* An RFC 9457 problem; NULL if `detail` is not UTF-8. */
+json_t *api_problem(int status, const char *detail);
 
 /* --- the server: a port filled by adapters/web_server.c (libmicrohttpd) --- */
 
