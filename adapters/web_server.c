@@ -243,13 +243,13 @@ static enum MHD_Result run(struct web_server *server, struct MHD_Connection *con
 			   const struct incoming *in)
 {
 	bool import = strcmp(header(connection, "Heed-By"), "import") == 0;
-	struct api_request request = {.method = method,
-				      .path = in->path,
-				      .query = in->query,
-				      .body = in->body.data,
-				      .body_len = in->body.len,
-				      .asker = {.by = import ? "import" : "cli",
-						.actor = header(connection, "Heed-Actor")}};
+	struct api_request request = {
+		.method = method,
+		.path = in->path,
+		.query = in->query,
+		.body = in->body.data,
+		.body_len = in->body.len,
+		.asker = {.by = import ? "import" : "cli", .actor = header(connection, "Heed-Actor")}};
 	struct api_response response = {0};
 
 	peer_deadline(server, connection, MOMENT_NEVER);
@@ -390,12 +390,12 @@ struct web_server *web_server_open(const char *socket_path, web_handler handler,
 		server->daemon = MHD_start_daemon(
 			MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION, 0, NULL, NULL,
 			on_request, server, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,
-			MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-			MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-			(size_t)HEAD_MAX, MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_SIZE,
-			MHD_OPTION_URI_LOG_CALLBACK, on_request_line, server, MHD_OPTION_UNESCAPE_CALLBACK,
-			on_unescape, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
-			MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_END);
+			MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+			IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEAD_MAX,
+			MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_SIZE, MHD_OPTION_URI_LOG_CALLBACK,
+			on_request_line, server, MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, server,
+			MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_NOTIFY_COMPLETED,
+			on_completed, server, MHD_OPTION_END);
 	if (server->daemon)
 		return server;
 	text_error(error, "%s: the web server could not be started: %s", socket_path,
@@ -413,8 +413,8 @@ void web_server_close(struct web_server *server)
 {
 	if (!server)
 		return;
-	unlink(server->socket_path);      /* who comes now finds nobody, rather than somebody who leaves */
-	MHD_stop_daemon(server->daemon);  /* closes the socket too; calls under way are waited for */
+	unlink(server->socket_path);     /* who comes now finds nobody, rather than somebody who leaves */
+	MHD_stop_daemon(server->daemon); /* closes the socket too; calls under way are waited for */
 	watch_stop(server);
 	server_free(server);
 }

@@ -18,7 +18,7 @@ struct api {
 	struct turn_door door;
 	struct config *config;
 	struct store_reader *reader;
-	struct queue *queue; /* may be NULL; for depths; used under the api's own lock */
+	struct queue *queue;          /* may be NULL; for depths; used under the api's own lock */
 	const _Atomic bool *stopping; /* may be NULL; true ends every wait: set it before web_server_close */
 };
 
@@ -58,9 +58,9 @@ void web_server_close(struct web_server *server);
 
 /* --- the client: a port filled by adapters/http_client.c --- */
 
-/* One request over the Unix socket, within `timeout` microseconds. `asker->actor` goes as Heed-Actor and, where
- * `asker->by` is "import", that as Heed-By. False: nobody answers there (`error` says why); else *status and
- * *body (parsed JSON or NULL). */
+/* One request over the Unix socket, within `timeout` microseconds. `asker->actor` goes as Heed-Actor and,
+ * where `asker->by` is "import", that as Heed-By. False: nobody answers there (`error` says why); else
+ * *status and *body (parsed JSON or NULL). */
 bool api_call_socket(const char *socket_path, const struct asker *asker, const char *method,
 		     const char *path_and_query, const json_t *send, int64_t timeout, int *status,
 		     json_t **body, struct text *error);

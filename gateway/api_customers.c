@@ -187,15 +187,9 @@ void api_preferences_get(struct call *call)
 
 void api_preferences_put(struct call *call)
 {
-	call_problem(call, 501, "all preferences in one commit: not yet (C); one at a time: "
-				"PUT /v1/customers/ID/preferences/PRODUCT");
-}
-
-/* Nothing was chosen for all products: each follows its own default. */
-static json_t *star_applied_json(void)
-{
-	return json_pack("{s:s, s:n, s:s, s:s, s:n, s:i, s:s}", "product", "*", "channels", "hours", "",
-			 "digest", "immediate", "paused_until", "version", 0, "source", "default");
+	call_problem(call, 501,
+		     "all preferences in one commit: not yet (C); one at a time: "
+		     "PUT /v1/customers/ID/preferences/PRODUCT");
 }
 
 void api_preference_get(struct call *call)
@@ -211,9 +205,7 @@ void api_preference_get(struct call *call)
 	stored = preference_for(&view, name);
 	if (stored) {
 		call_answer(call, 200, preference_to_json(stored));
-	} else if (strcmp(name, "*") == 0) {
-		call_answer(call, 200, star_applied_json());
-	} else if (product) {
+	} else if (product || strcmp(name, "*") == 0) {
 		customer_view_choices(&view, product, &choices);
 		call_answer(call, 200, preference_applied_json(product, &choices));
 	} else {

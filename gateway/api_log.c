@@ -121,8 +121,7 @@ void api_log(struct call *call)
 
 	if (!log_query_read(call, &query, &wait))
 		return;
-	if (!store_read_last_change(call->api->reader, &next) ||
-	    !log_read(call->api, &query, wait, &page)) {
+	if (!store_read_last_change(call->api->reader, &next) || !log_read(call->api, &query, wait, &page)) {
 		call_store_failed(call);
 	} else {
 		if (query.by_change)

@@ -121,8 +121,8 @@ void api_message_settle(struct call *call)
 		return;
 	}
 	text_init(&problem, TEXT_ERROR_MAX);
-	int status = request_settle(&call->api->door, &call->request->asker, call->args[0], as, &answer,
-				    &problem);
+	int status =
+		request_settle(&call->api->door, &call->request->asker, call->args[0], as, &answer, &problem);
 	call_result(call, status, answer, &problem);
 	text_release(&problem);
 }
@@ -135,8 +135,7 @@ void api_message_retry(struct call *call)
 	if (!call_may_change(call))
 		return;
 	text_init(&problem, TEXT_ERROR_MAX);
-	int status =
-		request_retry(&call->api->door, &call->request->asker, call->args[0], &answer, &problem);
+	int status = request_retry(&call->api->door, &call->request->asker, call->args[0], &answer, &problem);
 	call_result(call, status, answer, &problem);
 	text_release(&problem);
 }
@@ -164,10 +163,9 @@ static json_t *decision_json(const struct decision *decision)
 					    [CHOOSE_FAIL] = STATE_FAILED,
 					    [CHOOSE_STAY_IN_DOUBT] = STATE_IN_DOUBT};
 	json_t *stored = reasons_to_json(&decision->reasons);
-	json_t *out = json_pack("{s:n, s:s, s:o, s:n, s:o}", "message", "state",
-				state_name(states[decision->kind]), "channel",
-				word_or_null(decision->channel), "until", "reasons",
-				reasons_with_words(stored));
+	json_t *out = json_pack(
+		"{s:n, s:s, s:o, s:n, s:o}", "message", "state", state_name(states[decision->kind]),
+		"channel", word_or_null(decision->channel), "until", "reasons", reasons_with_words(stored));
 
 	json_decref(stored);
 	return out;

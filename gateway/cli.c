@@ -10,6 +10,8 @@
 #include "banned.h"
 
 #define CLI_ERROR_MAX 8192
+#define CLI_LINE_MAX (64 * 1024)
+#define CLI_LIMIT_USUAL 100
 
 /* --- words --- */
 
@@ -122,6 +124,20 @@ bool cli_parse(const struct command *command, int argc, char **argv, const struc
 	return *count >= least;
 }
 
+bool cli_limit(const struct command *command, const char *word, long long *limit)
+{
+	char *end;
+
+	*limit = CLI_LIMIT_USUAL;
+	if (word)
+		*limit = strtoll(word, &end, 10);
+	if (word && (*end || *word < '0' || *word > '9')) {
+		cli_usage(command, "--limit: '%s' is not a number", word);
+		return false;
+	}
+	return true;
+}
+
 /* --- output --- */
 
 bool cli_line(const char *line)
@@ -181,17 +197,22 @@ static const struct {
 	const char *key, *heading;
 	size_t width;
 } contact_columns[] = {
-	{"at", "TIME (UTC)", 24},      {"state", "STATE", 11},     {"channel", "CHANNEL", 8},
-	{"customer", "CUSTOMER", 14},  {"product", "PRODUCT", 18}, {"address", "ADDRESS", 22},
+	{"at", "TIME (UTC)", 24},     {"state", "STATE", 11},     {"channel", "CHANNEL", 8},
+	{"customer", "CUSTOMER", 14}, {"product", "PRODUCT", 18}, {"address", "ADDRESS", 22},
 	{"messages", "MESSAGE", 16},
 };
 #define CONTACT_COLUMNS (sizeof contact_columns / sizeof contact_columns[0])
 
-void cli_contact_heading(struct text *line)
+void cli_contact_heading(void)
 {
+	struct text line;
+
+	text_init(&line, CLI_LINE_MAX);
 	for (size_t i = 0; i < CONTACT_COLUMNS; i++)
-		cli_cell(line, contact_columns[i].heading, contact_columns[i].width);
-	text_puts(line, "WHY");
+		cli_cell(&line, contact_columns[i].heading, contact_columns[i].width);
+	text_puts(&line, "WHY");
+	cli_line(line.data);
+	text_release(&line);
 }
 
 /* ["m-1","m-2"] as m-1,m-2 */
@@ -207,23 +228,33 @@ static char *message_words(const json_t *contact)
 	return text_detach(&words);
 }
 
-void cli_contact_line(const json_t *contact, struct text *line)
+static void trim(struct text *line)
 {
+	while (line->len && line->data[line->len - 1] == ' ')
+		line->data[--line->len] = '\0';
+}
+
+char *cli_contact_words(const json_t *contact, bool json)
+{
+	struct text line;
+
+	if (json)
+		return json_dumps(contact, JSON_COMPACT);
+	text_init(&line, CLI_LINE_MAX);
 	for (size_t i = 0; i < CONTACT_COLUMNS; i++) {
 		const char *key = contact_columns[i].key;
 		char *words = strcmp(key, "messages") == 0 ? message_words(contact) : cli_words(contact, key);
-		cli_cell(line, *words ? words : "-", contact_columns[i].width);
+		cli_cell(&line, *words ? words : "-", contact_columns[i].width);
 		free(words);
 	}
 	char *why = cli_words(json_object_get(contact, "reason"), "says");
 	char *detail = cli_words(contact, "detail");
-	cli_cell(line, why, 0);
-	if (*detail)
-		cli_cell(line, detail, 0);
-	while (line->len && line->data[line->len - 1] == ' ')
-		line->data[--line->len] = '\0';
+	cli_cell(&line, why, 0);
+	cli_cell(&line, detail, 0);
+	trim(&line);
 	free(why);
 	free(detail);
+	return text_detach(&line);
 }
 
 /* --- progress --- */

@@ -20,10 +20,12 @@ struct cli_option {
 	bool *flag;
 };
 
-/* Sorts argv into options (anywhere; `--name value` or `--name=value`; `--` ends them) and words. False, and said
- * on standard error: an unknown option, one twice, a missing value, or not `least` to `most` words. */
+/* Sorts argv into options (anywhere; `--name value` or `--name=value`; `--` ends them) and words. False, and
+ * said on standard error: an unknown option, one twice, a missing value, or not `least` to `most` words. */
 bool cli_parse(const struct command *command, int argc, char **argv, const struct cli_option options[],
 	       size_t least, size_t most, const char *words[], size_t *count);
+/* The value of --limit; 100 without (NULL). False, and said: it is not a number. */
+bool cli_limit(const struct command *command, const char *word, long long *limit);
 /* `heed: …` and the usage, on standard error. */
 __attribute__((format(printf, 2, 3))) int cli_usage(const struct command *command, const char *format, ...);
 /* `heed: what: why`. */
@@ -43,9 +45,9 @@ char *cli_words(const json_t *json, const char *key);
 /* The end of every command: an error of writing makes it STATUS_FAILED, but for a reader that went away. */
 int cli_end(int status);
 
-/* A table of contacts, as log, history and explain print it. */
-void cli_contact_heading(struct text *line);
-void cli_contact_line(const json_t *contact, struct text *line);
+/* A table of contacts, as log, history and explain print it; or one JSON object a line. */
+void cli_contact_heading(void);
+char *cli_contact_words(const json_t *contact, bool json); /* the caller frees */
 
 /* A bar on standard error while a person looks on; nothing otherwise. `total` 0: unknown. */
 struct cli_progress {
@@ -68,8 +70,8 @@ struct config *cli_config(struct cli *cli);
 /* From now on calls are an import's: changed_by says so. */
 void cli_as_import(struct cli *cli);
 
-/* One call of the API. False: neither a gateway nor the store could be reached, `error` says why. *body may be
- * NULL; the caller releases it. */
+/* One call of the API. False: neither a gateway nor the store could be reached, `error` says why. *body may
+ * be NULL; the caller releases it. */
 bool cli_ask(struct cli *cli, const char *method, const char *path, const json_t *send, int *status,
 	     json_t **body, struct text *error);
 /* The same, with every failure said on standard error. STATUS_DONE and *answer (owned by the caller), or the
@@ -82,6 +84,7 @@ int cli_problem(int status, const json_t *problem);
 __attribute__((format(printf, 2, 3))) void cli_path(struct text *path, const char *format, ...);
 /* Appends ?name=value or &name=value; nothing if the value is NULL. */
 void cli_query(struct text *path, const char *name, const char *value);
+void cli_query_number(struct text *path, const char *name, long long number);
 
 #define CLI_PATH_MAX 16384
 

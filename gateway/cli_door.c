@@ -1,5 +1,5 @@
-/* How a command reaches a heed: the gateway's socket first. Where nobody answers there, what only reads takes a
- * reader, and what changes takes the store itself, if it gets the lock. */
+/* How a command reaches a heed: the gateway's socket first. Where nobody answers there, what only reads takes
+ * a reader, and what changes takes the store itself, if it gets the lock. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -253,4 +253,12 @@ void cli_query(struct text *path, const char *name, const char *value)
 		return;
 	text_addf(path, "%c%s=", strchr(path->data, '?') ? '&' : '?', name);
 	url_encode(value, path);
+}
+
+void cli_query_number(struct text *path, const char *name, long long number)
+{
+	char word[32];
+
+	snprintf(word, sizeof word, "%lld", number);
+	cli_query(path, name, word);
 }

@@ -48,7 +48,8 @@ json_t *contact_to_json(const struct contact *contact)
 	for (size_t i = 0; i < contact->message_count; i++)
 		json_array_append_new(messages, json_string(contact->message_ids[i]));
 	json_t *json = json_pack(
-		"{s:I, s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o}",
+		"{s:I, s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, "
+		"s:o}",
 		"seq", (json_int_t)contact->seq, "at", at, "messages", messages, "customer",
 		word(contact->customer_id), "product", word(contact->product), "channel",
 		word(contact->channel), "direction", contact->direction == DIRECTION_IN ? "in" : "out",

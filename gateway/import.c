@@ -67,7 +67,8 @@ static bool column_read(struct column *column, const char *heading, char *const 
 	return true;
 }
 
-static size_t column_find(const struct import_file *import, enum column_kind kind, const char *name, size_t up_to)
+static size_t column_find(const struct import_file *import, enum column_kind kind, const char *name,
+			  size_t up_to)
 {
 	for (size_t i = 0; i < up_to; i++)
 		if (import->columns[i].kind == kind && strcmp(import->columns[i].name, name) == 0)
@@ -127,7 +128,8 @@ static json_t *cell_list(const char *cell)
 		const char *start = cell + (blank < len ? blank : len), *end = cell + len;
 		while (end > start && (end[-1] == ' ' || end[-1] == '\t'))
 			end--;
-		if (end > start && json_array_append_new(list, json_stringn(start, (size_t)(end - start))) < 0) {
+		if (end > start &&
+		    json_array_append_new(list, json_stringn(start, (size_t)(end - start))) < 0) {
 			json_decref(list);
 			return NULL;
 		}
@@ -145,9 +147,8 @@ static json_t *cell_addresses(const struct import_file *import, const struct col
 	size_t i;
 
 	if (list && json_array_size(secrets) > 0)
-		json_array_foreach(list, i, address)
-			json_array_set_new(list, i,
-					   json_pack("{s:O, s:O}", "url", address, "secret", secrets));
+		json_array_foreach(list, i, address) json_array_set_new(
+			list, i, json_pack("{s:O, s:O}", "url", address, "secret", secrets));
 	else if (column->secret != NO_COLUMN && !secrets) {
 		json_decref(list);
 		list = NULL;
@@ -182,8 +183,8 @@ static bool cell_add(const struct import_file *import, size_t i, json_t *custome
 	if (column->kind == COLUMN_FACT)
 		ok = ok && json_object_set_new(customer, column->name, json_string(cell)) == 0;
 	else if (column->kind == COLUMN_ADDRESS)
-		ok = ok && json_object_set_new(addresses, column->name,
-					       cell_addresses(import, column, cell)) == 0;
+		ok = ok &&
+		     json_object_set_new(addresses, column->name, cell_addresses(import, column, cell)) == 0;
 	else if (column->kind == COLUMN_PREFER)
 		ok = ok && json_array_append_new(preferences, cell_preference(column, cell, error)) == 0;
 	if (!ok && (!utf8 || !error->len))

@@ -1,10 +1,10 @@
-/* What `heed customer import` makes of a file: one customer a record, as PATCH /v1/customers takes it. Pure but
- * for reading the file.
+/* What `heed customer import` makes of a file: one customer a record, as PATCH /v1/customers takes it. Pure
+ * but for reading the file.
  *
- * CSV: the first record names the columns: id, name, locale, timezone, a channel's name, CHANNEL.secret (beside an
- * address that is a URL), prefer:PRODUCT. Several addresses, or secrets, in a cell are separated by `;` (a `;`
- * inside a URL is written %3B). A preference is channels as for --channels, or the word `stop`. An empty cell
- * clears. */
+ * CSV: the first record names the columns: id, name, locale, timezone, a channel's name, CHANNEL.secret
+ * (beside an address that is a URL), prefer:PRODUCT. Several addresses, or secrets, in a cell are separated
+ * by `;` (a `;` inside a URL is written %3B). A preference is channels as for --channels, or the word `stop`.
+ * An empty cell clears. */
 #ifndef HEED_IMPORT_H
 #define HEED_IMPORT_H
 
@@ -20,7 +20,8 @@
 
 struct import_file;
 
-/* NULL and `error`: the columns are wrong. `channels` are the configured ones. The file stays the caller's. */
+/* NULL and `error`: the columns are wrong. `channels` are the configured ones. The file stays the caller's.
+ */
 struct import_file *import_csv(FILE *file, char *const *channels, size_t channel_count, struct text *error);
 struct import_file *import_jsonl(FILE *file);
 void import_free(struct import_file *import); /* NULL is fine */
