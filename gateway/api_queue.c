@@ -41,7 +41,7 @@ static json_t *ages_json(const int64_t oldest[LANES])
 	for (int lane = 0; lane < LANES; lane++) {
 		int64_t age = now > oldest[lane] ? now - oldest[lane] : 0;
 		json_object_set_new(ages, lane_name((enum lane)lane),
-				    oldest[lane] ? json_real((double)(age / MOMENT_MS) / 1000) : json_null());
+				    oldest[lane] ? json_real((double)age / MOMENT_S) : json_null());
 	}
 	return ages;
 }

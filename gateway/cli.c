@@ -96,8 +96,9 @@ static bool option_take(const struct command *command, int argc, char **argv, in
 		cli_usage(command, "%s: a value is wanted", option->name);
 		return false;
 	}
-	*option->value = arg[len] ? arg + len + 1 : argv[++*i];
-	return true;
+	if (option->value)
+		*option->value = arg[len] ? arg + len + 1 : argv[++*i];
+	return option->value != NULL;
 }
 
 bool cli_parse(const struct command *command, int argc, char **argv, const struct cli_option options[],

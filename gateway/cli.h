@@ -80,8 +80,9 @@ int cli_call(struct cli *cli, const char *method, const char *path, const json_t
 /* Says a problem of the API. The status to end with. */
 int cli_problem(int status, const json_t *problem);
 
-/* "/v1/customers/%s/history" with each %s percent-encoded. */
-__attribute__((format(printf, 2, 3))) void cli_path(struct text *path, const char *format, ...);
+/* Appends the pattern with `first`, then `second` (may be NULL), percent-encoded in the place of each `:`, as in
+ * "/v1/customers/:/history". */
+void cli_path(struct text *path, const char *pattern, const char *first, const char *second);
 /* Appends ?name=value or &name=value; nothing if the value is NULL. */
 void cli_query(struct text *path, const char *name, const char *value);
 void cli_query_number(struct text *path, const char *name, long long number);

@@ -1,6 +1,5 @@
 /* How a command reaches a heed: the gateway's socket first. Where nobody answers there, what only reads takes
  * a reader, and what changes takes the store itself, if it gets the lock. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -231,20 +230,16 @@ int cli_call(struct cli *cli, const char *method, const char *path, const json_t
 	return result;
 }
 
-void cli_path(struct text *path, const char *format, ...)
+void cli_path(struct text *path, const char *pattern, const char *first, const char *second)
 {
-	va_list args;
-
-	va_start(args, format);
-	for (; *format; format++) {
-		if (format[0] == '%' && format[1] == 's') {
-			url_encode(va_arg(args, const char *), path);
-			format++;
+	for (; *pattern; pattern++) {
+		if (*pattern == ':') {
+			url_encode(first, path);
+			first = second;
 		} else {
-			text_putc(path, *format);
+			text_putc(path, *pattern);
 		}
 	}
-	va_end(args);
 }
 
 void cli_query(struct text *path, const char *name, const char *value)

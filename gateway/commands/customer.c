@@ -60,7 +60,7 @@ static int put(struct cli *cli, const char *file, bool json)
 		cli_error("%s: id: is wanted, 1 to %d bytes without control characters", file, ID_MAX);
 		goto out;
 	}
-	cli_path(&path, "/v1/customers/%s", id);
+	cli_path(&path, "/v1/customers/:", id, NULL);
 	status = cli_call(cli, "PUT", path.data, customer, &answer);
 	if (status == STATUS_DONE && json) {
 		cli_json(answer);
@@ -161,7 +161,7 @@ static int show_one(struct cli *cli, const char *id, bool json)
 	json_t *answer;
 
 	text_init(&path, CLI_PATH_MAX);
-	cli_path(&path, "/v1/customers/%s", id);
+	cli_path(&path, "/v1/customers/:", id, NULL);
 	int status = cli_call(cli, "GET", path.data, NULL, &answer);
 	text_release(&path);
 	if (status == STATUS_DONE && json)

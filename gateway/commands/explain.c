@@ -103,7 +103,7 @@ static int run_explain(const char *config_file, int argc, char **argv)
 		return STATUS_USAGE;
 	text_init(&path, CLI_PATH_MAX);
 	if (words.message && !json) { /* for a person with its contacts */
-		cli_path(&path, "/v1/messages/%s", words.message);
+		cli_path(&path, "/v1/messages/:", words.message, NULL);
 		status = cli_call(cli, "GET", path.data, NULL, &answer);
 	} else {
 		body = explain_body(&words);

@@ -16,7 +16,7 @@ static int history_page(struct cli *cli, const char *customer, long long limit, 
 	size_t i;
 
 	text_init(&path, CLI_PATH_MAX);
-	cli_path(&path, "/v1/customers/%s/history", customer);
+	cli_path(&path, "/v1/customers/:/history", customer, NULL);
 	cli_query_number(&path, "limit", limit < API_LIST_MAX ? limit : API_LIST_MAX);
 	if (**before)
 		cli_query(&path, "before", *before);

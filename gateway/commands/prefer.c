@@ -132,7 +132,7 @@ static int run_prefer(const char *config_file, int argc, char **argv)
 	body = prefer_body(&given);
 	if (!body)
 		goto out;
-	cli_path(&path, "/v1/customers/%s/preferences/%s", words[0], words[1]);
+	cli_path(&path, "/v1/customers/:/preferences/:", words[0], words[1]);
 	status = json_object_size(body) ? cli_call(cli, "PATCH", path.data, body, &answer)
 					: cli_call(cli, "GET", path.data, NULL, &answer);
 	if (status != STATUS_DONE)

@@ -18,7 +18,7 @@ static int run_retry(const char *config_file, int argc, char **argv)
 	if (!cli)
 		return STATUS_USAGE;
 	text_init(&path, CLI_PATH_MAX);
-	cli_path(&path, "/v1/messages/%s/retry", words[0]);
+	cli_path(&path, "/v1/messages/:/retry", words[0], NULL);
 	int status = cli_call(cli, "POST", path.data, NULL, &answer);
 	if (status == STATUS_DONE && json) {
 		cli_json(answer);

@@ -22,7 +22,7 @@ static int run_settle(const char *config_file, int argc, char **argv)
 	if (!cli)
 		return STATUS_USAGE;
 	text_init(&path, CLI_PATH_MAX);
-	cli_path(&path, "/v1/messages/%s/settle", words[0]);
+	cli_path(&path, "/v1/messages/:/settle", words[0], NULL);
 	json_t *body = json_pack("{s:s}", "as", words[1]);
 	int status = cli_call(cli, "POST", path.data, body, &answer);
 	if (status == STATUS_DONE && json) {
