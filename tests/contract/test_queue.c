@@ -746,7 +746,7 @@ static void test_a_dropped_letter_is_gone(void **state)
 static void test_events_go_out_in_order_and_are_trimmed(void **state)
 {
 	struct queue *queue = open_as("a");
-	static char texts[3000][16];
+	static char texts[3000][32];
 	const char *events[3000];
 
 	(void)state;
