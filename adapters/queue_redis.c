@@ -22,6 +22,7 @@
 #include "log.h"
 #include "moment.h"
 #include "queue_private.h"
+#include "url.h"
 #include "xalloc.h"
 #include "banned.h"
 
@@ -937,33 +938,14 @@ static bool redis_check(struct queue *queue, struct text *warnings)
 
 /* --- the URL --- */
 
-static int hex_digit(char c)
-{
-	const char *digits = "0123456789abcdef";
-	const char *found = c ? strchr(digits, c | 0x20) : NULL;
-	return found ? (int)(found - digits) : -1;
-}
-
-/* A percent-decoded copy (RFC 3986); NULL if it is broken. */
+/* A percent-decoded copy; NULL if it is broken. */
 static char *url_part(const char *s, size_t len)
 {
-	char *out = xmemdup0(s, len);
-	size_t at = 0;
+	struct text part;
 
-	for (size_t i = 0; i < len; i++) {
-		if (s[i] != '%') {
-			out[at++] = s[i];
-			continue;
-		}
-		int high = i + 2 < len ? hex_digit(s[i + 1]) : -1, low = high >= 0 ? hex_digit(s[i + 2]) : -1;
-		if (low < 0 || !(high | low)) {
-			free(out);
-			return NULL;
-		}
-		out[at++] = (char)(high * 16 + low);
-		i += 2;
-	}
-	out[at] = '\0';
+	text_init(&part, URL_PART_MAX);
+	char *out = url_decode(s, len, &part) ? text_detach(&part) : NULL;
+	text_release(&part);
 	return out;
 }
 

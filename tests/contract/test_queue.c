@@ -202,8 +202,8 @@ static int begin_memory(void **state)
 
 /* --- helpers --- */
 
-#define IDLE_RECLAIM (100 * MOMENT_MS)
-#define IDLE_LONG (800 * MOMENT_MS) /* a wait that ends empty takes Redis up to 100 ms more */
+#define IDLE_RECLAIM (800 * MOMENT_MS) /* a wait that ends empty takes Redis up to 100 ms more */
+#define IDLE_SHORT (50 * MOMENT_MS)
 
 static struct queue *open_idle(const char *consumer, int64_t idle_reclaim)
 {
@@ -536,13 +536,13 @@ static void test_own_entries_that_were_not_settled_come_again_after_reopening(vo
 
 static void test_what_is_in_hand_is_not_handed_out_again(void **state)
 {
-	struct queue *queue = open_idle("a", IDLE_LONG);
+	struct queue *queue = open_as("a");
 	struct reading got = {0}, again = {0};
 
 	(void)state;
 	send_many(queue, LANE_NORMAL, 3);
 	read_up_to(queue, ALL_LANES, 10, &got);
-	for (int64_t until = moment_mono() + 3 * IDLE_LONG; moment_mono() < until;)
+	for (int64_t until = moment_mono() + 3 * IDLE_RECLAIM; moment_mono() < until;)
 		assert_true(queue_read(queue, ALL_LANES, 10, 20, &again.entries, &again.count));
 	assert_int_equal(again.count, 0);
 	reading_release(&got);
@@ -575,13 +575,13 @@ static void test_entries_of_a_reader_that_is_gone_are_taken_over(void **state)
 
 static void test_entries_of_a_reader_that_lives_are_left_alone(void **state)
 {
-	struct queue *alive = open_idle("alive", IDLE_LONG), *queue = open_idle("a", IDLE_LONG);
+	struct queue *alive = open_as("alive"), *queue = open_as("a");
 	struct reading theirs = {0}, got = {0};
 
 	(void)state;
 	send_many(alive, LANE_NORMAL, 3);
 	read_up_to(alive, ALL_LANES, 10, &theirs);
-	for (int64_t until = moment_mono() + 3 * IDLE_LONG; moment_mono() < until;) {
+	for (int64_t until = moment_mono() + 3 * IDLE_RECLAIM; moment_mono() < until;) {
 		assert_true(queue_read(alive, ALL_LANES, 10, 10, &got.entries, &got.count));
 		assert_true(queue_read(queue, ALL_LANES, 10, 10, &got.entries, &got.count));
 	}
@@ -945,7 +945,7 @@ static void test_an_entry_that_was_deleted_while_pending_is_acknowledged(void **
 
 static void test_consumers_that_are_gone_for_long_are_forgotten(void **state)
 {
-	struct queue *queue = open_as("a");
+	struct queue *queue = open_idle("a", IDLE_SHORT);
 	struct reading got = {0};
 	const char *words[] = {"XINFO", "CONSUMERS", "heed:outbound", "heed"};
 	size_t consumers = 0;
