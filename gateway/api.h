@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "config.h"
+#include "moment.h"
 #include "requests.h"
 #include "store.h"
 #include "text.h"
@@ -17,11 +18,15 @@ struct api {
 	struct turn_door door;
 	struct config *config;
 	struct store_reader *reader;
-	struct queue *queue; /* may be NULL; for depths; used under the api's own lock */
+	struct queue *queue;          /* may be NULL; for depths; used under the api's own lock */
+	const _Atomic bool *stopping; /* may be NULL; true ends every wait: set it before web_server_close */
 };
 
 #define API_BODY_MAX (8 * 1024 * 1024)
 #define API_PATH_PARTS 8
+#define API_LIST_MAX 1000 /* customers in an import, contacts in an answer */
+#define API_FIND_MAX 100  /* customers that `find` shows */
+#define API_WAIT_MAX (30 * MOMENT_S)
 
 struct api_request {
 	const char *method; /* GET, PUT, … */
@@ -38,6 +43,8 @@ struct api_response {
 };
 
 void api_handle(struct api *api, const struct api_request *request, struct api_response *response);
+/* An RFC 9457 problem; NULL if `detail` is not UTF-8. */
+json_t *api_problem(int status, const char *detail);
 
 /* --- the server: a port filled by adapters/web_server.c (libmicrohttpd) --- */
 
@@ -51,9 +58,11 @@ void web_server_close(struct web_server *server);
 
 /* --- the client: a port filled by adapters/http_client.c --- */
 
-/* One request over the Unix socket. False: nobody answers there (`error` says why); else *status and *body
- * (parsed JSON or NULL). */
-bool api_call_socket(const char *socket_path, const char *method, const char *path_and_query,
-		     const json_t *send, int64_t timeout, int *status, json_t **body, struct text *error);
+/* One request over the Unix socket, within `timeout` microseconds. `asker->actor` goes as Heed-Actor and,
+ * where `asker->by` is "import", that as Heed-By. False: nobody answers there (`error` says why); else
+ * *status and *body (parsed JSON or NULL). */
+bool api_call_socket(const char *socket_path, const struct asker *asker, const char *method,
+		     const char *path_and_query, const json_t *send, int64_t timeout, int *status,
+		     json_t **body, struct text *error);
 
 #endif

@@ -1,0 +1,240 @@
+/* Routes: customers and their preferences. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api_private.h"
+#include "xalloc.h"
+#include "banned.h"
+
+bool customer_view_read(struct call *call, const char *id, struct customer_view *view)
+{
+	*view = (struct customer_view){0};
+	if (!store_read_customer(call->api->reader, id, &view->customer, &view->preferences, &view->count)) {
+		call_store_failed(call);
+		return false;
+	}
+	if (!view->customer)
+		call_problem(call, 404, "customer %s: there is no customer with this id", id);
+	return view->customer != NULL;
+}
+
+void customer_view_release(struct customer_view *view)
+{
+	customer_free(view->customer);
+	for (size_t i = 0; i < view->count; i++)
+		preference_release(&view->preferences[i]);
+	free(view->preferences);
+	*view = (struct customer_view){0};
+}
+
+static const struct preference *preference_for(const struct customer_view *view, const char *product)
+{
+	for (size_t i = 0; i < view->count; i++)
+		if (strcmp(view->preferences[i].product, product) == 0)
+			return &view->preferences[i];
+	return NULL;
+}
+
+void customer_view_choices(const struct customer_view *view, const struct product *product,
+			   struct choices *choices)
+{
+	*choices = (struct choices){.star = preference_for(view, "*")};
+	if (product)
+		choices->own = preference_for(view, product->name);
+	if (product && product->parent)
+		choices->parent = preference_for(view, product->parent->name);
+}
+
+static json_t *preferences_json(const struct customer_view *view)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < view->count; i++)
+		json_array_append_new(list, preference_to_json(&view->preferences[i]));
+	return list;
+}
+
+static json_t *customer_view_json(const struct customer_view *view)
+{
+	json_t *json = customer_to_json(view->customer);
+
+	json_object_set_new(json, "preferences", preferences_json(view));
+	return json;
+}
+
+void api_customer_get(struct call *call)
+{
+	struct customer_view view;
+
+	if (customer_view_read(call, call->args[0], &view))
+		call_answer(call, 200, customer_view_json(&view));
+	customer_view_release(&view);
+}
+
+static void customer_change(struct call *call, bool merge)
+{
+	const char *id = call->args[0];
+	json_t *answer = NULL;
+	struct text problem;
+
+	if (!call_wants_object(call) || !call_may_change(call))
+		return;
+	const json_t *named = json_object_get(call->body, "id");
+	if (named && (!json_is_string(named) || strcmp(json_string_value(named), id) != 0)) {
+		call_problem(call, 422, "id: is not the one of the path, '%s'", id);
+		return;
+	}
+	if (!named && json_object_set_new(call->body, "id", json_string(id)) < 0)
+		abort(); /* the path was checked to be UTF-8 */
+	text_init(&problem, TEXT_ERROR_MAX);
+	int status = request_customer(&call->api->door, &call->request->asker, id, call->body, merge, &answer,
+				      &problem);
+	call_result(call, status, answer, &problem);
+	text_release(&problem);
+}
+
+void api_customer_put(struct call *call)
+{
+	customer_change(call, false);
+}
+
+void api_customer_patch(struct call *call)
+{
+	customer_change(call, true);
+}
+
+void api_customers_import(struct call *call)
+{
+	json_t *answer = NULL;
+	struct text problem;
+
+	if (!json_is_array(call->body) || json_array_size(call->body) > API_LIST_MAX) {
+		call_problem(call, 422, "body: an array of at most %d customers is wanted", API_LIST_MAX);
+		return;
+	}
+	if (!call_may_change(call))
+		return;
+	text_init(&problem, TEXT_ERROR_MAX);
+	int status = request_import(&call->api->door, &call->request->asker, call->body, &answer, &problem);
+	call_result(call, status, answer, &problem);
+	text_release(&problem);
+}
+
+/* Adds the customers that have the address written so, each once. False: the store failed. */
+static bool find_by(struct call *call, const char *address, json_t *found)
+{
+	char **ids = NULL;
+	size_t count = 0;
+	bool ok = store_read_find(call->api->reader, address, &ids, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		if (json_object_size(found) < API_FIND_MAX)
+			json_object_set_new(found, ids[i], json_null());
+		free(ids[i]);
+	}
+	free(ids);
+	return ok;
+}
+
+/* Nobody says which channel it is of, so each way to write an address is tried. */
+void api_customers_find(struct call *call)
+{
+	static const enum address_kind kinds[] = {ADDRESS_EMAIL, ADDRESS_PHONE, ADDRESS_URL, ADDRESS_TEXT};
+	const char *address = call_query(call, "address");
+	json_t *found = json_object(), *list = json_array(), *unused;
+	const char *id;
+	bool ok = true;
+
+	if (!address) {
+		call_problem(call, 400, "address: is wanted, as in /v1/customers?address=ana%%40example.com");
+		goto out;
+	}
+	for (size_t i = 0; ok && i < sizeof kinds / sizeof kinds[0]; i++) {
+		struct text normal;
+		text_init(&normal, URL_PART_MAX);
+		if (address_normalise(kinds[i], address, &normal, NULL))
+			ok = find_by(call, normal.data, found);
+		text_release(&normal);
+	}
+	json_object_foreach(found, id, unused)
+	{
+		struct customer_view view = {0};
+		ok = ok && store_read_customer(call->api->reader, id, &view.customer, &view.preferences,
+					       &view.count);
+		if (ok && view.customer)
+			json_array_append_new(list, customer_view_json(&view));
+		customer_view_release(&view);
+	}
+	if (ok)
+		call_answer(call, 200, json_pack("{s:O}", "customers", list));
+	else
+		call_store_failed(call);
+out:
+	json_decref(found);
+	json_decref(list);
+}
+
+/* --- preferences --- */
+
+void api_preferences_get(struct call *call)
+{
+	struct customer_view view;
+
+	if (customer_view_read(call, call->args[0], &view))
+		call_answer(call, 200, json_pack("{s:o}", "preferences", preferences_json(&view)));
+	customer_view_release(&view);
+}
+
+void api_preferences_put(struct call *call)
+{
+	call_problem(call, 501,
+		     "all preferences in one commit: not yet (C); one at a time: "
+		     "PUT /v1/customers/ID/preferences/PRODUCT");
+}
+
+void api_preference_get(struct call *call)
+{
+	const char *name = call->args[1];
+	const struct product *product = product_find(call->api->config->products, name);
+	const struct preference *stored;
+	struct customer_view view;
+	struct choices choices;
+
+	if (!customer_view_read(call, call->args[0], &view))
+		goto out;
+	stored = preference_for(&view, name);
+	if (stored) {
+		call_answer(call, 200, preference_to_json(stored));
+	} else if (product || strcmp(name, "*") == 0) {
+		customer_view_choices(&view, product, &choices);
+		call_answer(call, 200, preference_applied_json(product, &choices));
+	} else {
+		call_problem(call, 404, "product %s: there is no product of this name", name);
+	}
+out:
+	customer_view_release(&view);
+}
+
+static void preference_change(struct call *call, bool merge)
+{
+	json_t *answer = NULL;
+	struct text problem;
+
+	if (!call_wants_object(call) || !call_may_change(call))
+		return;
+	text_init(&problem, TEXT_ERROR_MAX);
+	int status = request_prefer(&call->api->door, &call->request->asker, call->args[0], call->args[1],
+				    call->body, merge, &answer, &problem);
+	call_result(call, status, answer, &problem);
+	text_release(&problem);
+}
+
+void api_preference_put(struct call *call)
+{
+	preference_change(call, false);
+}
+
+void api_preference_patch(struct call *call)
+{
+	preference_change(call, true);
+}

@@ -1,0 +1,133 @@
+/* Routes: contacts, filtered, by cursor; and one customer's history. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "api_private.h"
+#include "banned.h"
+
+#define LOG_LIMIT_USUAL 100
+#define LOG_WAIT_STEP (50 * MOMENT_MS) /* how often a waiting call looks again */
+
+struct page {
+	struct contact *contacts;
+	size_t count;
+};
+
+static void page_release(struct page *page)
+{
+	for (size_t i = 0; i < page->count; i++)
+		contact_release(&page->contacts[i]);
+	free(page->contacts);
+	*page = (struct page){0};
+}
+
+static json_t *page_json(const struct page *page)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < page->count; i++)
+		json_array_append_new(list, contact_to_json(&page->contacts[i]));
+	return list;
+}
+
+/* A cursor is a number to us and a word to everybody else. */
+static json_t *cursor_json(int64_t cursor)
+{
+	return json_sprintf("%" PRId64, cursor);
+}
+
+void api_history(struct call *call)
+{
+	struct log_query query = {.customer = call->args[0], .newest_first = true};
+	struct customer_view view = {0};
+	struct page page = {0};
+
+	if (!call_limit(call, LOG_LIMIT_USUAL, &query.limit) || !call_number(call, "before", &query.before) ||
+	    !customer_view_read(call, call->args[0], &view))
+		goto out;
+	if (!store_read_log(call->api->reader, &query, &page.contacts, &page.count)) {
+		call_store_failed(call);
+		goto out;
+	}
+	bool more = page.count == query.limit;
+	call_answer(call, 200,
+		    json_pack("{s:o, s:o}", "contacts", page_json(&page), "next",
+			      more ? cursor_json(page.contacts[page.count - 1].seq) : json_null()));
+out:
+	page_release(&page);
+	customer_view_release(&view);
+}
+
+/* Reads what is asked of the log; answered with a problem where it is false. */
+static bool log_query_read(struct call *call, struct log_query *query, int64_t *wait)
+{
+	const char *state = call_query(call, "state"), *since = call_query(call, "since");
+	const char *wait_word = call_query(call, "wait");
+
+	*query = (struct log_query){.customer = call_query(call, "customer"),
+				    .product = call_query(call, "product"),
+				    .channel = call_query(call, "channel"),
+				    .message = call_query(call, "message"),
+				    .has_state = state != NULL,
+				    .by_change = call_query(call, "after") != NULL};
+	*wait = 0;
+	if (state && !state_parse(state, &query->state)) {
+		call_problem(call, 400, "state: '%s' is not a state of a message or contact", state);
+		return false;
+	}
+	if (since && !moment_parse(since, &query->since)) {
+		call_problem(call, 400, "since: '%s' is not a time such as 2026-11-22T10:00:00Z", since);
+		return false;
+	}
+	if (wait_word && (!duration_parse(wait_word, wait) || *wait > API_WAIT_MAX)) {
+		call_problem(call, 400, "wait: '%s' is not a duration of at most %ds, such as 5s", wait_word,
+			     (int)(API_WAIT_MAX / MOMENT_S));
+		return false;
+	}
+	return call_number(call, "after", &query->after) && call_number(call, "before", &query->before) &&
+	       call_limit(call, LOG_LIMIT_USUAL, &query->limit);
+}
+
+static bool stopping(const struct api *api)
+{
+	return api->stopping && *api->stopping;
+}
+
+/* Looks until there is something or the wait is over. False: the store failed. */
+static bool log_read(struct api *api, const struct log_query *query, int64_t wait, struct page *page)
+{
+	static const struct timespec step = {.tv_nsec = LOG_WAIT_STEP * 1000};
+	int64_t until = moment_mono() + wait;
+
+	for (;;) {
+		if (!store_read_log(api->reader, query, &page->contacts, &page->count))
+			return false;
+		if (page->count || moment_mono() >= until || stopping(api))
+			return true;
+		free(page->contacts);
+		page->contacts = NULL;
+		nanosleep(&step, NULL);
+	}
+}
+
+/* With `after` the contacts that changed since, in that order; without, the last `limit` ones, oldest first.
+ * `next` is what to ask `after` for: it is read before the list, so that nothing falls between the two. */
+void api_log(struct call *call)
+{
+	struct log_query query;
+	struct page page = {0};
+	int64_t wait, next;
+
+	if (!log_query_read(call, &query, &wait))
+		return;
+	if (!store_read_last_change(call->api->reader, &next) || !log_read(call->api, &query, wait, &page)) {
+		call_store_failed(call);
+	} else {
+		if (query.by_change)
+			next = page.count ? page.contacts[page.count - 1].changed : query.after;
+		call_answer(call, 200,
+			    json_pack("{s:o, s:o}", "contacts", page_json(&page), "next", cursor_json(next)));
+	}
+	page_release(&page);
+}

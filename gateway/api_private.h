@@ -1,0 +1,67 @@
+/* Between api.c (splits, finds the route, answers) and the api_*.c that hold the routes. */
+#ifndef HEED_API_PRIVATE_H
+#define HEED_API_PRIVATE_H
+
+#include "api.h"
+#include "preference.h"
+#include "url.h"
+
+#define CALL_ARGS 2
+
+/* One request under way: what was read of it, and where the answer goes. */
+struct call {
+	struct api *api;
+	const struct api_request *request;
+	struct api_response *response;
+	const char *args[CALL_ARGS]; /* the decoded parts that stand for a `:` of the route */
+	struct url_query query;
+	json_t *body; /* what was sent; NULL: nothing */
+};
+
+void call_answer(struct call *call, int status, json_t *body); /* takes `body` */
+__attribute__((format(printf, 3, 4))) void call_problem(struct call *call, int status, const char *format,
+							...);
+/* What a request_* gave back: its answer, or its problem. Takes `answer`. */
+void call_result(struct call *call, int status, json_t *answer, const struct text *problem);
+/* The store could not be read: 503. */
+void call_store_failed(struct call *call);
+/* NULL: not there. */
+const char *call_query(const struct call *call, const char *name);
+/* Answered with a problem where it is false. The parameter `limit`, 1 to API_LIST_MAX. */
+bool call_limit(struct call *call, size_t usual, size_t *limit);
+bool call_number(struct call *call, const char *name, int64_t *number); /* stays as it was if not there */
+bool call_wants_object(struct call *call);
+/* The changes go through the turn; false, and answered, where this process may only read. */
+bool call_may_change(struct call *call);
+
+void api_customer_get(struct call *call);
+void api_customer_put(struct call *call);
+void api_customer_patch(struct call *call);
+void api_customers_find(struct call *call);
+void api_customers_import(struct call *call);
+void api_preferences_get(struct call *call);
+void api_preferences_put(struct call *call);
+void api_preference_get(struct call *call);
+void api_preference_put(struct call *call);
+void api_preference_patch(struct call *call);
+void api_history(struct call *call);
+void api_log(struct call *call);
+void api_message_get(struct call *call);
+void api_message_settle(struct call *call);
+void api_message_retry(struct call *call);
+void api_explain(struct call *call);
+void api_queue(struct call *call);
+
+/* For routes that show a customer. False, and answered, where it is unknown or the store failed. */
+struct customer_view {
+	struct customer *customer;
+	struct preference *preferences;
+	size_t count;
+};
+bool customer_view_read(struct call *call, const char *id, struct customer_view *view);
+void customer_view_release(struct customer_view *view);
+/* Those of its preferences that speak for the product (NULL: for all). */
+void customer_view_choices(const struct customer_view *view, const struct product *product,
+			   struct choices *choices);
+
+#endif

@@ -1,0 +1,65 @@
+/* Route: the sum, what waits in Redis, and how long. */
+#include <pthread.h>
+
+#include "api_private.h"
+#include "queue.h"
+#include "banned.h"
+
+/* The handle is one connection, and calls come from any thread. */
+static pthread_mutex_t queue_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* Sets dead and waiting; null, and `redis` says why, where Redis does not answer. */
+static void add_depths(struct queue *queue, json_t *out)
+{
+	struct queue_depths depths;
+	json_t *why = NULL;
+
+	pthread_mutex_lock(&queue_lock);
+	bool ok = queue && queue_depths(queue, &depths);
+	if (!ok)
+		why = json_string(queue ? queue_error(queue) : "the queue was not opened");
+	pthread_mutex_unlock(&queue_lock);
+	if (!ok) {
+		json_object_set_new(out, "dead", json_null());
+		json_object_set_new(out, "waiting", json_null());
+		json_object_set_new(out, "redis", why ? why : json_string("does not answer"));
+		return;
+	}
+	json_t *waiting = json_object();
+	for (int lane = 0; lane < LANES; lane++)
+		json_object_set_new(waiting, lane_name((enum lane)lane), json_integer(depths.waiting[lane]));
+	json_object_set_new(out, "dead", json_integer(depths.dead));
+	json_object_set_new(out, "waiting", waiting);
+}
+
+/* Seconds that the oldest admitted message of each lane has waited; null: none waits. */
+static json_t *ages_json(const int64_t oldest[LANES])
+{
+	json_t *ages = json_object();
+	int64_t now = moment_now();
+
+	for (int lane = 0; lane < LANES; lane++) {
+		int64_t age = now > oldest[lane] ? now - oldest[lane] : 0;
+		json_object_set_new(ages, lane_name((enum lane)lane),
+				    oldest[lane] ? json_real((double)age / MOMENT_S) : json_null());
+	}
+	return ages;
+}
+
+void api_queue(struct call *call)
+{
+	struct counters counters;
+	int64_t oldest[LANES];
+
+	if (!store_read_counters(call->api->reader, &counters) ||
+	    !store_read_ages(call->api->reader, oldest)) {
+		call_store_failed(call);
+		return;
+	}
+	json_t *out = json_pack("{s:I}", "admitted", (json_int_t)counters.admitted);
+	for (int state = 0; state < STATES; state++)
+		json_object_set_new(out, state_name((enum state)state), json_integer(counters.states[state]));
+	add_depths(call->api->queue, out);
+	json_object_set_new(out, "ages", ages_json(oldest));
+	call_answer(call, 200, out);
+}

@@ -1,0 +1,290 @@
+#include "cli.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "xalloc.h"
+#include "banned.h"
+
+#define CLI_ERROR_MAX 8192
+#define CLI_LINE_MAX (64 * 1024)
+#define CLI_LIMIT_USUAL 100
+
+/* --- words --- */
+
+static void say(const char *format, va_list args)
+{
+	struct text line;
+
+	text_init(&line, CLI_ERROR_MAX);
+	text_vaddf(&line, format, args);
+	for (size_t i = 0; i < line.len; i++)
+		if ((unsigned char)line.data[i] < ' ' && line.data[i] != '\n')
+			line.data[i] = ' ';
+	fprintf(stderr, "heed: %s\n", line.data);
+	text_release(&line);
+}
+
+int cli_usage(const struct command *command, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(format, args);
+	va_end(args);
+	fprintf(stderr, "usage: heed [--config FILE] %s\n`heed %s --help` says more.\n", command->usage,
+		command->name);
+	return STATUS_USAGE;
+}
+
+int cli_error(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(format, args);
+	va_end(args);
+	return STATUS_FAILED;
+}
+
+int cli_errors(const char *lines)
+{
+	while (*lines) {
+		size_t len = strcspn(lines, "\n");
+		if (len)
+			cli_error("%.*s", (int)len, lines);
+		lines += len;
+		lines += *lines == '\n';
+	}
+	return STATUS_USAGE;
+}
+
+static const struct cli_option *option_find(const struct cli_option *options, const char *arg, size_t len)
+{
+	for (; options->name; options++)
+		if (strlen(options->name) == len && memcmp(options->name, arg, len) == 0)
+			return options;
+	return NULL;
+}
+
+/* Takes argv[*i], an option, and its value. */
+static bool option_take(const struct command *command, int argc, char **argv, int *i,
+			const struct cli_option *options)
+{
+	const char *arg = argv[*i];
+	size_t len = strcspn(arg, "=");
+	const struct cli_option *option = option_find(options, arg, len);
+
+	if (!option) {
+		cli_usage(command, "%.*s: there is no such option", (int)len, arg);
+		return false;
+	}
+	if ((option->value && *option->value) || (option->flag && *option->flag)) {
+		cli_usage(command, "%s: is there twice", option->name);
+		return false;
+	}
+	if (option->flag) {
+		if (arg[len])
+			cli_usage(command, "%s: takes no value", option->name);
+		*option->flag = true;
+		return !arg[len];
+	}
+	if (!arg[len] && *i + 1 == argc) {
+		cli_usage(command, "%s: a value is wanted", option->name);
+		return false;
+	}
+	if (option->value)
+		*option->value = arg[len] ? arg + len + 1 : argv[++*i];
+	return option->value != NULL;
+}
+
+bool cli_parse(const struct command *command, int argc, char **argv, const struct cli_option options[],
+	       size_t least, size_t most, const char *words[], size_t *count)
+{
+	bool only_words = false;
+
+	*count = 0;
+	for (int i = 1; i < argc; i++) {
+		if (!only_words && strcmp(argv[i], "--") == 0) {
+			only_words = true;
+		} else if (!only_words && argv[i][0] == '-' && argv[i][1]) {
+			if (!option_take(command, argc, argv, &i, options))
+				return false;
+		} else if (*count == most) {
+			cli_usage(command, "%s: is one word too many", argv[i]);
+			return false;
+		} else {
+			words[(*count)++] = argv[i];
+		}
+	}
+	if (*count < least)
+		cli_usage(command, "%s: something is missing", command->name);
+	return *count >= least;
+}
+
+bool cli_limit(const struct command *command, const char *word, long long *limit)
+{
+	char *end;
+
+	*limit = CLI_LIMIT_USUAL;
+	if (word)
+		*limit = strtoll(word, &end, 10);
+	if (word && (*end || *word < '0' || *word > '9')) {
+		cli_usage(command, "--limit: '%s' is not a number", word);
+		return false;
+	}
+	return true;
+}
+
+/* --- output --- */
+
+bool cli_line(const char *line)
+{
+	return fputs(line, stdout) >= 0 && fputc('\n', stdout) != EOF && fflush(stdout) == 0;
+}
+
+bool cli_json(const json_t *json)
+{
+	char *line = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
+	bool ok = cli_line(line ? line : "null");
+
+	free(line);
+	return ok;
+}
+
+int cli_end(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	if (errno == EPIPE)
+		return status;
+	return cli_error("standard output: %s", strerror(errno));
+}
+
+void cli_cell(struct text *line, const char *s, size_t width)
+{
+	size_t columns = 0;
+
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s;
+		bool c1 = c == 0xc2 && (unsigned char)s[1] < 0xa0 && s[1];
+		s += c1;
+		text_putc(line, c < ' ' || c == 127 || c1 ? ' ' : (char)c);
+		columns += (c & 0xc0) != 0x80; /* continuation bytes of UTF-8 take no room */
+	}
+	for (; columns < width; columns++)
+		text_putc(line, ' ');
+	text_puts(line, "  ");
+}
+
+char *cli_words(const json_t *json, const char *key)
+{
+	const json_t *value = json_object_get(json, key);
+
+	if (!value || json_is_null(value))
+		return xstrdup("");
+	if (json_is_string(value))
+		return xstrdup(json_string_value(value));
+	char *words = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+	return words ? words : xstrdup("");
+}
+
+/* --- contacts --- */
+
+static const struct {
+	const char *key, *heading;
+	size_t width;
+} contact_columns[] = {
+	{"at", "TIME (UTC)", 24},     {"state", "STATE", 11},     {"channel", "CHANNEL", 8},
+	{"customer", "CUSTOMER", 14}, {"product", "PRODUCT", 18}, {"address", "ADDRESS", 22},
+	{"messages", "MESSAGE", 16},
+};
+#define CONTACT_COLUMNS (sizeof contact_columns / sizeof contact_columns[0])
+
+void cli_contact_heading(void)
+{
+	struct text line;
+
+	text_init(&line, CLI_LINE_MAX);
+	for (size_t i = 0; i < CONTACT_COLUMNS; i++)
+		cli_cell(&line, contact_columns[i].heading, contact_columns[i].width);
+	text_puts(&line, "WHY");
+	cli_line(line.data);
+	text_release(&line);
+}
+
+/* ["m-1","m-2"] as m-1,m-2 */
+static char *message_words(const json_t *contact)
+{
+	struct text words;
+	const json_t *message;
+	size_t i;
+
+	text_init(&words, CLI_ERROR_MAX);
+	json_array_foreach(json_object_get(contact, "messages"), i, message)
+		text_addf(&words, "%s%s", i ? "," : "", json_string_value(message));
+	return text_detach(&words);
+}
+
+static void trim(struct text *line)
+{
+	while (line->len && line->data[line->len - 1] == ' ')
+		line->data[--line->len] = '\0';
+}
+
+char *cli_contact_words(const json_t *contact, bool json)
+{
+	struct text line;
+
+	if (json)
+		return json_dumps(contact, JSON_COMPACT);
+	text_init(&line, CLI_LINE_MAX);
+	for (size_t i = 0; i < CONTACT_COLUMNS; i++) {
+		const char *key = contact_columns[i].key;
+		char *words = strcmp(key, "messages") == 0 ? message_words(contact) : cli_words(contact, key);
+		cli_cell(&line, *words ? words : "-", contact_columns[i].width);
+		free(words);
+	}
+	char *why = cli_words(json_object_get(contact, "reason"), "says");
+	char *detail = cli_words(contact, "detail");
+	cli_cell(&line, why, 0);
+	cli_cell(&line, detail, 0);
+	trim(&line);
+	free(why);
+	free(detail);
+	return text_detach(&line);
+}
+
+/* --- progress --- */
+
+#define BAR_WIDTH 40
+
+void cli_progress_start(struct cli_progress *progress, long long total)
+{
+	*progress = (struct cli_progress){.shown = isatty(STDERR_FILENO) == 1, .total = total, .percent = -1};
+}
+
+void cli_progress_show(struct cli_progress *progress, long long done, long long records)
+{
+	int percent = progress->total > 0 ? (int)(done * 100 / progress->total) : 0;
+
+	if (!progress->shown || (progress->total > 0 && percent == progress->percent))
+		return;
+	progress->percent = percent = percent > 100 ? 100 : percent;
+	if (progress->total > 0)
+		fprintf(stderr, "\r[%.*s%*s] %3d %%  %lld", percent * BAR_WIDTH / 100,
+			"########################################", BAR_WIDTH - percent * BAR_WIDTH / 100, "",
+			percent, records);
+	else
+		fprintf(stderr, "\r%lld", records);
+}
+
+void cli_progress_end(struct cli_progress *progress)
+{
+	if (progress->shown && progress->percent >= 0)
+		fputc('\n', stderr);
+	progress->shown = false;
+}

@@ -1,0 +1,92 @@
+/* What the subcommands share: words and options, errors, lines of output, and the door to a heed: the running
+ * gateway over its Unix socket, or, where none answers, the store itself (api_handle in this process). One
+ * thread. */
+#ifndef HEED_CLI_H
+#define HEED_CLI_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "command.h"
+#include "config.h"
+#include "text.h"
+
+/* --- words --- */
+
+struct cli_option {
+	const char *name;   /* "--channels"; NULL ends the table */
+	const char **value; /* takes a value; else */
+	bool *flag;
+};
+
+/* Sorts argv into options (anywhere; `--name value` or `--name=value`; `--` ends them) and words. False, and
+ * said on standard error: an unknown option, one twice, a missing value, or not `least` to `most` words. */
+bool cli_parse(const struct command *command, int argc, char **argv, const struct cli_option options[],
+	       size_t least, size_t most, const char *words[], size_t *count);
+/* The value of --limit; 100 without (NULL). False, and said: it is not a number. */
+bool cli_limit(const struct command *command, const char *word, long long *limit);
+/* `heed: …` and the usage, on standard error. */
+__attribute__((format(printf, 2, 3))) int cli_usage(const struct command *command, const char *format, ...);
+/* `heed: what: why`. */
+__attribute__((format(printf, 1, 2))) int cli_error(const char *format, ...); /* STATUS_FAILED */
+/* Each line of `lines` (a report of the configuration) as an error. */
+int cli_errors(const char *lines); /* STATUS_USAGE */
+
+/* --- output --- */
+
+/* A line on standard output, at once. False: whoever read it is gone. */
+bool cli_line(const char *line);
+bool cli_json(const json_t *json);
+/* A cell of a table: `s` without control characters, padded to `width` columns, two spaces behind it. */
+void cli_cell(struct text *line, const char *s, size_t width);
+/* json[key] as words: a string as it is, other values as JSON, null or none as "". The caller frees. */
+char *cli_words(const json_t *json, const char *key);
+/* The end of every command: an error of writing makes it STATUS_FAILED, but for a reader that went away. */
+int cli_end(int status);
+
+/* A table of contacts, as log, history and explain print it; or one JSON object a line. */
+void cli_contact_heading(void);
+char *cli_contact_words(const json_t *contact, bool json); /* the caller frees */
+
+/* A bar on standard error while a person looks on; nothing otherwise. `total` 0: unknown. */
+struct cli_progress {
+	bool shown;
+	long long total;
+	int percent;
+};
+void cli_progress_start(struct cli_progress *progress, long long total);
+void cli_progress_show(struct cli_progress *progress, long long done, long long records);
+void cli_progress_end(struct cli_progress *progress);
+
+/* --- the door --- */
+
+struct cli;
+
+/* Reads the configuration; nothing is opened yet. NULL, and said: then the status is STATUS_USAGE. */
+struct cli *cli_open(const char *config_file);
+void cli_close(struct cli *cli); /* NULL is fine */
+struct config *cli_config(struct cli *cli);
+/* From now on calls are an import's: changed_by says so. */
+void cli_as_import(struct cli *cli);
+
+/* One call of the API. False: neither a gateway nor the store could be reached, `error` says why. *body may
+ * be NULL; the caller releases it. */
+bool cli_ask(struct cli *cli, const char *method, const char *path, const json_t *send, int *status,
+	     json_t **body, struct text *error);
+/* The same, with every failure said on standard error. STATUS_DONE and *answer (owned by the caller), or the
+ * status to end with. */
+int cli_call(struct cli *cli, const char *method, const char *path, const json_t *send, json_t **answer);
+/* Says a problem of the API. The status to end with. */
+int cli_problem(int status, const json_t *problem);
+
+/* Appends the pattern with `first`, then `second` (may be NULL), percent-encoded in the place of each `:`, as in
+ * "/v1/customers/:/history". */
+void cli_path(struct text *path, const char *pattern, const char *first, const char *second);
+/* Appends ?name=value or &name=value; nothing if the value is NULL. */
+void cli_query(struct text *path, const char *name, const char *value);
+void cli_query_number(struct text *path, const char *name, long long number);
+
+#define CLI_PATH_MAX 16384
+
+#endif

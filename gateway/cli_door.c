@@ -1,0 +1,259 @@
+/* How a command reaches a heed: the gateway's socket first. Where nobody answers there, what only reads takes
+ * a reader, and what changes takes the store itself, if it gets the lock. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "api.h"
+#include "cli.h"
+#include "moment.h"
+#include "queue.h"
+#include "store.h"
+#include "turn.h"
+#include "url.h"
+#include "xalloc.h"
+#include "banned.h"
+
+#define CALL_TIMEOUT (60 * MOMENT_S)
+#define LOCK_PATIENCE (3 * MOMENT_S) /* a gateway that starts, another command that is at work */
+
+struct cli {
+	struct config *config;
+	struct asker asker;
+	/* what was opened because no gateway answered */
+	struct store *store;
+	struct turn *turn;
+	struct store_reader *reader;
+	struct queue *queue;
+};
+
+/* Who sits before the terminal, for the log of changes. */
+static const char *actor_name(void)
+{
+	static const char *const names[] = {"SUDO_USER", "LOGNAME", "USER"};
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		const char *name = getenv(names[i]);
+		if (name && customer_id_valid(name))
+			return name;
+	}
+	return "";
+}
+
+struct cli *cli_open(const char *config_file)
+{
+	struct config_report report;
+	struct cli *cli = NULL;
+
+	config_report_init(&report);
+	struct config *config = config_load(config_file, &report);
+	if (config) {
+		cli = xcalloc(1, sizeof *cli);
+		cli->config = config;
+		cli->asker = (struct asker){.by = "cli", .actor = actor_name()};
+	} else {
+		cli_errors(report.errors.data);
+	}
+	config_report_release(&report);
+	return cli;
+}
+
+void cli_close(struct cli *cli)
+{
+	if (!cli)
+		return;
+	if (cli->queue)
+		queue_close(cli->queue);
+	if (cli->reader)
+		store_reader_close(cli->reader);
+	if (cli->turn)
+		turn_free(cli->turn);
+	if (cli->store)
+		store_close(cli->store);
+	config_drop(cli->config);
+	free(cli);
+}
+
+struct config *cli_config(struct cli *cli)
+{
+	return cli->config;
+}
+
+void cli_as_import(struct cli *cli)
+{
+	cli->asker.by = "import";
+}
+
+/* The reader of a store that need not be there yet: then it is made, under its lock, and let go at once. */
+static bool open_reader(struct cli *cli, struct text *error)
+{
+	struct text why;
+
+	if (cli->reader)
+		return true;
+	cli->reader = store_reader_open(cli->config->store.url, error);
+	if (cli->reader || cli->store)
+		return cli->reader != NULL;
+	text_init(&why, TEXT_ERROR_MAX);
+	struct store *store = store_open(cli->config->store.url, cli->config->store.migrate, &why);
+	if (store) {
+		store_close(store);
+		cli->reader = store_reader_open(cli->config->store.url, error);
+	}
+	text_release(&why);
+	return cli->reader != NULL;
+}
+
+static void open_queue(struct cli *cli)
+{
+	const struct queue_config config = {.url = cli->config->queue.redis,
+					    .prefix = cli->config->queue.prefix,
+					    .consumer = "cli",
+					    .events_max = cli->config->queue.events_max,
+					    .dead_max = cli->config->queue.dead_max};
+	struct text unused; /* a bad URL was refused with the configuration */
+
+	text_init(&unused, TEXT_ERROR_MAX);
+	if (!cli->queue)
+		cli->queue = queue_open(&config, &unused);
+	text_release(&unused);
+}
+
+/* The call in this process, on what was opened. */
+static void call_here(struct cli *cli, const char *method, const char *path, const json_t *send, int *status,
+		      json_t **body)
+{
+	struct api api = {.door = {.turn = cli->turn, .alone = true},
+			  .config = cli->config,
+			  .reader = cli->reader,
+			  .queue = cli->queue};
+	size_t path_len = strcspn(path, "?");
+	char *only_path = xmemdup0(path, path_len);
+	char *sent = send ? json_dumps(send, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+	struct api_request request = {.method = method,
+				      .path = only_path,
+				      .query = path[path_len] ? path + path_len + 1 : "",
+				      .body = sent ? sent : "",
+				      .body_len = sent ? strlen(sent) : 0,
+				      .asker = cli->asker};
+	struct api_response response;
+
+	api_handle(&api, &request, &response);
+	*status = response.status;
+	*body = response.body;
+	free(sent);
+	free(only_path);
+}
+
+/* Takes the store for ourselves. False: *locked by somebody, or `error`. */
+static bool open_store(struct cli *cli, bool *locked, struct text *error)
+{
+	struct text why;
+
+	*locked = false;
+	if (cli->turn)
+		return true;
+	text_init(&why, TEXT_ERROR_MAX);
+	cli->store = store_open(cli->config->store.url, cli->config->store.migrate, &why);
+	if (cli->store) {
+		cli->turn = turn_new(cli->store, cli->config);
+	} else {
+		*locked = store_open_was_locked();
+		text_error(error, *locked ? "another process holds the store: %s" : "the store: %s",
+			   why.data);
+	}
+	text_release(&why);
+	return cli->turn != NULL;
+}
+
+static bool only_reads(const char *method, const char *path)
+{
+	return strcmp(method, "GET") == 0 || strcmp(path, "/v1/explain") == 0;
+}
+
+bool cli_ask(struct cli *cli, const char *method, const char *path, const json_t *send, int *status,
+	     json_t **body, struct text *error)
+{
+	static const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
+	int64_t until = moment_mono() + LOCK_PATIENCE;
+	bool locked = false;
+
+	*status = 0;
+	*body = NULL;
+	for (;;) {
+		/* once we hold the store no gateway can be there */
+		if (!cli->turn && api_call_socket(cli->config->http.socket, &cli->asker, method, path, send,
+						  CALL_TIMEOUT, status, body, error))
+			return true;
+		if (only_reads(method, path) || open_store(cli, &locked, error)) {
+			if (!open_reader(cli, error))
+				return false;
+			open_queue(cli);
+			call_here(cli, method, path, send, status, body);
+			return true;
+		}
+		if (!locked || moment_mono() >= until)
+			return false;
+		nanosleep(&pause, NULL);
+	}
+}
+
+int cli_problem(int status, const json_t *problem)
+{
+	const char *detail = json_string_value(json_object_get(problem, "detail"));
+
+	if (detail)
+		cli_error("%s", detail);
+	else
+		cli_error("the gateway answered %d and said nothing more", status);
+	return status == 400 ? STATUS_USAGE : STATUS_FAILED;
+}
+
+int cli_call(struct cli *cli, const char *method, const char *path, const json_t *send, json_t **answer)
+{
+	struct text error;
+	int status, result = STATUS_DONE;
+
+	*answer = NULL;
+	text_init(&error, TEXT_ERROR_MAX);
+	if (!cli_ask(cli, method, path, send, &status, answer, &error))
+		result = cli_error("%s", error.data);
+	else if (status >= 400 || status < 200 || !*answer)
+		result = cli_problem(status, *answer);
+	if (result != STATUS_DONE) {
+		json_decref(*answer);
+		*answer = NULL;
+	}
+	text_release(&error);
+	return result;
+}
+
+void cli_path(struct text *path, const char *pattern, const char *first, const char *second)
+{
+	for (; *pattern; pattern++) {
+		if (*pattern == ':') {
+			url_encode(first, path);
+			first = second;
+		} else {
+			text_putc(path, *pattern);
+		}
+	}
+}
+
+void cli_query(struct text *path, const char *name, const char *value)
+{
+	if (!value)
+		return;
+	text_addf(path, "%c%s=", strchr(path->data, '?') ? '&' : '?', name);
+	url_encode(value, path);
+}
+
+void cli_query_number(struct text *path, const char *name, long long number)
+{
+	char word[32];
+
+	snprintf(word, sizeof word, "%lld", number);
+	cli_query(path, name, word);
+}

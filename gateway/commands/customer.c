@@ -1,0 +1,253 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "xalloc.h"
+#include "customer_private.h"
+#include "banned.h"
+
+#define CUSTOMER_FILE_MAX (1024 * 1024)
+
+/* --- put --- */
+
+/* NULL, and said. */
+static json_t *read_customer(const char *file)
+{
+	json_t *customer = NULL;
+	json_error_t error;
+	struct text body;
+	char piece[4096];
+	size_t len;
+
+	FILE *in = strcmp(file, "-") == 0 ? stdin : fopen(file, "re");
+	if (!in) {
+		cli_error("%s: %s", file, strerror(errno));
+		return NULL;
+	}
+	text_init(&body, CUSTOMER_FILE_MAX);
+	while ((len = fread(piece, 1, sizeof piece, in)) > 0)
+		text_add(&body, piece, len);
+	if (ferror(in)) {
+		cli_error("%s: %s", file, strerror(errno));
+	} else if (body.full) {
+		cli_error("%s: more than %d bytes are no customer", file, CUSTOMER_FILE_MAX);
+	} else {
+		customer = json_loadb(body.data, body.len, JSON_REJECT_DUPLICATES, &error);
+		if (!customer)
+			cli_error("%s: line %d, column %d: not JSON: %s", file, error.line, error.column,
+				  error.text);
+	}
+	if (in != stdin)
+		fclose(in);
+	text_release(&body);
+	return customer;
+}
+
+static int put(struct cli *cli, const char *file, bool json)
+{
+	json_t *answer = NULL;
+	int status = STATUS_FAILED;
+	struct text path;
+
+	text_init(&path, CLI_PATH_MAX);
+	json_t *customer = read_customer(file);
+	const char *id = json_string_value(json_object_get(customer, "id"));
+	if (!customer)
+		goto out;
+	if (!id || !customer_id_valid(id)) {
+		cli_error("%s: id: is wanted, 1 to %d bytes without control characters", file, ID_MAX);
+		goto out;
+	}
+	cli_path(&path, "/v1/customers/:", id, NULL);
+	status = cli_call(cli, "PUT", path.data, customer, &answer);
+	if (status == STATUS_DONE && json) {
+		cli_json(answer);
+	} else if (status == STATUS_DONE) {
+		text_clear(&path);
+		text_addf(&path, "%s: put", id);
+		cli_line(path.data);
+		customer_show_on_their_way(answer);
+	}
+out:
+	json_decref(customer);
+	json_decref(answer);
+	text_release(&path);
+	return status;
+}
+
+/* --- show, find --- */
+
+void customer_show_on_their_way(const json_t *answer)
+{
+	const json_t *message;
+	struct text line;
+	size_t i;
+
+	text_init(&line, CLI_PATH_MAX);
+	json_array_foreach(json_object_get(answer, "on_their_way"), i, message)
+	{
+		char *id = cli_words(message, "message"), *channel = cli_words(message, "channel");
+		text_clear(&line);
+		text_addf(&line, "on its way since before the change: %s on %s", id, channel);
+		cli_line(line.data);
+		free(id);
+		free(channel);
+	}
+	text_release(&line);
+}
+
+static void show_line(const char *label, const char *value)
+{
+	struct text line;
+
+	text_init(&line, CLI_PATH_MAX);
+	cli_cell(&line, label, 16);
+	cli_cell(&line, value, 0);
+	cli_line(line.data);
+	text_release(&line);
+}
+
+static void show_addresses(const json_t *customer)
+{
+	json_t *addresses = json_object_get(customer, "addresses");
+	const json_t *state;
+	const char *channel;
+	json_t *value;
+	size_t i;
+
+	json_object_foreach(addresses, channel, value)
+	{
+		char *words = cli_words(addresses, channel);
+		show_line(channel, words);
+		free(words);
+	}
+	json_array_foreach(json_object_get(customer, "states"), i, state)
+	{
+		char *words = cli_words(state, "state"), *address = cli_words(state, "address");
+		show_line(words, address);
+		free(words);
+		free(address);
+	}
+}
+
+static void show(const json_t *customer)
+{
+	static const char *const facts[] = {"id", "name", "locale", "timezone"};
+	const json_t *preference;
+	size_t i;
+
+	for (i = 0; i < sizeof facts / sizeof facts[0]; i++) {
+		char *words = cli_words(customer, facts[i]);
+		if (*words)
+			show_line(facts[i], words);
+		free(words);
+	}
+	show_addresses(customer);
+	json_array_foreach(json_object_get(customer, "preferences"), i, preference)
+	{
+		char *product = cli_words(preference, "product"),
+		     *channels = cli_words(preference, "channels");
+		show_line(product, strcmp(channels, "[]") == 0 ? "stopped" : channels);
+		free(product);
+		free(channels);
+	}
+}
+
+static int show_one(struct cli *cli, const char *id, bool json)
+{
+	struct text path;
+	json_t *answer;
+
+	text_init(&path, CLI_PATH_MAX);
+	cli_path(&path, "/v1/customers/:", id, NULL);
+	int status = cli_call(cli, "GET", path.data, NULL, &answer);
+	text_release(&path);
+	if (status == STATUS_DONE && json)
+		cli_json(answer);
+	else if (status == STATUS_DONE)
+		show(answer);
+	json_decref(answer);
+	return status;
+}
+
+static int find(struct cli *cli, const char *address, bool json)
+{
+	const json_t *customer;
+	struct text path;
+	json_t *answer;
+	size_t i;
+
+	text_init(&path, CLI_PATH_MAX);
+	text_puts(&path, "/v1/customers");
+	cli_query(&path, "address", address);
+	int status = cli_call(cli, "GET", path.data, NULL, &answer);
+	text_release(&path);
+	const json_t *found = json_object_get(answer, "customers");
+	if (status == STATUS_DONE && !json_array_size(found))
+		status = cli_error("%s: no customer has this address", address);
+	json_array_foreach(found, i, customer)
+	{
+		if (json) {
+			cli_json(customer);
+			continue;
+		}
+		char *id = cli_words(customer, "id"), *name = cli_words(customer, "name");
+		show_line(id, name);
+		free(id);
+		free(name);
+	}
+	json_decref(answer);
+	return status;
+}
+
+/* --- */
+
+static int run_customer(const char *config_file, int argc, char **argv)
+{
+	const char *words[2];
+	bool json = false;
+	size_t count;
+	int status;
+	const struct cli_option options[] = {{"--json", NULL, &json}, {0}};
+	static const struct {
+		const char *name;
+		int (*run)(struct cli *cli, const char *word, bool json);
+	} verbs[] = {{"put", put}, {"import", customer_import}, {"show", show_one}, {"find", find}};
+
+	if (!cli_parse(&command_customer, argc, argv, options, 2, 2, words, &count))
+		return STATUS_USAGE;
+	if (strcmp(words[0], "export") == 0 || strcmp(words[0], "erase") == 0)
+		return cli_error("customer %s: not yet (C)", words[0]);
+	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+		if (strcmp(words[0], verbs[i].name) != 0)
+			continue;
+		struct cli *cli = cli_open(config_file);
+		status = cli ? verbs[i].run(cli, words[1], json) : STATUS_USAGE;
+		cli_close(cli);
+		return cli_end(status);
+	}
+	return cli_usage(&command_customer, "%s: is not put, import, show or find", words[0]);
+}
+
+const struct command command_customer = {
+	"customer",
+	"customer put FILE|- | import FILE.csv|FILE.jsonl | show ID | find ADDRESS [--json]",
+	"who is reached where",
+	"put FILE     one customer as JSON: replaces what is known (-: standard input)\n"
+	"import FILE  changes what the file names, one customer a record. JSON lines, or CSV with the "
+	"columns\n"
+	"             id, name, locale, timezone, a channel's name, CHANNEL.secret, prefer:PRODUCT; several\n"
+	"             addresses in a cell are separated by ; (inside a URL write %3B); a preference is "
+	"written\n"
+	"             as for `prefer --channels`, or is the word stop; an empty cell clears\n"
+	"show ID      all that is known, and what was chosen\n"
+	"find ADDRESS who has it, on any channel\n"
+	"export, erase   not yet (C)\n"
+	"--json       one JSON object a line\n\n"
+	"Example: echo '{\"id\":\"c-1042\",\"addresses\":{\"email\":\"ana@example.com\"}}' | heed customer "
+	"put -\n"
+	"         heed customer import customers.csv",
+	run_customer,
+};

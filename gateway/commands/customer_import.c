@@ -1,0 +1,177 @@
+/* heed customer import: a file in batches, each one call; a bad record is named and the rest goes on. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "api.h"
+#include "cli.h"
+#include "customer_private.h"
+#include "import.h"
+#include "xalloc.h"
+#include "banned.h"
+
+#define BATCH_BYTES (API_BODY_MAX / 4) /* of the file; as JSON it grows, but hardly fourfold */
+
+struct import_run {
+	struct cli *cli;
+	const char *name;
+	struct import_file *file;
+	json_t *batch;
+	long long lines[API_LIST_MAX]; /* of each customer of the batch */
+	long long batch_from;          /* where in the file the batch began */
+	long long imported, failed;
+	struct cli_progress progress;
+};
+
+static void failed(struct import_run *run, long long line, const char *id, const char *why)
+{
+	cli_error("%s:%lld: %s%s%s", run->name, line, id, *id ? ": " : "", why);
+	run->failed++;
+}
+
+/* What became of each customer of the batch. */
+static void judge(struct import_run *run, const json_t *answer)
+{
+	for (size_t i = 0; i < json_array_size(run->batch); i++) {
+		const json_t *result = json_array_get(answer, i),
+			     *problem = json_object_get(result, "problem");
+		json_int_t status = json_integer_value(json_object_get(result, "status"));
+		const char *id = json_string_value(json_object_get(json_array_get(run->batch, i), "id"));
+		if (json_is_object(problem))
+			problem = json_object_get(problem, "detail");
+		if (status >= 200 && status < 300)
+			run->imported++;
+		else
+			failed(run, run->lines[i], id ? id : "",
+			       json_is_string(problem) ? json_string_value(problem) : "was not imported");
+	}
+}
+
+/* Sends what was gathered. False, and said: nothing can be sent any more. */
+static bool flush(struct import_run *run)
+{
+	struct text error;
+	json_t *answer = NULL;
+	int status = 0;
+
+	if (!json_array_size(run->batch))
+		return true;
+	text_init(&error, TEXT_ERROR_MAX);
+	bool asked = cli_ask(run->cli, "PATCH", "/v1/customers", run->batch, &status, &answer, &error);
+	bool ok = asked && status >= 200 && status < 300 && json_is_array(answer);
+	if (ok)
+		judge(run, answer);
+	else if (asked)
+		cli_problem(status, answer);
+	else
+		cli_error("%s", error.data);
+	if (!ok) {
+		cli_error("%s:%lld: and what follows was not imported", run->name, run->lines[0]);
+		run->failed += (long long)json_array_size(run->batch);
+	}
+	json_array_clear(run->batch);
+	json_decref(answer);
+	text_release(&error);
+	run->batch_from = import_bytes(run->file);
+	cli_progress_show(&run->progress, run->batch_from, run->imported + run->failed);
+	return ok;
+}
+
+/* The whole file. */
+static void import_all(struct import_run *run)
+{
+	enum import_result got = IMPORT_CUSTOMER;
+	struct text error;
+	json_t *customer;
+	bool going = true;
+
+	text_init(&error, TEXT_ERROR_MAX);
+	while (going && got != IMPORT_END && got != IMPORT_BROKEN) {
+		got = import_next(run->file, &customer, &error);
+		if (got == IMPORT_CUSTOMER) {
+			run->lines[json_array_size(run->batch)] = import_line(run->file);
+			json_array_append_new(run->batch, customer);
+		} else if (got == IMPORT_BAD || got == IMPORT_BROKEN) {
+			failed(run, import_line(run->file), "", error.data);
+		}
+		if (json_array_size(run->batch) == API_LIST_MAX ||
+		    import_bytes(run->file) - run->batch_from > BATCH_BYTES)
+			going = flush(run);
+	}
+	if (got == IMPORT_BROKEN)
+		cli_error("%s: what follows line %lld was not imported", run->name, import_line(run->file));
+	if (going)
+		flush(run);
+	text_release(&error);
+}
+
+static bool ends_with(const char *s, const char *end)
+{
+	size_t len = strlen(s), end_len = strlen(end);
+
+	return len >= end_len && strcmp(s + len - end_len, end) == 0;
+}
+
+static long long file_size(FILE *file)
+{
+	struct stat about;
+
+	return fstat(fileno(file), &about) == 0 && S_ISREG(about.st_mode) ? (long long)about.st_size : 0;
+}
+
+static void summary(const struct import_run *run, bool json)
+{
+	char line[128];
+
+	snprintf(line, sizeof line,
+		 json ? "{\"imported\":%lld,\"failed\":%lld}" : "%lld imported, %lld failed", run->imported,
+		 run->failed);
+	cli_line(line);
+}
+
+int customer_import(struct cli *cli, const char *name, bool json)
+{
+	struct import_run *run = xcalloc(1, sizeof *run);
+	const struct config *config = cli_config(cli);
+	bool csv = ends_with(name, ".csv");
+	int status = STATUS_FAILED;
+	struct text error;
+	FILE *in = NULL;
+
+	text_init(&error, TEXT_ERROR_MAX);
+	if (!csv && !ends_with(name, ".jsonl")) {
+		cli_error("%s: a file that ends in .csv or .jsonl is wanted", name);
+		status = STATUS_USAGE;
+		goto out;
+	}
+	in = fopen(name, "re");
+	if (!in) {
+		cli_error("%s: %s", name, strerror(errno));
+		goto out;
+	}
+	run->file =
+		csv ? import_csv(in, config->channel_names, config->channel_count, &error) : import_jsonl(in);
+	if (!run->file) {
+		cli_error("%s:1: %s", name, error.data);
+		goto out;
+	}
+	run->cli = cli;
+	run->name = name;
+	run->batch = json_array();
+	cli_as_import(cli);
+	cli_progress_start(&run->progress, file_size(in));
+	import_all(run);
+	cli_progress_end(&run->progress);
+	summary(run, json);
+	status = run->failed ? STATUS_FAILED : STATUS_DONE;
+out:
+	import_free(run->file);
+	json_decref(run->batch);
+	if (in)
+		fclose(in);
+	text_release(&error);
+	free(run);
+	return status;
+}

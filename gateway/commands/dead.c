@@ -1,0 +1,348 @@
+/* Dead letters: what could not be admitted. Straight from Redis: no gateway need run. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "moment.h"
+#include "queue.h"
+#include "xalloc.h"
+#include "banned.h"
+
+#define DEAD_PAGE 200
+#define DEAD_CELL_MAX (64 * 1024)
+#define DEAD_MESSAGE_MAX (1024 * 1024) /* of a message as it is put back or shown */
+
+/* --- words --- */
+
+/* Bytes of one UTF-8 character at `s`; 0: it is none. */
+static size_t utf8_length(const char *s, size_t len)
+{
+	static const size_t most = 4;
+
+	for (size_t n = 1; n <= most && n <= len; n++) {
+		json_t *one = json_stringn(s, n);
+		json_decref(one);
+		if (one)
+			return n;
+	}
+	return 0;
+}
+
+/* What an application put there may be any bytes: those that are no UTF-8 become U+FFFD. */
+static json_t *json_of_bytes(const char *s, size_t len)
+{
+	json_t *whole = json_stringn(s, len);
+	struct text clean;
+
+	if (whole)
+		return whole;
+	text_init(&clean, 3 * len);
+	for (size_t i = 0; i < len;) {
+		size_t n = utf8_length(s + i, len - i);
+		text_add(&clean, n ? s + i : "\xef\xbf\xbd", n ? n : 3);
+		i += n ? n : 1;
+	}
+	whole = json_stringn(clean.data, clean.len);
+	text_release(&clean);
+	return whole;
+}
+
+static void letter_json(const struct dead_letter *letter)
+{
+	char at[MOMENT_TEXT];
+	json_t *line = json_object();
+
+	moment_format(letter->at, at);
+	json_object_set_new(line, "id", json_string(letter->dead_id));
+	json_object_set_new(line, "at", json_string(at));
+	json_object_set_new(line, "stream", json_of_bytes(letter->stream, strlen(letter->stream)));
+	json_object_set_new(line, "entry", json_of_bytes(letter->id, strlen(letter->id)));
+	json_object_set_new(line, "error", json_of_bytes(letter->error, strlen(letter->error)));
+	json_object_set_new(line, "message", json_of_bytes(letter->message, letter->message_len));
+	cli_json(line);
+	json_decref(line);
+}
+
+static void row_print(const char *id, const char *at, const char *stream, const char *error)
+{
+	struct text line;
+
+	text_init(&line, DEAD_CELL_MAX);
+	cli_cell(&line, id, 18);
+	cli_cell(&line, at, 24);
+	cli_cell(&line, stream, 20);
+	cli_cell(&line, error, 0);
+	cli_line(line.data);
+	text_release(&line);
+}
+
+static void letter_row(const struct dead_letter *letter)
+{
+	char at[MOMENT_TEXT];
+
+	moment_format(letter->at, at);
+	row_print(letter->dead_id, at, letter->stream, letter->error);
+}
+
+static void show_cell(const char *name, const char *value)
+{
+	struct text line;
+
+	text_init(&line, DEAD_MESSAGE_MAX);
+	cli_cell(&line, name, 8);
+	cli_cell(&line, value, 0);
+	cli_line(line.data);
+	text_release(&line);
+}
+
+static void letter_show(const struct dead_letter *letter)
+{
+	char at[MOMENT_TEXT];
+
+	moment_format(letter->at, at);
+	show_cell("id", letter->dead_id);
+	show_cell("at", at);
+	show_cell("stream", letter->stream);
+	show_cell("entry", letter->id);
+	show_cell("error", letter->error);
+	show_cell("message", letter->message);
+}
+
+/* --- retrying --- */
+
+/* The id that the message has, or would have had as that entry. The caller frees. */
+static char *letter_message_id(const struct dead_letter *letter)
+{
+	int stream_len = (int)strcspn(letter->stream, "{");
+
+	if (letter->stream[stream_len] == '{' && stream_len)
+		stream_len--; /* the colon before a partition */
+	return xasprintf("%.*s:%s", stream_len, letter->stream, letter->id);
+}
+
+/* The message as it is put back: where it is an object without an id, with the one that it would have had.
+ * The rest stays as it was written, byte for byte. The caller frees both. */
+static char *message_with_id(const struct dead_letter *letter, char **id)
+{
+	json_t *json = json_loadb(letter->message, letter->message_len, JSON_REJECT_DUPLICATES, NULL);
+	const char *brace = memchr(letter->message, '{', letter->message_len);
+	const json_t *own = json_object_get(json, "id");
+	char *message = xstrdup(letter->message);
+
+	*id = json_is_object(json) && !own ? letter_message_id(letter) : NULL;
+	if (*id && brace) {
+		free(message);
+		message = xasprintf("%.*s{\"id\":\"%s\"%s%s", (int)(brace - letter->message), letter->message,
+				    *id, json_object_size(json) ? "," : "", brace + 1);
+	} else if (json_is_string(own)) {
+		*id = xstrdup(json_string_value(own));
+	}
+	json_decref(json);
+	return message;
+}
+
+static bool letter_retry(struct queue *queue, const struct dead_letter *letter, bool json)
+{
+	char *entry = NULL, *id = NULL, *message = message_with_id(letter, &id);
+
+	bool ok = queue_dead_retry(queue, letter, message, &entry);
+	if (!ok)
+		cli_error("dead: %s: %s", letter->dead_id, queue_error(queue));
+	if (ok && !id)
+		id = xasprintf("%s:%s", letter->stream, entry);
+	if (ok && json) {
+		json_t *line = json_object();
+		json_object_set_new(line, "id", json_of_bytes(id, strlen(id)));
+		json_object_set_new(line, "stream", json_string(letter->stream));
+		json_object_set_new(line, "entry", json_string(entry));
+		cli_json(line);
+		json_decref(line);
+	} else if (ok) {
+		cli_line(id);
+	}
+	free(entry);
+	free(id);
+	free(message);
+	return ok;
+}
+
+/* --- what is asked for --- */
+
+static int failed(const struct queue *queue)
+{
+	return cli_error("dead: %s", queue_error(queue));
+}
+
+/* Calls `each` for all that are there now, oldest first: what dies again meanwhile comes behind them. */
+static int dead_each(struct queue *queue, bool json,
+		     bool (*each)(struct queue *queue, const struct dead_letter *letter, bool json))
+{
+	struct queue_depths depths;
+	char *after = xstrdup("");
+	int status = STATUS_DONE;
+
+	if (!queue_depths(queue, &depths)) {
+		free(after);
+		return failed(queue);
+	}
+	for (int64_t left = depths.dead; left > 0;) {
+		struct dead_letter *letters = NULL;
+		size_t count = 0;
+		if (!queue_dead_list(queue, after, left < DEAD_PAGE ? (size_t)left : DEAD_PAGE, &letters,
+				     &count)) {
+			status = failed(queue);
+			left = 0;
+		}
+		for (size_t i = 0; i < count; i++) {
+			if (!each(queue, &letters[i], json))
+				status = STATUS_FAILED;
+			if (i + 1 == count) {
+				free(after);
+				after = xstrdup(letters[i].dead_id);
+			}
+			dead_letter_release(&letters[i]);
+		}
+		left = count ? left - (int64_t)count : 0;
+		free(letters);
+	}
+	free(after);
+	return status;
+}
+
+static bool list_one(struct queue *queue, const struct dead_letter *letter, bool json)
+{
+	(void)queue;
+	if (json)
+		letter_json(letter);
+	else
+		letter_row(letter);
+	return true;
+}
+
+static int dead_list(struct queue *queue, bool json)
+{
+	if (!json)
+		row_print("ID", "TIME (UTC)", "STREAM", "ERROR");
+	return dead_each(queue, json, list_one);
+}
+
+static int no_such_letter(const char *id)
+{
+	return cli_error("dead: %s: there is no dead letter with this id", id);
+}
+
+static int dead_one(struct queue *queue, const char *what, const char *id, bool json)
+{
+	struct dead_letter letter = {0};
+	bool found, ok = true;
+
+	if (strcmp(what, "drop") == 0) {
+		if (!queue_dead_drop(queue, id, &found))
+			return failed(queue);
+		return found ? STATUS_DONE : no_such_letter(id);
+	}
+	if (!queue_dead_show(queue, id, &letter, &found))
+		return failed(queue);
+	if (!found)
+		return no_such_letter(id);
+	if (strcmp(what, "retry") == 0)
+		ok = letter_retry(queue, &letter, json);
+	else if (json)
+		letter_json(&letter);
+	else
+		letter_show(&letter);
+	dead_letter_release(&letter);
+	return ok ? STATUS_DONE : STATUS_FAILED;
+}
+
+/* --- the command --- */
+
+/* What the words ask for: a name of the list, and an id where one is wanted. */
+static bool words_fit(const char *const words[], size_t count, bool all)
+{
+	static const struct {
+		const char *name;
+		bool list, all;
+	} kinds[] = {{"list", true, false},
+		     {"show", false, false},
+		     {"retry", false, true},
+		     {"drop", false, false}};
+
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+		if (strcmp(words[0], kinds[i].name) != 0)
+			continue;
+		if (all && !kinds[i].all)
+			cli_usage(&command_dead, "--all: is for retry");
+		else if ((kinds[i].list || all) && count == 2)
+			cli_usage(&command_dead, "%s: is one word too many", words[1]);
+		else if (!kinds[i].list && !all && count == 1)
+			cli_usage(&command_dead, "%s: the id of a dead letter is wanted", words[0]);
+		else
+			return true;
+		return false;
+	}
+	cli_usage(&command_dead, "%s: is not list, show, retry or drop", words[0]);
+	return false;
+}
+
+static struct queue *dead_open(struct cli *cli)
+{
+	const struct config *config = cli_config(cli);
+	struct queue_config where = {.url = config->queue.redis,
+				     .prefix = config->queue.prefix,
+				     .consumer = config->gateway.name,
+				     .events_max = config->queue.events_max,
+				     .dead_max = config->queue.dead_max};
+	struct text error;
+
+	text_init(&error, TEXT_ERROR_MAX);
+	struct queue *queue = queue_open(&where, &error);
+	if (!queue)
+		cli_error("queue.redis: %s", error.data);
+	text_release(&error);
+	return queue;
+}
+
+static int run_dead(const char *config_file, int argc, char **argv)
+{
+	const char *words[2] = {NULL, NULL};
+	bool json = false, all = false;
+	const struct cli_option options[] = {{"--json", NULL, &json}, {"--all", NULL, &all}, {0}};
+	size_t count;
+
+	if (!cli_parse(&command_dead, argc, argv, options, 1, 2, words, &count) ||
+	    !words_fit(words, count, all))
+		return STATUS_USAGE;
+	struct cli *cli = cli_open(config_file);
+	if (!cli)
+		return STATUS_USAGE;
+	struct queue *queue = dead_open(cli);
+	int status = STATUS_USAGE;
+	if (queue && strcmp(words[0], "list") == 0)
+		status = dead_list(queue, json);
+	else if (queue && all)
+		status = dead_each(queue, json, letter_retry);
+	else if (queue)
+		status = dead_one(queue, words[0], words[1], json);
+	queue_close(queue);
+	cli_close(cli);
+	return cli_end(status);
+}
+
+const struct command command_dead = {
+	"dead",
+	"dead list|show ID|retry ID|retry --all|drop ID [--json]",
+	"messages that could not be taken, and why",
+	"ID is the letter's own id, as list prints it.\n\n"
+	"list     all of them, oldest first\n"
+	"show     one, with the message as it came\n"
+	"retry    back into the stream that it came from, with the id that it had or would have had; prints "
+	"that\n"
+	"drop     gone for good\n"
+	"--json   one JSON object a line: {\"id\",\"at\",\"stream\",\"entry\",\"error\",\"message\"}; "
+	"retry:\n"
+	"         {\"id\",\"stream\",\"entry\"}\n\n"
+	"Example: heed dead retry --all",
+	run_dead,
+};

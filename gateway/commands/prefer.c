@@ -1,0 +1,166 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "preference.h"
+#include "banned.h"
+
+struct prefer_words {
+	const char *channels, *hours, *digest, *paused_until;
+	bool stop;
+};
+
+/* Only what was given. NULL, and said: it can't be read. */
+static json_t *prefer_body(const struct prefer_words *words)
+{
+	json_t *body = json_object(), *channels = NULL;
+	struct text error;
+	bool ok = true;
+
+	text_init(&error, TEXT_ERROR_MAX);
+	if (words->stop)
+		channels = json_array();
+	else if (words->channels)
+		channels = preference_channels_from_words(words->channels, &error);
+	if (channels)
+		json_object_set_new(body, "channels", channels);
+	else if (words->channels)
+		ok = cli_error("%s", error.data) == STATUS_DONE;
+	if (words->hours)
+		json_object_set_new(body, "hours", json_string(words->hours));
+	if (words->digest)
+		json_object_set_new(body, "digest", json_string(words->digest));
+	if (words->paused_until)
+		json_object_set_new(body, "paused_until",
+				    *words->paused_until ? json_string(words->paused_until) : json_null());
+	if (!ok) {
+		json_decref(body);
+		body = NULL;
+	}
+	text_release(&error);
+	return body;
+}
+
+static void add_channels(const json_t *channels, struct text *line)
+{
+	const json_t *entry;
+	size_t i;
+
+	if (json_is_array(channels) && !json_array_size(channels))
+		text_puts(line, "stopped");
+	else if (!json_is_array(channels))
+		text_puts(line, "channels not chosen");
+	json_array_foreach(channels, i, entry)
+	{
+		const json_t *name = json_is_object(entry) ? json_object_get(entry, "channel") : entry;
+		text_addf(line, "%s%s", i ? ", then " : "", json_string_value(name));
+	}
+}
+
+/* Where it comes from: a version, or what applies in its absence. */
+static void add_origin(const json_t *preference, struct text *line)
+{
+	const char *source = json_string_value(json_object_get(preference, "source"));
+	json_int_t version = json_integer_value(json_object_get(preference, "version"));
+	char *at = cli_words(preference, "changed_at"), *by = cli_words(preference, "changed_by");
+
+	if (version)
+		text_addf(line, " (version %" JSON_INTEGER_FORMAT ", %s, by %s)", version, at, by);
+	else if (source && strcmp(source, "parent") == 0)
+		text_puts(line, " (not chosen: follows the choice for the product that it is a part of)");
+	else if (source && strcmp(source, "*") == 0)
+		text_puts(line, " (not chosen: follows the choice for all products)");
+	else
+		text_puts(line, " (not chosen: the product's default)");
+	free(at);
+	free(by);
+}
+
+static void show(const char *customer, const char *product, const json_t *answer)
+{
+	const json_t *message;
+	struct text line;
+	size_t i;
+
+	text_init(&line, CLI_PATH_MAX);
+	text_addf(&line, "%s, %s: ", customer, product);
+	add_channels(json_object_get(answer, "channels"), &line);
+	add_origin(answer, &line);
+	cli_line(line.data);
+	json_array_foreach(json_object_get(answer, "on_their_way"), i, message)
+	{
+		char *id = cli_words(message, "message"), *channel = cli_words(message, "channel");
+		text_clear(&line);
+		text_addf(&line, "on its way since before the change: %s on %s", id, channel);
+		cli_line(line.data);
+		free(id);
+		free(channel);
+	}
+	text_release(&line);
+}
+
+static int run_prefer(const char *config_file, int argc, char **argv)
+{
+	struct prefer_words given = {0};
+	const char *words[2];
+	bool json = false;
+	size_t count;
+	const struct cli_option options[] = {{"--channels", &given.channels, NULL},
+					     {"--stop", NULL, &given.stop},
+					     {"--hours", &given.hours, NULL},
+					     {"--digest", &given.digest, NULL},
+					     {"--pause-until", &given.paused_until, NULL},
+					     {"--json", NULL, &json},
+					     {0}};
+	json_t *body = NULL, *answer = NULL;
+	struct cli *cli = NULL;
+	struct text path;
+	int status = STATUS_USAGE;
+
+	if (!cli_parse(&command_prefer, argc, argv, options, 2, 2, words, &count))
+		return STATUS_USAGE;
+	if (given.stop && given.channels)
+		return cli_usage(&command_prefer, "--stop and --channels exclude each other");
+	if (given.channels && !*given.channels)
+		return cli_usage(&command_prefer, "--channels: names are wanted; --stop is for none");
+	text_init(&path, CLI_PATH_MAX);
+	cli = cli_open(config_file);
+	if (!cli)
+		goto out;
+	status = STATUS_FAILED;
+	body = prefer_body(&given);
+	if (!body)
+		goto out;
+	cli_path(&path, "/v1/customers/:/preferences/:", words[0], words[1]);
+	status = json_object_size(body) ? cli_call(cli, "PATCH", path.data, body, &answer)
+					: cli_call(cli, "GET", path.data, NULL, &answer);
+	if (status != STATUS_DONE)
+		goto out;
+	if (json)
+		cli_json(answer);
+	else
+		show(words[0], words[1], answer);
+out:
+	json_decref(body);
+	json_decref(answer);
+	text_release(&path);
+	cli_close(cli);
+	return cli_end(status);
+}
+
+const struct command command_prefer = {
+	"prefer",
+	"prefer ID PRODUCT [--channels sms,email] [--stop] [--json]",
+	"show or change what a customer chose for a product",
+	"Without options it shows what was chosen, or what applies where nothing was.\n"
+	"PRODUCT may be a part (card-alerts/fraud) or '*' for all that nothing was chosen for.\n\n"
+	"--channels A,B   the channels, in order\n"
+	"--stop           none: nothing is sent about it\n"
+	"--hours, --digest, --pause-until   not yet (B)\n"
+	"--json           one JSON object\n\n"
+	"Only what is given changes. It answers once the change is committed and nothing more can leave\n"
+	"against it; what was on its way already is listed.\n\n"
+	"Example: heed prefer c-1042 card-alerts --channels sms,email",
+	run_prefer,
+};

@@ -1,0 +1,371 @@
+/* Puts messages into the queue, straight into Redis: no gateway need run. Every message is checked first. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli.h"
+#include "message.h"
+#include "queue.h"
+#include "xalloc.h"
+#include "banned.h"
+
+#define SEND_BATCH 500                     /* messages in one go to Redis */
+#define SEND_BATCH_BYTES (4 * 1024 * 1024) /* or as many as this */
+
+/* One message that was checked and waits for its batch. */
+struct parcel {
+	char *message;
+	char *id; /* its own, or "" */
+	enum lane lane;
+	char *entry; /* its id in the stream, once it is in */
+	long long line;
+};
+
+struct send {
+	struct queue *queue;
+	bool json;
+	bool has_lane; /* --lane was given */
+	enum lane lane;
+	struct parcel batch[SEND_BATCH];
+	size_t count, bytes;
+	long long sent;
+};
+
+/* --- a batch --- */
+
+static void parcel_print(const struct send *send, const struct parcel *parcel)
+{
+	const char *stream = queue_stream(send->queue, parcel->lane);
+	char *id = *parcel->id ? xstrdup(parcel->id) : xasprintf("%s:%s", stream, parcel->entry);
+
+	if (send->json) {
+		json_t *line = json_pack("{s:s,s:s,s:s}", "id", id, "stream", stream, "entry", parcel->entry);
+		cli_json(line);
+		json_decref(line);
+	} else {
+		cli_line(id);
+	}
+	free(id);
+}
+
+static void batch_clear(struct send *send)
+{
+	for (size_t i = 0; i < send->count; i++) {
+		free(send->batch[i].message);
+		free(send->batch[i].id);
+		free(send->batch[i].entry);
+	}
+	send->count = 0;
+	send->bytes = 0;
+}
+
+static bool batch_send_lane(struct send *send, enum lane lane)
+{
+	const char *messages[SEND_BATCH];
+	char *entries[SEND_BATCH];
+	size_t count = 0;
+
+	for (size_t i = 0; i < send->count; i++)
+		if (send->batch[i].lane == lane)
+			messages[count++] = send->batch[i].message;
+	bool ok = queue_send(send->queue, lane, messages, count, entries);
+	for (size_t i = send->count; i-- > 0;)
+		if (send->batch[i].lane == lane)
+			send->batch[i].entry = entries[--count];
+	return ok;
+}
+
+/* Sends what was gathered and prints the ids, in the order in which they came. After a failure it says from
+ * which line on Redis did not confirm. */
+static bool batch_send(struct send *send)
+{
+	const struct parcel *missing = NULL;
+	bool ok = true;
+
+	for (int lane = 0; ok && lane < LANES; lane++)
+		ok = batch_send_lane(send, (enum lane)lane);
+	for (size_t i = 0; i < send->count; i++) {
+		if (send->batch[i].entry) {
+			parcel_print(send, &send->batch[i]);
+			send->sent++;
+		} else if (!missing) {
+			missing = &send->batch[i];
+		}
+	}
+	if (!ok && missing && missing->line)
+		cli_error("send: line %lld: not known to be in the queue, nor what follows without an id: %s",
+			  missing->line, queue_error(send->queue));
+	else if (!ok)
+		cli_error("send: %s", queue_error(send->queue));
+	batch_clear(send);
+	return ok;
+}
+
+/* Checks a message and puts it into the batch. `line` 0: it is the only one. False: `error`. */
+static bool send_add(struct send *send, const char *json, size_t len, long long line, struct text *error)
+{
+	struct message message;
+
+	bool ok = message_parse(json, len, &message, error);
+	if (ok) {
+		enum lane own = message.has_lane ? message.lane : LANE_NORMAL;
+		send->batch[send->count++] = (struct parcel){.message = xmemdup0(json, len),
+							     .id = xstrdup(message.id),
+							     .lane = send->has_lane ? send->lane : own,
+							     .line = line};
+		send->bytes += len;
+	}
+	message_release(&message);
+	return ok;
+}
+
+/* --- a file --- */
+
+/* The next line, without its end; what is longer than a message may be is cut there and `full`. */
+static bool line_read(FILE *file, struct text *line, long long *bytes)
+{
+	int c = getc(file);
+
+	text_clear(line);
+	if (c == EOF)
+		return false;
+	for (; c != EOF && c != '\n'; c = getc(file)) {
+		++*bytes;
+		text_putc(line, (char)c);
+	}
+	++*bytes;
+	if (line->len && line->data[line->len - 1] == '\r')
+		line->data[--line->len] = '\0';
+	return true;
+}
+
+static int send_lines(struct send *send, FILE *file, const char *name)
+{
+	struct cli_progress progress;
+	struct text line, error;
+	struct stat about;
+	long long number = 0, bytes = 0;
+	int status = STATUS_DONE;
+	bool ok = true;
+
+	text_init(&line, MESSAGE_SIZE_MAX);
+	text_init(&error, TEXT_ERROR_MAX);
+	cli_progress_start(&progress,
+			   fstat(fileno(file), &about) == 0 && S_ISREG(about.st_mode) ? about.st_size : 0);
+	while (ok && line_read(file, &line, &bytes)) {
+		number++;
+		if (line.full)
+			text_error(&error, "it is longer than %d bytes", MESSAGE_SIZE_MAX);
+		if (line.len == strspn(line.data, " \t"))
+			continue;
+		if (line.full || !send_add(send, line.data, line.len, number, &error))
+			status = cli_error("send: %s: line %lld: %s", name, number, error.data);
+		if (send->count == SEND_BATCH || send->bytes >= SEND_BATCH_BYTES) {
+			ok = batch_send(send);
+			cli_progress_show(&progress, bytes, send->sent);
+		}
+	}
+	if (ferror(file))
+		status = cli_error("send: %s: %s", name, strerror(errno));
+	ok = ok && batch_send(send);
+	cli_progress_show(&progress, bytes, send->sent);
+	cli_progress_end(&progress);
+	text_release(&line);
+	text_release(&error);
+	return ok ? status : STATUS_FAILED;
+}
+
+static int send_file(struct send *send, const char *name)
+{
+	FILE *file = strcmp(name, "-") == 0 ? stdin : fopen(name, "re");
+
+	if (!file)
+		return cli_error("send: %s: %s", name, strerror(errno));
+	int status = send_lines(send, file, file == stdin ? "standard input" : name);
+	if (file != stdin)
+		fclose(file);
+	return status;
+}
+
+/* --- one message, from the options --- */
+
+struct send_options {
+	const char *file, *lane;
+	const char *customer, *product, *template, *id, *locale, *purpose, *campaign, *traceparent;
+	const char *data, *content, *meta, *text, *subject;
+	bool json;
+};
+
+static bool set_text(json_t *message, const char *key, const char *value)
+{
+	return !value || json_object_set_new(message, key, json_string(value)) == 0 ||
+	       (cli_usage(&command_send, "--%s: is not UTF-8", key), false);
+}
+
+static bool set_json(json_t *message, const char *key, const char *value)
+{
+	json_error_t why;
+
+	if (!value)
+		return true;
+	json_t *json = json_loads(value, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
+	if (!json) {
+		cli_usage(&command_send, "--%s: is not JSON: %s", key, why.text);
+		return false;
+	}
+	json_object_set_new(message, key, json);
+	return true;
+}
+
+/* NULL, and said: something is not what it should be. */
+static json_t *message_make(const struct send_options *options)
+{
+	json_t *message = json_object(), *content = json_object();
+
+	bool ok = set_text(message, "id", options->id) && set_text(message, "customer", options->customer) &&
+		  set_text(message, "product", options->product) &&
+		  set_text(message, "template", options->template) &&
+		  set_json(message, "content", options->content) &&
+		  set_json(message, "data", options->data) && set_json(message, "meta", options->meta) &&
+		  set_text(message, "locale", options->locale) &&
+		  set_text(message, "purpose", options->purpose) &&
+		  set_text(message, "campaign", options->campaign) &&
+		  set_text(message, "traceparent", options->traceparent) &&
+		  set_text(content, "subject", options->subject) && set_text(content, "text", options->text);
+	if (ok && json_object_size(content))
+		json_object_set(message, "content", content);
+	json_decref(content);
+	if (!ok)
+		json_decref(message);
+	return ok ? message : NULL;
+}
+
+static int send_one(struct send *send, json_t *message)
+{
+	char *json = json_dumps(message, JSON_COMPACT);
+	struct text error;
+	int status = STATUS_DONE;
+
+	text_init(&error, TEXT_ERROR_MAX);
+	if (!send_add(send, json, strlen(json), 0, &error)) {
+		cli_error("send: %s", error.data);
+		status = STATUS_USAGE;
+	} else if (!batch_send(send)) {
+		status = STATUS_FAILED;
+	}
+	text_release(&error);
+	free(json);
+	return status;
+}
+
+/* --- the command --- */
+
+static bool options_fit(const struct send_options *options, struct send *send)
+{
+	bool words = options->customer || options->product || options->template || options->content ||
+		     options->text || options->subject || options->data || options->meta || options->id ||
+		     options->locale || options->purpose || options->campaign || options->traceparent;
+
+	if (options->file && words)
+		cli_usage(&command_send,
+			  "--file: the messages are in the file; of the rest only --lane fits");
+	else if (!options->file && (!options->customer || !options->product))
+		cli_usage(&command_send, "--customer and --product, or --file, are wanted");
+	else if (!options->file && !options->template && !options->content && !options->text)
+		cli_usage(&command_send, "--template, --content or --text is wanted");
+	else if (options->content && (options->text || options->subject))
+		cli_usage(&command_send, "--content: says it all; --text and --subject don't fit with it");
+	else if (options->lane && !lane_parse(options->lane, &send->lane))
+		cli_usage(&command_send, "--lane: %s is not urgent, normal or bulk", options->lane);
+	else
+		return true;
+	return false;
+}
+
+static int send_open(struct send *send, struct cli *cli)
+{
+	const struct config *config = cli_config(cli);
+	struct queue_config where = {.url = config->queue.redis,
+				     .prefix = config->queue.prefix,
+				     .consumer = config->gateway.name,
+				     .events_max = config->queue.events_max,
+				     .dead_max = config->queue.dead_max};
+	struct text error;
+
+	text_init(&error, TEXT_ERROR_MAX);
+	send->queue = queue_open(&where, &error);
+	if (!send->queue)
+		cli_error("queue.redis: %s", error.data);
+	text_release(&error);
+	return send->queue ? STATUS_DONE : STATUS_USAGE;
+}
+
+static int run_send(const char *config_file, int argc, char **argv)
+{
+	struct send_options given = {0};
+	const struct cli_option options[] = {{"--file", &given.file, NULL},
+					     {"--lane", &given.lane, NULL},
+					     {"--customer", &given.customer, NULL},
+					     {"--product", &given.product, NULL},
+					     {"--template", &given.template, NULL},
+					     {"--id", &given.id, NULL},
+					     {"--locale", &given.locale, NULL},
+					     {"--purpose", &given.purpose, NULL},
+					     {"--campaign", &given.campaign, NULL},
+					     {"--traceparent", &given.traceparent, NULL},
+					     {"--data", &given.data, NULL},
+					     {"--content", &given.content, NULL},
+					     {"--meta", &given.meta, NULL},
+					     {"--text", &given.text, NULL},
+					     {"--subject", &given.subject, NULL},
+					     {"--json", NULL, &given.json},
+					     {0}};
+	struct send *send = xcalloc(1, sizeof *send);
+	json_t *message = NULL;
+	struct cli *cli = NULL;
+	size_t count;
+	int status = STATUS_USAGE;
+
+	if (!cli_parse(&command_send, argc, argv, options, 0, 0, NULL, &count) || !options_fit(&given, send))
+		goto out;
+	if (!given.file && !(message = message_make(&given)))
+		goto out;
+	cli = cli_open(config_file);
+	if (!cli)
+		goto out;
+	send->json = given.json;
+	send->has_lane = given.lane != NULL;
+	status = send_open(send, cli);
+	if (status == STATUS_DONE)
+		status = given.file ? send_file(send, given.file) : send_one(send, message);
+out:
+	batch_clear(send);
+	queue_close(send->queue);
+	cli_close(cli);
+	json_decref(message);
+	free(send);
+	return cli_end(status);
+}
+
+const struct command command_send = {
+	"send",
+	"send --customer ID --product P --template T [--data JSON] … | --file FILE.jsonl",
+	"put messages into the queue; prints their ids",
+	"The message is checked and put into Redis; a gateway that runs, or starts later, takes it from "
+	"there.\n\n"
+	"--customer ID, --product P    whom it is for, and what it is about\n"
+	"--template T, --data JSON     what it says; or\n"
+	"--text T [--subject S]        the words themselves; or --content '{\"subject\",\"text\",\"html\"}'\n"
+	"--id ID                       the same id is never sent twice\n"
+	"--lane L                      urgent, normal or bulk\n"
+	"--locale L, --purpose P, --campaign C, --meta JSON, --traceparent T\n"
+	"--file FILE                   a message a line, as JSON; - is standard input. Lines that are wrong "
+	"are\n"
+	"                              named and left out, and the status is 1\n"
+	"--json                        {\"id\",\"stream\",\"entry\"} for each, one a line\n\n"
+	"Example: heed send --customer c-1042 --product card-alerts --template payment-received \\\n"
+	"             --data '{\"amount\":\"12.50\"}'",
+	run_send,
+};

@@ -1,0 +1,13 @@
+/* heed: the program. What it can do is the table in commands.c. */
+#include <signal.h>
+
+#include "command.h"
+#include "xalloc.h"
+#include "banned.h"
+
+int main(int argc, char **argv)
+{
+	xalloc_init();
+	signal(SIGPIPE, SIG_IGN); /* a peer that went away is an error of its call, not our end */
+	return commands_run(argc, argv);
+}
