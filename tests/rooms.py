@@ -4,7 +4,7 @@ import re
 import sys
 
 LIBC = {"assert", "arpa/inet", "ctype", "dirent", "errno", "fcntl", "fnmatch", "getopt", "inttypes", "limits", "locale",
-        "math", "netdb", "netinet/in", "netinet/tcp", "poll", "pthread", "signal", "stdarg", "stdatomic", "stdbool",
+        "math", "netdb", "netinet/in", "netinet/tcp", "poll", "pthread", "regex", "signal", "stdarg", "stdatomic", "stdbool",
         "stddef", "stdint", "stdio", "stdlib", "string", "strings", "sys/epoll", "sys/eventfd", "sys/file", "sys/ioctl",
         "sys/mman", "sys/random", "sys/resource", "sys/socket", "sys/stat", "sys/time", "sys/types", "sys/un",
         "sys/uio", "sys/wait", "sysexits", "termios", "time", "unistd"}

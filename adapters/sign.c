@@ -1,0 +1,204 @@
+/* Hashes, signatures, random bytes: fills digest.h by OpenSSL. A call of OpenSSL that fails here means that
+ * the library is broken or memory is gone: the process ends, as in xalloc.h. */
+#include "digest.h"
+
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+#include <openssl/rand.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "xalloc.h"
+#include "banned.h"
+
+#define HMAC_KEYS 8      /* contexts a thread keeps */
+#define HMAC_KEY_MAX 128 /* longer keys get a context of their own each time */
+
+/* A context that keeps its key: re-initialised it costs a third of a new one. */
+struct keyed {
+	EVP_MAC_CTX *mac;
+	size_t key_len;
+	unsigned char key[HMAC_KEY_MAX];
+};
+
+struct keyring {
+	struct keyed keys[HMAC_KEYS];
+	size_t next; /* the one to give up */
+};
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t keyring_key;
+static EVP_MD *sha256;
+static EVP_MAC *hmac;
+
+static void must(bool worked, const char *what)
+{
+	if (worked)
+		return;
+	fprintf(stderr, "heed: OpenSSL: %s failed\n", what);
+	abort();
+}
+
+static void keyring_free(void *ring_of_thread)
+{
+	struct keyring *ring = ring_of_thread;
+
+	for (size_t i = 0; i < HMAC_KEYS; i++)
+		EVP_MAC_CTX_free(ring->keys[i].mac);
+	OPENSSL_cleanse(ring, sizeof *ring);
+	free(ring);
+}
+
+/* Fetched once for all threads and kept for the life of the process. */
+static void fetch(void)
+{
+	sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+	hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	must(sha256 && hmac, "finding SHA-256 and HMAC");
+	must(pthread_key_create(&keyring_key, keyring_free) == 0, "a key for threads");
+}
+
+void digest_sha256(const void *data, size_t len, unsigned char out[SHA256_SIZE])
+{
+	pthread_once(&once, fetch);
+	must(EVP_Digest(data, len, out, NULL, sha256, NULL), "SHA-256");
+}
+
+void digest_sha256_hex(const void *data, size_t len, char out[2 * SHA256_SIZE + 1])
+{
+	static const char digits[] = "0123456789abcdef";
+	unsigned char hash[SHA256_SIZE];
+
+	digest_sha256(data, len, hash);
+	for (size_t i = 0; i < SHA256_SIZE; i++) {
+		out[2 * i] = digits[hash[i] >> 4];
+		out[2 * i + 1] = digits[hash[i] & 15];
+	}
+	out[2 * SHA256_SIZE] = '\0';
+}
+
+static EVP_MAC_CTX *mac_new(const void *key, size_t key_len)
+{
+	char digest[] = "SHA256";
+	OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+			       OSSL_PARAM_construct_end()};
+	EVP_MAC_CTX *mac = EVP_MAC_CTX_new(hmac);
+
+	must(mac && EVP_MAC_init(mac, key, key_len, params), "an HMAC key");
+	return mac;
+}
+
+/* This thread's context for the key, ready for data. */
+static EVP_MAC_CTX *mac_of_thread(const void *key, size_t key_len)
+{
+	struct keyring *ring = pthread_getspecific(keyring_key);
+
+	if (!ring) {
+		ring = xcalloc(1, sizeof *ring);
+		must(pthread_setspecific(keyring_key, ring) == 0, "a thread's keys");
+	}
+	for (size_t i = 0; i < HMAC_KEYS; i++) {
+		struct keyed *k = &ring->keys[i];
+		if (k->mac && k->key_len == key_len && CRYPTO_memcmp(k->key, key, key_len) == 0) {
+			must(EVP_MAC_init(k->mac, NULL, 0, NULL), "HMAC");
+			return k->mac;
+		}
+	}
+	struct keyed *k = &ring->keys[ring->next];
+	ring->next = (ring->next + 1) % HMAC_KEYS;
+	EVP_MAC_CTX_free(k->mac);
+	k->mac = mac_new(key, key_len);
+	memcpy(k->key, key, key_len);
+	k->key_len = key_len;
+	return k->mac;
+}
+
+void digest_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
+			unsigned char out[SHA256_SIZE])
+{
+	pthread_once(&once, fetch);
+	if (!key_len)
+		key = ""; /* NULL would mean "the key before" */
+	bool fits = key_len <= HMAC_KEY_MAX;
+	EVP_MAC_CTX *mac = fits ? mac_of_thread(key, key_len) : mac_new(key, key_len);
+	must(EVP_MAC_update(mac, data, len) && EVP_MAC_final(mac, out, NULL, SHA256_SIZE), "HMAC");
+	if (!fits)
+		EVP_MAC_CTX_free(mac);
+}
+
+void digest_random(void *out, size_t len)
+{
+	unsigned char *at = out;
+
+	while (len) {
+		int part = len > 1024 * 1024 ? 1024 * 1024 : (int)len;
+		must(RAND_bytes(at, part) == 1, "random bytes");
+		at += part;
+		len -= (size_t)part;
+	}
+}
+
+bool digest_equal(const void *a, const void *b, size_t len)
+{
+	return CRYPTO_memcmp(a, b, len) == 0;
+}
+
+static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+char *base64_encode(const void *data, size_t len)
+{
+	const unsigned char *in = data;
+	char *out = xreallocarray(NULL, len / 3 + 2, 4), *at = out;
+
+	for (size_t i = 0; i < len; i += 3) {
+		size_t have = len - i < 3 ? len - i : 3;
+		unsigned bits = (unsigned)in[i] << 16;
+		if (have > 1)
+			bits |= (unsigned)in[i + 1] << 8;
+		if (have > 2)
+			bits |= in[i + 2];
+		*at++ = base64_digits[bits >> 18];
+		*at++ = base64_digits[bits >> 12 & 63];
+		*at++ = '=';
+		*at++ = '=';
+		if (have > 1)
+			at[-2] = base64_digits[bits >> 6 & 63];
+		if (have > 2)
+			at[-1] = base64_digits[bits & 63];
+	}
+	*at = '\0';
+	return out;
+}
+
+bool base64_decode(const char *s, unsigned char **out, size_t *len)
+{
+	size_t digits = strspn(s, base64_digits), padding = strspn(s + digits, "=");
+	unsigned bits = 0;
+	int have = 0;
+
+	*out = NULL;
+	*len = 0;
+	if (s[digits + padding] || digits % 4 == 1 || (padding && (padding > 2 || (digits + padding) % 4)))
+		return false;
+	unsigned char *bytes = xmalloc(digits / 4 * 3 + 3);
+	for (size_t i = 0; i < digits; i++) {
+		bits = bits << 6 | (unsigned)(strchr(base64_digits, s[i]) - base64_digits);
+		have += 6;
+		if (have >= 8) {
+			have -= 8;
+			bytes[(*len)++] = (unsigned char)(bits >> have);
+			bits &= (1U << have) - 1;
+		}
+	}
+	if (bits) { /* bits behind the last byte: something was cut off */
+		free(bytes);
+		*len = 0;
+		return false;
+	}
+	*out = bytes;
+	return true;
+}

@@ -1,0 +1,189 @@
+#include "channel.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+#include "log.h"
+#include "moment.h"
+#include "banned.h"
+
+/* --- the gate --- */
+
+struct channel *channel_open(const struct channel_config *config, struct outcome_sink sink,
+			     struct text *error)
+{
+	struct channel *channel = config->ops->open(config, sink, error);
+
+	if (!channel)
+		return NULL;
+	channel->ops = config->ops;
+	channel->config = config;
+	channel->sink = sink;
+	log_info("channel %s: open, by %s, %zu at once", config->name, config->ops->adapter, channel->credit);
+	return channel;
+}
+
+void channel_send(struct channel *channel, struct attempt *attempt)
+{
+	attempt->channel = channel;
+	attempt->next = NULL;
+	size_t in_hand = atomic_fetch_add(&channel->in_hand, 1) + 1;
+	if (in_hand > channel->credit)
+		log_error("channel %s: handed %zu attempts, more than its credit of %zu",
+			  channel->config->name, in_hand, channel->credit);
+	channel->ops->send(channel, attempt);
+}
+
+size_t channel_credit_left(const struct channel *channel)
+{
+	size_t in_hand = atomic_load(&channel->in_hand);
+
+	return in_hand < channel->credit ? channel->credit - in_hand : 0;
+}
+
+void channel_close(struct channel *channel, int64_t patience)
+{
+	if (!channel)
+		return;
+	const struct channel_config *config = channel->config;
+	channel->ops->close(channel, patience);
+	log_info("channel %s: closed", config->name);
+}
+
+/* Bytes of the character at `s`; 0: it is cut short by the end; -1: it is none. */
+static int character(const unsigned char *s)
+{
+	int need = s[0] < 0x80                    ? 1
+		   : s[0] >= 0xc2 && s[0] <= 0xdf ? 2
+		   : (s[0] & 0xf0) == 0xe0        ? 3
+		   : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4
+						  : -1;
+
+	for (int i = 1; i < need; i++) {
+		if (!s[i])
+			return 0;
+		if ((s[i] & 0xc0) != 0x80)
+			return -1;
+	}
+	bool overlong = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90);
+	bool surrogate = s[0] == 0xed && s[1] >= 0xa0, beyond = s[0] == 0xf4 && s[1] >= 0x90;
+	return overlong || surrogate || beyond ? -1 : need;
+}
+
+/* What others wrote, fit for a row, a log and a screen: UTF-8 without control characters. Never grows. */
+static void clean(char *text)
+{
+	unsigned char *in = (unsigned char *)text, *out = in;
+
+	while (*in) {
+		int len = character(in);
+		if (len == 0)
+			break; /* a limit cut through the last character */
+		bool control = *in < ' ' || *in == 0x7f || (*in == 0xc2 && in[1] < 0xa0);
+		if (len < 0 || control) {
+			*out++ = len < 0 ? '?' : ' ';
+			in += len < 0 ? 1 : len;
+			continue;
+		}
+		memmove(out, in, (size_t)len);
+		out += len;
+		in += len;
+	}
+	*out = '\0';
+}
+
+static const char *const kind_names[] = {
+	[OUTCOME_ACCEPTED] = "accepted",     [OUTCOME_RETRY] = "retry",
+	[OUTCOME_REJECTED] = "rejected",     [OUTCOME_IN_DOUBT] = "in doubt",
+	[OUTCOME_UNSENDABLE] = "unsendable", [OUTCOME_NOT_BEGUN] = "not begun",
+};
+
+void channel_report(struct attempt *attempt, const struct outcome *outcome)
+{
+	struct channel *channel = attempt->channel;
+	struct outcome_sink sink = channel->sink;
+
+	attempt->outcome = *outcome;
+	clean(attempt->outcome.code);
+	clean(attempt->outcome.text);
+	clean(attempt->outcome.provider_ref);
+	log_debug("channel %s: message %s, attempt %d: %s, %s", channel->config->name, attempt->message_id,
+		  attempt->number, kind_names[outcome->kind], attempt->outcome.code);
+	atomic_fetch_sub(&channel->in_hand, 1); /* first: whoever hears of it may hand over the next */
+	sink.report(sink.context, attempt);
+}
+
+struct outcome outcome_make(enum outcome_kind kind, enum outcome_scope scope, const char *code,
+			    const char *format, ...)
+{
+	struct outcome outcome = {.kind = kind, .scope = scope};
+	va_list args;
+
+	snprintf(outcome.code, sizeof outcome.code, "%s", code);
+	va_start(args, format);
+	vsnprintf(outcome.text, sizeof outcome.text, format, args);
+	va_end(args);
+	clean(outcome.code);
+	clean(outcome.text);
+	return outcome;
+}
+
+/* --- an attempt --- */
+
+static bool leave_handed(struct attempt *attempt, enum attempt_phase to)
+{
+	int handed = ATTEMPT_HANDED;
+
+	return atomic_compare_exchange_strong(&attempt->phase, &handed, to);
+}
+
+bool attempt_begin(struct attempt *attempt)
+{
+	return moment_mono() < attempt->lease_until && leave_handed(attempt, ATTEMPT_BEGUN);
+}
+
+bool attempt_call_back(struct attempt *attempt)
+{
+	return leave_handed(attempt, ATTEMPT_CALLED_BACK);
+}
+
+void attempt_free(struct attempt *attempt)
+{
+	if (!attempt)
+		return;
+	free(attempt->message_id);
+	free(attempt->customer_id);
+	free(attempt->customer_name);
+	free(attempt->product);
+	free(attempt->locale);
+	free(attempt->address);
+	free(attempt->address_details);
+	free(attempt->product_title);
+	free(attempt->traceparent);
+	if (attempt->templates)
+		templates_drop(attempt->templates);
+	json_decref(attempt->content);
+	json_decref(attempt->data);
+	json_decref(attempt->meta);
+	free(attempt->outcome.summary);
+	free(attempt->outcome.content);
+	free(attempt);
+}
+
+void attempt_render_input(const struct attempt *attempt, struct render_input *out)
+{
+	*out = (struct render_input){
+		.templates = attempt->templates,
+		.template = attempt->template,
+		.content = attempt->template ? NULL : attempt->content,
+		.data = attempt->data,
+		.locale = attempt->locale,
+		.message_id = attempt->message_id,
+		.customer_id = attempt->customer_id,
+		.customer_name = attempt->customer_name,
+		.product = attempt->product,
+		.product_title = attempt->product_title,
+	};
+}

@@ -1,0 +1,46 @@
+/* A provider's `request` (contract: Providers): compiled once, then made into requests. Its texts are
+ * Mustache over
+ *
+ *   settings.NAME  to  text  message.id  customer.id  attempt  unicode (true where `text` needs UCS-2)
+ *
+ * In `url` every value is URL-encoded but settings.base_url; `query` and `form` are encoded whole; `json` is
+ * a tree whose strings are Mustache; `body` is escaped as its content_type asks (JSON, XML, else nothing). A
+ * header, query or form field that comes out empty is left out. Immutable once compiled; any thread. */
+#ifndef HEED_PROVIDER_REQUEST_H
+#define HEED_PROVIDER_REQUEST_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "text.h"
+
+struct provider_request;
+
+/* `file` is the whole description and outlives the result; `settings` the channel's. NULL, and a line in
+ * `errors` for each mistake. */
+struct provider_request *provider_request_compile(const json_t *file, const json_t *settings,
+						  struct text *errors);
+void provider_request_free(struct provider_request *request);
+
+struct provider_message {
+	const char *to, *text, *message_id, *customer_id;
+	int attempt;
+};
+
+/* Where a made request goes. */
+struct provider_sink {
+	struct text *url;
+	struct text *body;
+	bool has_body;      /* set */
+	const char *method; /* set; as long as the description */
+	/* False: it can't be a header. */
+	bool (*header)(void *context, const char *name, const char *value);
+	void *context;
+};
+
+bool provider_request_make(const struct provider_request *request, const struct provider_message *message,
+			   struct provider_sink *sink, struct text *error);
+/* settings.base_url as it is used; "" */
+const char *provider_request_base_url(const struct provider_request *request);
+
+#endif
