@@ -12,16 +12,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "channel.h"
-#include "config_check.h"
+#include "config_load.h"
 #include "moment.h"
-#include "provider.h"
 #include "registry.h"
 #include "xalloc.h"
 #include "banned.h"
 
-#define CHANNEL_NAME_MAX 32
-#define CHANNELS_MAX 64
 #define SECRET_MIN 32 /* bytes */
 
 /* The count stands beside the public part, which its readers never write. */
@@ -30,54 +26,48 @@ struct counted_config {
 	_Atomic int holders;
 };
 
-struct load {
-	struct config *config;
-	struct config_source source;
-	struct config_report *report;
-};
-
 /* --- reading values that are known to fit, or to be doubtful --- */
 
-static json_t *value_at(const struct load *load, const char *path)
+json_t *load_value(const struct config_loading *load, const char *path)
 {
 	return config_is_doubtful(&load->source, path) ? NULL : config_at(load->source.values, path);
 }
 
 /* NULL if a mistake was told. */
-static const char *text_at(const struct load *load, const char *path)
+const char *load_text(const struct config_loading *load, const char *path)
 {
-	return json_string_value(value_at(load, path));
+	return json_string_value(load_value(load, path));
 }
 
-static char *copy_at(const struct load *load, const char *path)
+char *load_copy(const struct config_loading *load, const char *path)
 {
-	const char *text = text_at(load, path);
+	const char *text = load_text(load, path);
 	return xstrdup(text ? text : "");
 }
 
-static int64_t duration_at(const struct load *load, const char *path)
+int64_t load_duration(const struct config_loading *load, const char *path)
 {
 	int64_t duration = 0;
-	const char *text = text_at(load, path);
+	const char *text = load_text(load, path);
 
 	if (text)
 		duration_parse(text, &duration);
 	return duration;
 }
 
-static int64_t integer_at(const struct load *load, const char *path)
+int64_t load_integer(const struct config_loading *load, const char *path)
 {
-	return json_integer_value(value_at(load, path));
+	return json_integer_value(load_value(load, path));
 }
 
 /* --- sections --- */
 
-static void fill_gateway(struct load *load)
+static void fill_gateway(struct config_loading *load)
 {
 	struct config *config = load->config;
 	char host[256] = "";
 
-	config->gateway.name = copy_at(load, "gateway.name");
+	config->gateway.name = load_copy(load, "gateway.name");
 	if (!*config->gateway.name && !config_raw_at(&load->source, "gateway.name")) {
 		free(config->gateway.name);
 		if (gethostname(host, sizeof host - 1) != 0 || !host[0])
@@ -85,9 +75,9 @@ static void fill_gateway(struct load *load)
 				     "is missing and the host has no name; a name would be right");
 		config->gateway.name = xstrdup(host);
 	}
-	config->gateway.lease = duration_at(load, "gateway.lease");
-	config->gateway.drain = duration_at(load, "gateway.drain");
-	config->gateway.attempt_open_max = duration_at(load, "gateway.attempt_open_max");
+	config->gateway.lease = load_duration(load, "gateway.lease");
+	config->gateway.drain = load_duration(load, "gateway.drain");
+	config->gateway.attempt_open_max = load_duration(load, "gateway.attempt_open_max");
 }
 
 /* What stands before the first colon. */
@@ -96,7 +86,7 @@ static char *scheme_of(const char *url)
 	return xmemdup0(url, strcspn(url, ":"));
 }
 
-static void wrong_redis(const struct load *load, const char *scheme)
+static void wrong_redis(const struct config_loading *load, const char *scheme)
 {
 	const char *path = "queue.redis";
 
@@ -128,12 +118,12 @@ static bool redis_is_valid(const char *redis, const char *scheme)
 	return valid;
 }
 
-static void fill_queue(struct load *load)
+static void fill_queue(struct config_loading *load)
 {
 	struct config *config = load->config;
-	const char *redis = text_at(load, "queue.redis");
+	const char *redis = load_text(load, "queue.redis");
 
-	config->queue.redis = copy_at(load, "queue.redis");
+	config->queue.redis = load_copy(load, "queue.redis");
 	if (redis) {
 		char *scheme = scheme_of(redis);
 		if (!registry_queue(scheme) || !redis_is_valid(redis, scheme)) {
@@ -146,7 +136,7 @@ static void fill_queue(struct load *load)
 		}
 		free(scheme);
 	}
-	config->queue.prefix = copy_at(load, "queue.prefix");
+	config->queue.prefix = load_copy(load, "queue.prefix");
 	for (const char *c = config->queue.prefix; *c; c++) {
 		if ((unsigned char)*c <= ' ' || strchr("{}*", *c)) {
 			config_wrong(&load->source, "queue.prefix",
@@ -154,19 +144,19 @@ static void fill_queue(struct load *load)
 			break;
 		}
 	}
-	config->queue.partitions = (int)integer_at(load, "queue.partitions");
-	config->queue.events_max = integer_at(load, "queue.events_max");
-	config->queue.dead_max = integer_at(load, "queue.dead_max");
+	config->queue.partitions = (int)load_integer(load, "queue.partitions");
+	config->queue.events_max = load_integer(load, "queue.events_max");
+	config->queue.dead_max = load_integer(load, "queue.dead_max");
 }
 
-static void fill_store(struct load *load)
+static void fill_store(struct config_loading *load)
 {
 	struct config *config = load->config;
-	const char *url = text_at(load, "store.url"), *migrate = text_at(load, "store.migrate");
+	const char *url = load_text(load, "store.url"), *migrate = load_text(load, "store.migrate");
 
-	config->store.url = copy_at(load, "store.url");
+	config->store.url = load_copy(load, "store.url");
 	config->store.migrate = migrate && strcmp(migrate, "auto") == 0;
-	config->store.max_backlog = integer_at(load, "store.max_backlog");
+	config->store.max_backlog = load_integer(load, "store.max_backlog");
 	if (!url)
 		return;
 	char *scheme = scheme_of(url);
@@ -185,12 +175,12 @@ static void fill_store(struct load *load)
 	free(scheme);
 }
 
-static void check_secrets(struct load *load)
+static void check_secrets(struct config_loading *load)
 {
 	json_t *secret;
 	size_t i;
 
-	json_array_foreach(value_at(load, "secrets"), i, secret)
+	json_array_foreach(load_value(load, "secrets"), i, secret)
 	{
 		char *path = xasprintf("secrets.%zu", i);
 		if (!config_is_doubtful(&load->source, path) && json_string_length(secret) < SECRET_MIN)
@@ -200,22 +190,22 @@ static void check_secrets(struct load *load)
 	}
 }
 
-static void fill_http(struct load *load)
+static void fill_http(struct config_loading *load)
 {
 	struct config *config = load->config;
-	const char *socket = text_at(load, "http.socket");
+	const char *socket = load_text(load, "http.socket");
 
 	config->http.socket = config_path_join(config->folder, socket ? socket : "");
-	config->http.public_url = copy_at(load, "http.public_url");
+	config->http.public_url = load_copy(load, "http.public_url");
 	if (strlen(config->http.socket) >= sizeof((struct sockaddr_un *)0)->sun_path)
 		config_wrong(&load->source, "http.socket",
 			     "is too long a path (%s); at most %zu bytes would be right", config->http.socket,
 			     sizeof((struct sockaddr_un *)0)->sun_path - 1);
-	if (text_at(load, "http.public")) {
+	if (load_text(load, "http.public")) {
 		if (!*config->http.public_url && !config_is_doubtful(&load->source, "http.public_url"))
 			config_wrong(&load->source, "http.public",
 				     "needs http.public_url beside it, how customers reach it");
-		if (!json_array_size(value_at(load, "secrets")) &&
+		if (!json_array_size(load_value(load, "secrets")) &&
 		    !config_is_doubtful(&load->source, "secrets"))
 			config_wrong(&load->source, "http.public",
 				     "needs secrets: [ … ], which sign its links");
@@ -249,14 +239,15 @@ static bool locale_is_valid(const char *locale)
 	return valid;
 }
 
-static void fill_customers(struct load *load)
+static void fill_customers(struct config_loading *load)
 {
 	struct config *config = load->config;
-	const char *zone = text_at(load, "customers.timezone"), *locale = text_at(load, "customers.locale");
-	const char *content = text_at(load, "history.content");
+	const char *zone = load_text(load, "customers.timezone"),
+		   *locale = load_text(load, "customers.locale");
+	const char *content = load_text(load, "history.content");
 
-	config->customers.timezone = copy_at(load, "customers.timezone");
-	config->customers.locale = copy_at(load, "customers.locale");
+	config->customers.timezone = load_copy(load, "customers.timezone");
+	config->customers.locale = load_copy(load, "customers.locale");
 	if (zone && !zone_exists(zone))
 		config_wrong(
 			&load->source, "customers.timezone",
@@ -266,238 +257,16 @@ static void fill_customers(struct load *load)
 			     "is not a locale; en or es-AR would be right");
 	if (content)
 		content_kept_parse(content, &config->history.content);
-	config->history.content_keep = duration_at(load, "history.content_keep");
-	config->history.contacts_keep = duration_at(load, "history.contacts_keep");
-}
-
-/* --- channels --- */
-
-static void wrong_adapter(const struct load *load, const char *path, const char *adapter)
-{
-	const char *words[CHANNELS_MAX];
-	size_t count;
-	struct text all;
-
-	if (strcmp(adapter, "capture") == 0) {
-		config_wrong(
-			&load->source, path,
-			"capture is not yet (A2), and it would change who gets what; leave the channel out");
-		return;
-	}
-	const struct channel_ops *const *ops = registry_channels(&count);
-	text_init(&all, TEXT_ERROR_MAX);
-	for (size_t i = 0; i < count && i < CHANNELS_MAX; i++) {
-		words[i] = ops[i]->adapter;
-		text_addf(&all, "%s%s", !i ? "" : i + 1 == count ? " or " : ", ", words[i]);
-	}
-	const char *near = config_nearest(adapter, words, count < CHANNELS_MAX ? count : CHANNELS_MAX);
-	config_wrong(&load->source, path, "is no adapter that heed has; %s would be right%s%s", all.data,
-		     near ? "; did you mean " : "", near ? near : "");
-	text_release(&all);
-}
-
-static bool channel_name_is_valid(const char *name)
-{
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
-	return *name && strchr(letters, *name) &&
-	       !name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-")] &&
-	       strlen(name) <= CHANNEL_NAME_MAX;
-}
-
-/* The relay of a mail channel: its provider is host:port. Only plain smtp:// is there so far, and a password
- * never crosses a network that way. */
-static void fill_relay(struct load *load, struct channel_config *channel, const char *path)
-{
-	const char *relay = text_at(load, path);
-	struct config_url url = {0};
-
-	if (!relay)
-		return;
-	if (!config_url_parse(relay, &url) || (*url.path && strcmp(url.path, "/") != 0)) {
-		config_wrong(&load->source, path, "is not a relay; smtp://host:port would be right");
-	} else if (strcmp(url.scheme, "smtps") == 0 || strcmp(url.scheme, "smtp+starttls") == 0) {
-		config_wrong(&load->source, path,
-			     "%s:// is not yet (A2); smtp:// to a relay on this host would be right",
-			     url.scheme);
-	} else if (strcmp(url.scheme, "smtp") != 0) {
-		config_wrong(&load->source, path, "is not a relay; smtp://host:port would be right");
-	} else {
-		bool local = config_host_is_local(url.host);
-		if (!local && (*url.user || *url.password))
-			config_wrong(&load->source, path,
-				     "would send its password in the clear to %s; a relay on this host would "
-				     "be right",
-				     url.host);
-		else if (!local)
-			config_warn(&load->source, path,
-				    "mail goes to %s in the clear; right only on a network that you trust",
-				    url.host);
-		free(channel->provider);
-		channel->provider = xasprintf(strchr(url.host, ':') ? "[%s]:%d" : "%s:%d", url.host,
-					      url.port ? url.port : 25);
-	}
-	config_url_release(&url);
-}
-
-/* The file of an HTTP channel's provider, checked, and the channel's settings against it. */
-static void fill_provider(struct load *load, struct channel_config *channel, const char *path)
-{
-	char *provider_path = xasprintf("%s.provider", path), *settings_path = xasprintf("%s.settings", path);
-	const char *name = text_at(load, provider_path);
-	struct config_tree *tree = NULL;
-	char *file = NULL;
-	struct text error;
-
-	text_init(&error, CONFIG_REPORT_MAX);
-	if (!name)
-		goto out;
-	file = provider_find(load->config->folder, name, &error);
-	if (!file) {
-		config_wrong(&load->source, provider_path, "%s", error.data);
-		goto out;
-	}
-	const char *base = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
-	const char *dot = strrchr(base, '.');
-	free(channel->provider);
-	channel->provider = xmemdup0(base, dot && dot > base ? (size_t)(dot - base) : strlen(base));
-	tree = config_tree_read(file, &error);
-	if (!tree || !provider_check(tree, file, &error)) {
-		text_addf(load->source.errors, "%s%s", load->source.errors->len ? "\n" : "", error.data);
-		goto out;
-	}
-	channel->provider_file = json_incref(config_tree_json(tree));
-	json_t *settings = json_object_get(channel->settings, "settings");
-	if (!settings) {
-		settings = json_object();
-		json_object_set_new(channel->settings, "settings", settings);
-	}
-	if (json_is_object(settings))
-		provider_settings(channel->provider_file, settings, &load->source, settings_path);
-	else if (!config_is_doubtful(&load->source, settings_path))
-		config_wrong(&load->source, settings_path, "is not a map; { NAME: … } would be right");
-out:
-	config_tree_free(tree);
-	text_release(&error);
-	free(file);
-	free(provider_path);
-	free(settings_path);
-}
-
-/* The adapter's own complaints, a line each, that begin with a key of the channel where one is meant. */
-static void check_adapter(struct load *load, const struct channel_config *channel, const char *path)
-{
-	struct text errors;
-
-	if (!channel->ops->check)
-		return;
-	text_init(&errors, CONFIG_REPORT_MAX);
-	channel->ops->check(channel, &errors);
-	char *rest = errors.len ? errors.data : NULL;
-	for (char *line; (line = strsep(&rest, "\n"));) {
-		char *key = xmemdup0(line, strcspn(line, ": "));
-		bool names_key = line[strlen(key)] == ':' && json_object_get(channel->settings, key);
-		char *where = names_key ? xasprintf("%s.%s", path, key) : xstrdup(path);
-		if (*line && !config_is_doubtful(&load->source, where))
-			config_wrong(&load->source, where, "%s",
-				     names_key ? line + strlen(key) + 1 + strspn(line + strlen(key) + 1, " ")
-					       : line);
-		free(where);
-		free(key);
-	}
-	text_release(&errors);
-}
-
-static void fill_retry(struct load *load, struct channel_config *channel, const char *path)
-{
-	const char *names[] = {"first", "max", "give_up_after"};
-	int64_t *durations[] = {&channel->retry.first, &channel->retry.max, &channel->retry.give_up_after};
-
-	for (size_t i = 0; i < 3; i++) {
-		char *at = xasprintf("%s.retry.%s", path, names[i]);
-		*durations[i] = duration_at(load, at);
-		free(at);
-	}
-	char *at = xasprintf("%s.retry.factor", path);
-	channel->retry.factor = json_number_value(value_at(load, at));
-	free(at);
-	at = xasprintf("%s.retry", path);
-	if (channel->retry.first && channel->retry.max && channel->retry.first > channel->retry.max)
-		config_wrong(&load->source, at,
-			     "has a first pause longer than max; a longer max would be right");
-	free(at);
-}
-
-/* True if the channel can be used; what else is wrong has been told. */
-static void fill_channel(struct load *load, const char *name, json_t *value)
-{
-	struct config *config = load->config;
-	struct channel_config *channel = &config->channels[config->channel_count];
-	char *path = xasprintf("channels.%s", name), *adapter_path = xasprintf("channels.%s.adapter", name),
-	     *timeout_path = xasprintf("channels.%s.timeout", name),
-	     *doubt_path = xasprintf("channels.%s.in_doubt", name),
-	     *relay_path = xasprintf("channels.%s.relay", name);
-	const char *adapter = text_at(load, adapter_path);
-
-	if (!channel_name_is_valid(name))
-		config_wrong(&load->source, path,
-			     "is not a channel's name; a small letter, then at most %d more of a-z 0-9 _ - "
-			     "would be right",
-			     CHANNEL_NAME_MAX - 1);
-	*channel = (struct channel_config){.name = xstrdup(name),
-					   .ops = adapter ? registry_channel(adapter) : NULL,
-					   .provider = xstrdup(""),
-					   .settings = json_incref(value)};
-	config->channel_names[config->channel_count++] = channel->name;
-	if (adapter && !channel->ops)
-		wrong_adapter(load, adapter_path, adapter);
-	channel->timeout = duration_at(load, timeout_path);
-	fill_retry(load, channel, path);
-	if (channel->ops) {
-		const char *in_doubt = text_at(load, doubt_path);
-		channel->resend_in_doubt =
-			in_doubt ? strcmp(in_doubt, "resend") == 0 : channel->ops->resend_in_doubt;
-		if (!config_at(value, "in_doubt"))
-			json_object_set_new(value, "in_doubt",
-					    json_string(channel->resend_in_doubt ? "resend" : "hold"));
-		size_t before = load->source.errors->len;
-		fill_relay(load, channel, relay_path);
-		if (config_at(value, "provider"))
-			fill_provider(load, channel, path);
-		if (load->source.errors->len == before) /* the adapter builds on what is right so far */
-			check_adapter(load, channel, path);
-	}
-	free(path);
-	free(adapter_path);
-	free(timeout_path);
-	free(doubt_path);
-	free(relay_path);
-}
-
-static void fill_channels(struct load *load)
-{
-	struct config *config = load->config;
-	json_t *channels = value_at(load, "channels"), *value;
-	const char *name;
-
-	size_t room = json_object_size(channels) + 1;
-	config->channels = xcalloc(room, sizeof *config->channels);
-	config->channel_names = xcalloc(room, sizeof *config->channel_names);
-	if (json_is_object(channels) && room == 1)
-		config_wrong(&load->source, "channels", "has no channel; at least one would be right");
-	if (room > CHANNELS_MAX + 1) {
-		config_wrong(&load->source, "channels", "has too many channels; at most %d would be right",
-			     CHANNELS_MAX);
-		return;
-	}
-	json_object_foreach(channels, name, value) if (json_is_object(value)) fill_channel(load, name, value);
+	config->history.content_keep = load_duration(load, "history.content_keep");
+	config->history.contacts_keep = load_duration(load, "history.contacts_keep");
 }
 
 /* --- what stands in other files --- */
 
-static void fill_products(struct load *load)
+static void fill_products(struct config_loading *load)
 {
 	struct config *config = load->config;
-	const char *file = text_at(load, "products");
+	const char *file = load_text(load, "products");
 
 	if (!file)
 		return;
@@ -513,10 +282,10 @@ static void fill_products(struct load *load)
 	free(path);
 }
 
-static void fill_templates(struct load *load)
+static void fill_templates(struct config_loading *load)
 {
 	struct config *config = load->config;
-	const char *folder = text_at(load, "templates");
+	const char *folder = load_text(load, "templates");
 	struct text errors;
 	struct stat info;
 
@@ -532,8 +301,7 @@ static void fill_templates(struct load *load)
 		if (errors.len && errors.data[errors.len - 1] == '\n')
 			errors.data[--errors.len] = '\0';
 		if (errors.len)
-			text_addf(load->source.errors, "%s%s", load->source.errors->len ? "\n" : "",
-				  errors.data);
+			config_mistakes(&load->source, "templates", &errors);
 	}
 	text_release(&errors);
 	free(path);
@@ -550,13 +318,13 @@ static bool holds_password(const char *url)
 	return holds;
 }
 
-static bool is_open_secret(const struct load *load, const char *path)
+static bool is_open_secret(const struct config_loading *load, const char *path)
 {
 	const char *raw = json_string_value(config_raw_at(&load->source, path));
 	return raw && *raw && config_is_literal(&load->source, path);
 }
 
-static void warn_open(const struct load *load, const char *path, mode_t mode)
+static void warn_open(const struct config_loading *load, const char *path, mode_t mode)
 {
 	config_warn(&load->source, path,
 		    "is a secret in a file that everybody may read (mode %04o); chmod 600 it, or take it "
@@ -564,7 +332,7 @@ static void warn_open(const struct load *load, const char *path, mode_t mode)
 		    (unsigned)(mode & 07777));
 }
 
-static void warn_of_open_secrets(struct load *load)
+static void warn_of_open_secrets(struct config_loading *load)
 {
 	const struct config *config = load->config;
 	const char *name;
@@ -576,7 +344,7 @@ static void warn_of_open_secrets(struct load *load)
 		return;
 	if (is_open_secret(load, "queue.redis") && holds_password(config->queue.redis))
 		warn_open(load, "queue.redis", info.st_mode);
-	json_array_foreach(value_at(load, "secrets"), i, setting)
+	json_array_foreach(load_value(load, "secrets"), i, setting)
 	{
 		char *path = xasprintf("secrets.%zu", i);
 		if (is_open_secret(load, path))
@@ -587,7 +355,7 @@ static void warn_of_open_secrets(struct load *load)
 		const struct channel_config *channel = &config->channels[i];
 		char *relay = xasprintf("channels.%s.relay", channel->name);
 		if (is_open_secret(load, relay) &&
-		    holds_password(text_at(load, relay) ? text_at(load, relay) : ""))
+		    holds_password(load_text(load, relay) ? load_text(load, relay) : ""))
 			warn_open(load, relay, info.st_mode);
 		free(relay);
 		json_object_foreach(json_object_get(channel->provider_file, "settings"), name, setting)
@@ -631,7 +399,7 @@ static const char *find_file(const char *file)
 	return NULL;
 }
 
-static void load_all(struct load *load)
+static void load_all(struct config_loading *load)
 {
 	struct config_source *source = &load->source;
 
@@ -646,7 +414,7 @@ static void load_all(struct load *load)
 	fill_store(load);
 	fill_http(load);
 	fill_customers(load);
-	fill_channels(load);
+	config_load_channels(load);
 	fill_products(load);
 	fill_templates(load);
 	warn_of_open_secrets(load);
@@ -655,7 +423,7 @@ static void load_all(struct load *load)
 struct config *config_load(const char *file, struct config_report *report)
 {
 	struct counted_config *counted = xcalloc(1, sizeof *counted);
-	struct load load = {.config = &counted->config, .report = report};
+	struct config_loading load = {.config = &counted->config, .report = report};
 	size_t before = report->errors.len;
 
 	atomic_init(&counted->holders, 1);
@@ -730,16 +498,4 @@ const struct channel_config *config_channel(const struct config *config, const c
 		if (strcmp(config->channels[i].name, name) == 0)
 			return &config->channels[i];
 	return NULL;
-}
-
-void config_report_init(struct config_report *report)
-{
-	text_init(&report->errors, CONFIG_REPORT_MAX);
-	text_init(&report->warnings, CONFIG_REPORT_MAX);
-}
-
-void config_report_release(struct config_report *report)
-{
-	text_release(&report->errors);
-	text_release(&report->warnings);
 }

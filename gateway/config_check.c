@@ -13,6 +13,18 @@
 
 /* --- how a mistake is written --- */
 
+void config_report_init(struct config_report *report)
+{
+	text_init(&report->errors, CONFIG_REPORT_MAX);
+	text_init(&report->warnings, CONFIG_REPORT_MAX);
+}
+
+void config_report_release(struct config_report *report)
+{
+	text_release(&report->errors);
+	text_release(&report->warnings);
+}
+
 /* Where the value stands, or else what holds it. */
 static int line_of(const struct config_source *source, const char *path)
 {
@@ -47,6 +59,13 @@ void config_wrong(const struct config_source *source, const char *path, const ch
 		json_object_set_new(source->doubtful, path, json_true());
 }
 
+void config_mistakes(const struct config_source *source, const char *path, const struct text *lines)
+{
+	text_addf(source->errors, "%s%s", source->errors->len ? "\n" : "", lines->data);
+	if (source->doubtful)
+		json_object_set_new(source->doubtful, path, json_true());
+}
+
 bool config_is_doubtful(const struct config_source *source, const char *path)
 {
 	return json_object_get(source->doubtful, path) != NULL;
@@ -59,6 +78,18 @@ void config_warn(const struct config_source *source, const char *path, const cha
 	va_start(args, format);
 	mistake(source, source->warnings, path, format, args);
 	va_end(args);
+}
+
+bool config_is_broken(const struct config_source *source, const char *path)
+{
+	size_t len = strlen(path);
+	const char *doubtful;
+	json_t *value;
+
+	json_object_foreach(source->doubtful, doubtful,
+			    value) if (strncmp(doubtful, path, len) == 0 &&
+				       (!doubtful[len] || doubtful[len] == '.')) return true;
+	return false;
 }
 
 static size_t smaller(size_t a, size_t b)

@@ -67,14 +67,20 @@ struct config_source {
 	const struct config_tree *tree;
 	json_t *values;
 	struct text *errors, *warnings;
-	json_t *doubtful; /* {path: true}: where a mistake was found, so that one is not told twice; may be NULL */
+	json_t *doubtful; /* {path: true}: where a mistake was found, so that one is not told twice; may be
+			     NULL */
 };
 bool config_is_doubtful(const struct config_source *source, const char *path);
+/* Was a mistake found there, or in what it holds? */
+bool config_is_broken(const struct config_source *source, const char *path);
 
 __attribute__((format(printf, 3, 4))) void config_wrong(const struct config_source *source, const char *path,
 							const char *format, ...);
 __attribute__((format(printf, 3, 4))) void config_warn(const struct config_source *source, const char *path,
 						       const char *format, ...);
+
+/* Takes over lines that were told elsewhere, because of what stands at `path`. */
+void config_mistakes(const struct config_source *source, const char *path, const struct text *lines);
 
 /* A copy of the tree with ${NAME} and ${file:PATH} expanded in its strings. */
 json_t *config_expand(const struct config_source *source, const char *folder);

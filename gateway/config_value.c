@@ -276,6 +276,7 @@ bool config_host_is_local(const char *host)
 
 	if (gethostname(own, sizeof own - 1) != 0)
 		own[0] = '\0';
-	return strcasecmp(host, "localhost") == 0 || (strncmp(host, "127.", 4) == 0 && !host[strspn(host, "0123456789.")]) ||
+	return strcasecmp(host, "localhost") == 0 ||
+	       (strncmp(host, "127.", 4) == 0 && !host[strspn(host, "0123456789.")]) ||
 	       strcmp(host, "::1") == 0 || (own[0] && strcasecmp(host, own) == 0);
 }

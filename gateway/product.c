@@ -183,19 +183,6 @@ static json_t *whole_of(const json_t *parent, json_t *own)
 	return whole;
 }
 
-/* Its values can't be read: that has been told. */
-static bool is_broken(const struct reading *r, const char *name)
-{
-	size_t len = strlen(name);
-	const char *path;
-	json_t *value;
-
-	json_object_foreach(r->source->doubtful, path,
-			    value) if (strncmp(path, name, len) == 0 &&
-				       (!path[len] || path[len] == '.')) return true;
-	return false;
-}
-
 static void read_product(struct reading *r, const char *name, json_t *own)
 {
 	json_t *parent = NULL;
@@ -213,12 +200,12 @@ static void read_product(struct reading *r, const char *name, json_t *own)
 		if (!parent)
 			wrong(r, name, "", "is a part of %s, which is not there; write %s: above it",
 			      parent_name, parent_name);
-		bool broken = !parent || is_broken(r, parent_name);
+		bool broken = !parent || config_is_broken(r->source, parent_name);
 		free(parent_name);
 		if (broken)
 			return;
 	}
-	if (is_broken(r, name))
+	if (config_is_broken(r->source, name))
 		return;
 	json_t *whole = whole_of(parent, own);
 	add_product(r, name, own, whole);

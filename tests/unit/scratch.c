@@ -54,7 +54,8 @@ const char *scratch_write(const char *name, const char *text)
 	char folder[256];
 
 	snprintf(folder, sizeof folder, "%s", path);
-	for (char *slash = folder + strlen(scratch_folder) + 1; (slash = strchr(slash, '/')); *slash++ = '/') {
+	for (char *slash = folder + strlen(scratch_folder) + 1; (slash = strchr(slash, '/'));
+	     *slash++ = '/') {
 		*slash = '\0';
 		mkdir(folder, 0700);
 	}

@@ -95,7 +95,9 @@ static void broken_text_is_told_by_line(void **state)
 	(void)state;
 	is_refused("a: 1\nb: [1, 2\nc: 3\n", "a.yaml:3: is not YAML");
 	is_refused("a: 1\nb: \xff\xfe\n", "a.yaml:2: is not UTF-8");
-	is_refused("\xff\xfe" "a", "a.yaml:1: is not UTF-8");
+	is_refused("\xff\xfe"
+		   "a",
+		   "a.yaml:1: is not UTF-8");
 	text_release(&error);
 	text_init(&error, TEXT_ERROR_MAX);
 	assert_null(config_tree_read(scratch_path("none.yaml"), &error));
