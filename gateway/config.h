@@ -26,7 +26,7 @@ struct channel_config {
 	char *name;
 	const struct channel_ops *ops; /* of its adapter */
 	char *provider;                /* for contacts and breakers: "twilio"; smtp: host:port; webhook: "" */
-	json_t *settings;              /* the channel's object, variables expanded */
+	json_t *settings;              /* the channel's whole object, variables expanded, defaults filled */
 	json_t *provider_file; /* the provider's description, checked; NULL where the adapter has none */
 	int64_t timeout;
 	bool resend_in_doubt;
@@ -98,9 +98,10 @@ json_t *config_tree_json(const struct config_tree *tree); /* borrowed */
 int config_tree_line(const struct config_tree *tree, const char *path);
 void config_tree_free(struct config_tree *tree);
 
-/* The help of every key, as text for `heed help config`, as mdoc for heed.yaml(5), as a commented sample
- * file. */
-enum config_help { CONFIG_HELP_TEXT, CONFIG_HELP_MAN, CONFIG_HELP_SAMPLE };
+/* The help of every key, as text for `heed help config`, as mdoc for heed.yaml(5), as the commented sample
+ * files config/heed.yaml and config/products.yaml. */
+enum config_help { CONFIG_HELP_TEXT, CONFIG_HELP_MAN, CONFIG_HELP_SAMPLE, CONFIG_HELP_SAMPLE_PRODUCTS };
+#define CONFIG_HELP_MAX (256 * 1024)
 void config_help_write(enum config_help form, struct text *out);
 
 #endif

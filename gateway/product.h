@@ -41,6 +41,15 @@ struct product_set {
 	size_t count;
 };
 
+struct config_report;
+
+/* Reads products.yaml. `channels` are those configured, `content` is history.content. Adds every mistake to
+ * the report; NULL if there was an error. */
+struct product_set *product_set_read(const char *file, const char *const channels[], size_t channel_count,
+				     enum content_kept content, struct config_report *report);
+/* "full", "summary", "none". */
+bool content_kept_parse(const char *name, enum content_kept *content);
+
 /* NULL if there is none of that name. */
 const struct product *product_find(const struct product_set *set, const char *name);
 bool product_offers(const struct product *product, const char *channel);

@@ -1,0 +1,258 @@
+/* heed check: every mistake in the files, then whether what they name answers, then what is unsafe. Changes
+ * nothing. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "command.h"
+#include "config.h"
+#include "config_check.h"
+#include "queue.h"
+#include "store.h"
+#include "text.h"
+#include "xalloc.h"
+#include "banned.h"
+
+struct check {
+	bool json;
+	const char *file; /* of the configuration, as opened */
+	int status;
+};
+
+/* "FILE:LINE: KEY: MESSAGE" into its parts; the line is 0 and the key "" where there is none. */
+static json_t *split_line(const char *line)
+{
+	const char *colon = strchr(line, ':'), *rest = line;
+	char *file = NULL, *end = NULL;
+	long number = 0;
+
+	for (; colon; colon = strchr(colon + 1, ':')) {
+		number = strtol(colon + 1, &end, 10);
+		if (end > colon + 1 && *end == ':' && end[1] == ' ')
+			break;
+	}
+	if (colon) {
+		file = xmemdup0(line, (size_t)(colon - line));
+		rest = end + 2;
+	}
+	const char *message = strstr(rest, ": ");
+	size_t key_len =
+		message && strcspn(rest, " ") > (size_t)(message - rest) ? (size_t)(message - rest) : 0;
+	char *key = xmemdup0(rest, key_len);
+	json_t *out = json_pack("{s:s, s:I, s:s, s:s}", "file", file ? file : "", "line",
+				(json_int_t)(colon ? number : 0), "key", key, "message",
+				key_len ? message + 2 : rest);
+	free(key);
+	free(file);
+	return out;
+}
+
+static void tell_line(const struct check *check, const char *level, const char *line)
+{
+	if (!check->json) {
+		fprintf(strcmp(level, "error") == 0 ? stderr : stdout, "heed: %s: %s\n", level, line);
+		return;
+	}
+	json_t *parts = split_line(line);
+	json_t *out = json_pack("{s:s}", "level", level);
+	json_object_update(out, parts);
+	char *s = json_dumps(out, JSON_COMPACT);
+	puts(s);
+	free(s);
+	json_decref(out);
+	json_decref(parts);
+}
+
+static void tell_lines(const struct check *check, const char *level, const struct text *lines)
+{
+	char *all = xstrdup(lines->data), *rest = all;
+
+	for (char *line; (line = strsep(&rest, "\n"));)
+		if (*line)
+			tell_line(check, level, line);
+	free(all);
+}
+
+/* One thing that was tried: `key` of the configuration names it. */
+static void tell(struct check *check, const char *level, const char *key, const char *message)
+{
+	if (strcmp(level, "error") == 0)
+		check->status = STATUS_FAILED;
+	if (check->json) {
+		json_t *out = json_pack("{s:s, s:s, s:i, s:s, s:s}", "level", level, "file", check->file,
+					"line", 0, "key", key, "message", message);
+		char *s = json_dumps(out, JSON_COMPACT);
+		puts(s);
+		free(s);
+		json_decref(out);
+	} else {
+		fprintf(strcmp(level, "error") == 0 ? stderr : stdout, "heed: %s: %s: %s\n", level, key,
+			message);
+	}
+}
+
+/* --- what is tried --- */
+
+static void try_queue(struct check *check, const struct config *config)
+{
+	const struct queue_config queue_config = {.url = config->queue.redis,
+						  .prefix = config->queue.prefix,
+						  .consumer = config->gateway.name,
+						  .events_max = config->queue.events_max,
+						  .dead_max = config->queue.dead_max,
+						  .idle_reclaim = config->gateway.lease};
+	struct text warnings, error;
+
+	text_init(&error, TEXT_ERROR_MAX);
+	text_init(&warnings, CONFIG_REPORT_MAX);
+	struct queue *queue = queue_open(&queue_config, &error);
+	if (!queue) {
+		tell(check, "error", "queue.redis", error.data);
+	} else if (!queue_check(queue, &warnings)) {
+		tell(check, "error", "queue.redis", queue_error(queue));
+	} else {
+		char *rest = warnings.len ? warnings.data : NULL;
+		for (char *line; (line = strsep(&rest, "\n"));)
+			if (*line)
+				tell(check, "warning", "queue.redis", line);
+		tell(check, "ok", "queue.redis", "answers");
+	}
+	if (queue)
+		queue_close(queue);
+	text_release(&warnings);
+	text_release(&error);
+}
+
+/* Only reads: a store that is there is not migrated, one that is not there is not made. */
+static void try_store(struct check *check, const struct config *config)
+{
+	const char *path = strchr(config->store.url, ':') + 1;
+	struct text error;
+
+	text_init(&error, TEXT_ERROR_MAX);
+	if (strncmp(config->store.url, "sqlite:", 7) != 0) {
+		tell(check, "warning", "store.url", "keeps nothing over a restart; sqlite:PATH would");
+	} else if (access(path, F_OK) == 0) {
+		struct store_reader *reader = store_reader_open(config->store.url, &error);
+		if (!reader)
+			tell(check, "error", "store.url", error.data);
+		else if (access(path, W_OK) != 0)
+			tell(check, "error", "store.url",
+			     "can be read and not written; mend the file's mode or owner");
+		else
+			tell(check, "ok", "store.url", "can be opened");
+		if (reader)
+			store_reader_close(reader);
+	} else {
+		const char *slash = strrchr(path, '/');
+		char *folder = xmemdup0(path, slash > path ? (size_t)(slash - path) : 1);
+		char *parent = xstrdup(folder);
+		if (access(folder, F_OK) != 0 && strrchr(parent, '/'))
+			*strrchr(parent, '/') = '\0'; /* the gateway makes one level */
+		char *message = xasprintf("%s can't be written in: %s; mend its mode or owner",
+					  *parent ? parent : "/", strerror(errno));
+		if (access(*parent ? parent : "/", W_OK | X_OK) == 0)
+			tell(check, "ok", "store.url", "will be made at the first start");
+		else
+			tell(check, "error", "store.url", message);
+		free(message);
+		free(parent);
+		free(folder);
+	}
+	text_release(&error);
+}
+
+static void try_channels(struct check *check, const struct config *config)
+{
+	struct text error;
+
+	text_init(&error, TEXT_ERROR_MAX);
+	for (size_t i = 0; i < config->channel_count; i++) {
+		const struct channel_config *channel = &config->channels[i];
+		if (!channel->ops->probe)
+			continue;
+		char *key = xasprintf("channels.%s", channel->name);
+		text_clear(&error);
+		if (channel->ops->probe(channel, &error))
+			tell(check, "ok", key, "answers");
+		else
+			tell(check, "error", key, error.data);
+		free(key);
+	}
+	text_release(&error);
+}
+
+/* --- what is unsafe --- */
+
+static void warn_unsafe(struct check *check, const struct config *config)
+{
+	struct stat info;
+
+	if (stat(config->file, &info) == 0 && (info.st_mode & S_IWOTH))
+		tell(check, "warning", "",
+		     "everybody may write to the configuration; chmod o-w would be right");
+	for (size_t i = 0; i < config->channel_count; i++) {
+		static const char *const open[] = {"allow_private", "allow_http"};
+		for (size_t j = 0; j < 2; j++) {
+			if (!json_is_true(json_object_get(config->channels[i].settings, open[j])))
+				continue;
+			char *key = xasprintf("channels.%s.%s", config->channels[i].name, open[j]);
+			tell(check, "warning", key,
+			     "is for tests: customers' URLs may reach what they should not");
+			free(key);
+		}
+	}
+}
+
+static int run(const char *config_file, int argc, char **argv)
+{
+	static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
+	struct check check = {.status = STATUS_DONE};
+	struct config_report report;
+	int option;
+
+	optind = 0;
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option != 'j')
+			return STATUS_USAGE;
+		check.json = true;
+	}
+	if (optind < argc) {
+		fprintf(stderr, "heed: check: takes no words; %s is one\n", argv[optind]);
+		return STATUS_USAGE;
+	}
+	config_report_init(&report);
+	struct config *config = config_load(config_file, &report);
+	tell_lines(&check, "warning", &report.warnings);
+	tell_lines(&check, "error", &report.errors);
+	if (!config) {
+		check.status = STATUS_USAGE;
+	} else {
+		check.file = config->file;
+		tell(&check, "ok", "configuration", config->file);
+		warn_unsafe(&check, config);
+		try_queue(&check, config);
+		try_store(&check, config);
+		try_channels(&check, config);
+	}
+	config_drop(config);
+	config_report_release(&report);
+	return check.status;
+}
+
+const struct command command_check = {
+	.name = "check",
+	.usage = "check [--json]",
+	.summary = "reads configuration, products and templates, and asks whether all that they name answers",
+	.help = "Prints every mistake and every warning, each with file, line and key; then tries Redis, the "
+		"store and the\n"
+		"relays. Changes nothing. Status 2: the configuration is wrong; 1: something does not "
+		"answer.\n"
+		"  --json   one object a line: level (error, warning, ok), file, line, key, message\n",
+	.run = run,
+};

@@ -1,0 +1,232 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "channel.h"
+#include "config_load.h"
+#include "moment.h"
+#include "provider.h"
+#include "registry.h"
+#include "xalloc.h"
+#include "banned.h"
+
+#define CHANNEL_NAME_MAX 32
+#define CHANNELS_MAX 64
+
+static void wrong_adapter(const struct config_loading *load, const char *path, const char *adapter)
+{
+	const char *words[CHANNELS_MAX];
+	size_t count;
+	struct text all;
+
+	if (strcmp(adapter, "capture") == 0) {
+		config_wrong(
+			&load->source, path,
+			"capture is not yet (A2), and it would change who gets what; leave the channel out");
+		return;
+	}
+	const struct channel_ops *const *ops = registry_channels(&count);
+	text_init(&all, TEXT_ERROR_MAX);
+	for (size_t i = 0; i < count && i < CHANNELS_MAX; i++) {
+		words[i] = ops[i]->adapter;
+		text_addf(&all, "%s%s", !i ? "" : i + 1 == count ? " or " : ", ", words[i]);
+	}
+	const char *near = config_nearest(adapter, words, count < CHANNELS_MAX ? count : CHANNELS_MAX);
+	config_wrong(&load->source, path, "is no adapter that heed has; %s would be right%s%s", all.data,
+		     near ? "; did you mean " : "", near ? near : "");
+	text_release(&all);
+}
+
+static bool channel_name_is_valid(const char *name)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
+	return *name && strchr(letters, *name) &&
+	       !name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-")] &&
+	       strlen(name) <= CHANNEL_NAME_MAX;
+}
+
+/* The relay of a mail channel: its provider is host:port. Only plain smtp:// is there so far, and a password
+ * never crosses a network that way. */
+static void fill_relay(struct config_loading *load, struct channel_config *channel, const char *path)
+{
+	const char *relay = load_text(load, path);
+	struct config_url url = {0};
+
+	if (!relay)
+		return;
+	if (!config_url_parse(relay, &url) || (*url.path && strcmp(url.path, "/") != 0)) {
+		config_wrong(&load->source, path, "is not a relay; smtp://host:port would be right");
+	} else if (strcmp(url.scheme, "smtps") == 0 || strcmp(url.scheme, "smtp+starttls") == 0) {
+		config_wrong(&load->source, path,
+			     "%s:// is not yet (A2); smtp:// to a relay on this host would be right",
+			     url.scheme);
+	} else if (strcmp(url.scheme, "smtp") != 0) {
+		config_wrong(&load->source, path, "is not a relay; smtp://host:port would be right");
+	} else {
+		bool local = config_host_is_local(url.host);
+		if (!local && (*url.user || *url.password))
+			config_wrong(&load->source, path,
+				     "would send its password in the clear to %s; a relay on this host would "
+				     "be right",
+				     url.host);
+		else if (!local)
+			config_warn(&load->source, path,
+				    "mail goes to %s in the clear; right only on a network that you trust",
+				    url.host);
+		free(channel->provider);
+		channel->provider = xasprintf(strchr(url.host, ':') ? "[%s]:%d" : "%s:%d", url.host,
+					      url.port ? url.port : 25);
+	}
+	config_url_release(&url);
+}
+
+/* The file of an HTTP channel's provider, checked, and the channel's settings against it. */
+static void fill_provider(struct config_loading *load, struct channel_config *channel, const char *path)
+{
+	char *provider_path = xasprintf("%s.provider", path), *settings_path = xasprintf("%s.settings", path);
+	const char *name = load_text(load, provider_path);
+	struct config_tree *tree = NULL;
+	char *file = NULL;
+	struct text error;
+
+	text_init(&error, CONFIG_REPORT_MAX);
+	if (!name)
+		goto out;
+	file = provider_find(load->config->folder, name, &error);
+	if (!file) {
+		config_wrong(&load->source, provider_path, "%s", error.data);
+		goto out;
+	}
+	const char *base = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
+	const char *dot = strrchr(base, '.');
+	free(channel->provider);
+	channel->provider = xmemdup0(base, dot && dot > base ? (size_t)(dot - base) : strlen(base));
+	tree = config_tree_read(file, &error);
+	if (!tree || !provider_check(tree, file, &error)) {
+		config_mistakes(&load->source, provider_path, &error);
+		goto out;
+	}
+	channel->provider_file = json_incref(config_tree_json(tree));
+	json_t *settings = json_object_get(channel->settings, "settings");
+	if (!settings) {
+		settings = json_object();
+		json_object_set_new(channel->settings, "settings", settings);
+	}
+	if (json_is_object(settings))
+		provider_settings(channel->provider_file, settings, &load->source, settings_path);
+	else if (!config_is_doubtful(&load->source, settings_path))
+		config_wrong(&load->source, settings_path, "is not a map; { NAME: … } would be right");
+out:
+	config_tree_free(tree);
+	text_release(&error);
+	free(file);
+	free(provider_path);
+	free(settings_path);
+}
+
+/* The adapter's own complaints, a line each, that begin with a key of the channel where one is meant. */
+static void check_adapter(struct config_loading *load, const struct channel_config *channel, const char *path)
+{
+	struct text errors;
+
+	if (!channel->ops->check)
+		return;
+	text_init(&errors, CONFIG_REPORT_MAX);
+	channel->ops->check(channel, &errors);
+	char *rest = errors.len ? errors.data : NULL;
+	for (char *line; (line = strsep(&rest, "\n"));) {
+		char *key = xmemdup0(line, strcspn(line, ": "));
+		bool names_key = line[strlen(key)] == ':' && json_object_get(channel->settings, key);
+		char *where = names_key ? xasprintf("%s.%s", path, key) : xstrdup(path);
+		if (*line && !config_is_doubtful(&load->source, where))
+			config_wrong(&load->source, where, "%s",
+				     names_key ? line + strlen(key) + 1 + strspn(line + strlen(key) + 1, " ")
+					       : line);
+		free(where);
+		free(key);
+	}
+	text_release(&errors);
+}
+
+static void fill_retry(struct config_loading *load, struct channel_config *channel, const char *path)
+{
+	const char *names[] = {"first", "max", "give_up_after"};
+	int64_t *durations[] = {&channel->retry.first, &channel->retry.max, &channel->retry.give_up_after};
+
+	for (size_t i = 0; i < 3; i++) {
+		char *at = xasprintf("%s.retry.%s", path, names[i]);
+		*durations[i] = load_duration(load, at);
+		free(at);
+	}
+	char *at = xasprintf("%s.retry.factor", path);
+	channel->retry.factor = json_number_value(load_value(load, at));
+	free(at);
+	at = xasprintf("%s.retry", path);
+	if (channel->retry.first && channel->retry.max && channel->retry.first > channel->retry.max)
+		config_wrong(&load->source, at,
+			     "has a first pause longer than max; a longer max would be right");
+	free(at);
+}
+
+/* True if the channel can be used; what else is wrong has been told. */
+static void fill_channel(struct config_loading *load, const char *name, json_t *value)
+{
+	struct config *config = load->config;
+	struct channel_config *channel = &config->channels[config->channel_count];
+	char *path = xasprintf("channels.%s", name), *adapter_path = xasprintf("channels.%s.adapter", name),
+	     *timeout_path = xasprintf("channels.%s.timeout", name),
+	     *doubt_path = xasprintf("channels.%s.in_doubt", name),
+	     *relay_path = xasprintf("channels.%s.relay", name);
+	const char *adapter = load_text(load, adapter_path);
+
+	if (!channel_name_is_valid(name))
+		config_wrong(&load->source, path,
+			     "is not a channel's name; a small letter, then at most %d more of a-z 0-9 _ - "
+			     "would be right",
+			     CHANNEL_NAME_MAX - 1);
+	*channel = (struct channel_config){.name = xstrdup(name),
+					   .ops = adapter ? registry_channel(adapter) : NULL,
+					   .provider = xstrdup(""),
+					   .settings = json_incref(value)};
+	config->channel_names[config->channel_count++] = channel->name;
+	if (adapter && !channel->ops)
+		wrong_adapter(load, adapter_path, adapter);
+	channel->timeout = load_duration(load, timeout_path);
+	fill_retry(load, channel, path);
+	if (channel->ops) {
+		const char *in_doubt = load_text(load, doubt_path);
+		channel->resend_in_doubt =
+			in_doubt ? strcmp(in_doubt, "resend") == 0 : channel->ops->resend_in_doubt;
+		if (!config_at(value, "in_doubt"))
+			json_object_set_new(value, "in_doubt",
+					    json_string(channel->resend_in_doubt ? "resend" : "hold"));
+		fill_relay(load, channel, relay_path);
+		if (config_at(value, "provider"))
+			fill_provider(load, channel, path);
+		if (!config_is_broken(&load->source, path)) /* the adapter builds on what is right so far */
+			check_adapter(load, channel, path);
+	}
+	free(path);
+	free(adapter_path);
+	free(timeout_path);
+	free(doubt_path);
+	free(relay_path);
+}
+
+void config_load_channels(struct config_loading *load)
+{
+	struct config *config = load->config;
+	json_t *channels = load_value(load, "channels"), *value;
+	const char *name;
+
+	size_t room = json_object_size(channels) + 1;
+	config->channels = xcalloc(room, sizeof *config->channels);
+	config->channel_names = xcalloc(room, sizeof *config->channel_names);
+	if (json_is_object(channels) && room == 1)
+		config_wrong(&load->source, "channels", "has no channel; at least one would be right");
+	if (room > CHANNELS_MAX + 1) {
+		config_wrong(&load->source, "channels", "has too many channels; at most %d would be right",
+			     CHANNELS_MAX);
+		return;
+	}
+	json_object_foreach(channels, name, value) if (json_is_object(value)) fill_channel(load, name, value);
+}

@@ -1,0 +1,151 @@
+/* The file format: what a YAML text means, and what is refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "scratch.h"
+#include "xalloc.h"
+#include "banned.h"
+
+static struct text error;
+
+static struct config_tree *read_text(const char *yaml)
+{
+	text_release(&error);
+	text_init(&error, TEXT_ERROR_MAX);
+	return config_tree_read(scratch_write("a.yaml", yaml), &error);
+}
+
+static void reads_as(const char *yaml, const char *json)
+{
+	struct config_tree *tree = read_text(yaml);
+	if (!tree)
+		fail_msg("%s", error.data);
+	char *got = json_dumps(config_tree_json(tree), JSON_COMPACT | JSON_ENCODE_ANY);
+	assert_string_equal(got, json);
+	free(got);
+	config_tree_free(tree);
+}
+
+static void is_refused(const char *yaml, const char *why)
+{
+	struct config_tree *tree = read_text(yaml);
+	assert_null(tree);
+	scratch_has(error.data, scratch_folder);
+	scratch_has(error.data, why);
+}
+
+static void plain_words_are_what_the_core_schema_says(void **state)
+{
+	(void)state;
+	reads_as("[true, False, null, ~, 12, -3, +7, 0x1F, 0o17, 1.5, .5, 2., 1e3]",
+		 "[true,false,null,null,12,-3,7,31,15,1.5,0.5,2.0,1000.0]");
+	reads_as("[yes, no, on, off, 1_000, 12:30, 0b1, +x, 1e, '-', 10s]",
+		 "[\"yes\",\"no\",\"on\",\"off\",\"1_000\",\"12:30\",\"0b1\",\"+x\",\"1e\",\"-\",\"10s\"]");
+}
+
+static void quoted_words_are_text(void **state)
+{
+	(void)state;
+	reads_as("a: \"12\"\nb: 'true'\nc: |\n  null\n", "{\"a\":\"12\",\"b\":\"true\",\"c\":\"null\\n\"}");
+}
+
+static void every_value_knows_its_line(void **state)
+{
+	(void)state;
+	struct config_tree *tree = read_text("# heed\na:\n  b: 1\n  c:\n    - x\n    - { d: 2 }\n");
+	assert_non_null(tree);
+	assert_int_equal(config_tree_line(tree, ""), 1);
+	assert_int_equal(config_tree_line(tree, "a"), 2);
+	assert_int_equal(config_tree_line(tree, "a.b"), 3);
+	assert_int_equal(config_tree_line(tree, "a.c.1.d"), 6);
+	assert_int_equal(config_tree_line(tree, "a.z"), 0);
+	config_tree_free(tree);
+}
+
+static void a_key_twice_is_an_error_and_reading_goes_on(void **state)
+{
+	(void)state;
+	is_refused("a: 1\nb: 2\na: 3\nb: 4\n", "a.yaml:3: a: stands here a second time (first in line 1)");
+	scratch_has(error.data, "a.yaml:4: b: stands here a second time (first in line 2)");
+}
+
+static void what_hides_the_meaning_is_refused(void **state)
+{
+	(void)state;
+	is_refused("a: &x [1]\n", "a.yaml:1: a: has an anchor");
+	is_refused("a: 1\nb: *x\n", "b: has an anchor or alias");
+	is_refused("a: !!str 12\n", "a.yaml:1: a: has a tag");
+	is_refused("a: 1\n---\nb: 2\n", "a.yaml:2: begins a second document");
+	is_refused("? [a, b]\n: 1\n", "has a key that is a list");
+	is_refused("a: \"x\\0y\"\n", "holds a NUL");
+	is_refused("a: 99999999999999999999\n", "too large");
+	is_refused("a: .inf\n", "without end");
+	is_refused("a: 1e999\n", "without end");
+}
+
+static void broken_text_is_told_by_line(void **state)
+{
+	(void)state;
+	is_refused("a: 1\nb: [1, 2\nc: 3\n", "a.yaml:3: is not YAML");
+	is_refused("a: 1\nb: \xff\xfe\n", "a.yaml:2: is not UTF-8");
+	is_refused("\xff\xfe"
+		   "a",
+		   "a.yaml:1: is not UTF-8");
+	text_release(&error);
+	text_init(&error, TEXT_ERROR_MAX);
+	assert_null(config_tree_read(scratch_path("none.yaml"), &error));
+	scratch_has(error.data, "none.yaml: cannot be opened");
+}
+
+static void size_depth_and_number_of_values_are_bounded(void **state)
+{
+	(void)state;
+	struct text yaml;
+
+	text_init(&yaml, 4 * 1024 * 1024);
+	for (int i = 0; i < 40; i++)
+		text_putc(&yaml, '[');
+	is_refused(yaml.data, "nested more than");
+	text_clear(&yaml);
+	for (int i = 0; i < 50001; i++)
+		text_puts(&yaml, "- 1\n");
+	is_refused(yaml.data, "one value too many");
+	text_clear(&yaml);
+	for (int i = 0; i < 200000; i++)
+		text_puts(&yaml, "# comment\n");
+	is_refused(yaml.data, "too large");
+	text_release(&yaml);
+}
+
+static void an_empty_file_is_null(void **state)
+{
+	(void)state;
+	reads_as("", "null");
+	reads_as("# nothing\n", "null");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(plain_words_are_what_the_core_schema_says),
+		cmocka_unit_test(quoted_words_are_text),
+		cmocka_unit_test(every_value_knows_its_line),
+		cmocka_unit_test(a_key_twice_is_an_error_and_reading_goes_on),
+		cmocka_unit_test(what_hides_the_meaning_is_refused),
+		cmocka_unit_test(broken_text_is_told_by_line),
+		cmocka_unit_test(size_depth_and_number_of_values_are_bounded),
+		cmocka_unit_test(an_empty_file_is_null),
+	};
+	xalloc_init();
+	text_init(&error, TEXT_ERROR_MAX);
+	int failed = cmocka_run_group_tests_name("config_yaml", tests, scratch_open, scratch_close);
+	text_release(&error);
+	return failed;
+}
