@@ -23,7 +23,9 @@ def breaches(root: pathlib.Path):
     gateway = {p.name for p in (root / "gateway").glob("*.h")} | {"commands/" + p.name for p in (root / "gateway/commands").glob("*.h")}
     for room in ("gateway", "adapters"):
         for path in sorted((root / room).rglob("*.[ch]")):
-            name = re.sub(r"_private$", "", path.stem)
+            # An adapter may be split: store_sqlite_read.c is of store_sqlite, with its library and its header.
+            name = max((a for a in ADAPTER_LIBRARIES if (path.stem + "_").startswith(a + "_")), key=len,
+                       default=re.sub(r"_private$", "", path.stem))
             for kind, what in INCLUDE.findall(path.read_text()):
                 stem = what[:-2]
                 if kind == "<":
