@@ -107,7 +107,6 @@ char *store_body_meta(const char *body);
 bool store_product_covers(const char *product, const char *of);
 /* Whether a query takes the last ones. */
 bool log_query_is_tail(const struct log_query *query);
-int contact_order(const struct log_query *query, const struct contact *a, const struct contact *b);
 
 /* All that rises and is never used again, and the sum. Kept in memory by the one writer, written at commit.
  */

@@ -108,14 +108,6 @@ bool log_query_is_tail(const struct log_query *query)
 	return !query->newest_first && !query->after && !query->by_change;
 }
 
-int contact_order(const struct log_query *query, const struct contact *a, const struct contact *b)
-{
-	int64_t left = query->by_change ? a->changed : a->seq;
-	int64_t right = query->by_change ? b->changed : b->seq;
-
-	return (left > right) - (left < right);
-}
-
 void numbers_count(int64_t numbers[NUMBERS], const struct counters *deltas)
 {
 	numbers[NUMBER_ADMITTED] += deltas->admitted;
