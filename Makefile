@@ -19,6 +19,8 @@ LDLIBS  += $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 GATEWAY  = $(wildcard gateway/*.c gateway/commands/*.c)
 ADAPTERS = $(wildcard adapters/*.c)
 OBJ      = $(patsubst %.c,$(O)/obj/%.o,$(filter-out gateway/main.c,$(GATEWAY) $(ADAPTERS)))
+SCHEMA   = $(sort $(wildcard config/schema/*.sql))
+OBJ     += $(O)/obj/schema.o
 UNIT     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c))
 TESTLIB  = $(patsubst %.c,$(O)/obj/%.o,$(filter-out $(wildcard tests/*/test_*.c),$(wildcard tests/unit/*.c tests/contract/*.c)))
 
@@ -42,6 +44,20 @@ $(O)/obj/gateway/%.o: gateway/%.c
 $(O)/obj/adapters/%.o: adapters/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -Igateway -Iadapters -c -o $@ $<
+
+# The steps of the schema go into the binary: NNN-name.sql is step NNN.
+$(O)/gen/schema.c: $(SCHEMA) Makefile
+	@mkdir -p $(@D)
+	@( echo '#include "store_sqlite_private.h"'; echo 'const struct schema_step schema_steps[] = {'; \
+	for f in $(SCHEMA); do \
+		name=$$(basename $$f .sql); \
+		echo "{ 1$${name%%-*} - 1000, \"$$name\","; \
+		sed 's/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$$/\\n"/' $$f; echo '},'; \
+	done; echo '{0}};' ) > $@.new && mv $@.new $@
+
+$(O)/obj/schema.o: $(O)/gen/schema.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-missing-field-initializers -Igateway -Iadapters -c -o $@ $<
 
 $(O)/obj/tests/%.o: tests/%.c
 	@mkdir -p $(@D)

@@ -2,8 +2,10 @@
  * one transaction a turn; and readers, any number, each one thread at a time, which never block the writer.
  *
  * Every call returns false when the store failed (disk full, connection lost): store_error() says why, the
- * transaction is lost, store_rollback() must follow, and the caller may run the same turn again. Rows that
- * are read own their strings. Arrays: a call with count 0 does nothing and is true. Times: UTC microseconds.
+ * transaction is lost, store_rollback() must follow, and the caller may run the same turn again (reading
+ * anew the rows that it saved or added before the rollback: `kept` and the numbers given are void). What
+ * writes needs a transaction; what reads does not. Rows that are read own their strings. Arrays: a call with
+ * count 0 does nothing and is true. Times: UTC microseconds.
  * store.c is the gate (timing, logging, checks of use); store_ops is what adapters fill. */
 #ifndef HEED_STORE_H
 #define HEED_STORE_H
@@ -40,12 +42,12 @@ struct message_row {
 	int64_t admitted_at;
 	/* what changes */
 	enum state state;
-	char *waits_for;     /* whose turn it waits for: a channel's name; "": to be chosen again */
-	int64_t due;         /* not before; MOMENT_NEVER: it waits for nothing (sending, or ended) */
-	int attempts;        /* counted ones, on all channels */
-	int tries;           /* counted ones on this channel since it was turned to: what the pauses grow with */
-	int64_t epoch;       /* of the last claim: an outcome of another epoch is late */
-	int64_t lease;       /* until when the claim holds; 0 */
+	char *waits_for; /* whose turn it waits for: a channel's name; "": to be chosen again */
+	int64_t due;     /* not before; MOMENT_NEVER: it waits for nothing (sending, or ended) */
+	int attempts;    /* counted ones, on all channels */
+	int tries;       /* counted ones on this channel since it was turned to: what the pauses grow with */
+	int64_t epoch;   /* of the last claim: an outcome of another epoch is late */
+	int64_t lease;   /* until when the claim holds; 0 */
 	int64_t give_up_at;  /* 0: the clock has not started */
 	int64_t fault_since; /* since when it waits for a provider at fault; 0: it doesn't */
 	char *rejected;      /* channels that failed for good: "sms,email" */
@@ -149,7 +151,7 @@ bool store_get_messages(struct store *store, const int64_t n[], size_t count, st
 bool store_number_messages(struct store *store, struct message_row *const rows[], size_t count);
 /* Rows that were numbered. Adds to the waiting index unless due is MOMENT_NEVER. */
 bool store_add_messages(struct store *store, struct message_row *const rows[], size_t count);
-/* Saves what changes, and keeps the waiting index in step. */
+/* Saves the lane and what changes, and keeps the waiting index in step. */
 bool store_save_messages(struct store *store, struct message_row *const rows[], size_t count);
 
 /* Rows that wait for `waits_for` in `lane` and are due at `now`, the earliest first, at most `limit`;
@@ -158,8 +160,8 @@ bool store_due(struct store *store, const char *waits_for, enum lane lane, int64
 	       struct message_rows *out);
 /* When the next row of any lane that waits for it is due; MOMENT_NEVER if none waits. */
 bool store_next_due(struct store *store, const char *waits_for, int64_t *due);
-/* Rows that wait for it in the order of the waiting index (lane, due, n), behind `after` (zeroed: from the first),
- * whatever their due time; appended. For sweeps in slices: *after is moved on. */
+/* Rows that wait for it in the order of the waiting index (lane, due, n), behind `after` (zeroed: from the
+ * first), whatever their due time; appended. For sweeps in slices: *after is moved on. */
 bool store_waiting(struct store *store, const char *waits_for, struct waiting_at *after, size_t limit,
 		   struct message_rows *out);
 /* What anything waits for, each once: to find rows that wait for a channel which is gone. The caller frees.
@@ -176,7 +178,7 @@ bool store_add_contacts(struct store *store, struct contact *const contacts[], s
 /* Saves state, provider, provider_ref, summary, content, code, detail, reason, reason_args by seq; gives a
  * new `changed`. */
 bool store_save_contacts(struct store *store, struct contact *const contacts[], size_t count);
-/* Whole, by seq; seq 0 in out[i] where there is none. */
+/* By seq, without what is resolved; seq 0 in out[i] where there is none. */
 bool store_get_contacts(struct store *store, const int64_t seq[], size_t count, struct contact out[]);
 
 bool store_read_facts(struct store *store, struct facts *const facts[], size_t count);
@@ -184,7 +186,8 @@ bool store_read_facts(struct store *store, struct facts *const facts[], size_t c
 bool store_get_customer(struct store *store, const char *id, struct customer **out);
 bool store_get_preferences(struct store *store, int64_t customer, struct preference **out, size_t *count);
 /* Inserts (n is 0: gives n) or replaces the facts and which addresses the customer has, in this order. An
- * address row that exists is shared and keeps its state. Gives address.n; reads back its state and seq. */
+ * address row that exists is shared and keeps its state; a new one starts as it is given. Gives address.n;
+ * reads back its state and seq. */
 bool store_put_customer(struct store *store, struct customer *customer);
 bool store_put_preference(struct store *store, int64_t customer, const struct preference *preference);
 bool store_set_address_state(struct store *store, int64_t address, enum address_state state, int64_t seq);
@@ -208,6 +211,13 @@ bool store_counters(struct store *store, struct counters *out);
 /* A random id, made with the store. */
 const char *store_id(const struct store *store);
 
+/* The schema's steps: what was applied before this open and is now, and what this program knows. All 0 where
+ * there is no schema. */
+struct store_versions {
+	int before, now, known;
+};
+struct store_versions store_versions(const struct store *store);
+
 /* --- readers --- */
 
 /* `url` as for store_open. Takes no lock. NULL and `error`. */
@@ -225,9 +235,10 @@ struct log_query {
 	int64_t since;  /* at >= since */
 	int64_t after;  /* changed > after; 0: any */
 	int64_t before; /* seq < before; 0: any */
-	bool by_change; /* ordered by `changed` (to follow) instead of by seq */
+	bool by_change; /* ordered by `changed` instead of by seq: to follow, so never the last ones */
 	bool newest_first;
-	size_t limit; /* the last `limit` ones when oldest first without `after`, as `tail` does */
+	/* 0: none. By seq, oldest first and without `after`, the last `limit` ones, as `tail` does. */
+	size_t limit;
 };
 /* Contacts with customer_id, address_value, message_ids and meta resolved. Free each and the array. */
 bool store_read_log(struct store_reader *reader, const struct log_query *query, struct contact **out,

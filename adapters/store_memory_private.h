@@ -1,0 +1,155 @@
+/* The store in memory: for tests and simulations. Tables of rows by number, and an undo log for rollbacks.
+ * "memory:" is private to its handle; "memory:NAME" is shared inside the process by one writer and any
+ * readers, and is gone when the last of them closes. Readers wait for the end of a transaction. */
+#ifndef HEED_STORE_MEMORY_PRIVATE_H
+#define HEED_STORE_MEMORY_PRIVATE_H
+
+#include <pthread.h>
+
+#include "store_private.h"
+
+enum table { MESSAGES, CONTACTS, CUSTOMERS, ADDRESSES, CHANGES, EVENTS, PREFERENCES, TABLES };
+
+/* Rows by their number; NULL: none. */
+struct slots {
+	void **at;
+	size_t size;
+};
+
+/* From a text to a number. Open addressing; the keys belong to the rows. */
+struct names {
+	struct name {
+		const char *key;
+		int64_t n; /* 0: free */
+	} * at;
+	size_t size, count;
+};
+
+struct owned_address {
+	int64_t n;
+	char *details;
+};
+
+struct memory_customer {
+	char *id, *name, *locale, *timezone;
+	int64_t seq;
+	struct owned_address *addresses;
+	size_t address_count;
+};
+
+struct memory_address {
+	char *key; /* channel, a space, value */
+	char *channel, *value;
+	enum address_state state;
+	int64_t seq;
+};
+
+/* What belongs to a customer and only grows: not undone as a whole. */
+struct memory_lists {
+	int64_t *messages;
+	size_t message_count;
+	struct preference **preferences;
+	size_t preference_count;
+};
+
+struct wait {
+	int64_t due, n;
+};
+
+/* What waits for one name in one lane, in order; at[head] is the first. */
+struct wait_queue {
+	char *waits_for;
+	enum lane lane;
+	struct wait *at;
+	size_t head, count, size;
+};
+
+struct undo {
+	enum table table;
+	int64_t n;
+	size_t index; /* of a preference among the customer's */
+	void *old;    /* NULL: it was not there */
+};
+
+struct memory {
+	char *name; /* "" : private */
+	size_t holders;
+	bool has_writer;
+	struct memory *next;
+	pthread_mutex_t mutex; /* held by a transaction, and by each call of a reader */
+	char id[STORE_ID_SIZE];
+	int64_t numbers[NUMBERS], committed[NUMBERS];
+	int64_t products, committed_products; /* seq of the last CHANGE_PRODUCTS */
+	struct slots tables[TABLES];          /* PREFERENCES: struct memory_lists, by customer */
+	struct names message_ids, customer_ids, address_keys;
+	struct wait_queue *queues;
+	size_t queue_count;
+	int64_t first_event; /* there is none below */
+	struct undo *undo;
+	size_t undo_count, undo_size;
+};
+
+struct store_memory {
+	struct store base;
+	struct memory *memory;
+};
+
+/* --- tables (store_memory_tables.c) --- */
+
+void *slots_get(const struct slots *slots, int64_t n);
+void slots_set(struct slots *slots, int64_t n, void *row);
+int64_t names_find(const struct names *names, const char *key);
+void names_add(struct names *names, const char *key, int64_t n);
+void names_remove(struct names *names, const char *key);
+/* Puts the row in its place (NULL: takes it away) and remembers what was there. Owns the row. */
+void memory_put(struct memory *memory, enum table table, int64_t n, void *row);
+void memory_put_preference(struct memory *memory, int64_t customer, struct preference *preference);
+void memory_keep(struct memory *memory);   /* commit: forgets what could be undone */
+void memory_revert(struct memory *memory); /* rollback */
+void memory_release(struct memory *memory);
+struct memory_lists *memory_lists(struct memory *memory, int64_t customer);
+struct wait_queue *queue_of(struct memory *memory, const char *waits_for, enum lane lane, bool make);
+/* Where `wait` stands, or would stand, in the queue, counted from its head. */
+size_t queue_place(const struct wait_queue *queue, struct wait wait);
+
+/* --- rows --- */
+
+void message_row_read(const struct memory *memory, int64_t n, struct message_row *out);
+void contact_read(const struct contact *from, struct contact *out);
+struct customer *customer_read(const struct memory *memory, int64_t n);
+void preferences_read(struct memory *memory, int64_t customer, struct preference **out, size_t *count);
+char *address_key(const char *channel, const char *value);
+
+/* --- the rest of the port (store_memory_people.c, store_memory_read.c) --- */
+
+bool memory_read_facts(struct store *, struct facts *const facts[], size_t count);
+bool memory_get_customer(struct store *, const char *id, struct customer **out);
+bool memory_get_preferences(struct store *, int64_t customer, struct preference **out, size_t *count);
+bool memory_put_customer(struct store *, struct customer *customer);
+bool memory_store_preference(struct store *, int64_t customer, const struct preference *preference);
+bool memory_set_address_state(struct store *, int64_t address, enum address_state state, int64_t seq);
+bool memory_customers_of_address(struct store *, int64_t address, int64_t **customers, size_t *count);
+bool memory_append_changes(struct store *, struct change *const changes[], size_t count);
+bool memory_put_products(struct store *, const char *hash, const char *body, int64_t at, int64_t *seq);
+bool memory_put_template(struct store *, const char *hash, const char *name, const char *source, int64_t at);
+
+/* Shared with the other holders of the name; NULL and `error` where it has a writer already. */
+struct memory *memory_attach(const char *name, bool writer, struct text *error);
+void memory_detach(struct memory *memory, bool writer);
+
+struct store_reader *memory_reader_open(const char *where, struct text *error);
+void memory_reader_close(struct store_reader *reader);
+bool memory_read_log(struct store_reader *, const struct log_query *, struct contact **out, size_t *count);
+bool memory_read_last_change(struct store_reader *, int64_t *changed);
+bool memory_read_message(struct store_reader *, const char *id, struct message_row *out);
+bool memory_read_customer(struct store_reader *, const char *id, struct customer **out,
+			  struct preference **preferences, size_t *count);
+bool memory_read_find(struct store_reader *, const char *address, char ***ids, size_t *count);
+bool memory_read_counters(struct store_reader *, struct counters *out);
+bool memory_read_ages(struct store_reader *, int64_t oldest[LANES]);
+bool memory_read_changes(struct store_reader *, int64_t customer, int64_t after, size_t limit,
+			 struct change **out, size_t *count);
+
+extern const struct store_ops store_memory_ops;
+
+#endif

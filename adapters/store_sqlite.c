@@ -1,0 +1,302 @@
+/* The store on SQLite: one connection writes and alone checkpoints; a flock on PATH.lock keeps a second
+ * process out (two connections that checkpoint at once can lose commits in SQLite 3.40). */
+#include "store_sqlite_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "xalloc.h"
+#include "banned.h"
+
+#define LOCK_WORDS_MAX 512
+#define PATH_TEXT_MAX 4096
+
+static struct store_sqlite *of(struct store *store)
+{
+	return (struct store_sqlite *)store;
+}
+
+/* --- files --- */
+
+/* Makes the folder of the file, and those above it, where they are missing. */
+static bool make_folder(const char *path, struct text *error)
+{
+	char *folder = xstrdup(path);
+	bool ok = true;
+
+	for (char *slash = strchr(folder + 1, '/'); ok && slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(folder, 0700) != 0 && errno != EEXIST)
+			ok = text_error(error, "store: %s: the folder can't be made: %s", folder,
+					strerror(errno));
+		*slash = '/';
+	}
+	free(folder);
+	return ok;
+}
+
+/* Who holds the lock, in the words of lock_take. */
+static void lock_read(int fd, char out[LOCK_WORDS_MAX])
+{
+	ssize_t len = pread(fd, out, LOCK_WORDS_MAX - 1, 0);
+
+	out[len > 0 ? len : 0] = '\0';
+	out[strcspn(out, "\n")] = '\0';
+}
+
+static void lock_write(int fd)
+{
+	char host[256] = "";
+	char boot[64] = "";
+	struct text words;
+	int from = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+
+	if (from >= 0) {
+		ssize_t len = read(from, boot, sizeof boot - 1);
+		boot[len > 0 ? len : 0] = '\0';
+		boot[strcspn(boot, "\n")] = '\0';
+		close(from);
+	}
+	gethostname(host, sizeof host - 1);
+	text_init(&words, LOCK_WORDS_MAX - 1);
+	text_addf(&words, "process %ld on %s (boot %s)\n", (long)getpid(), host, boot);
+	/* The words only help who waits: a full disk must not keep us from opening. */
+	if (ftruncate(fd, 0) == 0) {
+		ssize_t ignored = pwrite(fd, words.data, words.len, 0);
+		(void)ignored;
+	}
+	text_release(&words);
+}
+
+/* The descriptor that holds the lock, or -1. */
+static int lock_take(const char *path, struct text *error, bool *locked)
+{
+	char *name = xasprintf("%s.lock", path);
+	char holder[LOCK_WORDS_MAX];
+	int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0) {
+		text_error(error, "store: %s: %s", name, strerror(errno));
+	} else if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		*locked = errno == EWOULDBLOCK;
+		lock_read(fd, holder);
+		if (*locked)
+			text_error(error, "store: %s: held by %s; one heed at a time may write", path,
+				   *holder ? holder : "another process");
+		else
+			text_error(error, "store: %s: %s", name, strerror(errno));
+		close(fd);
+		fd = -1;
+	} else {
+		lock_write(fd);
+	}
+	free(name);
+	return fd;
+}
+
+/* So that the file, its WAL and its index are ours alone, whatever the umask. */
+static bool make_file(const char *path, struct text *error)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return text_error(error, "store: %s: %s", path, strerror(errno));
+	close(fd);
+	return true;
+}
+
+/* --- open and close --- */
+
+static void sqlite_close(struct store *base)
+{
+	struct store_sqlite *store = of(base);
+
+	months_release(store);
+	sql_close(&store->sql);
+	if (store->lock >= 0)
+		close(store->lock); /* the file stays: taking it away would let two hold two locks */
+	free(store);
+}
+
+static bool set_up(struct sql *sql)
+{
+	return sql_exec(sql, "PRAGMA journal_mode = WAL") && sql_exec(sql, "PRAGMA synchronous = FULL") &&
+	       sql_exec(sql, "PRAGMA wal_autocheckpoint = 4000") && /* 16 MB */
+	       sql_exec(sql, "PRAGMA journal_size_limit = 67108864") &&
+	       sql_exec(sql, "PRAGMA cache_size = -65536") && sql_exec(sql, "PRAGMA temp_store = MEMORY") &&
+	       sql_exec(sql, "PRAGMA trusted_schema = OFF");
+}
+
+/* The id and the numbers; a new store is given its id. */
+static bool load(struct store_sqlite *store)
+{
+	char *id = NULL;
+	char fresh[STORE_ID_SIZE];
+	struct text words;
+	bool ok = schema_text(&store->sql, "id", &id);
+
+	if (ok && !id) {
+		store_make_id(fresh);
+		text_init(&words, PATH_TEXT_MAX);
+		text_addf(&words, "INSERT INTO meta VALUES ('id', '%s')", fresh);
+		ok = sql_exec(&store->sql, words.data);
+		text_release(&words);
+	}
+	if (ok) {
+		const char *is = id ? id : fresh;
+		size_t len = strnlen(is, STORE_ID_SIZE - 1);
+		memcpy(store->base.id, is, len);
+		store->base.id[len] = '\0';
+	}
+	for (int i = 0; ok && i < NUMBERS; i++)
+		ok = sql_get_number(&store->sql, (enum number)i, &store->numbers[i]);
+	memcpy(store->committed, store->numbers, sizeof store->numbers);
+	free(id);
+	return ok;
+}
+
+static struct store *sqlite_open(const char *where, bool migrate, struct text *error, bool *locked)
+{
+	struct store_sqlite *store = xcalloc(1, sizeof *store);
+	struct sql *sql = &store->sql;
+	struct store_versions *versions = &store->base.versions;
+
+	store->base.ops = &store_sqlite_ops;
+	text_init(&store->base.error, TEXT_ERROR_MAX);
+	store->months_stale = true;
+	store->lock = -1;
+	bool ok = *where || text_error(error, "store: sqlite: needs a path, as sqlite:../var/heed.db");
+	if (ok && !migrate && access(where, F_OK) != 0)
+		ok = text_error(error, "store: %s: there is no store yet; `heed migrate` makes it", where);
+	ok = ok && make_folder(where, error);
+	ok = ok && (store->lock = lock_take(where, error, locked)) >= 0;
+	ok = ok && make_file(where, error);
+	if (ok) {
+		ok = sql_open(sql, where, SQLITE_OPEN_READWRITE, &store->base.error) && set_up(sql) &&
+		     schema_version(sql, &versions->before) &&
+		     (!migrate || schema_apply(sql, versions->before)) &&
+		     schema_version(sql, &versions->now) && schema_check(sql, versions->now) && load(store);
+		versions->known = schema_known();
+		if (!ok)
+			text_error(error, "%s", store->base.error.data);
+	}
+	if (!ok) {
+		text_release(&store->base.error);
+		sqlite_close(&store->base);
+		store = NULL;
+	}
+	return store ? &store->base : NULL;
+}
+
+/* --- transactions --- */
+
+static bool sqlite_begin(struct store *base)
+{
+	struct sql *sql = &of(base)->sql;
+
+	return sql_run(sql, sql_statement(sql, SQL_BEGIN, "BEGIN IMMEDIATE"));
+}
+
+static bool set_number(struct sql *sql, enum number number, int64_t value)
+{
+	sqlite3_stmt *statement =
+		sql_statement(sql, SQL_SET_NUMBER, "REPLACE INTO number (name, value) VALUES (?, ?)");
+	struct cells cells = sql_cells(statement);
+	char name[32];
+
+	put_text(&cells, number_name(number, name));
+	put_number(&cells, value);
+	return sql_run(sql, statement);
+}
+
+static bool sqlite_commit(struct store *base)
+{
+	struct store_sqlite *store = of(base);
+	struct sql *sql = &store->sql;
+	bool ok = true;
+
+	for (int i = 0; ok && i < NUMBERS; i++)
+		if (store->numbers[i] != store->committed[i])
+			ok = set_number(sql, (enum number)i, store->numbers[i]);
+	ok = ok && sql_run(sql, sql_statement(sql, SQL_COMMIT, "COMMIT"));
+	if (ok)
+		memcpy(store->committed, store->numbers, sizeof store->numbers);
+	return ok;
+}
+
+static void sqlite_rollback(struct store *base)
+{
+	struct store_sqlite *store = of(base);
+
+	memcpy(store->numbers, store->committed, sizeof store->numbers);
+	store->months_stale = true;
+	/* After a full disk SQLite may have rolled back by itself. */
+	if (!sqlite3_get_autocommit(store->sql.db))
+		sqlite3_exec(store->sql.db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+static bool sqlite_count(struct store *base, const struct counters *deltas)
+{
+	numbers_count(of(base)->numbers, deltas);
+	return true;
+}
+
+static bool sqlite_counters(struct store *base, struct counters *out)
+{
+	numbers_counters(of(base)->numbers, out);
+	return true;
+}
+
+const struct store_ops store_sqlite_ops = {
+	.scheme = "sqlite",
+	.open = sqlite_open,
+	.close = sqlite_close,
+	.begin = sqlite_begin,
+	.commit = sqlite_commit,
+	.rollback = sqlite_rollback,
+	.find_messages = sqlite_find_messages,
+	.get_messages = sqlite_get_messages,
+	.number_messages = sqlite_number_messages,
+	.add_messages = sqlite_add_messages,
+	.save_messages = sqlite_save_messages,
+	.due = sqlite_due,
+	.next_due = sqlite_next_due,
+	.waiting = sqlite_waiting,
+	.waited_for = sqlite_waited_for,
+	.waiting_of = sqlite_waiting_of,
+	.open_of = sqlite_open_of,
+	.sending = sqlite_sending,
+	.add_contacts = sqlite_add_contacts,
+	.save_contacts = sqlite_save_contacts,
+	.get_contacts = sqlite_get_contacts,
+	.read_facts = sqlite_read_facts,
+	.get_customer = sqlite_get_customer,
+	.get_preferences = sqlite_get_preferences,
+	.put_customer = sqlite_put_customer,
+	.put_preference = sqlite_put_preference,
+	.set_address_state = sqlite_set_address_state,
+	.customers_of_address = sqlite_customers_of_address,
+	.append_changes = sqlite_append_changes,
+	.put_products = sqlite_put_products,
+	.put_template = sqlite_put_template,
+	.add_events = sqlite_add_events,
+	.get_events = sqlite_get_events,
+	.drop_events = sqlite_drop_events,
+	.count = sqlite_count,
+	.counters = sqlite_counters,
+	.reader_open = sqlite_reader_open,
+	.reader_close = sqlite_reader_close,
+	.read_log = sqlite_read_log,
+	.read_last_change = sqlite_read_last_change,
+	.read_message = sqlite_read_message,
+	.read_customer = sqlite_read_customer,
+	.read_find = sqlite_read_find,
+	.read_counters = sqlite_read_counters,
+	.read_ages = sqlite_read_ages,
+	.read_changes = sqlite_read_changes,
+};

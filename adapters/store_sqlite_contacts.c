@@ -1,0 +1,302 @@
+/* Contacts, in a table for each month of `at` (UTC), so that an old month is dropped whole. seq rises over
+ * all of them. */
+#include "store_sqlite_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "moment.h"
+#include "xalloc.h"
+#include "banned.h"
+
+#define MONTH_TEXT_MAX 4096
+
+int month_of(int64_t at)
+{
+	int64_t days = at / MOMENT_DAY - (at % MOMENT_DAY < 0);
+	int64_t year;
+	int month;
+	int day;
+
+	moment_civil(days, &year, &month, &day);
+	year = year < 0 ? 0 : year > 9999 ? 9999 : year;
+	return (int)year * 100 + month;
+}
+
+void month_name(int month, char out[MONTH_NAME])
+{
+	snprintf(out, MONTH_NAME, "contact_%06d", month);
+}
+
+/* A statement about one month's table: %s stands for its name. */
+__attribute__((format(printf, 2, 3))) static sqlite3_stmt *month_prepare(struct sql *sql, const char *format,
+									 ...)
+{
+	struct text text;
+	va_list args;
+
+	text_init(&text, MONTH_TEXT_MAX);
+	va_start(args, format);
+	text_vaddf(&text, format, args);
+	va_end(args);
+	sqlite3_stmt *statement = sql_prepare(sql, text.data, SQLITE_PREPARE_PERSISTENT);
+	text_release(&text);
+	return statement;
+}
+
+bool sql_months(struct sql *sql, bool (*each)(void *context, int month), void *context)
+{
+	sqlite3_stmt *statement = sql_statement(
+		sql, SQL_MONTHS,
+		"SELECT CAST(substr(name, 9) AS INTEGER) FROM sqlite_schema WHERE type = "
+		"'table' AND name GLOB 'contact_[0-9][0-9][0-9][0-9][0-9][0-9]' ORDER BY 1 DESC");
+	int months[1024]; /* 85 years */
+	size_t count = 0;
+	int more;
+
+	while ((more = sql_step(sql, statement)) > 0 && count < sizeof months / sizeof *months)
+		months[count++] = sqlite3_column_int(statement, 0);
+	sqlite3_reset(statement);
+	bool ok = more >= 0;
+	for (size_t i = 0; ok && i < count; i++)
+		ok = each(context, months[i]);
+	return ok;
+}
+
+void months_release(struct store_sqlite *store)
+{
+	for (size_t i = 0; i < store->month_count; i++) {
+		sqlite3_finalize(store->months[i].add);
+		sqlite3_finalize(store->months[i].save);
+		sqlite3_finalize(store->months[i].get);
+	}
+	free(store->months);
+	store->months = NULL;
+	store->month_count = 0;
+}
+
+static struct month *month_remember(struct store_sqlite *store, int month)
+{
+	store->months = xreallocarray(store->months, store->month_count + 1, sizeof *store->months);
+	struct month *out = &store->months[store->month_count++];
+	*out = (struct month){.month = month};
+	return out;
+}
+
+static bool month_load(void *context, int month)
+{
+	struct store_sqlite *store = context;
+	struct month *out = month_remember(store, month);
+	char name[MONTH_NAME];
+
+	month_name(month, name);
+	sqlite3_stmt *statement = month_prepare(
+		&store->sql, "SELECT (SELECT min(seq) FROM %s), (SELECT max(seq) FROM %s)", name, name);
+	int more = sql_step(&store->sql, statement);
+	if (more > 0) {
+		out->first = sqlite3_column_int64(statement, 0);
+		out->last = sqlite3_column_int64(statement, 1);
+	}
+	sqlite3_finalize(statement);
+	return more > 0;
+}
+
+/* Knows the months again after a rollback. */
+static bool months_fresh(struct store_sqlite *store)
+{
+	if (store->months_stale) {
+		months_release(store);
+		store->months_stale = !sql_months(&store->sql, month_load, store);
+	}
+	return !store->months_stale;
+}
+
+static bool month_create(struct sql *sql, const char *name)
+{
+	struct text text;
+
+	text_init(&text, MONTH_TEXT_MAX);
+	text_addf(&text,
+		  "CREATE TABLE IF NOT EXISTS %s (seq INTEGER PRIMARY KEY, changed INTEGER NOT NULL, "
+		  "at INTEGER NOT NULL, customer INTEGER NOT NULL, message INTEGER NOT NULL, "
+		  "product TEXT NOT NULL, channel TEXT NOT NULL, direction INTEGER NOT NULL, "
+		  "state INTEGER NOT NULL, attempt INTEGER NOT NULL, provider TEXT NOT NULL, "
+		  "provider_ref TEXT NOT NULL, address INTEGER NOT NULL, template TEXT NOT NULL, "
+		  "template_hash TEXT NOT NULL, summary TEXT NOT NULL, content TEXT NOT NULL, "
+		  "reason TEXT NOT NULL, reason_args TEXT NOT NULL, code TEXT NOT NULL, "
+		  "detail TEXT NOT NULL, preference INTEGER NOT NULL, preference_seq INTEGER NOT NULL, "
+		  "customer_seq INTEGER NOT NULL, address_seq INTEGER NOT NULL, "
+		  "products_seq INTEGER NOT NULL);",
+		  name);
+	text_addf(&text,
+		  "CREATE INDEX IF NOT EXISTS %s_by_customer ON %s (customer);"
+		  "CREATE INDEX IF NOT EXISTS %s_by_message ON %s (message);"
+		  "CREATE INDEX IF NOT EXISTS %s_by_changed ON %s (changed);",
+		  name, name, name, name, name, name);
+	bool ok = sql_exec(sql, text.data);
+	text_release(&text);
+	return ok;
+}
+
+/* The month's table, made if it is not there. NULL: failed. */
+static struct month *month_get(struct store_sqlite *store, int month)
+{
+	char name[MONTH_NAME];
+
+	for (size_t i = 0; i < store->month_count; i++)
+		if (store->months[i].month == month)
+			return &store->months[i];
+	month_name(month, name);
+	return month_create(&store->sql, name) ? month_remember(store, month) : NULL;
+}
+
+#define ADD_CONTACT                                                                                          \
+	"INSERT INTO %s (seq, changed, at, customer, message, product, channel, direction, state, attempt, " \
+	"provider, provider_ref, address, template, template_hash, summary, content, reason, reason_args, "  \
+	"code, detail, preference, preference_seq, customer_seq, address_seq, products_seq) VALUES "         \
+	"(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+static bool contact_add(struct store_sqlite *store, struct contact *contact)
+{
+	struct month *month = month_get(store, month_of(contact->at));
+	char name[MONTH_NAME];
+
+	if (!month)
+		return false;
+	month_name(month->month, name);
+	if (!month->add)
+		month->add = month_prepare(&store->sql, ADD_CONTACT, name);
+	contact->seq = ++store->numbers[NUMBER_CONTACT];
+	contact->changed = ++store->numbers[NUMBER_CHANGED];
+	month->first = month->first ? month->first : contact->seq;
+	month->last = contact->seq;
+
+	struct cells cells = sql_cells(month->add);
+	put_number(&cells, contact->seq);
+	put_number(&cells, contact->changed);
+	put_number(&cells, contact->at);
+	put_number(&cells, contact->customer);
+	put_number(&cells, contact->message);
+	put_text(&cells, contact->product);
+	put_text(&cells, contact->channel);
+	put_number(&cells, contact->direction);
+	put_number(&cells, contact->state);
+	put_number(&cells, contact->attempt);
+	put_text(&cells, contact->provider);
+	put_text(&cells, contact->provider_ref);
+	put_number(&cells, contact->address);
+	put_text(&cells, contact->template);
+	put_text(&cells, contact->template_hash);
+	put_text(&cells, contact->summary);
+	put_text(&cells, contact->content);
+	put_text(&cells, contact->reason);
+	put_text(&cells, contact->reason_args);
+	put_text(&cells, contact->code);
+	put_text(&cells, contact->detail);
+	put_number(&cells, contact->preference);
+	put_number(&cells, contact->preference_seq);
+	put_number(&cells, contact->customer_seq);
+	put_number(&cells, contact->address_seq);
+	put_number(&cells, contact->products_seq);
+	return sql_run(&store->sql, month->add);
+}
+
+bool sqlite_add_contacts(struct store *base, struct contact *const contacts[], size_t count)
+{
+	struct store_sqlite *store = (struct store_sqlite *)base;
+	bool ok = months_fresh(store);
+
+	for (size_t i = 0; ok && i < count; i++)
+		ok = contact_add(store, contacts[i]);
+	return ok;
+}
+
+/* 1: saved; 0: it is not in this month; -1: failed. */
+static int month_save(struct store_sqlite *store, struct month *month, const struct contact *contact)
+{
+	char name[MONTH_NAME];
+
+	month_name(month->month, name);
+	if (!month->save)
+		month->save = month_prepare(&store->sql,
+					    "UPDATE %s SET changed = ?, state = ?, provider = ?, "
+					    "provider_ref = ?, summary = ?, content = ?, code = ?, "
+					    "detail = ?, reason = ?, reason_args = ? WHERE seq = ?",
+					    name);
+	struct cells cells = sql_cells(month->save);
+	put_number(&cells, contact->changed);
+	put_number(&cells, contact->state);
+	put_text(&cells, contact->provider);
+	put_text(&cells, contact->provider_ref);
+	put_text(&cells, contact->summary);
+	put_text(&cells, contact->content);
+	put_text(&cells, contact->code);
+	put_text(&cells, contact->detail);
+	put_text(&cells, contact->reason);
+	put_text(&cells, contact->reason_args);
+	put_number(&cells, contact->seq);
+	return sql_run(&store->sql, month->save) ? sqlite3_changes(store->sql.db) == 1 : -1;
+}
+
+static int month_read(struct store_sqlite *store, struct month *month, int64_t seq, struct contact *out)
+{
+	char name[MONTH_NAME];
+
+	month_name(month->month, name);
+	if (!month->get)
+		month->get = month_prepare(&store->sql, "SELECT " CONTACT_COLUMNS " FROM %s c WHERE seq = ?",
+					   name);
+	struct cells cells = sql_cells(month->get);
+	put_number(&cells, seq);
+	int more = sql_step(&store->sql, month->get);
+	if (more > 0) {
+		cells = sql_cells(month->get);
+		sql_read_contact(&cells, out);
+		out->customer_id = xstrdup("");
+		out->address_value = xstrdup("");
+		out->meta = xstrdup("");
+		sqlite3_reset(month->get);
+	}
+	return more;
+}
+
+static bool month_may_have(const struct month *month, int64_t seq)
+{
+	return month->first && month->first <= seq && seq <= month->last;
+}
+
+bool sqlite_save_contacts(struct store *base, struct contact *const contacts[], size_t count)
+{
+	struct store_sqlite *store = (struct store_sqlite *)base;
+	bool ok = months_fresh(store);
+
+	for (size_t i = 0; ok && i < count; i++) {
+		int saved = 0;
+		contacts[i]->changed = ++store->numbers[NUMBER_CHANGED];
+		for (size_t m = 0; !saved && m < store->month_count; m++)
+			if (month_may_have(&store->months[m], contacts[i]->seq))
+				saved = month_save(store, &store->months[m], contacts[i]);
+		ok = saved > 0;
+		if (!saved)
+			text_error(&base->error, "store: there is no contact %lld",
+				   (long long)contacts[i]->seq);
+	}
+	return ok;
+}
+
+bool sqlite_get_contacts(struct store *base, const int64_t seq[], size_t count, struct contact out[])
+{
+	struct store_sqlite *store = (struct store_sqlite *)base;
+	bool ok = months_fresh(store);
+
+	memset(out, 0, count * sizeof *out);
+	for (size_t i = 0; ok && i < count; i++) {
+		int found = 0;
+		for (size_t m = 0; !found && m < store->month_count; m++)
+			if (month_may_have(&store->months[m], seq[i]))
+				found = month_read(store, &store->months[m], seq[i], &out[i]);
+		ok = found >= 0;
+	}
+	return ok;
+}

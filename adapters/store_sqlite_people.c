@@ -1,0 +1,284 @@
+/* The writer's customers, addresses, preferences, and the numbered log of their changes. */
+#include "store_sqlite_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "xalloc.h"
+#include "banned.h"
+
+static struct store_sqlite *of(struct store *store)
+{
+	return (struct store_sqlite *)store;
+}
+
+bool sqlite_read_facts(struct store *store, struct facts *const facts[], size_t count)
+{
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < count; i++)
+		ok = sql_read_facts(&of(store)->sql, facts[i]);
+	return ok;
+}
+
+bool sqlite_get_customer(struct store *store, const char *id, struct customer **out)
+{
+	return sql_get_customer(&of(store)->sql, id, 0, out);
+}
+
+bool sqlite_get_preferences(struct store *store, int64_t customer, struct preference **out, size_t *count)
+{
+	return sql_get_preferences(&of(store)->sql, customer, out, count);
+}
+
+static bool put_facts(struct store_sqlite *store, struct customer *customer)
+{
+	struct sql *sql = &store->sql;
+	sqlite3_stmt *statement =
+		customer->n ? sql_statement(sql, SQL_CUSTOMER_SAVE,
+					    "UPDATE customer SET id = ?, name = ?, locale = ?, "
+					    "timezone = ?, seq = ? WHERE n = ?")
+			    : sql_statement(sql, SQL_CUSTOMER_ADD,
+					    "INSERT INTO customer (id, name, locale, timezone, seq, n) "
+					    "VALUES (?, ?, ?, ?, ?, ?)");
+	struct cells cells = sql_cells(statement);
+
+	if (!customer->n)
+		customer->n = ++store->numbers[NUMBER_CUSTOMER];
+	put_text(&cells, customer->id);
+	put_text(&cells, customer->name);
+	put_text(&cells, customer->locale);
+	put_text(&cells, customer->timezone);
+	put_number(&cells, customer->seq);
+	put_number(&cells, customer->n);
+	if (!sql_run(sql, statement))
+		return false;
+	return sqlite3_changes(sql->db) == 1 ||
+	       text_error(sql->error, "store: there is no customer %lld", (long long)customer->n);
+}
+
+/* The address's row: the one that all share, or a new one. */
+static bool put_address(struct store_sqlite *store, const struct customer *customer, struct address *address)
+{
+	struct sql *sql = &store->sql;
+	sqlite3_stmt *statement = sql_statement(
+		sql, SQL_ADDRESS_FIND, "SELECT n, state, seq FROM address WHERE value = ? AND channel = ?");
+	struct cells cells = sql_cells(statement);
+
+	put_text(&cells, address->value);
+	put_text(&cells, address->channel);
+	int more = sql_step(sql, statement);
+	if (more < 0)
+		return false;
+	if (more > 0) {
+		bool revive = address->state == ADDRESS_OK;
+		cells = sql_cells(statement);
+		address->n = get_number(&cells);
+		address->state = (enum address_state)get_number(&cells);
+		address->seq = get_number(&cells);
+		sqlite3_reset(statement);
+		if (!revive || address->state != ADDRESS_DEAD)
+			return true;
+		address->state = ADDRESS_OK;
+		address->seq = customer->seq;
+		return sqlite_set_address_state(&store->base, address->n, address->state, address->seq);
+	}
+	statement =
+		sql_statement(sql, SQL_ADDRESS_ADD,
+			      "INSERT INTO address (n, channel, value, state, seq) VALUES (?, ?, ?, ?, ?)");
+	cells = sql_cells(statement);
+	address->n = ++store->numbers[NUMBER_ADDRESS];
+	put_number(&cells, address->n);
+	put_text(&cells, address->channel);
+	put_text(&cells, address->value);
+	put_number(&cells, address->state);
+	put_number(&cells, address->seq);
+	return sql_run(sql, statement);
+}
+
+static bool put_link(struct sql *sql, int64_t customer, size_t position, const struct address *address)
+{
+	sqlite3_stmt *statement =
+		sql_statement(sql, SQL_ADDRESS_LINK,
+			      "INSERT INTO customer_address (customer, position, address, details) "
+			      "VALUES (?, ?, ?, ?)");
+	struct cells cells = sql_cells(statement);
+
+	put_number(&cells, customer);
+	put_number(&cells, (int64_t)position);
+	put_number(&cells, address->n);
+	put_text(&cells, address->details);
+	return sql_run(sql, statement);
+}
+
+bool sqlite_put_customer(struct store *store, struct customer *customer)
+{
+	struct sql *sql = &of(store)->sql;
+	sqlite3_stmt *statement =
+		sql_statement(sql, SQL_ADDRESSES_DROP, "DELETE FROM customer_address WHERE customer = ?");
+	struct cells cells = sql_cells(statement);
+	bool ok = put_facts(of(store), customer);
+
+	if (ok) {
+		put_number(&cells, customer->n);
+		ok = sql_run(sql, statement);
+	}
+	for (size_t i = 0; ok && i < customer->address_count; i++)
+		ok = put_address(of(store), customer, &customer->addresses[i]) &&
+		     put_link(sql, customer->n, i, &customer->addresses[i]);
+	return ok;
+}
+
+bool sqlite_put_preference(struct store *store, int64_t customer, const struct preference *preference)
+{
+	struct sql *sql = &of(store)->sql;
+	sqlite3_stmt *statement =
+		sql_statement(sql, SQL_PREFERENCE_PUT,
+			      "REPLACE INTO preference (customer, product, channels, hours, digest, "
+			      "paused_until, version, changed_at, changed_by, seq) "
+			      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+	struct cells cells = sql_cells(statement);
+	char *channels = sql_channels_text(preference);
+
+	put_number(&cells, customer);
+	put_text(&cells, preference->product);
+	put_text(&cells, channels);
+	put_text(&cells, preference->hours);
+	put_text(&cells, preference->digest);
+	put_number(&cells, preference->paused_until);
+	put_number(&cells, preference->version);
+	put_number(&cells, preference->changed_at);
+	put_text(&cells, preference->changed_by);
+	put_number(&cells, preference->seq);
+	bool ok = sql_run(sql, statement);
+	free(channels);
+	return ok;
+}
+
+bool sqlite_set_address_state(struct store *store, int64_t address, enum address_state state, int64_t seq)
+{
+	struct sql *sql = &of(store)->sql;
+	sqlite3_stmt *statement =
+		sql_statement(sql, SQL_ADDRESS_STATE, "UPDATE address SET state = ?, seq = ? WHERE n = ?");
+	struct cells cells = sql_cells(statement);
+
+	put_number(&cells, state);
+	put_number(&cells, seq);
+	put_number(&cells, address);
+	if (!sql_run(sql, statement))
+		return false;
+	return sqlite3_changes(sql->db) == 1 ||
+	       text_error(sql->error, "store: there is no address %lld", (long long)address);
+}
+
+bool sqlite_customers_of_address(struct store *store, int64_t address, int64_t **customers, size_t *count)
+{
+	struct sql *sql = &of(store)->sql;
+	sqlite3_stmt *statement = sql_statement(
+		sql, SQL_ADDRESS_OWNERS,
+		"SELECT DISTINCT customer FROM customer_address WHERE address = ? ORDER BY customer");
+	struct cells cells = sql_cells(statement);
+	size_t capacity = 0;
+	int more;
+
+	put_number(&cells, address);
+	while ((more = sql_step(sql, statement)) > 0) {
+		if (*count == capacity) {
+			capacity = capacity ? 2 * capacity : 8;
+			*customers = xreallocarray(*customers, capacity, sizeof **customers);
+		}
+		(*customers)[(*count)++] = sqlite3_column_int64(statement, 0);
+	}
+	return more == 0;
+}
+
+bool sqlite_append_changes(struct store *store, struct change *const changes[], size_t count)
+{
+	struct sql *sql = &of(store)->sql;
+	sqlite3_stmt *statement =
+		sql_statement(sql, SQL_CHANGE_ADD,
+			      "INSERT INTO change_log (seq, kind, at, given_at, customer, address, subject, "
+			      "changed_by, actor, source, evidence, old_value, new_value) "
+			      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < count; i++) {
+		struct change *change = changes[i];
+		struct cells cells = sql_cells(statement);
+		change->seq = ++of(store)->numbers[NUMBER_CHANGE];
+		put_number(&cells, change->seq);
+		put_number(&cells, change->kind);
+		put_number(&cells, change->at);
+		put_number(&cells, change->given_at);
+		put_number(&cells, change->customer);
+		put_number(&cells, change->address);
+		put_text(&cells, change->subject);
+		put_text(&cells, change->by);
+		put_text(&cells, change->actor);
+		put_text(&cells, change->source);
+		put_text(&cells, change->evidence);
+		put_text(&cells, change->old_value);
+		put_text(&cells, change->new_value);
+		ok = sql_run(sql, statement);
+	}
+	return ok;
+}
+
+bool sqlite_put_products(struct store *store, const char *hash, const char *body, int64_t at, int64_t *seq)
+{
+	struct sql *sql = &of(store)->sql;
+	sqlite3_stmt *statement =
+		sql_statement(sql, SQL_PRODUCTS_LAST,
+			      "SELECT seq, subject FROM change_log WHERE kind = 3 ORDER BY seq DESC LIMIT 1");
+	int more = sql_step(sql, statement);
+
+	if (more < 0)
+		return false;
+	if (more > 0) {
+		bool same = strcmp((const char *)sqlite3_column_text(statement, 1), hash) == 0;
+		*seq = sqlite3_column_int64(statement, 0);
+		sqlite3_reset(statement);
+		if (same)
+			return true;
+	}
+	statement = sql_statement(sql, SQL_PRODUCTS_ADD,
+				  "INSERT OR IGNORE INTO product_set (hash, at, body) VALUES (?, ?, ?)");
+	struct cells cells = sql_cells(statement);
+	put_text(&cells, hash);
+	put_number(&cells, at);
+	put_text(&cells, body);
+	if (!sql_run(sql, statement))
+		return false;
+	char nothing[] = "";
+	char by[] = "gateway";
+	struct change change = {.kind = CHANGE_PRODUCTS,
+				.at = at,
+				.given_at = at,
+				.subject = (char *)hash,
+				.by = by,
+				.actor = nothing,
+				.source = nothing,
+				.evidence = nothing,
+				.old_value = nothing,
+				.new_value = nothing};
+	if (!sqlite_append_changes(store, (struct change *const[]){&change}, 1))
+		return false;
+	*seq = change.seq;
+	return true;
+}
+
+bool sqlite_put_template(struct store *store, const char *hash, const char *name, const char *source,
+			 int64_t at)
+{
+	struct sql *sql = &of(store)->sql;
+	sqlite3_stmt *statement =
+		sql_statement(sql, SQL_TEMPLATE_ADD,
+			      "INSERT OR IGNORE INTO template (hash, name, at, source) VALUES (?, ?, ?, ?)");
+	struct cells cells = sql_cells(statement);
+
+	put_text(&cells, hash);
+	put_text(&cells, name);
+	put_number(&cells, at);
+	put_text(&cells, source);
+	return sql_run(sql, statement);
+}

@@ -1,0 +1,227 @@
+/* The store on SQLite, in parts: store_sqlite.c opens, locks, migrates and commits; _sql.c runs statements;
+ * _rows.c reads rows for the writer and the readers; _messages.c, _contacts.c and _people.c write; _read.c is
+ * the readers. One connection, one thread at a time. */
+#ifndef HEED_STORE_SQLITE_PRIVATE_H
+#define HEED_STORE_SQLITE_PRIVATE_H
+
+#include <sqlite3.h>
+
+#include "store_private.h"
+
+/* --- statements (_sql.c) --- */
+
+/* Kept prepared for the life of the connection. The text stands where each is used. */
+enum statement {
+	SQL_BEGIN,
+	SQL_COMMIT,
+	SQL_ROLLBACK,
+	SQL_SET_NUMBER,
+	SQL_GET_NUMBER,
+	SQL_MESSAGE_BY_ID,
+	SQL_MESSAGE_BY_N,
+	SQL_MESSAGE_ADD,
+	SQL_MESSAGE_SAVE,
+	SQL_WAITING_ADD,
+	SQL_WAITING_DROP,
+	SQL_DUE,
+	SQL_NEXT_DUE,
+	SQL_WAITING,
+	SQL_WAITED_FOR,
+	SQL_WAITING_OF,
+	SQL_OPEN_OF,
+	SQL_SENDING,
+	SQL_EVENT_ADD,
+	SQL_EVENTS,
+	SQL_EVENTS_DROP,
+	SQL_CUSTOMER_BY_ID,
+	SQL_CUSTOMER_BY_N,
+	SQL_CUSTOMER_ADD,
+	SQL_CUSTOMER_SAVE,
+	SQL_ADDRESSES,
+	SQL_ADDRESSES_DROP,
+	SQL_ADDRESS_LINK,
+	SQL_ADDRESS_FIND,
+	SQL_ADDRESS_ADD,
+	SQL_ADDRESS_STATE,
+	SQL_ADDRESS_OWNERS,
+	SQL_PREFERENCES,
+	SQL_PREFERENCES_CHAIN,
+	SQL_PREFERENCE_PUT,
+	SQL_CHANGE_ADD,
+	SQL_PRODUCTS_LAST,
+	SQL_PRODUCTS_ADD,
+	SQL_TEMPLATE_ADD,
+	SQL_FIND,
+	SQL_OLDEST,
+	SQL_CHANGES,
+	SQL_CHANGES_OF,
+	SQL_MONTHS,
+	STATEMENTS
+};
+
+struct sql {
+	sqlite3 *db;
+	char *path;
+	struct text *error; /* of the store or reader that this belongs to */
+	sqlite3_stmt *statements[STATEMENTS];
+};
+
+#define SQL_BUSY_WAIT_MS 5000 /* for the moment in which another connection recovers the WAL */
+
+bool sql_open(struct sql *sql, const char *path, int flags, struct text *error);
+void sql_close(struct sql *sql);
+/* Ready to be bound; NULL, with the error, if it can't be prepared. */
+sqlite3_stmt *sql_statement(struct sql *sql, enum statement which, const char *text);
+sqlite3_stmt *sql_prepare(struct sql *sql, const char *text, unsigned flags);
+/* 1: a row; 0: no more (reset); -1: failed (reset, with the error). A NULL statement has failed. */
+int sql_step(struct sql *sql, sqlite3_stmt *statement);
+/* For statements without rows; resets. */
+bool sql_run(struct sql *sql, sqlite3_stmt *statement);
+/* One row at most: 1 and the caller resets, or as sql_step. */
+bool sql_exec(struct sql *sql, const char *text);
+bool sql_failed(struct sql *sql);
+
+/* Binding and reading in order. What is bound must live until the statement was stepped for the last time. */
+struct cells {
+	sqlite3_stmt *statement;
+	int at;
+};
+struct cells sql_cells(sqlite3_stmt *statement);
+void put_number(struct cells *cells, int64_t value);
+void put_text(struct cells *cells, const char *value);
+int64_t get_number(struct cells *cells);
+char *get_text(struct cells *cells); /* a copy */
+
+/* --- rows (_rows.c) --- */
+
+#define MESSAGE_COLUMNS                                                                                     \
+	"m.n, m.id, m.hash, m.customer, coalesce(k.id, ''), m.product, m.template, m.campaign, m.purpose, " \
+	"m.lane, m.admitted_at, m.state, m.waits_for, m.due, m.attempts, m.tries, m.epoch, m.lease, "       \
+	"m.give_up_at, "                                                                                    \
+	"m.fault_since, m.rejected, m.channel, m.contact, m.reasons, m.body"
+#define MESSAGE_CUSTOMER " LEFT JOIN customer k ON k.n = m.customer "
+
+void sql_read_message(sqlite3_stmt *statement, struct message_row *out);
+/* All rows of a statement, appended. */
+bool sql_append_messages(struct sql *sql, sqlite3_stmt *statement, struct message_rows *out);
+bool sql_find_message(struct sql *sql, const char *id, struct message_row *out);
+
+#define CONTACT_COLUMNS                                                                               \
+	"c.seq, c.changed, c.at, c.customer, c.message, c.product, c.channel, c.direction, c.state, " \
+	"c.attempt, c.provider, c.provider_ref, c.address, c.template, c.template_hash, c.summary, "  \
+	"c.content, c.reason, c.reason_args, c.code, c.detail, c.preference, c.preference_seq, "      \
+	"c.customer_seq, c.address_seq, c.products_seq"
+
+/* The cells behind the contact's columns are left to the caller. */
+void sql_read_contact(struct cells *cells, struct contact *out);
+
+bool sql_get_customer(struct sql *sql, const char *id, int64_t n, struct customer **out);
+bool sql_get_preferences(struct sql *sql, int64_t customer, struct preference **out, size_t *count);
+bool sql_read_facts(struct sql *sql, struct facts *facts);
+bool sql_get_number(struct sql *sql, enum number number, int64_t *value);
+bool sql_begin_reading(struct sql *sql);
+void sql_end_reading(struct sql *sql);
+/* The text of a preference's channels as it is stored; NULL where they were not chosen. */
+char *sql_channels_text(const struct preference *preference);
+char *number_name(enum number number, char out[32]);
+
+/* --- months (_contacts.c) --- */
+
+#define MONTH_NAME 24
+
+/* Calls `each` for every month's table, the newest first; false if it failed or `each` did. */
+bool sql_months(struct sql *sql, bool (*each)(void *context, int month), void *context);
+void month_name(int month, char out[MONTH_NAME]);
+int month_of(int64_t at); /* 202611 */
+
+/* --- the writer --- */
+
+struct month {
+	int month;
+	int64_t first, last; /* seq; 0 while it is empty */
+	sqlite3_stmt *add, *save, *get;
+};
+
+struct store_sqlite {
+	struct store base;
+	struct sql sql;
+	int lock; /* the descriptor that holds the flock */
+	int64_t numbers[NUMBERS];
+	int64_t committed[NUMBERS]; /* as they are in the store */
+	struct month *months;
+	size_t month_count;
+	bool months_stale; /* a rollback may have taken some away */
+};
+
+void months_release(struct store_sqlite *store);
+
+bool sqlite_find_messages(struct store *, const char *const ids[], size_t count, struct message_row out[]);
+bool sqlite_get_messages(struct store *, const int64_t n[], size_t count, struct message_row out[]);
+bool sqlite_number_messages(struct store *, struct message_row *const rows[], size_t count);
+bool sqlite_add_messages(struct store *, struct message_row *const rows[], size_t count);
+bool sqlite_save_messages(struct store *, struct message_row *const rows[], size_t count);
+bool sqlite_due(struct store *, const char *waits_for, enum lane lane, int64_t now, size_t limit,
+		struct message_rows *out);
+bool sqlite_next_due(struct store *, const char *waits_for, int64_t *due);
+bool sqlite_waiting(struct store *, const char *waits_for, struct waiting_at *after, size_t limit,
+		    struct message_rows *out);
+bool sqlite_waited_for(struct store *, char ***names, size_t *count);
+bool sqlite_waiting_of(struct store *, int64_t customer, struct message_rows *out);
+bool sqlite_open_of(struct store *, int64_t customer, struct message_rows *out);
+bool sqlite_sending(struct store *, int64_t after, size_t limit, struct message_rows *out);
+
+bool sqlite_add_contacts(struct store *, struct contact *const contacts[], size_t count);
+bool sqlite_save_contacts(struct store *, struct contact *const contacts[], size_t count);
+bool sqlite_get_contacts(struct store *, const int64_t seq[], size_t count, struct contact out[]);
+
+bool sqlite_read_facts(struct store *, struct facts *const facts[], size_t count);
+bool sqlite_get_customer(struct store *, const char *id, struct customer **out);
+bool sqlite_get_preferences(struct store *, int64_t customer, struct preference **out, size_t *count);
+bool sqlite_put_customer(struct store *, struct customer *customer);
+bool sqlite_put_preference(struct store *, int64_t customer, const struct preference *preference);
+bool sqlite_set_address_state(struct store *, int64_t address, enum address_state state, int64_t seq);
+bool sqlite_customers_of_address(struct store *, int64_t address, int64_t **customers, size_t *count);
+bool sqlite_append_changes(struct store *, struct change *const changes[], size_t count);
+bool sqlite_put_products(struct store *, const char *hash, const char *body, int64_t at, int64_t *seq);
+bool sqlite_put_template(struct store *, const char *hash, const char *name, const char *source, int64_t at);
+
+bool sqlite_add_events(struct store *, struct event_row *const events[], size_t count);
+bool sqlite_get_events(struct store *, int64_t after, size_t limit, struct event_row **out, size_t *count);
+bool sqlite_drop_events(struct store *, int64_t up_to);
+
+/* --- readers (_read.c) --- */
+
+struct store_reader *sqlite_reader_open(const char *where, struct text *error);
+void sqlite_reader_close(struct store_reader *reader);
+bool sqlite_read_log(struct store_reader *, const struct log_query *, struct contact **out, size_t *count);
+bool sqlite_read_last_change(struct store_reader *, int64_t *changed);
+bool sqlite_read_message(struct store_reader *, const char *id, struct message_row *out);
+bool sqlite_read_customer(struct store_reader *, const char *id, struct customer **out,
+			  struct preference **preferences, size_t *count);
+bool sqlite_read_find(struct store_reader *, const char *address, char ***ids, size_t *count);
+bool sqlite_read_counters(struct store_reader *, struct counters *out);
+bool sqlite_read_ages(struct store_reader *, int64_t oldest[LANES]);
+bool sqlite_read_changes(struct store_reader *, int64_t customer, int64_t after, size_t limit,
+			 struct change **out, size_t *count);
+
+/* --- the schema (_schema.c; the steps are made from config/schema/ by the Makefile) --- */
+
+struct schema_step {
+	int number;
+	const char *name;
+	const char *sql;
+};
+extern const struct schema_step schema_steps[]; /* in order; ends with number 0 */
+
+int schema_known(void);
+/* The last step applied; 0: an empty file. False: failed. */
+bool schema_version(struct sql *sql, int *version);
+/* False, and the error, where this program may not use what is there. */
+bool schema_check(struct sql *sql, int version);
+/* Applies what is missing, each step in a transaction. */
+bool schema_apply(struct sql *sql, int version);
+bool schema_text(struct sql *sql, const char *name, char **value);
+
+extern const struct store_ops store_sqlite_ops;
+
+#endif

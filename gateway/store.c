@@ -1,0 +1,376 @@
+/* The gate in front of the store: finds the adapter, checks the use, times the transactions. */
+#include "store_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "moment.h"
+#include "registry.h"
+#include "banned.h"
+
+/* A transaction that takes longer holds up everything: it is worth a line. */
+#define STORE_SLOW (2 * MOMENT_S)
+
+static _Thread_local bool store_locked;
+
+/* The adapter of a URL, and what is behind its colon. */
+static const struct store_ops *store_adapter(const char *url, const char **where, struct text *error)
+{
+	char scheme[16] = "";
+	const char *colon = strchr(url, ':');
+	const struct store_ops *ops = NULL;
+
+	if (colon && (size_t)(colon - url) < sizeof scheme) {
+		memcpy(scheme, url, (size_t)(colon - url));
+		ops = registry_store(scheme);
+		*where = colon + 1;
+	}
+	if (!ops)
+		text_error(error, "store: no store of this kind; it is sqlite:PATH or memory:");
+	return ops;
+}
+
+struct store *store_open(const char *url, bool migrate, struct text *error)
+{
+	const char *where = NULL;
+	const struct store_ops *ops = store_adapter(url, &where, error);
+
+	store_locked = false;
+	return ops ? ops->open(where, migrate, error, &store_locked) : NULL;
+}
+
+bool store_open_was_locked(void)
+{
+	return store_locked;
+}
+
+void store_close(struct store *store)
+{
+	if (!store)
+		return;
+	if (store->in_transaction)
+		store_rollback(store);
+	text_release(&store->error);
+	store->ops->close(store);
+}
+
+const char *store_error(const struct store *store)
+{
+	return store->error.data;
+}
+
+const char *store_id(const struct store *store)
+{
+	return store->id;
+}
+
+struct store_versions store_versions(const struct store *store)
+{
+	return store->versions;
+}
+
+bool store_begin(struct store *store)
+{
+	if (store->in_transaction)
+		return text_error(&store->error, "store: a transaction is open already");
+	text_clear(&store->error);
+	if (!store->ops->begin(store))
+		return false;
+	store->in_transaction = true;
+	store->lost = false;
+	store->began = moment_mono();
+	return true;
+}
+
+bool store_commit(struct store *store)
+{
+	if (!store->in_transaction || store->lost) {
+		if (!store->in_transaction)
+			text_error(&store->error, "store: there is no transaction to commit");
+		return false;
+	}
+	if (!store->ops->commit(store)) {
+		store->lost = true;
+		return false;
+	}
+	store->in_transaction = false;
+	int64_t took = moment_mono() - store->began;
+	if (took > STORE_SLOW)
+		log_warn("store: a transaction took %lld ms", (long long)(took / MOMENT_MS));
+	return true;
+}
+
+void store_rollback(struct store *store)
+{
+	if (!store->in_transaction)
+		return;
+	if (store->lost)
+		log_debug("store: rolled back: %s", store->error.data);
+	store->ops->rollback(store);
+	store->in_transaction = false;
+	store->lost = false;
+}
+
+/* Reading works in a transaction or without; after a failure nothing does. */
+static bool may_read(const struct store *store)
+{
+	return !store->lost;
+}
+
+static bool may_write(struct store *store)
+{
+	if (!store->in_transaction)
+		return text_error(&store->error, "store: written without a transaction");
+	return !store->lost;
+}
+
+static bool done(struct store *store, bool ok)
+{
+	if (!ok)
+		store->lost = store->in_transaction;
+	return ok;
+}
+
+/* READ(store, call): the call, if it may be made now. */
+#define READ(store, call) (may_read(store) && done(store, (store)->ops->call))
+#define WRITE(store, call) (may_write(store) && done(store, (store)->ops->call))
+
+bool store_find_messages(struct store *store, const char *const ids[], size_t count, struct message_row out[])
+{
+	return !count || READ(store, find_messages(store, ids, count, out));
+}
+
+bool store_get_messages(struct store *store, const int64_t n[], size_t count, struct message_row out[])
+{
+	return !count || READ(store, get_messages(store, n, count, out));
+}
+
+bool store_number_messages(struct store *store, struct message_row *const rows[], size_t count)
+{
+	return !count || WRITE(store, number_messages(store, rows, count));
+}
+
+bool store_add_messages(struct store *store, struct message_row *const rows[], size_t count)
+{
+	return !count || WRITE(store, add_messages(store, rows, count));
+}
+
+bool store_save_messages(struct store *store, struct message_row *const rows[], size_t count)
+{
+	return !count || WRITE(store, save_messages(store, rows, count));
+}
+
+bool store_due(struct store *store, const char *waits_for, enum lane lane, int64_t now, size_t limit,
+	       struct message_rows *out)
+{
+	return !limit || READ(store, due(store, waits_for, lane, now, limit, out));
+}
+
+bool store_next_due(struct store *store, const char *waits_for, int64_t *due)
+{
+	*due = MOMENT_NEVER;
+	return READ(store, next_due(store, waits_for, due));
+}
+
+bool store_waiting(struct store *store, const char *waits_for, struct waiting_at *after, size_t limit,
+		   struct message_rows *out)
+{
+	return !limit || READ(store, waiting(store, waits_for, after, limit, out));
+}
+
+bool store_waited_for(struct store *store, char ***names, size_t *count)
+{
+	*names = NULL;
+	*count = 0;
+	return READ(store, waited_for(store, names, count));
+}
+
+bool store_waiting_of(struct store *store, int64_t customer, struct message_rows *out)
+{
+	return READ(store, waiting_of(store, customer, out));
+}
+
+bool store_open_of(struct store *store, int64_t customer, struct message_rows *out)
+{
+	return READ(store, open_of(store, customer, out));
+}
+
+bool store_sending(struct store *store, int64_t after, size_t limit, struct message_rows *out)
+{
+	return !limit || READ(store, sending(store, after, limit, out));
+}
+
+bool store_add_contacts(struct store *store, struct contact *const contacts[], size_t count)
+{
+	return !count || WRITE(store, add_contacts(store, contacts, count));
+}
+
+bool store_save_contacts(struct store *store, struct contact *const contacts[], size_t count)
+{
+	return !count || WRITE(store, save_contacts(store, contacts, count));
+}
+
+bool store_get_contacts(struct store *store, const int64_t seq[], size_t count, struct contact out[])
+{
+	return !count || READ(store, get_contacts(store, seq, count, out));
+}
+
+bool store_read_facts(struct store *store, struct facts *const facts[], size_t count)
+{
+	return !count || READ(store, read_facts(store, facts, count));
+}
+
+bool store_get_customer(struct store *store, const char *id, struct customer **out)
+{
+	*out = NULL;
+	return READ(store, get_customer(store, id, out));
+}
+
+bool store_get_preferences(struct store *store, int64_t customer, struct preference **out, size_t *count)
+{
+	*out = NULL;
+	*count = 0;
+	return READ(store, get_preferences(store, customer, out, count));
+}
+
+bool store_put_customer(struct store *store, struct customer *customer)
+{
+	return WRITE(store, put_customer(store, customer));
+}
+
+bool store_put_preference(struct store *store, int64_t customer, const struct preference *preference)
+{
+	return WRITE(store, put_preference(store, customer, preference));
+}
+
+bool store_set_address_state(struct store *store, int64_t address, enum address_state state, int64_t seq)
+{
+	return WRITE(store, set_address_state(store, address, state, seq));
+}
+
+bool store_customers_of_address(struct store *store, int64_t address, int64_t **customers, size_t *count)
+{
+	*customers = NULL;
+	*count = 0;
+	return READ(store, customers_of_address(store, address, customers, count));
+}
+
+bool store_append_changes(struct store *store, struct change *const changes[], size_t count)
+{
+	return !count || WRITE(store, append_changes(store, changes, count));
+}
+
+bool store_put_products(struct store *store, const char *hash, const char *body, int64_t at, int64_t *seq)
+{
+	return WRITE(store, put_products(store, hash, body, at, seq));
+}
+
+bool store_put_template(struct store *store, const char *hash, const char *name, const char *source,
+			int64_t at)
+{
+	return WRITE(store, put_template(store, hash, name, source, at));
+}
+
+bool store_add_events(struct store *store, struct event_row *const events[], size_t count)
+{
+	return !count || WRITE(store, add_events(store, events, count));
+}
+
+bool store_get_events(struct store *store, int64_t after, size_t limit, struct event_row **out, size_t *count)
+{
+	return !limit || READ(store, get_events(store, after, limit, out, count));
+}
+
+bool store_drop_events(struct store *store, int64_t up_to)
+{
+	return WRITE(store, drop_events(store, up_to));
+}
+
+bool store_count(struct store *store, const struct counters *deltas)
+{
+	return WRITE(store, count(store, deltas));
+}
+
+bool store_counters(struct store *store, struct counters *out)
+{
+	return READ(store, counters(store, out));
+}
+
+/* --- readers --- */
+
+struct store_reader *store_reader_open(const char *url, struct text *error)
+{
+	const char *where = NULL;
+	const struct store_ops *ops = store_adapter(url, &where, error);
+
+	return ops ? ops->reader_open(where, error) : NULL;
+}
+
+void store_reader_close(struct store_reader *reader)
+{
+	if (!reader)
+		return;
+	text_release(&reader->error);
+	reader->ops->reader_close(reader);
+}
+
+const char *store_reader_error(const struct store_reader *reader)
+{
+	return reader->error.data;
+}
+
+bool store_read_log(struct store_reader *reader, const struct log_query *query, struct contact **out,
+		    size_t *count)
+{
+	*out = NULL;
+	*count = 0;
+	return !query->limit || reader->ops->read_log(reader, query, out, count);
+}
+
+bool store_read_last_change(struct store_reader *reader, int64_t *changed)
+{
+	*changed = 0;
+	return reader->ops->read_last_change(reader, changed);
+}
+
+bool store_read_message(struct store_reader *reader, const char *id, struct message_row *out)
+{
+	*out = (struct message_row){0};
+	return reader->ops->read_message(reader, id, out);
+}
+
+bool store_read_customer(struct store_reader *reader, const char *id, struct customer **out,
+			 struct preference **preferences, size_t *count)
+{
+	*out = NULL;
+	*preferences = NULL;
+	*count = 0;
+	return reader->ops->read_customer(reader, id, out, preferences, count);
+}
+
+bool store_read_find(struct store_reader *reader, const char *address, char ***ids, size_t *count)
+{
+	*ids = NULL;
+	*count = 0;
+	return reader->ops->read_find(reader, address, ids, count);
+}
+
+bool store_read_counters(struct store_reader *reader, struct counters *out)
+{
+	return reader->ops->read_counters(reader, out);
+}
+
+bool store_read_ages(struct store_reader *reader, int64_t oldest[LANES])
+{
+	memset(oldest, 0, LANES * sizeof *oldest);
+	return reader->ops->read_ages(reader, oldest);
+}
+
+bool store_read_changes(struct store_reader *reader, int64_t customer, int64_t after, size_t limit,
+			struct change **out, size_t *count)
+{
+	*out = NULL;
+	*count = 0;
+	return !limit || reader->ops->read_changes(reader, customer, after, limit, out, count);
+}

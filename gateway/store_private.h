@@ -1,0 +1,128 @@
+/* What an adapter of the store fills. Only store.c and the adapters include this. The gate (store.c) has
+ * checked before each call: counts are not 0; what writes is inside a transaction; nothing is called after a
+ * failure but `rollback` and `close`. A call that returns false has put the reason in base.error. None may
+ * be NULL. All may block on the disk. */
+#ifndef HEED_STORE_PRIVATE_H
+#define HEED_STORE_PRIVATE_H
+
+#include "store.h"
+
+struct store_ops;
+
+#define STORE_ID_SIZE 33 /* 32 hex digits and a NUL */
+
+/* The first member of an adapter's own struct. `open` sets ops, id and versions, and initialises error. */
+struct store {
+	const struct store_ops *ops;
+	struct text error;
+	char id[STORE_ID_SIZE];
+	struct store_versions versions;
+	/* the gate's */
+	bool in_transaction;
+	bool lost;     /* a call failed inside the transaction: only a rollback may follow */
+	int64_t began; /* monotonic */
+};
+
+struct store_reader {
+	const struct store_ops *ops;
+	struct text error;
+};
+
+struct store_ops {
+	const char *scheme;
+
+	/* `where`: the URL behind the scheme's colon. NULL with `error`; *locked when another holds it. */
+	struct store *(*open)(const char *where, bool migrate, struct text *error, bool *locked);
+	/* Rolls back what is open. Frees the store, but for `error`, which the gate releases before. */
+	void (*close)(struct store *store);
+	bool (*begin)(struct store *store);
+	bool (*commit)(struct store *store);
+	/* Leaves everything as before `begin`, numbers that were given included. Also after a failed commit.
+	 */
+	void (*rollback)(struct store *store);
+
+	/* The promises of these are in store.h, under the same names. */
+	bool (*find_messages)(struct store *, const char *const ids[], size_t count,
+			      struct message_row out[]);
+	bool (*get_messages)(struct store *, const int64_t n[], size_t count, struct message_row out[]);
+	bool (*number_messages)(struct store *, struct message_row *const rows[], size_t count);
+	bool (*add_messages)(struct store *, struct message_row *const rows[], size_t count);
+	bool (*save_messages)(struct store *, struct message_row *const rows[], size_t count);
+	bool (*due)(struct store *, const char *waits_for, enum lane lane, int64_t now, size_t limit,
+		    struct message_rows *out);
+	bool (*next_due)(struct store *, const char *waits_for, int64_t *due);
+	bool (*waiting)(struct store *, const char *waits_for, struct waiting_at *after, size_t limit,
+			struct message_rows *out);
+	bool (*waited_for)(struct store *, char ***names, size_t *count);
+	bool (*waiting_of)(struct store *, int64_t customer, struct message_rows *out);
+	bool (*open_of)(struct store *, int64_t customer, struct message_rows *out);
+	bool (*sending)(struct store *, int64_t after, size_t limit, struct message_rows *out);
+
+	bool (*add_contacts)(struct store *, struct contact *const contacts[], size_t count);
+	bool (*save_contacts)(struct store *, struct contact *const contacts[], size_t count);
+	bool (*get_contacts)(struct store *, const int64_t seq[], size_t count, struct contact out[]);
+
+	bool (*read_facts)(struct store *, struct facts *const facts[], size_t count);
+	bool (*get_customer)(struct store *, const char *id, struct customer **out);
+	bool (*get_preferences)(struct store *, int64_t customer, struct preference **out, size_t *count);
+	bool (*put_customer)(struct store *, struct customer *customer);
+	bool (*put_preference)(struct store *, int64_t customer, const struct preference *preference);
+	bool (*set_address_state)(struct store *, int64_t address, enum address_state state, int64_t seq);
+	bool (*customers_of_address)(struct store *, int64_t address, int64_t **customers, size_t *count);
+	bool (*append_changes)(struct store *, struct change *const changes[], size_t count);
+	bool (*put_products)(struct store *, const char *hash, const char *body, int64_t at, int64_t *seq);
+	bool (*put_template)(struct store *, const char *hash, const char *name, const char *source,
+			     int64_t at);
+
+	bool (*add_events)(struct store *, struct event_row *const events[], size_t count);
+	bool (*get_events)(struct store *, int64_t after, size_t limit, struct event_row **out,
+			   size_t *count);
+	bool (*drop_events)(struct store *, int64_t up_to);
+	bool (*count)(struct store *, const struct counters *deltas);
+	bool (*counters)(struct store *, struct counters *out);
+
+	struct store_reader *(*reader_open)(const char *where, struct text *error);
+	void (*reader_close)(struct store_reader *reader);
+	bool (*read_log)(struct store_reader *, const struct log_query *, struct contact **out,
+			 size_t *count);
+	bool (*read_last_change)(struct store_reader *, int64_t *changed);
+	bool (*read_message)(struct store_reader *, const char *id, struct message_row *out);
+	bool (*read_customer)(struct store_reader *, const char *id, struct customer **out,
+			      struct preference **preferences, size_t *count);
+	bool (*read_find)(struct store_reader *, const char *address, char ***ids, size_t *count);
+	bool (*read_counters)(struct store_reader *, struct counters *out);
+	bool (*read_ages)(struct store_reader *, int64_t oldest[LANES]);
+	bool (*read_changes)(struct store_reader *, int64_t customer, int64_t after, size_t limit,
+			     struct change **out, size_t *count);
+};
+
+/* Helpers that every adapter needs. */
+
+void store_make_id(char out[STORE_ID_SIZE]);
+/* Remembers how the row stands in the waiting index: after it was read, added or saved. */
+void message_row_keep(struct message_row *row);
+/* The "meta" of a message's body, "" where there is none. The caller frees. */
+char *store_body_meta(const char *body);
+/* Whether a product is `product` or a part of it. */
+bool store_product_covers(const char *product, const char *of);
+/* Whether a query takes the last ones. */
+bool log_query_is_tail(const struct log_query *query);
+
+/* All that rises and is never used again, and the sum. Kept in memory by the one writer, written at commit.
+ */
+enum number {
+	NUMBER_MESSAGE,
+	NUMBER_CONTACT,
+	NUMBER_CHANGED,
+	NUMBER_EVENT,
+	NUMBER_CHANGE,
+	NUMBER_CUSTOMER,
+	NUMBER_ADDRESS,
+	NUMBER_ADMITTED,
+	NUMBER_STATE, /* + a state */
+	NUMBERS = NUMBER_STATE + STATES
+};
+void numbers_count(int64_t numbers[NUMBERS], const struct counters *deltas);
+void numbers_counters(const int64_t numbers[NUMBERS], struct counters *out);
+
+#endif

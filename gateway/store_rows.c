@@ -1,0 +1,123 @@
+/* What rows are made of, and what every adapter of the store does in the same way. */
+#include "store_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "digest.h"
+#include "moment.h"
+#include "xalloc.h"
+#include "banned.h"
+
+void message_row_release(struct message_row *row)
+{
+	free(row->id);
+	free(row->customer_id);
+	free(row->product);
+	free(row->template);
+	free(row->campaign);
+	free(row->body);
+	free(row->waits_for);
+	free(row->rejected);
+	free(row->channel);
+	free(row->reasons);
+	free(row->kept.waits_for);
+	*row = (struct message_row){0};
+}
+
+void message_rows_release(struct message_rows *rows)
+{
+	for (size_t i = 0; i < rows->count; i++)
+		message_row_release(&rows->rows[i]);
+	free(rows->rows);
+	*rows = (struct message_rows){0};
+}
+
+struct message_row *message_rows_add(struct message_rows *rows)
+{
+	if (rows->count == rows->capacity) {
+		rows->capacity = rows->capacity ? 2 * rows->capacity : 16;
+		rows->rows = xreallocarray(rows->rows, rows->capacity, sizeof *rows->rows);
+	}
+	struct message_row *row = &rows->rows[rows->count++];
+	*row = (struct message_row){0};
+	return row;
+}
+
+void facts_release(struct facts *facts)
+{
+	customer_free(facts->customer);
+	preference_free(facts->own);
+	preference_free(facts->parents);
+	preference_free(facts->star);
+	facts->customer = NULL;
+	facts->own = facts->parents = facts->star = NULL;
+}
+
+void change_release(struct change *change)
+{
+	free(change->subject);
+	free(change->by);
+	free(change->actor);
+	free(change->source);
+	free(change->evidence);
+	free(change->old_value);
+	free(change->new_value);
+	*change = (struct change){0};
+}
+
+void store_make_id(char out[STORE_ID_SIZE])
+{
+	unsigned char bytes[(STORE_ID_SIZE - 1) / 2];
+
+	digest_random(bytes, sizeof bytes);
+	for (size_t i = 0; i < sizeof bytes; i++) {
+		out[2 * i] = "0123456789abcdef"[bytes[i] >> 4];
+		out[2 * i + 1] = "0123456789abcdef"[bytes[i] & 15];
+	}
+	out[STORE_ID_SIZE - 1] = '\0';
+}
+
+void message_row_keep(struct message_row *row)
+{
+	free(row->kept.waits_for);
+	row->kept.lane = row->lane;
+	row->kept.due = row->due;
+	row->kept.waits_for = row->due == MOMENT_NEVER ? NULL : xstrdup(row->waits_for);
+}
+
+char *store_body_meta(const char *body)
+{
+	json_t *json = *body ? json_loads(body, 0, NULL) : NULL;
+	json_t *meta = json_object_get(json, "meta");
+	char *text = json_object_size(meta) ? json_dumps(meta, JSON_COMPACT) : NULL;
+
+	json_decref(json);
+	return text ? text : xstrdup("");
+}
+
+bool store_product_covers(const char *product, const char *of)
+{
+	size_t len = strlen(of);
+
+	return strncmp(product, of, len) == 0 && (product[len] == '\0' || product[len] == '/');
+}
+
+bool log_query_is_tail(const struct log_query *query)
+{
+	return !query->newest_first && !query->after && !query->by_change;
+}
+
+void numbers_count(int64_t numbers[NUMBERS], const struct counters *deltas)
+{
+	numbers[NUMBER_ADMITTED] += deltas->admitted;
+	for (int state = 0; state < STATES; state++)
+		numbers[NUMBER_STATE + state] += deltas->states[state];
+}
+
+void numbers_counters(const int64_t numbers[NUMBERS], struct counters *out)
+{
+	out->admitted = numbers[NUMBER_ADMITTED];
+	for (int state = 0; state < STATES; state++)
+		out->states[state] = numbers[NUMBER_STATE + state];
+}
