@@ -30,20 +30,23 @@ TESTLIB  = $(patsubst %.c,$(O)/obj/%.o,$(filter-out $(wildcard tests/*/test_*.c)
 all: $(O)/heed
 
 $(O)/heed: $(O)/obj/gateway/main.o $(O)/libheed.a
-	$(CC) $(LDFLAGS) -o $@ $< -Wl,--whole-archive $(O)/libheed.a -Wl,--no-whole-archive $(LDLIBS)
+	@echo "  LINK $@"
+	@$(CC) $(LDFLAGS) -o $@ $< -Wl,--whole-archive $(O)/libheed.a -Wl,--no-whole-archive $(LDLIBS)
 
 $(O)/libheed.a: $(OBJ)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	@$(AR) rcs $@ $^
 
 # gateway/ sees libc and Jansson; adapters/ sees gateway/*.h as well; tests see both.
 $(O)/obj/gateway/%.o: gateway/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -Igateway -c -o $@ $<
+	@echo "  CC   $@"
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -Igateway -c -o $@ $<
 
 $(O)/obj/adapters/%.o: adapters/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -Igateway -Iadapters -c -o $@ $<
+	@echo "  CC   $@"
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -Igateway -Iadapters -c -o $@ $<
 
 # The steps of the schema go into the binary: NNN-name.sql is step NNN.
 $(O)/gen/schema.c: $(SCHEMA) Makefile
@@ -57,15 +60,18 @@ $(O)/gen/schema.c: $(SCHEMA) Makefile
 
 $(O)/obj/schema.o: $(O)/gen/schema.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-missing-field-initializers -Igateway -Iadapters -c -o $@ $<
+	@echo "  CC   $@"
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-missing-field-initializers -Igateway -Iadapters -c -o $@ $<
 
 $(O)/obj/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -Igateway -Iadapters -Itests -c -o $@ $<
+	@echo "  CC   $@"
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -Igateway -Iadapters -Itests -c -o $@ $<
 
 $(O)/tests/%: $(O)/obj/tests/%.o $(TESTLIB) $(O)/libheed.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $< $(TESTLIB) $(O)/libheed.a $(LDLIBS) -lcmocka
+	@echo "  LINK $@"
+	@$(CC) $(LDFLAGS) -o $@ $< $(TESTLIB) $(O)/libheed.a $(LDLIBS) -lcmocka
 
 unit: $(UNIT)
 
@@ -104,7 +110,8 @@ tidy: $(TIDY)
 
 $(O)/tidy/%.ok: %.c
 	@mkdir -p $(@D)
-	clang-tidy --quiet $< -- -std=gnu11 $(filter-out -MMD -MP,$(CPPFLAGS)) -Igateway -Iadapters \
+	@echo "  TIDY $<"
+	@clang-tidy --quiet $< -- -std=gnu11 $(filter-out -MMD -MP,$(CPPFLAGS)) -Igateway -Iadapters \
 		$(shell pkg-config --cflags $(PKGS)) 2>/dev/null
 	@touch $@
 

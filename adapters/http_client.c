@@ -791,8 +791,9 @@ static size_t on_answer(char *data, size_t size, size_t count, void *context)
 	return text_add(context, data, size * count) ? size * count : 0;
 }
 
-bool api_call_socket(const char *socket_path, const char *method, const char *path_and_query,
-		     const json_t *send, int64_t timeout, int *status, json_t **body, struct text *error)
+bool api_call_socket(const char *socket_path, const struct asker *asker, const char *method,
+		     const char *path_and_query, const json_t *send, int64_t timeout, int *status,
+		     json_t **body, struct text *error)
 {
 	pthread_once(&curl_once, curl_start);
 	CURL *easy = curl_easy_init();
@@ -808,6 +809,8 @@ bool api_call_socket(const char *socket_path, const char *method, const char *pa
 	*body = NULL;
 	bool ok = easy && http_request_header(&request, "Content-Type", "application/json") &&
 		  http_request_header(&request, "Expect", "") &&
+		  (!*asker->actor || http_request_header(&request, "Heed-Actor", asker->actor)) &&
+		  (strcmp(asker->by, "import") != 0 || http_request_header(&request, "Heed-By", asker->by)) &&
 		  !curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, socket_path) &&
 		  !curl_easy_setopt(easy, CURLOPT_URL, url) &&
 		  !curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L) &&
