@@ -56,7 +56,7 @@ static json_t *preferences_json(const struct customer_view *view)
 
 static json_t *customer_view_json(const struct customer_view *view)
 {
-	json_t *json = customer_to_json(view->customer);
+	json_t *json = customer_to_json(view->customer, false);
 
 	json_object_set_new(json, "preferences", preferences_json(view));
 	return json;
