@@ -258,6 +258,27 @@ char *cli_contact_words(const json_t *contact, bool json)
 	return text_detach(&line);
 }
 
+void cli_on_their_way(const json_t *answer)
+{
+	const json_t *item;
+	struct text line;
+	size_t i;
+
+	text_init(&line, CLI_LINE_MAX);
+	json_array_foreach(json_object_get(answer, "on_their_way"), i, item)
+	{
+		char *channel = cli_words(item, "channel");
+		const char *id =
+			json_string_value(json_is_object(item) ? json_object_get(item, "message") : item);
+		text_clear(&line);
+		text_addf(&line, "on its way since before the change: %s%s%s", id ? id : "?",
+			  *channel ? " on " : "", channel);
+		cli_line(line.data);
+		free(channel);
+	}
+	text_release(&line);
+}
+
 /* --- progress --- */
 
 #define BAR_WIDTH 40

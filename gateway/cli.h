@@ -47,6 +47,7 @@ int cli_end(int status);
 
 /* A table of contacts, as log, history and explain print it; or one JSON object a line. */
 void cli_contact_heading(void);
+void cli_on_their_way(const json_t *answer); /* a line for each message that a change came too late for */
 char *cli_contact_words(const json_t *contact, bool json); /* the caller frees */
 
 /* A bar on standard error while a person looks on; nothing otherwise. `total` 0: unknown. */

@@ -68,7 +68,7 @@ static int put(struct cli *cli, const char *file, bool json)
 		text_clear(&path);
 		text_addf(&path, "%s: put", id);
 		cli_line(path.data);
-		customer_show_on_their_way(answer);
+		cli_on_their_way(answer);
 	}
 out:
 	json_decref(customer);
@@ -78,25 +78,6 @@ out:
 }
 
 /* --- show, find --- */
-
-void customer_show_on_their_way(const json_t *answer)
-{
-	const json_t *message;
-	struct text line;
-	size_t i;
-
-	text_init(&line, CLI_PATH_MAX);
-	json_array_foreach(json_object_get(answer, "on_their_way"), i, message)
-	{
-		char *id = cli_words(message, "message"), *channel = cli_words(message, "channel");
-		text_clear(&line);
-		text_addf(&line, "on its way since before the change: %s on %s", id, channel);
-		cli_line(line.data);
-		free(id);
-		free(channel);
-	}
-	text_release(&line);
-}
 
 static void show_line(const char *label, const char *value)
 {

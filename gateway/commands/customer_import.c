@@ -19,9 +19,9 @@ struct import_run {
 	const char *name;
 	struct import_file *file;
 	json_t *batch;
-	long long lines[API_LIST_MAX]; /* of each customer of the batch */
-	long long batch_from;          /* where in the file the batch began */
-	long long imported, failed;
+	long long lines[API_LIST_MAX];    /* of each customer of the batch */
+	long long batch_from;             /* where in the file the batch began */
+	long long imported, failed, kept; /* kept: choices that an import may not loosen */
 	struct cli_progress progress;
 };
 
@@ -29,6 +29,21 @@ static void failed(struct import_run *run, long long line, const char *id, const
 {
 	cli_error("%s:%lld: %s%s%s", run->name, line, id, *id ? ": " : "", why);
 	run->failed++;
+}
+
+/* An import never loosens what the customer chose: said, and no failure. */
+static void say_kept(struct import_run *run, long long line, const char *id, const json_t *kept)
+{
+	const json_t *product;
+	size_t i;
+
+	json_array_foreach(kept, i, product)
+	{
+		const char *name = json_string_value(product);
+		cli_error("%s:%lld: %s: %s: the customer's own choice was kept; an import never loosens it",
+			  run->name, line, id, name ? name : "a preference");
+	}
+	run->kept += (long long)json_array_size(kept);
 }
 
 /* What became of each customer of the batch. */
@@ -41,9 +56,11 @@ static void judge(struct import_run *run, const json_t *answer)
 		const char *id = json_string_value(json_object_get(json_array_get(run->batch, i), "id"));
 		if (json_is_object(problem))
 			problem = json_object_get(problem, "detail");
-		if (status >= 200 && status < 300)
+		if (status >= 200 && status < 300) {
 			run->imported++;
-		else
+			say_kept(run, run->lines[i], id ? id : "", json_object_get(result, "kept"));
+		}
+		if (status < 200 || status >= 300)
 			failed(run, run->lines[i], id ? id : "",
 			       json_is_string(problem) ? json_string_value(problem) : "was not imported");
 	}
@@ -126,8 +143,9 @@ static void summary(const struct import_run *run, bool json)
 	char line[128];
 
 	snprintf(line, sizeof line,
-		 json ? "{\"imported\":%lld,\"failed\":%lld}" : "%lld imported, %lld failed", run->imported,
-		 run->failed);
+		 json ? "{\"imported\":%lld,\"failed\":%lld,\"kept\":%lld}"
+		      : "%lld imported, %lld failed, %lld choices of customers kept",
+		 run->imported, run->failed, run->kept);
 	cli_line(line);
 }
 

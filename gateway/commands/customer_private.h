@@ -6,6 +6,5 @@
 #include "words.h"
 
 int customer_import(struct cli *cli, const char *file, bool json);
-void customer_show_on_their_way(const json_t *answer);
 
 #endif

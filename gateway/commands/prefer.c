@@ -79,24 +79,14 @@ static void add_origin(const json_t *preference, struct text *line)
 
 static void show(const char *customer, const char *product, const json_t *answer)
 {
-	const json_t *message;
 	struct text line;
-	size_t i;
 
 	text_init(&line, CLI_PATH_MAX);
 	text_addf(&line, "%s, %s: ", customer, product);
 	add_channels(json_object_get(answer, "channels"), &line);
 	add_origin(answer, &line);
 	cli_line(line.data);
-	json_array_foreach(json_object_get(answer, "on_their_way"), i, message)
-	{
-		char *id = cli_words(message, "message"), *channel = cli_words(message, "channel");
-		text_clear(&line);
-		text_addf(&line, "on its way since before the change: %s on %s", id, channel);
-		cli_line(line.data);
-		free(id);
-		free(channel);
-	}
+	cli_on_their_way(answer);
 	text_release(&line);
 }
 
