@@ -10,7 +10,8 @@ extern const struct channel_ops channel_email_ops, channel_http_ops, channel_web
 extern const struct store_ops store_sqlite_ops, store_memory_ops;
 extern const struct queue_ops queue_redis_ops, queue_memory_ops;
 
-static const struct channel_ops *const channels[] = {&channel_email_ops, &channel_http_ops, &channel_webhook_ops};
+static const struct channel_ops *const channels[] = {&channel_email_ops, &channel_http_ops,
+						     &channel_webhook_ops};
 
 static const struct {
 	const char *scheme;

@@ -23,8 +23,8 @@ struct carrier {
 	int64_t dead_max;
 	pthread_t reader, courier;
 	_Atomic bool stop_reading;
-	_Atomic long long ahead;      /* read, and not acknowledged */
-	_Atomic int64_t last_words;   /* monotonic: the courier gives up then; MOMENT_NEVER */
+	_Atomic long long ahead;    /* read, and not acknowledged */
+	_Atomic int64_t last_words; /* monotonic: the courier gives up then; MOMENT_NEVER */
 };
 
 static void pause_for(int64_t duration)
@@ -46,11 +46,13 @@ static struct admission *admission_of(struct queue_entry *entry)
 	if (admission->entry.error)
 		text_error(&admission->error, "%s", admission->entry.error);
 	else
-		message_parse(admission->entry.payload, admission->entry.len, &admission->message, &admission->error);
+		message_parse(admission->entry.payload, admission->entry.len, &admission->message,
+			      &admission->error);
 	return admission;
 }
 
-/* Over dead_max nobody looks after the dead letters: better to stop than to lose more than can be found again. */
+/* Over dead_max nobody looks after the dead letters: better to stop than to lose more than can be found
+ * again. */
 static bool too_many_dead(struct carrier *carrier, int64_t *next, bool *said)
 {
 	struct queue_depths depths = {0};
@@ -61,8 +63,10 @@ static bool too_many_dead(struct carrier *carrier, int64_t *next, bool *said)
 			return true;
 		bool over = depths.dead >= carrier->dead_max;
 		if (over && !*said)
-			log_error("%lld dead letters, the most that queue.dead_max allows: nothing more is read until "
-				  "they are retried or dropped (heed dead)", (long long)depths.dead);
+			log_error("%lld dead letters, the most that queue.dead_max allows: nothing more is "
+				  "read until "
+				  "they are retried or dropped (heed dead)",
+				  (long long)depths.dead);
 		else if (!over && *said)
 			log_info("dead letters are below queue.dead_max again: reading goes on");
 		*said = over;
@@ -80,7 +84,8 @@ static void admit(struct carrier *carrier, struct queue_entry *entries, size_t c
 	if (!turn_admit(carrier->turn, admissions, count)) {
 		atomic_fetch_sub(&carrier->ahead, (long long)count);
 		for (size_t i = 0; i < count; i++)
-			admission_free(admissions[i]); /* pending in the queue: read again at the next start */
+			admission_free(
+				admissions[i]); /* pending in the queue: read again at the next start */
 	}
 	free(admissions);
 }

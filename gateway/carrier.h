@@ -1,6 +1,6 @@
-/* What carries between the queue and the turn: a thread that reads messages in, and one, the courier, that acknowledges
- * what was committed and publishes its events. Each has a connection of its own. Redis going away stops neither the turn
- * nor the channels: both wait and try again. */
+/* What carries between the queue and the turn: a thread that reads messages in, and one, the courier, that
+ * acknowledges what was committed and publishes its events. Each has a connection of its own. Redis going
+ * away stops neither the turn nor the channels: both wait and try again. */
 #ifndef HEED_CARRIER_H
 #define HEED_CARRIER_H
 

@@ -24,7 +24,8 @@ static enum address_kind kind_of(const void *context, const char *channel, bool 
 	return config ? config->ops->address_kind(config) : ADDRESS_TEXT;
 }
 
-static bool append_facts(struct turn *turn, const struct asker *asker, const struct customer *old, struct customer *new)
+static bool append_facts(struct turn *turn, const struct asker *asker, const struct customer *old,
+			 struct customer *new)
 {
 	json_t *old_json = old ? customer_to_json(old, true) : NULL, *new_json = customer_to_json(new, true);
 	struct change change = {.kind = CHANGE_CUSTOMER,
@@ -50,7 +51,8 @@ static bool append_facts(struct turn *turn, const struct asker *asker, const str
 }
 
 /* A dead address that was written again is tried again; a stopped one stays stopped. */
-static bool revive(struct turn *turn, const struct asker *asker, const struct customer *customer, struct address *address)
+static bool revive(struct turn *turn, const struct asker *asker, const struct customer *customer,
+		   struct address *address)
 {
 	struct change change = {.kind = CHANGE_ADDRESS,
 				.at = turn->now,
@@ -83,8 +85,8 @@ static bool same_facts(const struct customer *a, const struct customer *b)
 }
 
 /* Writes the facts; *changed says whether anything did. */
-static bool write_facts(struct turn *turn, const struct asker *asker, const struct customer *old, struct customer *new,
-			bool *changed)
+static bool write_facts(struct turn *turn, const struct asker *asker, const struct customer *old,
+			struct customer *new, bool *changed)
 {
 	bool *written = xcalloc(new->address_count, sizeof *written);
 
@@ -107,7 +109,8 @@ static bool write_facts(struct turn *turn, const struct asker *asker, const stru
 }
 
 static bool write_preferences(struct request *request, struct turn *turn, const struct put *put,
-			      const struct customer *customer, const json_t *json, json_t *kept, bool *changed)
+			      const struct customer *customer, const json_t *json, json_t *kept,
+			      bool *changed)
 {
 	const json_t *list = json_object_get(json, "preferences");
 	json_t *item;
@@ -117,15 +120,19 @@ static bool write_preferences(struct request *request, struct turn *turn, const 
 		return true;
 	if (!json_is_array(list))
 		return request_refuse(request, 422, "preferences: must be an array of objects");
-	json_array_foreach((json_t *)list, i, item) {
+	json_array_foreach((json_t *)list, i, item)
+	{
 		const char *product = json_string_value(json_object_get(item, "product"));
 		if (!product)
-			return request_refuse(request, 422, "preferences.%zu.product: is missing; it is required, a string", i);
+			return request_refuse(request, 422,
+					      "preferences.%zu.product: is missing; it is required, a string",
+					      i);
 		if (!preference_write(request, turn, put->asker, customer, product, item, put->merge, kept))
 			return false;
 		if (request->status) {
 			char *why = xstrdup(request->problem.data);
-			request_refuse(request, request->status == 404 ? 422 : request->status, "preferences.%zu: %s", i, why);
+			request_refuse(request, request->status == 404 ? 422 : request->status,
+				       "preferences.%zu: %s", i, why);
 			free(why);
 			return true;
 		}
@@ -134,9 +141,10 @@ static bool write_preferences(struct request *request, struct turn *turn, const 
 	return true;
 }
 
-/* One customer, whole or not at all: the transaction is shared with others, so it stands behind a save point. */
-static bool put_one(struct request *request, struct turn *turn, const struct put *put, const char *id, const json_t *json,
-		    json_t **answer)
+/* One customer, whole or not at all: the transaction is shared with others, so it stands behind a save point.
+ */
+static bool put_one(struct request *request, struct turn *turn, const struct put *put, const char *id,
+		    const json_t *json, json_t **answer)
 {
 	struct customer *old = NULL, new = {0}, *stored = NULL;
 	json_t *kept = json_array(), *on_their_way = json_array(), *whole = json_copy((json_t *)json);
@@ -151,10 +159,13 @@ static bool put_one(struct request *request, struct turn *turn, const struct put
 		json_object_set_new(whole, "id", json_string(id));
 	id = id ? id : json_string_value(json_object_get(whole, "id"));
 	if (!id || !customer_id_valid(id)) {
-		request_refuse(request, 422, "id: must be 1 to %d bytes of UTF-8 without control characters", ID_MAX);
+		request_refuse(request, 422, "id: must be 1 to %d bytes of UTF-8 without control characters",
+			       ID_MAX);
 		goto out;
 	}
-	if (strcmp(id, json_string_value(json_object_get(whole, "id")) ? json_string_value(json_object_get(whole, "id")) : "") != 0) {
+	if (strcmp(id, json_string_value(json_object_get(whole, "id"))
+			       ? json_string_value(json_object_get(whole, "id"))
+			       : "") != 0) {
 		request_refuse(request, 422, "id: is not the one that was asked for");
 		goto out;
 	}
@@ -213,8 +224,8 @@ static bool put_run(struct request *request, struct turn *turn)
 	return put_one(request, turn, put, put->id, put->json, &request->answer);
 }
 
-int request_customer(const struct turn_door *door, const struct asker *asker, const char *id, const json_t *customer,
-		     bool merge, json_t **answer, struct text *problem)
+int request_customer(const struct turn_door *door, const struct asker *asker, const char *id,
+		     const json_t *customer, bool merge, json_t **answer, struct text *problem)
 {
 	struct put put = {
 		.base = {.run = put_run}, .asker = asker, .id = id, .json = customer, .merge = merge};
@@ -230,9 +241,11 @@ static bool import_run(struct request *request, struct turn *turn)
 	bool ok = true;
 
 	if (!json_is_array(put->json) || json_array_size(put->json) > IMPORT_MAX)
-		return request_refuse(request, 422, "customers: must be an array of at most %d objects", IMPORT_MAX);
+		return request_refuse(request, 422, "customers: must be an array of at most %d objects",
+				      IMPORT_MAX);
 	results = json_array();
-	json_array_foreach((json_t *)put->json, i, item) {
+	json_array_foreach((json_t *)put->json, i, item)
+	{
 		json_t *answer = NULL, *result = json_object();
 		request->status = 0;
 		text_clear(&request->problem);
@@ -253,8 +266,8 @@ static bool import_run(struct request *request, struct turn *turn)
 	return ok;
 }
 
-int request_import(const struct turn_door *door, const struct asker *asker, const json_t *customers, json_t **answer,
-		   struct text *problem)
+int request_import(const struct turn_door *door, const struct asker *asker, const json_t *customers,
+		   json_t **answer, struct text *problem)
 {
 	struct put put = {.base = {.run = import_run}, .asker = asker, .json = customers, .merge = true};
 

@@ -25,8 +25,8 @@ static bool find_in_state(struct request *request, struct turn *turn, const char
 	if (!row->n)
 		request_refuse(request, 404, "message: %s is unknown", id);
 	else if (row->state != state)
-		request_refuse(request, 409, "message: %s is %s, not %s%s", id, state_name(row->state), state_name(state),
-			       instead);
+		request_refuse(request, 409, "message: %s is %s, not %s%s", id, state_name(row->state),
+			       state_name(state), instead);
 	return true;
 }
 
@@ -38,7 +38,8 @@ static void message_answer(struct request *request, struct turn *turn)
 	for (const struct work *work = turn->plan.first; work && request->status == 200; work = work->next)
 		if (work->row.n == asked->n) {
 			json_decref(request->answer);
-			request->answer = json_pack("{s:s, s:s}", "message", work->row.id, "state", state_name(work->row.state));
+			request->answer = json_pack("{s:s, s:s}", "message", work->row.id, "state",
+						    state_name(work->row.state));
 		}
 }
 
@@ -56,7 +57,8 @@ static bool settle_contact(struct turn *turn, struct work *work, enum state stat
 	return ok;
 }
 
-static bool settle_as(struct request *request, struct turn *turn, const char *as, const struct message_row *row)
+static bool settle_as(struct request *request, struct turn *turn, const char *as,
+		      const struct message_row *row)
 {
 	bool resend = strcmp(as, "resend") == 0, sent = strcmp(as, "sent") == 0;
 	struct work *work;
@@ -86,7 +88,8 @@ static bool settle_run(struct request *request, struct turn *turn)
 {
 	struct message_request *asked = (struct message_request *)request;
 	struct message_row row = {0};
-	bool ok = find_in_state(request, turn, asked->message, STATE_IN_DOUBT, "; there is nothing to settle", &row);
+	bool ok = find_in_state(request, turn, asked->message, STATE_IN_DOUBT, "; there is nothing to settle",
+				&row);
 
 	asked->n = row.n;
 	if (ok && !request->status)
@@ -99,7 +102,8 @@ static bool retry_run(struct request *request, struct turn *turn)
 {
 	struct message_request *asked = (struct message_request *)request;
 	struct message_row row = {0};
-	bool ok = find_in_state(request, turn, asked->message, STATE_FAILED, "; only what failed can be tried again", &row);
+	bool ok = find_in_state(request, turn, asked->message, STATE_FAILED,
+				"; only what failed can be tried again", &row);
 
 	asked->n = row.n;
 	if (ok && !request->status && work_of(turn, row.n))
@@ -116,8 +120,8 @@ static bool retry_run(struct request *request, struct turn *turn)
 	return ok;
 }
 
-int request_settle(const struct turn_door *door, const struct asker *asker, const char *message, const char *as,
-		   json_t **answer, struct text *problem)
+int request_settle(const struct turn_door *door, const struct asker *asker, const char *message,
+		   const char *as, json_t **answer, struct text *problem)
 {
 	struct message_request asked = {.base = {.run = settle_run, .finish = message_answer},
 					.asker = asker,
@@ -127,8 +131,8 @@ int request_settle(const struct turn_door *door, const struct asker *asker, cons
 	return request_run(door, &asked.base, answer, problem);
 }
 
-int request_retry(const struct turn_door *door, const struct asker *asker, const char *message, json_t **answer,
-		  struct text *problem)
+int request_retry(const struct turn_door *door, const struct asker *asker, const char *message,
+		  json_t **answer, struct text *problem)
 {
 	struct message_request asked = {
 		.base = {.run = retry_run, .finish = message_answer}, .asker = asker, .message = message};

@@ -6,7 +6,8 @@
 #include "xalloc.h"
 #include "banned.h"
 
-static const struct preference *preference_of(const struct preference *list, size_t count, const char *product)
+static const struct preference *preference_of(const struct preference *list, size_t count,
+					      const char *product)
 {
 	for (size_t i = 0; i < count; i++)
 		if (strcmp(list[i].product, product) == 0)
@@ -87,7 +88,8 @@ static bool given_at(struct request *request, const struct turn *turn, const jso
 }
 
 static bool append_change(struct turn *turn, const struct asker *asker, const struct customer *customer,
-			  const struct preference *old, struct preference *new, const json_t *json, int64_t given)
+			  const struct preference *old, struct preference *new, const json_t *json,
+			  int64_t given)
 {
 	const char *source = json_string_value(json_object_get(json, "source"));
 	json_t *old_json = old ? preference_to_json(old) : NULL, *new_json = preference_to_json(new);
@@ -100,7 +102,8 @@ static bool append_change(struct turn *turn, const struct asker *asker, const st
 				.by = (char *)asker->by,
 				.actor = (char *)asker->actor,
 				.source = (char *)(source ? source : ""),
-				.evidence = evidence ? json_dumps(evidence, JSON_COMPACT | JSON_ENCODE_ANY) : xstrdup(""),
+				.evidence = evidence ? json_dumps(evidence, JSON_COMPACT | JSON_ENCODE_ANY)
+						     : xstrdup(""),
 				.old_value = old_json ? json_dumps(old_json, JSON_COMPACT) : xstrdup(""),
 				.new_value = json_dumps(new_json, JSON_COMPACT)};
 	struct change *const changes[] = {&change};
@@ -115,7 +118,8 @@ static bool append_change(struct turn *turn, const struct asker *asker, const st
 	return ok;
 }
 
-static void changed_event(struct turn *turn, const struct customer *customer, const struct preference *preference)
+static void changed_event(struct turn *turn, const struct customer *customer,
+			  const struct preference *preference)
 {
 	json_t *data = json_pack("{s:s, s:s, s:o}", "customer", customer->id, "product", preference->product,
 				 "preference", preference_to_json(preference));
@@ -127,8 +131,8 @@ static void changed_event(struct turn *turn, const struct customer *customer, co
 }
 
 bool preference_write(struct request *request, struct turn *turn, const struct asker *asker,
-		      const struct customer *customer, const char *product_name, const json_t *json, bool merge,
-		      json_t *kept)
+		      const struct customer *customer, const char *product_name, const json_t *json,
+		      bool merge, json_t *kept)
 {
 	const struct config *config = turn->config;
 	const struct product *product = product_find(config->products, product_name);
@@ -142,7 +146,8 @@ bool preference_write(struct request *request, struct turn *turn, const struct a
 	if (!product && strcmp(product_name, "*") != 0)
 		return request_refuse(request, 404, "product: %s is not in the products file", product_name);
 	if (!json_is_object(json))
-		return request_refuse(request, 422, "preference: must be a JSON object like {\"channels\": [\"email\"]}");
+		return request_refuse(request, 422,
+				      "preference: must be a JSON object like {\"channels\": [\"email\"]}");
 	ok = store_get_preferences(turn->store, customer->n, &all, &count);
 	if (!ok)
 		goto out;
@@ -150,8 +155,8 @@ bool preference_write(struct request *request, struct turn *turn, const struct a
 	if (!version_fits(request, old, json) || !given_at(request, turn, json, &given))
 		goto out;
 	whole = merge ? merged(old, json) : json_incref((json_t *)json);
-	if (!preference_from_json(whole, product, (const char *const *)config->channel_names, config->channel_count, &new,
-				  &request->problem)) {
+	if (!preference_from_json(whole, product, (const char *const *)config->channel_names,
+				  config->channel_count, &new, &request->problem)) {
 		request->status = 422;
 		goto out;
 	}
@@ -199,7 +204,8 @@ static bool prefer_run(struct request *request, struct turn *turn)
 		request_refuse(request, 404, "customer: %s is unknown", prefer->customer);
 	if (!ok || !customer)
 		goto out;
-	ok = preference_write(request, turn, prefer->asker, customer, prefer->product, prefer->json, prefer->merge, kept) &&
+	ok = preference_write(request, turn, prefer->asker, customer, prefer->product, prefer->json,
+			      prefer->merge, kept) &&
 	     store_get_preferences(turn->store, customer->n, &all, &count);
 	if (!ok || request->status)
 		goto out;
@@ -219,8 +225,9 @@ out:
 	return ok;
 }
 
-int request_prefer(const struct turn_door *door, const struct asker *asker, const char *customer, const char *product,
-		   const json_t *preference, bool merge, json_t **answer, struct text *problem)
+int request_prefer(const struct turn_door *door, const struct asker *asker, const char *customer,
+		   const char *product, const json_t *preference, bool merge, json_t **answer,
+		   struct text *problem)
 {
 	struct prefer prefer = {.base = {.run = prefer_run},
 				.asker = asker,

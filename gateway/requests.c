@@ -39,7 +39,8 @@ bool request_refuse(struct request *request, int status, const char *format, ...
 
 /* --- making a change binding --- */
 
-static void list_flights(struct turn *turn, int64_t customer, const struct touched *touched, json_t *on_their_way)
+static void list_flights(struct turn *turn, int64_t customer, const struct touched *touched,
+			 json_t *on_their_way)
 {
 	for (struct flight *flight = turn->flights; flight; flight = flight->next)
 		if (!flight->in_turn && flight->state == FLIGHT_ALOFT && flight->row.customer == customer &&
@@ -48,7 +49,8 @@ static void list_flights(struct turn *turn, int64_t customer, const struct touch
 }
 
 /* In doubt, or `sending` by someone who is gone: on its way as far as anybody can say. */
-static bool list_doubts(struct turn *turn, int64_t customer, const struct touched *touched, json_t *on_their_way)
+static bool list_doubts(struct turn *turn, int64_t customer, const struct touched *touched,
+			json_t *on_their_way)
 {
 	struct message_rows rows = {0};
 	int64_t open_since = turn->now - turn->config->gateway.attempt_open_max;
@@ -89,5 +91,6 @@ bool change_binds(struct turn *turn, int64_t customer, const struct touched *tou
 {
 	flights_call_back(turn, customer, touched);
 	list_flights(turn, customer, touched, on_their_way);
-	return list_doubts(turn, customer, touched, on_their_way) && reconsider_waiting(turn, customer, touched);
+	return list_doubts(turn, customer, touched, on_their_way) &&
+	       reconsider_waiting(turn, customer, touched);
 }

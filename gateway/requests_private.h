@@ -11,16 +11,17 @@
 /* Runs it by whoever holds the store, takes answer and problem out, and gives the status. */
 int request_run(const struct turn_door *door, struct request *request, json_t **answer, struct text *problem);
 /* A refusal: sets status and problem; true, as `run` wants it. */
-__attribute__((format(printf, 3, 4))) bool request_refuse(struct request *request, int status, const char *format,
-							   ...);
+__attribute__((format(printf, 3, 4))) bool request_refuse(struct request *request, int status,
+							  const char *format, ...);
 
-/* Makes the change binding: calls back what has not begun, has what waits chosen again, and gives the ids of what is on
- * its way. False: the store failed. */
+/* Makes the change binding: calls back what has not begun, has what waits chosen again, and gives the ids of
+ * what is on its way. False: the store failed. */
 bool change_binds(struct turn *turn, int64_t customer, const struct touched *touched, json_t *on_their_way);
 
-/* Writes the items of a "preferences" array, or one. `kept` takes the products whose choice an import may not loosen.
- * A refusal sets request->status. False: the store failed. */
+/* Writes the items of a "preferences" array, or one. `kept` takes the products whose choice an import may not
+ * loosen. A refusal sets request->status. False: the store failed. */
 bool preference_write(struct request *request, struct turn *turn, const struct asker *asker,
-		      const struct customer *customer, const char *product, const json_t *json, bool merge, json_t *kept);
+		      const struct customer *customer, const char *product, const json_t *json, bool merge,
+		      json_t *kept);
 
 #endif

@@ -7,14 +7,15 @@
 #include "xalloc.h"
 #include "banned.h"
 
-#define READERS_KEPT_MAX 16 /* idle; more are opened while they are wanted, bounded by the server's connections */
+#define READERS_KEPT_MAX \
+	16 /* idle; more are opened while they are wanted, bounded by the server's connections */
 
 struct service {
 	struct turn *turn;
 	struct queue *queue;
 	_Atomic bool stopping;
 	pthread_mutex_t lock;
-	struct config *config;                           /* under lock */
+	struct config *config;                       /* under lock */
 	struct store_reader *idle[READERS_KEPT_MAX]; /* under lock */
 	size_t idle_count;
 };
@@ -63,7 +64,8 @@ void service_end_waits(struct service *service)
 	service->stopping = true;
 }
 
-static struct store_reader *reader_take(struct service *service, const struct config *config, struct text *error)
+static struct store_reader *reader_take(struct service *service, const struct config *config,
+					struct text *error)
 {
 	struct store_reader *reader = NULL;
 
@@ -88,7 +90,8 @@ static void reader_give(struct service *service, struct store_reader *reader)
 void service_handle(void *context, const struct api_request *request, struct api_response *response)
 {
 	struct service *service = context;
-	struct api api = {.door = {.turn = service->turn}, .queue = service->queue, .stopping = &service->stopping};
+	struct api api = {
+		.door = {.turn = service->turn}, .queue = service->queue, .stopping = &service->stopping};
 	struct text error;
 
 	text_init(&error, TEXT_ERROR_MAX);

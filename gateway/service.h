@@ -1,4 +1,5 @@
-/* What the gateway serves over HTTP: the API on its routes, with a reader of the store for each call at work. */
+/* What the gateway serves over HTTP: the API on its routes, with a reader of the store for each call at work.
+ */
 #ifndef HEED_SERVICE_H
 #define HEED_SERVICE_H
 

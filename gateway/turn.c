@@ -2,21 +2,20 @@
  *
  * The life of a message, what is committed where, and what a crash leaves:
  *
- *   in Redis    XADDed; read or not. Crash: Redis has it; a reader's pending entries are read again at the start.
- *   queued      the admission's commit: row, counters, event. Then XACK and XDEL. Crash between: it is read again, found
- *               by its id, and only acknowledged.
- *   deferred    the same row, with a due time or a provider it waits for. Crash: it waits on.
- *   sending     the claim's commit: the row with a new epoch, the contact, the event, in the transaction that read the
- *               preference. Only then is it handed to the channel. Crash: nobody can say whether it left, so the next
- *               start finds it `sending` and makes it in_doubt. This is the one place where a second copy is possible.
- *   sent, delivered, in_doubt, deferred (retry), failed
- *               the outcome's commit: contact, row, counters, event. An outcome that was not committed is lost with the
- *               process, and the message is in doubt as above.
- *   suppressed, failed
- *               the commit that chose; with a closing line in the contacts if there was no attempt.
+ *   in Redis    XADDed; read or not. Crash: Redis has it; a reader's pending entries are read again at the
+ * start. queued      the admission's commit: row, counters, event. Then XACK and XDEL. Crash between: it is
+ * read again, found by its id, and only acknowledged. deferred    the same row, with a due time or a provider
+ * it waits for. Crash: it waits on. sending     the claim's commit: the row with a new epoch, the contact,
+ * the event, in the transaction that read the preference. Only then is it handed to the channel. Crash:
+ * nobody can say whether it left, so the next start finds it `sending` and makes it in_doubt. This is the one
+ * place where a second copy is possible. sent, delivered, in_doubt, deferred (retry), failed the outcome's
+ * commit: contact, row, counters, event. An outcome that was not committed is lost with the process, and the
+ * message is in doubt as above. suppressed, failed the commit that chose; with a closing line in the contacts
+ * if there was no attempt.
  *
- * Events go out after their commit, from the store: at least once. A turn whose transaction is lost is run again from the
- * same inputs; what the world saw of it (an attempt called back) is remembered in the flights, which are not forgotten. */
+ * Events go out after their commit, from the store: at least once. A turn whose transaction is lost is run
+ * again from the same inputs; what the world saw of it (an attempt called back) is remembered in the flights,
+ * which are not forgotten. */
 #include "turn.h"
 
 #include <errno.h>
@@ -70,7 +69,9 @@ static bool run_requests(struct turn *turn)
 	for (struct request *request = turn->requests; request; request = request->next) {
 		if (request->deadline && moment_mono() > request->deadline) {
 			request->status = 503;
-			text_error(&request->problem, "the gateway could not make the change binding in time; nothing was changed");
+			text_error(
+				&request->problem,
+				"the gateway could not make the change binding in time; nothing was changed");
 		} else if (!request->run(request, turn)) {
 			return false;
 		}
@@ -121,7 +122,8 @@ static bool config_keep(struct turn *turn)
 		const struct template *template = templates_at(config->templates, i);
 		json_t *source = template_source(template);
 		char *words = json_dumps(source, JSON_COMPACT | JSON_SORT_KEYS);
-		ok = store_put_template(turn->store, template_hash(template), template_name(template), words, turn->now);
+		ok = store_put_template(turn->store, template_hash(template), template_name(template), words,
+					turn->now);
 		free(words);
 		json_decref(source);
 	}
@@ -200,7 +202,8 @@ static void tell_breakers(struct turn *turn)
 		}
 		bool open = line->breaker.open;
 		if (open && !was_open) {
-			log_warn("channel %s: %s is at fault; its messages wait", line->config->name, line->config->provider);
+			log_warn("channel %s: %s is at fault; its messages wait", line->config->name,
+				 line->config->provider);
 			line->sweeping = true;
 			line->swept = (struct waiting_at){0};
 		} else if (!open && was_open) {
@@ -256,14 +259,16 @@ static void publish_stats(struct turn *turn, bool committed)
 		for (int i = 0; i < STATES; i++)
 			counters->states[i] += turn->plan.deltas.states[i];
 	}
-	if (counters->states[STATE_QUEUED] + counters->states[STATE_DEFERRED] > turn->config->store.max_backlog)
+	if (counters->states[STATE_QUEUED] + counters->states[STATE_DEFERRED] >
+	    turn->config->store.max_backlog)
 		lanes &= ~(1u << LANE_BULK);
 	turn->lanes = committed && !turn->stopping ? lanes : 0;
 	size_t count = sizeof turn->stats.channels / sizeof turn->stats.channels[0];
 	turn->stats.channel_count = turn->line_count < count ? turn->line_count : count;
 	for (size_t i = 0; i < turn->stats.channel_count; i++) {
 		const struct line *line = &turn->lines[i];
-		snprintf(turn->stats.channels[i].name, sizeof turn->stats.channels[i].name, "%s", line->config->name);
+		snprintf(turn->stats.channels[i].name, sizeof turn->stats.channels[i].name, "%s",
+			 line->config->name);
 		turn->stats.channels[i].breaker_open = line->breaker.open;
 		turn->stats.channels[i].in_hand = line->channel ? atomic_load(&line->channel->in_hand) : 0;
 		turn->stats.channels[i].credit = line->channel ? line->channel->credit : 0;
@@ -326,23 +331,25 @@ static bool turn_once(struct turn *turn)
 /* --- the thread --- */
 
 /* Takes at most `max` of a list; the rest stays. */
-#define TAKE(type, from, tail, max, out)                                                                               \
-	do {                                                                                                           \
-		type **end_ = &(from);                                                                                 \
-		for (size_t n_ = 0; *end_ && n_ < (max); n_++)                                                         \
-			end_ = &(*end_)->next;                                                                         \
-		type *rest_ = *end_;                                                                                   \
-		*end_ = NULL;                                                                                          \
-		*(out) = (from);                                                                                       \
-		(from) = rest_;                                                                                        \
-		if (!rest_)                                                                                            \
-			(tail) = &(from);                                                                              \
+#define TAKE(type, from, tail, max, out)                       \
+	do {                                                   \
+		type **end_ = &(from);                         \
+		for (size_t n_ = 0; *end_ && n_ < (max); n_++) \
+			end_ = &(*end_)->next;                 \
+		type *rest_ = *end_;                           \
+		*end_ = NULL;                                  \
+		*(out) = (from);                               \
+		(from) = rest_;                                \
+		if (!rest_)                                    \
+			(tail) = &(from);                      \
 	} while (0)
 
 static void take_inbox(struct turn *turn)
 {
-	TAKE(struct attempt, turn->inbox.outcomes, turn->inbox.outcomes_tail, TURN_OUTCOMES_MAX, &turn->outcomes);
-	TAKE(struct request, turn->inbox.requests, turn->inbox.requests_tail, TURN_REQUESTS_MAX, &turn->requests);
+	TAKE(struct attempt, turn->inbox.outcomes, turn->inbox.outcomes_tail, TURN_OUTCOMES_MAX,
+	     &turn->outcomes);
+	TAKE(struct request, turn->inbox.requests, turn->inbox.requests_tail, TURN_REQUESTS_MAX,
+	     &turn->requests);
 	TAKE(struct admission, turn->inbox.admissions, turn->inbox.admissions_tail, TURN_ADMISSIONS_MAX,
 	     &turn->admissions);
 	for (const struct admission *a = turn->admissions; a; a = a->next)

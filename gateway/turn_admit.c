@@ -1,5 +1,5 @@
-/* Admission: a message that came in is checked against the configuration and the store, and becomes a row. What can't be
- * admitted is a dead letter with the reason; what is known already is only acknowledged. */
+/* Admission: a message that came in is checked against the configuration and the store, and becomes a row.
+ * What can't be admitted is a dead letter with the reason; what is known already is only acknowledged. */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,8 +58,9 @@ static bool admission_fits(struct admission *admission, const struct config *con
 		return false;
 	}
 	if (!purpose_allowed(admission, product)) {
-		admission_refuse(admission, "purpose: %s is looser than %s, which is %s; it may only be stricter",
-				 purpose_name(message->purpose), product->name, purpose_name(product->purpose));
+		admission_refuse(
+			admission, "purpose: %s is looser than %s, which is %s; it may only be stricter",
+			purpose_name(message->purpose), product->name, purpose_name(product->purpose));
 		return false;
 	}
 	if (!*message->template)
@@ -104,7 +105,8 @@ static void admission_admit(struct turn *turn, struct admission *admission)
 static void admission_repeated(struct admission *admission, const unsigned char hash[MESSAGE_HASH_SIZE])
 {
 	if (memcmp(admission->message.hash, hash, MESSAGE_HASH_SIZE) != 0)
-		admission_refuse(admission, "id: %s was used before, with other content", admission->message.id);
+		admission_refuse(admission, "id: %s was used before, with other content",
+				 admission->message.id);
 }
 
 bool admissions_take(struct turn *turn)

@@ -40,7 +40,8 @@ static void turn_report(void *context, struct attempt *attempt)
 
 static void lines_retire(struct turn *turn)
 {
-	turn->retired = xreallocarray(turn->retired, turn->retired_count + turn->line_count, sizeof *turn->retired);
+	turn->retired =
+		xreallocarray(turn->retired, turn->retired_count + turn->line_count, sizeof *turn->retired);
 	for (size_t i = 0; i < turn->line_count; i++)
 		if (turn->lines[i].channel)
 			turn->retired[turn->retired_count++] =
@@ -119,11 +120,14 @@ void lines_begin_turn(struct turn *turn)
 		struct line *line = &turn->lines[i];
 		size_t credit = line->channel ? channel_credit_left(line->channel) : 0;
 		enum breaker_allows allows = breaker_may_send(&line->breaker, turn->mono);
-		line->budget = !turn->claiming || allows == BREAKER_NONE ? 0 : allows == BREAKER_ONE && credit ? 1 : credit;
+		line->budget = !turn->claiming || allows == BREAKER_NONE ? 0
+			       : allows == BREAKER_ONE && credit         ? 1
+									 : credit;
 	}
 }
 
-static bool due_of(struct turn *turn, const char *waits_for, enum lane lane, size_t limit, size_t skip, size_t *got)
+static bool due_of(struct turn *turn, const char *waits_for, enum lane lane, size_t limit, size_t skip,
+		   size_t *got)
 {
 	struct message_rows rows = {0};
 	bool ok = limit == 0 || store_due(turn->store, waits_for, lane, turn->now, limit + skip, &rows);
@@ -146,7 +150,8 @@ static bool line_take(struct turn *turn, const char *waits_for, size_t credit, s
 	if (!due_of(turn, waits_for, LANE_BULK, tenth, 0, &kept) ||
 	    !due_of(turn, waits_for, LANE_URGENT, credit - kept, 0, &urgent) ||
 	    !due_of(turn, waits_for, LANE_NORMAL, credit - kept - urgent, 0, &normal) ||
-	    !due_of(turn, waits_for, LANE_BULK, kept < tenth ? 0 : credit - kept - urgent - normal, kept, &bulk))
+	    !due_of(turn, waits_for, LANE_BULK, kept < tenth ? 0 : credit - kept - urgent - normal, kept,
+		    &bulk))
 		return false;
 	*taken = kept + urgent + normal + bulk;
 	return true;
@@ -168,7 +173,8 @@ bool lines_take_due(struct turn *turn)
 		if (taken < budget && !store_next_due(turn->store, line->config->name, &line->next_due))
 			return false;
 		if (line->next_due <= turn->now && taken < budget && taken)
-			line->next_due = 0; /* those just taken are still in the index: look again next turn */
+			line->next_due =
+				0; /* those just taken are still in the index: look again next turn */
 	}
 	if (turn->unassigned_due <= turn->now) {
 		if (!line_take(turn, "", TURN_ADMISSIONS_MAX, &taken))
@@ -187,7 +193,8 @@ static bool line_sweep(struct turn *turn, struct line *line)
 
 	for (size_t i = 0; ok && i < rows.count; i++) {
 		struct message_row *row = &rows.rows[i];
-		if ((row->state != STATE_QUEUED && (row->fault_since || !row->give_up_at)) || work_of(turn, row->n))
+		if ((row->state != STATE_QUEUED && (row->fault_since || !row->give_up_at)) ||
+		    work_of(turn, row->n))
 			continue;
 		struct work *work = work_add(turn, WORK_SETTLED, row);
 		turn->plan.waiting_touched = true;
@@ -233,7 +240,8 @@ bool lines_adopt_strays(struct turn *turn)
 		if (ok && !line && *names[i]) {
 			ok = store_waiting(turn->store, names[i], &from, STRAYS_MAX, &rows);
 			if (rows.count)
-				log_warn("%zu messages waited for channel %s, which is gone: they are chosen again",
+				log_warn("%zu messages waited for channel %s, which is gone: they are chosen "
+					 "again",
 					 rows.count, names[i]);
 			for (size_t r = 0; ok && r < rows.count; r++) {
 				if (work_of(turn, rows.rows[r].n))
@@ -277,7 +285,8 @@ int64_t lines_next(struct turn *turn)
 	return wait > 0 ? wait : 0;
 }
 
-void plan_note(struct turn *turn, struct line *line, int verdict, enum breaker_fault_kind fault, int64_t retry_after)
+void plan_note(struct turn *turn, struct line *line, int verdict, enum breaker_fault_kind fault,
+	       int64_t retry_after)
 {
 	struct plan *plan = &turn->plan;
 

@@ -1,5 +1,5 @@
-/* Events out: written with the change (law 1), kept ready in memory for the courier, taken out once they are published.
- * When the queue is away the store keeps them, and the memory is filled again from there. */
+/* Events out: written with the change (law 1), kept ready in memory for the courier, taken out once they are
+ * published. When the queue is away the store keeps them, and the memory is filled again from there. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +18,9 @@ void event_add(struct turn *turn, const char *type, const char *subject, const c
 
 	moment_format(turn->now, at);
 	text_init(&json, EVENT_MAX);
-	text_addf(&json, "{\"specversion\":\"1.0\",\"id\":\"%s-%llu\",\"source\":\"heed\",\"type\":\"%s\",\"subject\":",
+	text_addf(&json,
+		  "{\"specversion\":\"1.0\",\"id\":\"%s-%llu\",\"source\":\"heed\",\"type\":\"%s\","
+		  "\"subject\":",
 		  turn->event_prefix, (unsigned long long)turn->event_next++, type);
 	text_json(&json, subject);
 	text_addf(&json, ",\"time\":\"%s\",\"datacontenttype\":\"application/json\",\"data\":%s}", at, data);
@@ -35,14 +37,16 @@ bool outbox_before_commit(struct turn *turn)
 	pthread_mutex_unlock(&turn->lock);
 	if (published > turn->outbox.dropped && !store_drop_events(turn->store, published))
 		return false;
-	return store_add_events(turn->store, (struct event_row *const *)plan->events.list, plan->events.count);
+	return store_add_events(turn->store, (struct event_row *const *)plan->events.list,
+				plan->events.count);
 }
 
 /* Under the lock. Takes the row's text. */
 static void outbox_keep(struct turn *turn, struct event_row *row)
 {
 	if (turn->outbox.event_count == turn->outbox.event_capacity) {
-		turn->outbox.event_capacity = turn->outbox.event_capacity ? turn->outbox.event_capacity * 2 : 256;
+		turn->outbox.event_capacity =
+			turn->outbox.event_capacity ? turn->outbox.event_capacity * 2 : 256;
 		turn->outbox.events = xreallocarray(turn->outbox.events, turn->outbox.event_capacity,
 						    sizeof *turn->outbox.events);
 	}

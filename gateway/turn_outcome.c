@@ -1,5 +1,6 @@
-/* Outcomes: what became of each attempt is recorded, and decides what follows: the end, another try, the next channel of
- * the customer's list, or a provider that is at fault. Also what a crash left behind, and call-backs. */
+/* Outcomes: what became of each attempt is recorded, and decides what follows: the end, another try, the next
+ * channel of the customer's list, or a provider that is at fault. Also what a crash left behind, and
+ * call-backs. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,8 @@ static json_t *outcome_args(const struct work *work, const struct outcome *outco
 {
 	const struct contact *contact = &work->flight->contact;
 	json_t *args = json_pack("{s:s, s:s, s:i}", "channel", contact->channel, "provider",
-				 *contact->provider ? contact->provider : contact->channel, "attempt", contact->attempt);
+				 *contact->provider ? contact->provider : contact->channel, "attempt",
+				 contact->attempt);
 	json_object_set_new(args, "code", json_string(outcome->code));
 	return args;
 }
@@ -76,7 +78,8 @@ static void outcome_accepted(struct turn *turn, struct work *work, const struct 
 
 static void outcome_retry(struct turn *turn, struct work *work, const struct outcome *outcome)
 {
-	enum state state = work->flight->resend ? STATE_IN_DOUBT : STATE_DEFERRED; /* a doubt is not forgotten */
+	enum state state =
+		work->flight->resend ? STATE_IN_DOUBT : STATE_DEFERRED; /* a doubt is not forgotten */
 
 	work_end_contact(work, STATE_RETRY, outcome);
 	if (outcome->scope == SCOPE_PROVIDER) {
@@ -85,7 +88,8 @@ static void outcome_retry(struct turn *turn, struct work *work, const struct out
 		work->row.tries--;
 		work->row.fault_since = work->flight->claimed_at;
 		work_reason(work, REASON_provider_at_fault, outcome_args(work, outcome));
-		work_retry_at(turn, work, state, turn->now); /* the breaker holds it, for as long as was asked for */
+		work_retry_at(turn, work, state,
+			      turn->now); /* the breaker holds it, for as long as was asked for */
 	} else {
 		work_reason(work, REASON_retry, outcome_args(work, outcome));
 		work_retry_at(turn, work, state, next_try(turn, work, outcome->retry_after));
@@ -103,8 +107,8 @@ static bool outcome_rejected(struct turn *turn, struct work *work, const struct 
 	contact = work->ended;
 	if (outcome->scope == SCOPE_ADDRESS) {
 		work_reason(work, REASON_address_died, outcome_args(work, outcome));
-		ok = turn_address_dies(turn, contact->address, contact->channel, work->row.customer, work->row.customer_id,
-				       contact->provider);
+		ok = turn_address_dies(turn, contact->address, contact->channel, work->row.customer,
+				       work->row.customer_id, contact->provider);
 	} else {
 		work_reason(work, REASON_rejected, outcome_args(work, outcome));
 		char *list = *work->row.rejected ? xasprintf("%s,%s", work->row.rejected, contact->channel)
@@ -125,7 +129,8 @@ static void outcome_in_doubt(struct turn *turn, struct work *work, const struct 
 	work_reason(work, why, outcome ? outcome_args(work, outcome) : NULL);
 	if (config && config->resend_in_doubt) {
 		work_reason(work, REASON_doubt_resend, json_pack("{s:s}", "channel", work->row.channel));
-		work_retry_at(turn, work, STATE_IN_DOUBT, next_try(turn, work, outcome ? outcome->retry_after : 0));
+		work_retry_at(turn, work, STATE_IN_DOUBT,
+			      next_try(turn, work, outcome ? outcome->retry_after : 0));
 	} else {
 		work_reason(work, REASON_doubt_held, json_pack("{s:s}", "channel", work->row.channel));
 		work_set_state(turn, work, STATE_IN_DOUBT);
@@ -165,7 +170,7 @@ static void note_verdict(struct turn *turn, const struct work *work, const struc
 	else if (outcome->kind == OUTCOME_RETRY && outcome->scope == SCOPE_PROVIDER)
 		plan_note(turn, line, NOTE_FAULT,
 			  strncmp(outcome->code, "401", 3) == 0 || strncmp(outcome->code, "403", 3) == 0 ||
-						  strncmp(outcome->code, "535", 3) == 0
+					  strncmp(outcome->code, "535", 3) == 0
 				  ? BREAKER_CREDENTIALS
 				  : BREAKER_DOWN,
 			  outcome->retry_after);
@@ -221,7 +226,8 @@ void flights_call_back(struct turn *turn, int64_t customer, const struct touched
 	for (struct flight *flight = turn->flights; flight; flight = flight->next) {
 		if (flight->in_turn || flight->state == FLIGHT_RESOLVED)
 			continue;
-		if ((customer && flight->row.customer != customer) || !touched_has(touched, flight->row.product))
+		if ((customer && flight->row.customer != customer) ||
+		    !touched_has(touched, flight->row.product))
 			continue;
 		if (flight->state == FLIGHT_ALOFT && !attempt_call_back(flight->attempt))
 			continue;
@@ -307,7 +313,8 @@ bool recover_take(struct turn *turn)
 		free(gone);
 	}
 	if (ok && rows.count)
-		log_warn("%zu messages were being sent when the gateway ended: they are in doubt", rows.count);
+		log_warn("%zu messages were being sent when the gateway ended: they are in doubt",
+			 rows.count);
 	turn->recovered = rows.count < RECOVER_MAX ? MOMENT_NEVER : rows.rows[rows.count - 1].n;
 	message_rows_release(&rows);
 	return ok;

@@ -1,5 +1,6 @@
-/* Placing: each message that this turn looks at is chosen for, under the preference that this very transaction reads,
- * and either claimed, put to wait, or ended (law 2: nothing leaves before its row says `sending`). */
+/* Placing: each message that this turn looks at is chosen for, under the preference that this very
+ * transaction reads, and either claimed, put to wait, or ended (law 2: nothing leaves before its row says
+ * `sending`). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,8 +24,9 @@ void pointers_add(struct pointers *p, void *item)
 void message_row_copy(const struct message_row *row, struct message_row *out)
 {
 	*out = *row;
-	char **texts[] = {&out->id,   &out->customer_id, &out->product, &out->template, &out->campaign, &out->body,
-			  &out->waits_for, &out->rejected, &out->channel, &out->reasons, &out->kept.waits_for};
+	char **texts[] = {&out->id,       &out->customer_id, &out->product,       &out->template,
+			  &out->campaign, &out->body,        &out->waits_for,     &out->rejected,
+			  &out->channel,  &out->reasons,     &out->kept.waits_for};
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
 		*texts[i] = xstrdup(*texts[i] ? *texts[i] : "");
 }
@@ -32,9 +34,10 @@ void message_row_copy(const struct message_row *row, struct message_row *out)
 void contact_copy(const struct contact *contact, struct contact *out)
 {
 	*out = *contact;
-	char **texts[] = {&out->product, &out->channel, &out->provider, &out->provider_ref, &out->template,
-			  &out->template_hash, &out->summary, &out->content, &out->reason, &out->reason_args,
-			  &out->code, &out->detail, &out->customer_id, &out->address_value, &out->meta};
+	char **texts[] = {&out->product,     &out->channel,       &out->provider, &out->provider_ref,
+			  &out->template,    &out->template_hash, &out->summary,  &out->content,
+			  &out->reason,      &out->reason_args,   &out->code,     &out->detail,
+			  &out->customer_id, &out->address_value, &out->meta};
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
 		*texts[i] = xstrdup(*texts[i] ? *texts[i] : "");
 	out->message_ids = NULL;
@@ -218,36 +221,47 @@ void work_reason(struct work *work, enum reason_code code, json_t *args)
 
 /* --- ends and waits --- */
 
-static struct contact *contact_new(const struct turn *turn, const struct work *work)
+static struct contact *contact_new(const struct turn *turn, const struct work *work,
+				   const struct preference *preference)
 {
 	struct contact *contact = xcalloc(1, sizeof *contact);
-	const struct contact empty = {
-		.at = turn->now, .customer = work->row.customer, .message = work->row.n, .direction = DIRECTION_OUT};
+	const struct contact empty = {.at = turn->now,
+				      .customer = work->row.customer,
+				      .message = work->row.n,
+				      .direction = DIRECTION_OUT};
 
 	contact_copy(&empty, contact);
 	xreplace(&contact->product, work->row.product);
 	xreplace(&contact->template, work->row.template);
 	contact->customer_seq = work->facts.customer ? work->facts.customer->seq : 0;
 	contact->products_seq = turn->config->products->seq;
+	if (preference) {
+		contact->preference = preference->version;
+		contact->preference_seq = preference->seq;
+	}
 	return contact;
 }
 
 /* The one line of a message that ends without an attempt. */
-static void add_closing_line(struct turn *turn, struct work *work)
+static void add_closing_line(struct turn *turn, struct work *work, const struct preference *preference)
 {
 	json_t *last = last_reason(work->row.reasons);
-	struct contact *contact = contact_new(turn, work);
+	struct contact *contact = contact_new(turn, work, preference);
 	char *args = json_dumps(json_object_get(last, "args"), JSON_COMPACT);
 
 	contact->state = work->row.state;
-	xreplace(&contact->reason, json_string_value(json_object_get(last, "code")) ? json_string_value(json_object_get(last, "code")) : "");
+	xreplace(&contact->reason, json_string_value(json_object_get(last, "code"))
+					   ? json_string_value(json_object_get(last, "code"))
+					   : "");
 	free(contact->reason_args);
 	contact->reason_args = args ? args : xstrdup("{}");
 	json_decref(last);
 	work->contact = contact;
 }
 
-static void work_end(struct turn *turn, struct work *work, enum state state)
+/* `preference`: the one that settled it; NULL where none did. */
+static void work_end(struct turn *turn, struct work *work, enum state state,
+		     const struct preference *preference)
 {
 	bool changed = work->row.state != state || work->was == STATES;
 
@@ -256,12 +270,13 @@ static void work_end(struct turn *turn, struct work *work, enum state state)
 	work->row.due = MOMENT_NEVER;
 	work->row.fault_since = 0;
 	if (!work->row.contact)
-		add_closing_line(turn, work);
+		add_closing_line(turn, work, preference);
 	if (changed)
 		work_event(turn, work, state, work->contact);
 }
 
-static void work_wait(struct turn *turn, struct work *work, enum state state, const char *channel, int64_t due)
+static void work_wait(struct turn *turn, struct work *work, enum state state, const char *channel,
+		      int64_t due)
 {
 	bool changed = work->row.state != state || work->was == STATES;
 
@@ -314,8 +329,8 @@ static struct attempt *attempt_make(struct turn *turn, struct work *work, const 
 	return attempt;
 }
 
-static void work_claim(struct turn *turn, struct work *work, struct line *line, const struct decision *decision,
-		       const struct product *product)
+static void work_claim(struct turn *turn, struct work *work, struct line *line,
+		       const struct decision *decision, const struct product *product)
 {
 	struct message_row *row = &work->row;
 	const struct reason *why = &decision->reasons.list[decision->reasons.count - 1];
@@ -339,17 +354,13 @@ static void work_claim(struct turn *turn, struct work *work, struct line *line, 
 	work_set_state(turn, work, STATE_SENDING);
 	line->budget--;
 
-	struct contact *contact = contact_new(turn, work);
+	struct contact *contact = contact_new(turn, work, decision->preference);
 	contact->state = STATE_SENDING;
 	contact->attempt = row->attempts;
 	xreplace(&contact->channel, line->config->name);
 	xreplace(&contact->provider, line->config->provider);
 	contact->address = decision->address->n;
 	contact->address_seq = decision->address->seq;
-	if (decision->preference) {
-		contact->preference = decision->preference->version;
-		contact->preference_seq = decision->preference->seq;
-	}
 	xreplace(&contact->reason, reason_code_name(why->code));
 	free(contact->reason_args);
 	contact->reason_args = why->args ? json_dumps(why->args, JSON_COMPACT) : xstrdup("{}");
@@ -395,9 +406,10 @@ static bool work_gave_up(struct turn *turn, struct work *work)
 		return false;
 	const struct channel_config *config = config_channel(turn->config, row->channel);
 	char after[32];
-	snprintf(after, sizeof after, "%lld s", (long long)(config ? config->retry.give_up_after / MOMENT_S : 0));
+	snprintf(after, sizeof after, "%lld s",
+		 (long long)(config ? config->retry.give_up_after / MOMENT_S : 0));
 	work_reason(work, REASON_gave_up, json_pack("{s:s, s:s}", "channel", row->channel, "after", after));
-	work_end(turn, work, row->state == STATE_IN_DOUBT ? STATE_IN_DOUBT : STATE_FAILED);
+	work_end(turn, work, row->state == STATE_IN_DOUBT ? STATE_IN_DOUBT : STATE_FAILED, NULL);
 	return true;
 }
 
@@ -413,7 +425,8 @@ static void place_send(struct turn *turn, struct work *work, const struct decisi
 		row->tries = 0; /* another channel: its own pauses, its own patience */
 		row->give_up_at = 0;
 	}
-	if (line && line->budget > 0 && turn->claiming && breaker_may_send(&line->breaker, turn->mono) != BREAKER_NONE) {
+	if (line && line->budget > 0 && turn->claiming &&
+	    breaker_may_send(&line->breaker, turn->mono) != BREAKER_NONE) {
 		work_claim(turn, work, line, decision, product);
 	} else if (line && line->breaker.open) {
 		work_reason(work, REASON_provider_at_fault,
@@ -446,7 +459,8 @@ static void work_place(struct turn *turn, struct work *work)
 
 	if (work->why == WORK_NEW) {
 		if (!work->facts.customer) {
-			admission_refuse(work->admission, "customer: %s is unknown; put or import the customer first",
+			admission_refuse(work->admission,
+					 "customer: %s is unknown; put or import the customer first",
 					 row->customer_id);
 			work->unchanged = true;
 			return;
@@ -460,7 +474,7 @@ static void work_place(struct turn *turn, struct work *work)
 			    json_pack("{s:s, s:s}", "channel", "", "error",
 				      !product ? "the product is not in the configuration any more"
 					       : "its content is not kept any more"));
-		work_end(turn, work, row->state == STATE_IN_DOUBT ? STATE_IN_DOUBT : STATE_FAILED);
+		work_end(turn, work, row->state == STATE_IN_DOUBT ? STATE_IN_DOUBT : STATE_FAILED, NULL);
 		return;
 	}
 	const struct text_context context = {
@@ -489,13 +503,13 @@ static void work_place(struct turn *turn, struct work *work)
 		place_send(turn, work, &decision, product);
 		break;
 	case CHOOSE_SUPPRESS:
-		work_end(turn, work, STATE_SUPPRESSED);
+		work_end(turn, work, STATE_SUPPRESSED, decision.preference);
 		break;
 	case CHOOSE_FAIL:
-		work_end(turn, work, STATE_FAILED);
+		work_end(turn, work, STATE_FAILED, decision.preference);
 		break;
 	case CHOOSE_STAY_IN_DOUBT:
-		work_end(turn, work, STATE_IN_DOUBT);
+		work_end(turn, work, STATE_IN_DOUBT, decision.preference);
 		break;
 	}
 out:

@@ -14,7 +14,7 @@
 #define TURN_ADMISSIONS_MAX 500
 #define TURN_OUTCOMES_MAX 1000
 #define TURN_REQUESTS_MAX 64
-#define TURN_SWEEP_MAX 200      /* rows looked at when a breaker opens, a turn */
+#define TURN_SWEEP_MAX 200        /* rows looked at when a breaker opens, a turn */
 #define TURN_RECONSIDER_MAX 10000 /* waiting rows of one customer looked at when a choice changes */
 #define INBOX_ADMISSIONS_MAX 2000
 #define OUTBOX_MEMORY_MAX 20000 /* events kept ready for the courier; the store has the rest */
@@ -26,9 +26,9 @@ struct line {
 	const struct channel_config *config; /* of turn->config */
 	struct channel *channel;             /* NULL: not opened (alone, or it could not be) */
 	struct breaker breaker;
-	int64_t next_due;  /* no row that waits for it is due before; a hint that is never too late */
-	size_t budget;     /* what may still be claimed in this turn */
-	bool sweeping;     /* its breaker opened: the rows that wait turn from queued to deferred, in slices */
+	int64_t next_due; /* no row that waits for it is due before; a hint that is never too late */
+	size_t budget;    /* what may still be claimed in this turn */
+	bool sweeping;    /* its breaker opened: the rows that wait turn from queued to deferred, in slices */
 	struct waiting_at swept;
 };
 
@@ -46,11 +46,11 @@ struct flight {
 };
 
 enum work_why {
-	WORK_NEW,       /* admitted now */
-	WORK_DUE,       /* its time has come */
-	WORK_AGAIN,     /* its attempt ended; choose on */
+	WORK_NEW,        /* admitted now */
+	WORK_DUE,        /* its time has come */
+	WORK_AGAIN,      /* its attempt ended; choose on */
 	WORK_RECONSIDER, /* it waits, and the choice changed */
-	WORK_SETTLED    /* nothing to choose: the row is to be saved */
+	WORK_SETTLED     /* nothing to choose: the row is to be saved */
 };
 
 /* One message looked at in this turn. */
@@ -84,8 +84,8 @@ enum verdict { NOTE_OK, NOTE_FAULT, NOTE_NO_VERDICT };
 struct plan {
 	struct work *first, **tail;
 	size_t count;
-	bool strays; /* some were found: there may be more */
-	bool waiting_touched; /* work was made of rows that wait, but not because they are due */
+	bool strays;            /* some were found: there may be more */
+	bool waiting_touched;   /* work was made of rows that wait, but not because they are due */
 	struct pointers events; /* struct event_row */
 	struct counters deltas;
 	struct breaker_note {
@@ -93,7 +93,7 @@ struct plan {
 		int verdict; /* enum verdict */
 		enum breaker_fault_kind fault;
 		int64_t retry_after;
-	} *notes; /* verdicts on providers: told to the breakers after the commit */
+	} * notes; /* verdicts on providers: told to the breakers after the commit */
 	size_t note_count;
 };
 
@@ -108,7 +108,7 @@ struct turn {
 	struct retired {
 		struct channel *channel;
 		struct config *config; /* held: the channel reads it */
-	} *retired; /* of an earlier configuration: closed when they are empty */
+	} * retired;                   /* of an earlier configuration: closed when they are empty */
 	size_t retired_count;
 	bool alone;
 	bool config_new; /* its products and templates are not kept yet */
@@ -124,7 +124,8 @@ struct turn {
 	struct admission *admissions;
 	char event_prefix[24];
 	uint64_t event_next;
-	int64_t recovered; /* n up to which rows left `sending` by a crash were dealt with; MOMENT_NEVER: all */
+	int64_t recovered; /* n up to which rows left `sending` by a crash were dealt with; MOMENT_NEVER: all
+			    */
 	bool failing;      /* the store failed at the last try */
 
 	pthread_t thread;
@@ -161,20 +162,23 @@ bool lines_open(struct turn *turn, struct config *config, bool with_channels, st
 void lines_close(struct turn *turn, int64_t patience);
 struct line *line_find(const struct turn *turn, const char *channel);
 void lines_forget_turn(struct turn *turn); /* the transaction was lost: hints are to be made anew */
-void lines_begin_turn(struct turn *turn); /* budgets */
-bool lines_take_due(struct turn *turn);   /* rows whose time has come become work */
+void lines_begin_turn(struct turn *turn);  /* budgets */
+bool lines_take_due(struct turn *turn);    /* rows whose time has come become work */
 bool lines_sweep(struct turn *turn);
-int64_t lines_next(struct turn *turn); /* when to look again: microseconds from now */
+int64_t lines_next(struct turn *turn);      /* when to look again: microseconds from now */
 bool lines_adopt_strays(struct turn *turn); /* rows that wait for a channel that is gone are chosen again */
 void line_waits(struct turn *turn, const char *channel, int64_t due); /* a row waits: keep the hint right */
-void plan_note(struct turn *turn, struct line *line, int verdict, enum breaker_fault_kind fault, int64_t retry_after);
+void plan_note(struct turn *turn, struct line *line, int verdict, enum breaker_fault_kind fault,
+	       int64_t retry_after);
 
 /* turn_admit.c */
 bool admissions_take(struct turn *turn);
-__attribute__((format(printf, 2, 3))) void admission_refuse(struct admission *admission, const char *format, ...);
+__attribute__((format(printf, 2, 3))) void admission_refuse(struct admission *admission, const char *format,
+							    ...);
 
 /* turn_place.c */
-struct work *work_add(struct turn *turn, enum work_why why, const struct message_row *row); /* copies the row */
+struct work *work_add(struct turn *turn, enum work_why why,
+		      const struct message_row *row); /* copies the row */
 /* The work on a row, if this turn has it already: rows that wait are looked at once a turn. */
 struct work *work_of(const struct turn *turn, int64_t n);
 void work_free(struct work *work);
@@ -191,7 +195,8 @@ void contact_copy(const struct contact *contact, struct contact *out);
 /* turn_outcome.c */
 bool outcomes_take(struct turn *turn);
 bool recover_take(struct turn *turn); /* what a crash left `sending` */
-/* Calls back what has not begun of one customer (0: of all) and is touched, and lets it be chosen again in this turn. */
+/* Calls back what has not begun of one customer (0: of all) and is touched, and lets it be chosen again in
+ * this turn. */
 void flights_call_back(struct turn *turn, int64_t customer, const struct touched *touched);
 /* The address is dead from now on. */
 bool turn_address_dies(struct turn *turn, int64_t address, const char *channel, int64_t customer,

@@ -80,8 +80,8 @@ static bool gateway_start(struct gateway *gateway, struct text *error)
 	    !(gateway->web = web_server_open(config->http.socket, service_handle, gateway->service, error)) ||
 	    !(gateway->carrier = carrier_start(gateway->turn, gateway->config, error)))
 		return false;
-	log_info("gateway %s is ready: %zu channels, %zu products, socket %s", config->gateway.name, config->channel_count,
-		 config->products->count, config->http.socket);
+	log_info("gateway %s is ready: %zu channels, %zu products, socket %s", config->gateway.name,
+		 config->channel_count, config->products->count, config->http.socket);
 	return true;
 }
 
@@ -96,7 +96,8 @@ static void gateway_reload(struct gateway *gateway, const char *file)
 	struct config *config = config_load(file, &report);
 	say_warnings(&report);
 	if (!config) {
-		log_error("the configuration was not taken over, the old one goes on: %s", report.errors.data);
+		log_error("the configuration was not taken over, the old one goes on: %s",
+			  report.errors.data);
 	} else if (!turn_reload(gateway->turn, config, &error)) {
 		log_error("the configuration was not taken over, the old one goes on: %s", error.data);
 	} else {
