@@ -31,8 +31,8 @@ static void wrong_adapter(const struct config_loading *load, const char *path, c
 		text_addf(&all, "%s%s", !i ? "" : i + 1 == count ? " or " : ", ", words[i]);
 	}
 	const char *near = config_nearest(adapter, words, count < CHANNELS_MAX ? count : CHANNELS_MAX);
-	config_wrong(&load->source, path, "is no adapter that heed has; %s would be right%s%s", all.data,
-		     near ? "; did you mean " : "", near ? near : "");
+	config_wrong(&load->source, path, "is no adapter that heed has; %s would be right%s%s%s", all.data,
+		     near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
 	text_release(&all);
 }
 
@@ -53,13 +53,12 @@ static void fill_relay(struct config_loading *load, struct channel_config *chann
 
 	if (!relay)
 		return;
-	if (!config_url_parse(relay, &url) || (*url.path && strcmp(url.path, "/") != 0)) {
-		config_wrong(&load->source, path, "is not a relay; smtp://host:port would be right");
-	} else if (strcmp(url.scheme, "smtps") == 0 || strcmp(url.scheme, "smtp+starttls") == 0) {
+	bool valid = config_url_parse(relay, &url) && (!*url.path || strcmp(url.path, "/") == 0);
+	if (valid && (strcmp(url.scheme, "smtps") == 0 || strcmp(url.scheme, "smtp+starttls") == 0)) {
 		config_wrong(&load->source, path,
 			     "%s:// is not yet (A2); smtp:// to a relay on this host would be right",
 			     url.scheme);
-	} else if (strcmp(url.scheme, "smtp") != 0) {
+	} else if (!valid || strcmp(url.scheme, "smtp") != 0) {
 		config_wrong(&load->source, path, "is not a relay; smtp://host:port would be right");
 	} else {
 		bool local = config_host_is_local(url.host);
@@ -228,5 +227,9 @@ void config_load_channels(struct config_loading *load)
 			     CHANNELS_MAX);
 		return;
 	}
-	json_object_foreach(channels, name, value) if (json_is_object(value)) fill_channel(load, name, value);
+	json_object_foreach(channels, name, value)
+	{
+		if (json_is_object(value))
+			fill_channel(load, name, value);
+	}
 }

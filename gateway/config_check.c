@@ -48,15 +48,29 @@ static __attribute__((format(printf, 4, 0))) void mistake(const struct config_so
 	text_vaddf(out, format, args);
 }
 
+void config_vwrong(const struct config_source *source, const char *path, const char *format, va_list args)
+{
+	mistake(source, source->errors, path, format, args);
+	if (source->doubtful)
+		json_object_set_new(source->doubtful, path, json_true());
+}
+
 void config_wrong(const struct config_source *source, const char *path, const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
-	mistake(source, source->errors, path, format, args);
+	config_vwrong(source, path, format, args);
 	va_end(args);
-	if (source->doubtful)
-		json_object_set_new(source->doubtful, path, json_true());
+}
+
+void config_warn(const struct config_source *source, const char *path, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	mistake(source, source->warnings, path, format, args);
+	va_end(args);
 }
 
 void config_mistakes(const struct config_source *source, const char *path, const struct text *lines)
@@ -71,24 +85,17 @@ bool config_is_doubtful(const struct config_source *source, const char *path)
 	return json_object_get(source->doubtful, path) != NULL;
 }
 
-void config_warn(const struct config_source *source, const char *path, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	mistake(source, source->warnings, path, format, args);
-	va_end(args);
-}
-
 bool config_is_broken(const struct config_source *source, const char *path)
 {
 	size_t len = strlen(path);
 	const char *doubtful;
 	json_t *value;
 
-	json_object_foreach(source->doubtful, doubtful,
-			    value) if (strncmp(doubtful, path, len) == 0 &&
-				       (!doubtful[len] || doubtful[len] == '.')) return true;
+	json_object_foreach(source->doubtful, doubtful, value)
+	{
+		if (strncmp(doubtful, path, len) == 0 && (!doubtful[len] || doubtful[len] == '.'))
+			return true;
+	}
 	return false;
 }
 
@@ -247,6 +254,17 @@ static const char *type_is(const json_t *value)
 	}
 }
 
+/* "a|b|c" as "a, b or c" */
+static void add_words(const char *words, struct text *out)
+{
+	for (const char *word = words; *word;) {
+		size_t len = strcspn(word, "|");
+		bool last = !word[len];
+		text_addf(out, "%s%.*s", word == words ? "" : last ? " or " : ", ", (int)len, word);
+		word += len + !last;
+	}
+}
+
 static void wanted(const struct config_key *key, const json_t *value, struct text *out)
 {
 	switch (key->type) {
@@ -270,12 +288,7 @@ static void wanted(const struct config_key *key, const json_t *value, struct tex
 		text_puts(out, "a map of locale to text, { en: … },");
 		break;
 	case KEY_WORD:
-		for (const char *word = key->limits; *word;
-		     word += strcspn(word, "|") + (strchr(word, '|') != NULL)) {
-			const char *next = strchr(word, '|');
-			const char *glue = word == key->limits ? "" : next ? ", " : " or ";
-			text_addf(out, "%s%.*s", glue, (int)strcspn(word, "|"), word);
-		}
+		add_words(key->limits, out);
 		break;
 	case KEY_DURATION:
 		text_puts(out, "a duration like 500ms, 10s, 5m, 2h or 3d");
@@ -334,8 +347,16 @@ static bool all_text(const json_t *value)
 	json_t *member;
 	size_t i;
 
-	json_array_foreach(value, i, member) if (!json_is_string(member)) return false;
-	json_object_foreach((json_t *)value, name, member) if (!json_is_string(member)) return false;
+	json_array_foreach(value, i, member)
+	{
+		if (!json_is_string(member))
+			return false;
+	}
+	json_object_foreach((json_t *)value, name, member)
+	{
+		if (!json_is_string(member))
+			return false;
+	}
 	return true;
 }
 
@@ -527,8 +548,14 @@ static void fill_value(json_t *value, const struct config_table *table, const st
 		each = find_below(table, key->path, "*");
 	if (!each)
 		return;
-	json_object_foreach(value, name, member) fill_value(member, table, each);
-	json_array_foreach(value, i, member) fill_value(member, table, each);
+	json_object_foreach(value, name, member)
+	{
+		fill_value(member, table, each);
+	}
+	json_array_foreach(value, i, member)
+	{
+		fill_value(member, table, each);
+	}
 }
 
 static void fill_map(json_t *map, const struct config_table *table, const char *pattern)

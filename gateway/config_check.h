@@ -78,7 +78,8 @@ __attribute__((format(printf, 3, 4))) void config_wrong(const struct config_sour
 							const char *format, ...);
 __attribute__((format(printf, 3, 4))) void config_warn(const struct config_source *source, const char *path,
 						       const char *format, ...);
-
+__attribute__((format(printf, 3, 0))) void config_vwrong(const struct config_source *source, const char *path,
+							 const char *format, va_list args);
 /* Takes over lines that were told elsewhere, because of what stands at `path`. */
 void config_mistakes(const struct config_source *source, const char *path, const struct text *lines);
 

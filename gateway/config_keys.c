@@ -3,20 +3,20 @@
 #include "banned.h"
 
 #define KEY_ROW(PATH, TYPE, FALLBACK, LIMITS, ADAPTER, FLAGS, LATER, LETTER, EXAMPLE, HELP) \
-	{.path = PATH,                                                                      \
+	{.path = (PATH),                                                                    \
 	 .type = KEY_##TYPE,                                                                \
-	 .fallback = FALLBACK,                                                              \
-	 .limits = LIMITS,                                                                  \
-	 .adapter = ADAPTER,                                                                \
-	 .flags = FLAGS,                                                                    \
+	 .fallback = (FALLBACK),                                                            \
+	 .limits = (LIMITS),                                                                \
+	 .adapter = (ADAPTER),                                                              \
+	 .flags = (FLAGS),                                                                  \
 	 .later = KEY_##LATER,                                                              \
-	 .letter = LETTER,                                                                  \
-	 .example = EXAMPLE,                                                                \
-	 .help = HELP},
+	 .letter = (LETTER),                                                                \
+	 .example = (EXAMPLE),                                                              \
+	 .help = (HELP)},
 
-#define TABLE_OF(KEYS, WHAT)                                                      \
-	{                                                                         \
-		.keys = KEYS, .count = sizeof KEYS / sizeof KEYS[0], .what = WHAT \
+#define TABLE_OF(KEYS, WHAT)                                                            \
+	{                                                                               \
+		.keys = (KEYS), .count = sizeof(KEYS) / sizeof(KEYS)[0], .what = (WHAT) \
 	}
 
 static const struct config_key config_keys[] = {CONFIG_KEYS(KEY_ROW)};

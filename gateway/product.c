@@ -1,6 +1,5 @@
 #include "product.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,14 +25,12 @@ struct reading {
 static __attribute__((format(printf, 4, 5))) void wrong(struct reading *r, const char *product,
 							const char *key, const char *format, ...)
 {
-	char what[TEXT_ERROR_MAX];
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(what, sizeof what, format, args);
-	va_end(args);
 	char *path = xasprintf("%s%s%s", product, *key ? "." : "", key);
-	config_wrong(r->source, path, "%s", what);
+	config_vwrong(r->source, path, format, args);
+	va_end(args);
 	free(path);
 	r->mistakes++;
 }
@@ -238,7 +235,10 @@ static void read_products(struct reading *r)
 	r->set->products = xcalloc(json_object_size(all) + 1, sizeof *r->set->products);
 	if (json_object_size(all) == 0)
 		wrong(r, "", "", "has no product; at least one would be right");
-	json_object_foreach(all, name, own) read_product(r, name, own);
+	json_object_foreach(all, name, own)
+	{
+		read_product(r, name, own);
+	}
 	link_parts(r->set);
 	r->set->body = json_dumps(all, JSON_COMPACT | JSON_SORT_KEYS);
 	char hash[2 * SHA256_SIZE + 1];

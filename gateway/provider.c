@@ -1,6 +1,5 @@
 #include "provider.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,13 +21,11 @@ struct checking {
 static __attribute__((format(printf, 3, 4))) void wrong(struct checking *c, const char *path,
 							const char *format, ...)
 {
-	char what[TEXT_ERROR_MAX];
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(what, sizeof what, format, args);
+	config_vwrong(&c->source, path, format, args);
 	va_end(args);
-	config_wrong(&c->source, path, "%s", what);
 	c->mistakes++;
 }
 
@@ -168,7 +165,11 @@ static bool one_or_list(const json_t *value, bool (*fits)(const json_t *value))
 
 	if (!json_is_array(value))
 		return fits(value);
-	json_array_foreach(value, i, member) if (!fits(member)) return false;
+	json_array_foreach(value, i, member)
+	{
+		if (!fits(member))
+			return false;
+	}
 	return json_array_size(value) > 0;
 }
 
@@ -179,9 +180,11 @@ static bool is_text_rule(const json_t *value)
 
 	if (!json_is_object(value) || !json_object_size(value))
 		return false;
-	json_object_foreach((json_t *)value, name, member) if (!json_is_string(member) ||
-							       (strcmp(name, "prefix") != 0 &&
-								strcmp(name, "contains") != 0)) return false;
+	json_object_foreach((json_t *)value, name, member)
+	{
+		if (!json_is_string(member) || (strcmp(name, "prefix") != 0 && strcmp(name, "contains") != 0))
+			return false;
+	}
 	return true;
 }
 
