@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "url.h"
 #include "xalloc.h"
 #include "banned.h"
 
@@ -172,23 +173,15 @@ char *config_path_join(const char *folder, const char *path)
 
 /* --- URLs --- */
 
-static char *decode(const char *s, size_t len)
+/* False: a broken escape. */
+static bool decode(const char *s, size_t len, char **out)
 {
-	struct text out;
+	struct text decoded;
 
-	text_init(&out, CONFIG_VALUE_MAX);
-	for (size_t i = 0; i < len; i++) {
-		char hex[3] = {0};
-		if (s[i] == '%' && i + 2 < len && isxdigit((unsigned char)s[i + 1]) &&
-		    isxdigit((unsigned char)s[i + 2])) {
-			memcpy(hex, s + i + 1, 2);
-			text_putc(&out, (char)strtol(hex, NULL, 16));
-			i += 2;
-		} else {
-			text_putc(&out, s[i]);
-		}
-	}
-	return text_detach(&out);
+	text_init(&decoded, CONFIG_VALUE_MAX);
+	bool fine = url_decode(s, len, &decoded);
+	*out = text_detach(&decoded);
+	return fine;
 }
 
 static bool parse_port(const char *s, size_t len, int *port)
@@ -255,9 +248,11 @@ bool config_url_parse(const char *url, struct config_url *out)
 			host = from + i + 1; /* the last one: passwords may hold others */
 	size_t user_len = host > from ? (size_t)(host - from - 1) : 0;
 	const char *colon = memchr(from, ':', user_len);
-	out->user = decode(from, colon ? (size_t)(colon - from) : user_len);
-	out->password = colon ? decode(colon + 1, (size_t)(from + user_len - colon - 1)) : xstrdup("");
-	return parse_host(host, (size_t)(from + len - host), out);
+	size_t name_len = colon ? (size_t)(colon - from) : user_len;
+	size_t password_len = colon ? user_len - name_len - 1 : 0;
+	return decode(from, name_len, &out->user) &&
+	       decode(colon ? colon + 1 : "", password_len, &out->password) &&
+	       parse_host(host, (size_t)(from + len - host), out);
 }
 
 void config_url_release(struct config_url *url)
