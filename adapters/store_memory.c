@@ -50,8 +50,34 @@ static bool memory_commit(struct store *store)
 
 static void memory_rollback(struct store *store)
 {
-	memory_revert(of(store));
-	pthread_mutex_unlock(&of(store)->mutex);
+	struct memory *memory = of(store);
+
+	memory_revert(memory, 0);
+	memcpy(memory->numbers, memory->committed, sizeof memory->numbers);
+	memory->products = memory->committed_products;
+	pthread_mutex_unlock(&memory->mutex);
+}
+
+static bool memory_save_point(struct store *store)
+{
+	struct memory *memory = of(store);
+
+	memcpy(memory->point_numbers, memory->numbers, sizeof memory->numbers);
+	memory->point_products = memory->products;
+	memory->point_undo = memory->undo_count;
+	return true;
+}
+
+static bool memory_end_point(struct store *store, bool keep)
+{
+	struct memory *memory = of(store);
+
+	if (!keep) {
+		memory_revert(memory, memory->point_undo);
+		memcpy(memory->numbers, memory->point_numbers, sizeof memory->numbers);
+		memory->products = memory->point_products;
+	}
+	return true;
 }
 
 /* --- messages --- */
@@ -404,6 +430,8 @@ const struct store_ops store_memory_ops = {
 	.begin = memory_begin,
 	.commit = memory_commit,
 	.rollback = memory_rollback,
+	.save_point = memory_save_point,
+	.end_point = memory_end_point,
 	.find_messages = memory_find_messages,
 	.get_messages = memory_get_messages,
 	.number_messages = memory_number_messages,

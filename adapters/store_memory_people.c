@@ -121,16 +121,13 @@ static void set_state(struct memory *memory, int64_t n, enum address_state state
 }
 
 /* The address's row: the one that all share, or a new one. */
-static void put_address(struct memory *memory, const struct customer *customer, struct address *address)
+static void put_address(struct memory *memory, struct address *address)
 {
 	char *key = address_key(address->channel, address->value);
 	int64_t n = names_find(&memory->address_keys, key);
 	const struct memory_address *known = slots_get(&memory->tables[ADDRESSES], n);
 
 	if (known) {
-		if (address->state == ADDRESS_OK && known->state == ADDRESS_DEAD)
-			set_state(memory, n, ADDRESS_OK, customer->seq);
-		known = slots_get(&memory->tables[ADDRESSES], n);
 		address->n = n;
 		address->state = known->state;
 		address->seq = known->seq;
@@ -167,7 +164,7 @@ bool memory_put_customer(struct store *store, struct customer *customer)
 					.address_count = customer->address_count};
 	row->addresses = xcalloc(row->address_count, sizeof *row->addresses);
 	for (size_t i = 0; i < row->address_count; i++) {
-		put_address(memory, customer, &customer->addresses[i]);
+		put_address(memory, &customer->addresses[i]);
 		row->addresses[i].n = customer->addresses[i].n;
 		row->addresses[i].details = xstrdup(customer->addresses[i].details);
 	}

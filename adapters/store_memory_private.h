@@ -87,6 +87,9 @@ struct memory {
 	int64_t first_event; /* there is none below */
 	struct undo *undo;
 	size_t undo_count, undo_size;
+	/* the part of a transaction that may be taken back alone */
+	int64_t point_numbers[NUMBERS], point_products;
+	size_t point_undo;
 };
 
 struct store_memory {
@@ -105,7 +108,8 @@ void names_remove(struct names *names, const char *key);
 void memory_put(struct memory *memory, enum table table, int64_t n, void *row);
 void memory_put_preference(struct memory *memory, int64_t customer, struct preference *preference);
 void memory_keep(struct memory *memory);   /* commit: forgets what could be undone */
-void memory_revert(struct memory *memory); /* rollback */
+/* Takes back what was done since there were `undo_count` entries; the numbers are left to the caller. */
+void memory_revert(struct memory *memory, size_t undo_count);
 void memory_release(struct memory *memory);
 struct memory_lists *memory_lists(struct memory *memory, int64_t customer);
 struct wait_queue *queue_of(struct memory *memory, const char *waits_for, enum lane lane, bool make);

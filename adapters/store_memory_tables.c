@@ -315,9 +315,9 @@ void memory_keep(struct memory *memory)
 }
 
 /* From the last to the first, so that what was appended is taken from the end again. */
-void memory_revert(struct memory *memory)
+void memory_revert(struct memory *memory, size_t undo_count)
 {
-	while (memory->undo_count) {
+	while (memory->undo_count > undo_count) {
 		struct undo undo = memory->undo[--memory->undo_count];
 		if (undo.table == PREFERENCES) {
 			struct memory_lists *lists = memory_lists(memory, undo.n);
@@ -331,8 +331,6 @@ void memory_revert(struct memory *memory)
 			memory_lists(memory, ((struct message_row *)gone)->customer)->message_count--;
 		row_free(undo.table, gone);
 	}
-	memcpy(memory->numbers, memory->committed, sizeof memory->numbers);
-	memory->products = memory->committed_products;
 }
 
 static void lists_free(struct memory_lists *lists)

@@ -240,6 +240,28 @@ static void sqlite_rollback(struct store *base)
 		sqlite3_exec(store->sql.db, "ROLLBACK", NULL, NULL, NULL);
 }
 
+static bool sqlite_save_point(struct store *base)
+{
+	struct sql *sql = &of(base)->sql;
+
+	memcpy(of(base)->at_point, of(base)->numbers, sizeof of(base)->numbers);
+	return sql_run(sql, sql_statement(sql, SQL_POINT, "SAVEPOINT part"));
+}
+
+static bool sqlite_end_point(struct store *base, bool keep)
+{
+	struct store_sqlite *store = of(base);
+	struct sql *sql = &store->sql;
+
+	if (!keep) {
+		if (!sql_run(sql, sql_statement(sql, SQL_POINT_BACK, "ROLLBACK TO part")))
+			return false;
+		memcpy(store->numbers, store->at_point, sizeof store->numbers);
+		store->months_stale = true;
+	}
+	return sql_run(sql, sql_statement(sql, SQL_POINT_END, "RELEASE part"));
+}
+
 static bool sqlite_count(struct store *base, const struct counters *deltas)
 {
 	numbers_count(of(base)->numbers, deltas);
@@ -259,6 +281,8 @@ const struct store_ops store_sqlite_ops = {
 	.begin = sqlite_begin,
 	.commit = sqlite_commit,
 	.rollback = sqlite_rollback,
+	.save_point = sqlite_save_point,
+	.end_point = sqlite_end_point,
 	.find_messages = sqlite_find_messages,
 	.get_messages = sqlite_get_messages,
 	.number_messages = sqlite_number_messages,

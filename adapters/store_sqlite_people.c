@@ -58,7 +58,7 @@ static bool put_facts(struct store_sqlite *store, struct customer *customer)
 }
 
 /* The address's row: the one that all share, or a new one. */
-static bool put_address(struct store_sqlite *store, const struct customer *customer, struct address *address)
+static bool put_address(struct store_sqlite *store, struct address *address)
 {
 	struct sql *sql = &store->sql;
 	sqlite3_stmt *statement = sql_statement(
@@ -71,17 +71,12 @@ static bool put_address(struct store_sqlite *store, const struct customer *custo
 	if (more < 0)
 		return false;
 	if (more > 0) {
-		bool revive = address->state == ADDRESS_OK;
 		cells = sql_cells(statement);
 		address->n = get_number(&cells);
 		address->state = (enum address_state)get_number(&cells);
 		address->seq = get_number(&cells);
 		sqlite3_reset(statement);
-		if (!revive || address->state != ADDRESS_DEAD)
-			return true;
-		address->state = ADDRESS_OK;
-		address->seq = customer->seq;
-		return sqlite_set_address_state(&store->base, address->n, address->state, address->seq);
+		return true;
 	}
 	statement =
 		sql_statement(sql, SQL_ADDRESS_ADD,
@@ -124,7 +119,7 @@ bool sqlite_put_customer(struct store *store, struct customer *customer)
 		ok = sql_run(sql, statement);
 	}
 	for (size_t i = 0; ok && i < customer->address_count; i++)
-		ok = put_address(of(store), customer, &customer->addresses[i]) &&
+		ok = put_address(of(store), &customer->addresses[i]) &&
 		     put_link(sql, customer->n, i, &customer->addresses[i]);
 	return ok;
 }

@@ -14,7 +14,9 @@
 enum statement {
 	SQL_BEGIN,
 	SQL_COMMIT,
-	SQL_ROLLBACK,
+	SQL_POINT,
+	SQL_POINT_BACK,
+	SQL_POINT_END,
 	SQL_SET_NUMBER,
 	SQL_GET_NUMBER,
 	SQL_MESSAGE_BY_ID,
@@ -148,6 +150,7 @@ struct store_sqlite {
 	int lock; /* the descriptor that holds the flock */
 	int64_t numbers[NUMBERS];
 	int64_t committed[NUMBERS]; /* as they are in the store */
+	int64_t at_point[NUMBERS];
 	struct month *months;
 	size_t month_count;
 	bool months_stale; /* a rollback may have taken some away */

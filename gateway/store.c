@@ -85,11 +85,12 @@ bool store_begin(struct store *store)
 
 bool store_commit(struct store *store)
 {
-	if (!store->in_transaction || store->lost) {
-		if (!store->in_transaction)
-			text_error(&store->error, "store: there is no transaction to commit");
+	if (!store->in_transaction)
+		return text_error(&store->error, "store: there is no transaction to commit");
+	if (store->in_point)
+		return text_error(&store->error, "store: committed inside a part that was not ended");
+	if (store->lost)
 		return false;
-	}
 	if (!store->ops->commit(store)) {
 		store->lost = true;
 		return false;
@@ -109,6 +110,7 @@ void store_rollback(struct store *store)
 		log_debug("store: rolled back: %s", store->error.data);
 	store->ops->rollback(store);
 	store->in_transaction = false;
+	store->in_point = false;
 	store->lost = false;
 }
 
@@ -135,6 +137,24 @@ static bool done(struct store *store, bool ok)
 /* READ(store, call): the call, if it may be made now. */
 #define READ(store, call) (may_read(store) && done(store, (store)->ops->call))
 #define WRITE(store, call) (may_write(store) && done(store, (store)->ops->call))
+
+bool store_save_point(struct store *store)
+{
+	if (store->in_point)
+		return text_error(&store->error, "store: a part of a transaction inside another");
+	store->in_point = WRITE(store, save_point(store));
+	return store->in_point;
+}
+
+bool store_end_point(struct store *store, bool keep)
+{
+	if (!store->in_point)
+		return text_error(&store->error, "store: there is no part of a transaction to end");
+	if (!WRITE(store, end_point(store, keep)))
+		return false;
+	store->in_point = false;
+	return true;
+}
 
 bool store_find_messages(struct store *store, const char *const ids[], size_t count, struct message_row out[])
 {

@@ -19,6 +19,7 @@ struct store {
 	struct store_versions versions;
 	/* the gate's */
 	bool in_transaction;
+	bool in_point;
 	bool lost;     /* a call failed inside the transaction: only a rollback may follow */
 	int64_t began; /* monotonic */
 };
@@ -40,6 +41,9 @@ struct store_ops {
 	/* Leaves everything as before `begin`, numbers that were given included. Also after a failed commit.
 	 */
 	void (*rollback)(struct store *store);
+	/* Ending without `keep` leaves everything as it was at the point, numbers included. */
+	bool (*save_point)(struct store *store);
+	bool (*end_point)(struct store *store, bool keep);
 
 	/* The promises of these are in store.h, under the same names. */
 	bool (*find_messages)(struct store *, const char *const ids[], size_t count,
