@@ -362,7 +362,8 @@ static struct outcome slot_failure(struct slot *slot, CURLcode result)
 	if (slot->begun)
 		return outcome_make(OUTCOME_IN_DOUBT, SCOPE_MESSAGE, code,
 				    "the request was begun and got no answer: %s",
-				    curl_easy_strerror(result));
+				    result == CURLE_UNSUPPORTED_PROTOCOL ? "what came is not HTTP"
+									 : curl_easy_strerror(result));
 	if (slot->blocked && !slot->opened)
 		return outcome_make(OUTCOME_REJECTED, SCOPE_MESSAGE, "blocked",
 				    "the URL's host has an address inside a network; heed sends to public "
@@ -752,18 +753,6 @@ out:
 	curl_free(password);
 	curl_url_cleanup(parsed);
 	return ok;
-}
-
-void http_url_encode(const char *s, struct text *out)
-{
-	static const char unreserved[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-
-	for (; *s; s++) {
-		if (strchr(unreserved, *s))
-			text_putc(out, *s);
-		else
-			text_addf(out, "%%%02X", (unsigned char)*s);
-	}
 }
 
 bool http_probe(const char *url, struct text *error)
