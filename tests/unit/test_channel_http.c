@@ -483,8 +483,8 @@ static void rules_hold_only_whole_and_in_their_order(void **state)
 		const struct outcome *outcome = send_text("hello");
 		assert_int_equal(outcome->kind, rows[i].kind);
 		assert_int_equal(outcome->scope, rows[i].scope);
-		free(answer);
 		stop();
+		free(answer);
 	}
 }
 

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <cmocka.h>
 
-#include "api.h"
 #include "channel_fixture.h"
 #include "digest.h"
 #include "http_client.h"
@@ -599,22 +598,6 @@ static void closing_waits_for_an_answer_that_comes_in_time_and_reports_what_does
 	stop(peer);
 }
 
-/* --- the API's client --- */
-
-static void a_socket_where_nobody_answers_says_so(void **state)
-{
-	struct text error;
-	json_t *body;
-	int status;
-
-	(void)state;
-	text_init(&error, TEXT_ERROR_MAX);
-	assert_false(api_call_socket("/nonexistent/heed.sock", "GET", "/v1/queue", NULL, MOMENT_S, &status,
-				     &body, &error));
-	assert_non_null(strstr(error.data, "nobody answers"));
-	text_release(&error);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -644,7 +627,6 @@ int main(void)
 		cmocka_unit_test(a_flood_is_sent_whole_and_each_reported_once),
 		cmocka_unit_test(
 			closing_waits_for_an_answer_that_comes_in_time_and_reports_what_does_not_as_doubt),
-		cmocka_unit_test(a_socket_where_nobody_answers_says_so),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
