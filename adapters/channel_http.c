@@ -12,10 +12,6 @@
 #include "xalloc.h"
 #include "banned.h"
 
-#ifndef HEED_VERSION
-#define HEED_VERSION "0.1"
-#endif
-
 #define FAILURES_IN_A_ROW 3 /* from this 5xx on it is the provider and not the message */
 
 struct http_channel {
@@ -40,22 +36,10 @@ static enum address_kind http_address_kind(const struct channel_config *config)
 	return ADDRESS_TEXT;
 }
 
-/* The channel's settings, with the defaults of the file. A new reference. */
-static json_t *settings_of(const struct channel_config *config)
+/* The provider's settings; the configuration has filled the defaults in. */
+static const json_t *settings_of(const struct channel_config *config)
 {
-	json_t *settings = json_object(), *described, *given;
-	const char *name;
-
-	json_object_foreach(json_object_get(config->provider_file, "settings"), name, described)
-	{
-		json_t *value = json_object_get(described, "default");
-		if (value)
-			json_object_set(settings, name, value);
-	}
-	given = json_object_get(config->settings, "settings");
-	if (given)
-		json_object_update(settings, given);
-	return settings;
+	return json_object_get(config->settings, "settings");
 }
 
 static bool add_header(void *context, const char *name, const char *value)
@@ -120,14 +104,18 @@ static const struct http_handler http_handler = {.prepare = http_prepare, .judge
 
 static bool http_check(const struct channel_config *config, struct text *errors)
 {
-	json_t *settings = settings_of(config);
+	const json_t *settings = settings_of(config);
+
+	if (!config->provider_file) {
+		text_puts(errors, "has no provider; provider: NAME of a file in providers/ would be right\n");
+		return false;
+	}
 	struct provider_request *request = provider_request_compile(config->provider_file, settings, errors);
 	struct provider_answer *answer = provider_answer_compile(config->provider_file, settings, errors);
 	bool ok = request && answer;
 
 	provider_request_free(request);
 	provider_answer_free(answer);
-	json_decref(settings);
 	return ok;
 }
 
@@ -142,7 +130,7 @@ static struct channel *http_open(const struct channel_config *config, struct out
 				 struct text *error)
 {
 	struct http_channel *channel = xcalloc(1, sizeof *channel);
-	json_t *settings = settings_of(config);
+	const json_t *settings = settings_of(config);
 
 	(void)sink;
 	channel->request = provider_request_compile(config->provider_file, settings, error);
@@ -153,7 +141,6 @@ static struct channel *http_open(const struct channel_config *config, struct out
 					       .keep_header = provider_answer_header(channel->answer)};
 		channel->engine = http_engine_open(&channel->base, &http_handler, &options, error);
 	}
-	json_decref(settings);
 	if (!channel->engine) {
 		http_free(channel);
 		return NULL;
@@ -176,11 +163,10 @@ static void http_close(struct channel *base, int64_t patience)
 
 static bool http_channel_probe(const struct channel_config *config, struct text *error)
 {
-	json_t *settings = settings_of(config);
+	const json_t *settings = settings_of(config);
 	const char *url = json_string_value(json_object_get(settings, "base_url"));
 	bool ok = !url || http_probe(url, error);
 
-	json_decref(settings);
 	return ok;
 }
 

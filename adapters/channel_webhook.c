@@ -22,10 +22,6 @@
 #include "xalloc.h"
 #include "banned.h"
 
-#ifndef HEED_VERSION
-#define HEED_VERSION "0.1"
-#endif
-
 #define SECRETS_MAX 8 /* signatures of one request */
 
 struct webhook {
@@ -211,7 +207,7 @@ static bool webhook_check(const struct channel_config *config, struct text *erro
 		const json_t *flag = json_object_get(config->settings, flags[i]);
 		if (!flag || json_is_boolean(flag))
 			continue;
-		text_addf(errors, "channels.%s.%s: must be true or false\n", config->name, flags[i]);
+		text_addf(errors, "%s: must be true or false\n", flags[i]);
 		ok = false;
 	}
 	return ok;

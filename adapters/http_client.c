@@ -362,7 +362,8 @@ static struct outcome slot_failure(struct slot *slot, CURLcode result)
 	if (slot->begun)
 		return outcome_make(OUTCOME_IN_DOUBT, SCOPE_MESSAGE, code,
 				    "the request was begun and got no answer: %s",
-				    curl_easy_strerror(result));
+				    result == CURLE_UNSUPPORTED_PROTOCOL ? "what came is not HTTP"
+									 : curl_easy_strerror(result));
 	if (slot->blocked && !slot->opened)
 		return outcome_make(OUTCOME_REJECTED, SCOPE_MESSAGE, "blocked",
 				    "the URL's host has an address inside a network; heed sends to public "
@@ -754,18 +755,6 @@ out:
 	return ok;
 }
 
-void http_url_encode(const char *s, struct text *out)
-{
-	static const char unreserved[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-
-	for (; *s; s++) {
-		if (strchr(unreserved, *s))
-			text_putc(out, *s);
-		else
-			text_addf(out, "%%%02X", (unsigned char)*s);
-	}
-}
-
 bool http_probe(const char *url, struct text *error)
 {
 	pthread_once(&curl_once, curl_start);
@@ -791,6 +780,26 @@ static size_t on_answer(char *data, size_t size, size_t count, void *context)
 	return text_add(context, data, size * count) ? size * count : 0;
 }
 
+static bool call_headers(const struct asker *asker, struct http_request *request)
+{
+	bool ok = http_request_header(request, "Content-Type", "application/json") &&
+		  http_request_header(request, "Expect", "");
+
+	if (ok && *asker->actor)
+		ok = http_request_header(request, "Heed-Actor", asker->actor);
+	if (ok && strcmp(asker->by, "import") == 0)
+		ok = http_request_header(request, "Heed-By", asker->by);
+	return ok;
+}
+
+static bool call_aim(CURL *easy, const char *socket_path, const char *url, int64_t timeout)
+{
+	return !curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, socket_path) &&
+	       !curl_easy_setopt(easy, CURLOPT_URL, url) && !curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L) &&
+	       !curl_easy_setopt(easy, CURLOPT_PROXY, "") && !curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) &&
+	       !curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(timeout / MOMENT_MS));
+}
+
 bool api_call_socket(const char *socket_path, const struct asker *asker, const char *method,
 		     const char *path_and_query, const json_t *send, int64_t timeout, int *status,
 		     json_t **body, struct text *error)
@@ -807,22 +816,12 @@ bool api_call_socket(const char *socket_path, const struct asker *asker, const c
 	text_init(&answer, API_ANSWER_MAX);
 	*status = 0;
 	*body = NULL;
-	bool ok = easy && http_request_header(&request, "Content-Type", "application/json") &&
-		  http_request_header(&request, "Expect", "") &&
-		  (!*asker->actor || http_request_header(&request, "Heed-Actor", asker->actor)) &&
-		  (strcmp(asker->by, "import") != 0 || http_request_header(&request, "Heed-By", asker->by)) &&
-		  !curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, socket_path) &&
-		  !curl_easy_setopt(easy, CURLOPT_URL, url) &&
-		  !curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L) &&
-		  !curl_easy_setopt(easy, CURLOPT_PROXY, "") &&
-		  !curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) &&
-		  !curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(timeout / MOMENT_MS)) &&
-		  !curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_answer) &&
-		  !curl_easy_setopt(easy, CURLOPT_WRITEDATA, &answer) &&
-		  !(sent && curl_easy_setopt(easy, CURLOPT_POSTFIELDS, sent)) &&
-		  !curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method) &&
-		  !curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request.headers);
-	if (ok)
+	if (easy && call_headers(asker, &request) && call_aim(easy, socket_path, url, timeout) &&
+	    !curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_answer) &&
+	    !curl_easy_setopt(easy, CURLOPT_WRITEDATA, &answer) &&
+	    !(sent && curl_easy_setopt(easy, CURLOPT_POSTFIELDS, sent)) &&
+	    !curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method) &&
+	    !curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request.headers))
 		result = curl_easy_perform(easy);
 	if (result == CURLE_OK) {
 		curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &code);

@@ -75,8 +75,6 @@ void http_engine_close(struct http_engine *engine, int64_t patience);
 
 /* What a customer may give as a webhook's URL: https (or http), a host, no user, no password. */
 bool http_url_check(const char *url, bool allow_http, struct text *error);
-/* Appends `s` with all but RFC 3986's unreserved characters escaped. */
-void http_url_encode(const char *s, struct text *out);
 /* Does the host of the URL answer, with TLS where it says so? Blocks up to HTTP_PROBE_TIMEOUT. */
 bool http_probe(const char *url, struct text *error);
 

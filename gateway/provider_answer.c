@@ -356,7 +356,7 @@ void provider_answer_judge(const struct provider_answer *rules, const struct pro
 	kind_by_rules(rules, &reading, outcome);
 	if (outcome->kind == OUTCOME_ACCEPTED && rules->id.kind != FIND_NOTHING) {
 		if (find(&rules->id, &reading, id) && strlen(id) <= ID_MAX) {
-			snprintf(outcome->provider_ref, sizeof outcome->provider_ref, "%s", id);
+			snprintf(outcome->provider_ref, sizeof outcome->provider_ref, "%.*s", ID_MAX, id);
 		} else {
 			outcome->kind = OUTCOME_IN_DOUBT;
 			ours = "without an id that can be read";

@@ -7,6 +7,7 @@
 #include "digest.h"
 #include "mustache.h"
 #include "sms_text.h"
+#include "url.h"
 #include "xalloc.h"
 #include "banned.h"
 
@@ -143,18 +144,6 @@ static void compile_body(struct provider_request *request, const json_t *source,
 				       : strcasestr(request->content_type, "xml") ? ESCAPE_HTML
 										  : ESCAPE_NONE;
 		request->body = compile("request.body", body, errors);
-	}
-}
-
-static void url_encode(const char *s, struct text *out)
-{
-	static const char unreserved[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-
-	for (; *s; s++) {
-		if (strchr(unreserved, *s))
-			text_putc(out, *s);
-		else
-			text_addf(out, "%%%02X", (unsigned char)*s);
 	}
 }
 
