@@ -369,12 +369,12 @@ static bool memory_dead_list(struct queue *queue, const char *from, bool include
 }
 
 static bool memory_dead_retry(struct queue *queue, const struct dead_letter *letter, const char *message,
-			      char **new_id)
+			      size_t len, char **new_id)
 {
 	struct memory_server *server = lock(queue);
 	struct memory_entry *entry = stream_add(server, letter->stream);
 
-	entry_set(entry, "message", message, strlen(message));
+	entry_set(entry, "message", message, len);
 	*new_id = xstrdup(entry->id);
 	stream_remove_id(stream_find(server, queue->dead), letter->dead_id);
 	unlock(queue);

@@ -855,15 +855,21 @@ static bool redis_dead_list(struct queue *queue, const char *from, bool included
 }
 
 static bool redis_dead_retry(struct queue *queue, const struct dead_letter *letter, const char *message,
-			     char **new_id)
+			     size_t len, char **new_id)
 {
 	struct queue_redis *redis = (struct queue_redis *)queue;
+	struct command_words words = {.count = 0};
 	redisReply *replies[4];
 
 	if (!redis_ready(redis))
 		return false;
 	PUT(redis, "MULTI");
-	PUT(redis, "XADD", letter->stream, "*", "message", message);
+	word_add(&words, "XADD");
+	word_add(&words, letter->stream);
+	word_add(&words, "*");
+	word_add(&words, "message");
+	word_add_n(&words, message, len);
+	words_put(redis, &words);
 	PUT(redis, "XDEL", queue->dead, letter->dead_id);
 	PUT(redis, "EXEC");
 	bool ok = replies_read(redis, 4, replies) && replies_fine(redis, 4, replies);

@@ -382,14 +382,14 @@ static bool stream_is_ours(const struct queue *queue, const char *stream)
 	return false;
 }
 
-bool queue_dead_retry(struct queue *queue, const struct dead_letter *letter, const char *message,
+bool queue_dead_retry(struct queue *queue, const struct dead_letter *letter, const char *message, size_t len,
 		      char **new_id)
 {
 	*new_id = NULL;
 	if (!stream_is_ours(queue, letter->stream))
 		return queue_fail(queue, "the letter came from \"%s\", which is no stream of this queue",
 				  letter->stream);
-	return queue->ops->dead_retry(queue, letter, message, new_id);
+	return queue->ops->dead_retry(queue, letter, message, len, new_id);
 }
 
 bool queue_dead_drop(struct queue *queue, const char *dead_id, bool *found)

@@ -69,7 +69,7 @@ void queue_interrupt(struct queue *queue);
  * read new entries of. */
 bool queue_read(struct queue *queue, unsigned lanes, size_t max, int wait_ms, struct queue_entry **out,
 		size_t *count);
-/* XACK and XDEL, dead letters first; in one pipeline. */
+/* Deletes and acknowledges, once the dead letters are in; in pipelines. */
 bool queue_settle(struct queue *queue, const struct queue_settlement *done, size_t count);
 /* XADD to the events stream, in order, trimmed to events_max. */
 bool queue_publish(struct queue *queue, const char *const events[], size_t count);
@@ -77,7 +77,8 @@ bool queue_publish(struct queue *queue, const char *const events[], size_t count
 bool queue_depths(struct queue *queue, struct queue_depths *out);
 
 /* For the command line. */
-/* Puts a message in; *id is the entry's, the caller frees. */
+/* Puts messages in. ids[i] is the entry's, the caller frees; NULL where it is not known to be in, which is
+ * only so if the call failed. */
 bool queue_send(struct queue *queue, enum lane lane, const char *const messages[], size_t count, char **ids);
 const char *queue_stream(struct queue *queue, enum lane lane); /* the whole key; owned by the queue */
 /* From `after` ("" : the oldest), at most `max`; appended. */
@@ -86,7 +87,7 @@ bool queue_dead_list(struct queue *queue, const char *after, size_t max, struct 
 /* *found false: no such letter. */
 bool queue_dead_show(struct queue *queue, const char *dead_id, struct dead_letter *out, bool *found);
 /* Puts `message` back into the letter's stream and takes the letter out, in one transaction (MULTI). */
-bool queue_dead_retry(struct queue *queue, const struct dead_letter *letter, const char *message,
+bool queue_dead_retry(struct queue *queue, const struct dead_letter *letter, const char *message, size_t len,
 		      char **new_id);
 bool queue_dead_drop(struct queue *queue, const char *dead_id, bool *found);
 /* What an operator should know (no AOF, an eviction policy): a line each. False: it does not answer. */

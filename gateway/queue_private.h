@@ -77,7 +77,7 @@ struct queue_ops {
 	bool (*dead_list)(struct queue *queue, const char *from, bool included, size_t max,
 			  struct dead_letter **out, size_t *count);
 	bool (*dead_retry)(struct queue *queue, const struct dead_letter *letter, const char *message,
-			   char **new_id);
+			   size_t len, char **new_id);
 	bool (*dead_drop)(struct queue *queue, const char *dead_id, bool *found);
 	bool (*check)(struct queue *queue, struct text *warnings);
 };

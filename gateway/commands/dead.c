@@ -64,6 +64,14 @@ static void letter_json(const struct dead_letter *letter)
 	json_decref(line);
 }
 
+/* Without the spaces behind its last cell. */
+static void line_print(struct text *line)
+{
+	while (line->len && line->data[line->len - 1] == ' ')
+		line->data[--line->len] = '\0';
+	cli_line(line->data);
+}
+
 static void row_print(const char *id, const char *at, const char *stream, const char *error)
 {
 	struct text line;
@@ -73,7 +81,7 @@ static void row_print(const char *id, const char *at, const char *stream, const 
 	cli_cell(&line, at, 24);
 	cli_cell(&line, stream, 20);
 	cli_cell(&line, error, 0);
-	cli_line(line.data);
+	line_print(&line);
 	text_release(&line);
 }
 
@@ -92,7 +100,7 @@ static void show_cell(const char *name, const char *value)
 	text_init(&line, DEAD_MESSAGE_MAX);
 	cli_cell(&line, name, 8);
 	cli_cell(&line, value, 0);
-	cli_line(line.data);
+	line_print(&line);
 	text_release(&line);
 }
 
@@ -123,18 +131,20 @@ static char *letter_message_id(const struct dead_letter *letter)
 
 /* The message as it is put back: where it is an object without an id, with the one that it would have had.
  * The rest stays as it was written, byte for byte. The caller frees both. */
-static char *message_with_id(const struct dead_letter *letter, char **id)
+static char *message_with_id(const struct dead_letter *letter, size_t *len, char **id)
 {
 	json_t *json = json_loadb(letter->message, letter->message_len, JSON_REJECT_DUPLICATES, NULL);
 	const char *brace = memchr(letter->message, '{', letter->message_len);
 	const json_t *own = json_object_get(json, "id");
-	char *message = xstrdup(letter->message);
+	char *message = xmemdup0(letter->message, letter->message_len);
 
+	*len = letter->message_len;
 	*id = json_is_object(json) && !own ? letter_message_id(letter) : NULL;
 	if (*id && brace) {
 		free(message);
 		message = xasprintf("%.*s{\"id\":\"%s\"%s%s", (int)(brace - letter->message), letter->message,
 				    *id, json_object_size(json) ? "," : "", brace + 1);
+		*len = strlen(message);
 	} else if (json_is_string(own)) {
 		*id = xstrdup(json_string_value(own));
 	}
@@ -144,9 +154,10 @@ static char *message_with_id(const struct dead_letter *letter, char **id)
 
 static bool letter_retry(struct queue *queue, const struct dead_letter *letter, bool json)
 {
-	char *entry = NULL, *id = NULL, *message = message_with_id(letter, &id);
+	size_t len;
+	char *entry = NULL, *id = NULL, *message = message_with_id(letter, &len, &id);
 
-	bool ok = queue_dead_retry(queue, letter, message, &entry);
+	bool ok = queue_dead_retry(queue, letter, message, len, &entry);
 	if (!ok)
 		cli_error("dead: %s: %s", letter->dead_id, queue_error(queue));
 	if (ok && !id)

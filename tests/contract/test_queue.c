@@ -411,6 +411,7 @@ static void test_only_the_lanes_of_the_mask_are_read(void **state)
 	reading_release(&got);
 	read_up_to(queue, 0, 10, &got);
 	assert_int_equal(got.count, 0);
+	reading_release(&got);
 	queue_close(queue);
 }
 
@@ -695,7 +696,7 @@ static void test_a_retried_letter_goes_back_to_its_stream(void **state)
 	(void)state;
 	make_dead(queue, LANE_URGENT, "1");
 	assert_true(queue_dead_list(queue, "", 10, &letters, &count));
-	assert_true(queue_dead_retry(queue, &letters[0], "1, mended", &id));
+	assert_true(queue_dead_retry(queue, &letters[0], "1, mended", 9, &id));
 	assert_int_equal(at->length(at->url, "heed:dead"), 0);
 	read_up_to(queue, ALL_LANES, 10, &got);
 	assert_int_equal(got.count, 1);
@@ -716,7 +717,7 @@ static void test_a_letter_of_another_stream_is_not_put_back(void **state)
 	char *id = NULL;
 
 	(void)state;
-	assert_false(queue_dead_retry(queue, &letter, "x", &id));
+	assert_false(queue_dead_retry(queue, &letter, "x", 1, &id));
 	assert_non_null(strstr(queue_error(queue), "shop:carts"));
 	queue_close(queue);
 }
