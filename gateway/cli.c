@@ -164,20 +164,26 @@ int cli_end(int status)
 	return cli_error("standard output: %s", strerror(errno));
 }
 
-void cli_cell(struct text *line, const char *s, size_t width)
+size_t cli_clean(struct text *line, const char *s)
 {
 	size_t columns = 0;
 
 	for (; *s; s++) {
-		unsigned char c = (unsigned char)*s;
-		bool c1 = c == 0xc2 && (unsigned char)s[1] < 0xa0 && s[1];
+		unsigned char c = (unsigned char)*s, next = (unsigned char)s[1];
+		bool c1 = c == 0xc2 && next >= 0x80 && next < 0xa0; /* controls of two bytes */
 		s += c1;
 		text_putc(line, c < ' ' || c == 127 || c1 ? ' ' : (char)c);
 		columns += (c & 0xc0) != 0x80; /* continuation bytes of UTF-8 take no room */
 	}
-	for (; columns < width; columns++)
+	return columns;
+}
+
+void cli_cell(struct text *line, const char *s, size_t width)
+{
+	if (line->len)
+		text_puts(line, "  ");
+	for (size_t columns = cli_clean(line, s); columns < width; columns++)
 		text_putc(line, ' ');
-	text_puts(line, "  ");
 }
 
 char *cli_words(const json_t *json, const char *key)
@@ -211,7 +217,7 @@ void cli_contact_heading(void)
 	text_init(&line, CLI_LINE_MAX);
 	for (size_t i = 0; i < CONTACT_COLUMNS; i++)
 		cli_cell(&line, contact_columns[i].heading, contact_columns[i].width);
-	text_puts(&line, "WHY");
+	cli_cell(&line, "WHY", 0);
 	cli_line(line.data);
 	text_release(&line);
 }
@@ -229,12 +235,6 @@ static char *message_words(const json_t *contact)
 	return text_detach(&words);
 }
 
-static void trim(struct text *line)
-{
-	while (line->len && line->data[line->len - 1] == ' ')
-		line->data[--line->len] = '\0';
-}
-
 char *cli_contact_words(const json_t *contact, bool json)
 {
 	struct text line;
@@ -250,9 +250,9 @@ char *cli_contact_words(const json_t *contact, bool json)
 	}
 	char *why = cli_words(json_object_get(contact, "reason"), "says");
 	char *detail = cli_words(contact, "detail");
-	cli_cell(&line, why, 0);
-	cli_cell(&line, detail, 0);
-	trim(&line);
+	cli_cell(&line, *why ? why : "-", 0);
+	if (*detail)
+		cli_cell(&line, detail, 0);
 	free(why);
 	free(detail);
 	return text_detach(&line);
