@@ -38,7 +38,10 @@ int cli_errors(const char *lines); /* STATUS_USAGE */
 /* A line on standard output, at once. False: whoever read it is gone. */
 bool cli_line(const char *line);
 bool cli_json(const json_t *json);
-/* A cell of a table: `s` without control characters, padded to `width` columns, two spaces behind it. */
+/* Appends `s` with spaces for control characters: what others wrote may not steer a terminal. Its columns. */
+size_t cli_clean(struct text *line, const char *s);
+/* A cell of a table: two spaces before it unless it is the first, then `s`, clean, padded to `width` columns.
+ */
 void cli_cell(struct text *line, const char *s, size_t width);
 /* json[key] as words: a string as it is, other values as JSON, null or none as "". The caller frees. */
 char *cli_words(const json_t *json, const char *key);
@@ -81,7 +84,8 @@ int cli_call(struct cli *cli, const char *method, const char *path, const json_t
 /* Says a problem of the API. The status to end with. */
 int cli_problem(int status, const json_t *problem);
 
-/* Appends the pattern with `first`, then `second` (may be NULL), percent-encoded in the place of each `:`, as in
+/* Appends the pattern with `first`, then `second` (may be NULL), percent-encoded in the place of each `:`, as
+ * in
  * "/v1/customers/:/history". */
 void cli_path(struct text *path, const char *pattern, const char *first, const char *second);
 /* Appends ?name=value or &name=value; nothing if the value is NULL. */

@@ -1,6 +1,5 @@
 /* How a command reaches a heed: the gateway's socket first. Where nobody answers there, what only reads takes
  * a reader, and what changes takes the store itself, if it gets the lock. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -12,7 +11,6 @@
 #include "queue.h"
 #include "store.h"
 #include "turn.h"
-#include "url.h"
 #include "xalloc.h"
 #include "banned.h"
 
@@ -200,17 +198,6 @@ bool cli_ask(struct cli *cli, const char *method, const char *path, const json_t
 	}
 }
 
-int cli_problem(int status, const json_t *problem)
-{
-	const char *detail = json_string_value(json_object_get(problem, "detail"));
-
-	if (detail)
-		cli_error("%s", detail);
-	else
-		cli_error("the gateway answered %d and said nothing more", status);
-	return status == 400 ? STATUS_USAGE : STATUS_FAILED;
-}
-
 int cli_call(struct cli *cli, const char *method, const char *path, const json_t *send, json_t **answer)
 {
 	struct text error;
@@ -228,32 +215,4 @@ int cli_call(struct cli *cli, const char *method, const char *path, const json_t
 	}
 	text_release(&error);
 	return result;
-}
-
-void cli_path(struct text *path, const char *pattern, const char *first, const char *second)
-{
-	for (; *pattern; pattern++) {
-		if (*pattern == ':') {
-			url_encode(first, path);
-			first = second;
-		} else {
-			text_putc(path, *pattern);
-		}
-	}
-}
-
-void cli_query(struct text *path, const char *name, const char *value)
-{
-	if (!value)
-		return;
-	text_addf(path, "%c%s=", strchr(path->data, '?') ? '&' : '?', name);
-	url_encode(value, path);
-}
-
-void cli_query_number(struct text *path, const char *name, long long number)
-{
-	char word[32];
-
-	snprintf(word, sizeof word, "%lld", number);
-	cli_query(path, name, word);
 }

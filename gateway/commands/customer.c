@@ -85,7 +85,8 @@ static void show_line(const char *label, const char *value)
 
 	text_init(&line, CLI_PATH_MAX);
 	cli_cell(&line, label, 16);
-	cli_cell(&line, value, 0);
+	if (*value)
+		cli_cell(&line, value, 0);
 	cli_line(line.data);
 	text_release(&line);
 }

@@ -59,7 +59,7 @@ static void show(const struct explain_words *words, const json_t *answer)
 		char *says = cli_words(item, "says");
 		text_clear(&line);
 		text_puts(&line, "  - ");
-		cli_cell(&line, says, 0);
+		cli_clean(&line, says);
 		cli_line(line.data);
 		free(says);
 	}

@@ -14,7 +14,7 @@ static void show_number(const json_t *answer, const char *key)
 
 	text_init(&line, CLI_PATH_MAX);
 	cli_cell(&line, key, LABEL_WIDTH);
-	text_addf(&line, "%*s", NUMBER_WIDTH, *number ? number : "?");
+	text_addf(&line, "  %*s", NUMBER_WIDTH, *number ? number : "?");
 	cli_line(line.data);
 	free(number);
 	text_release(&line);
@@ -33,7 +33,7 @@ static void show_lanes(const json_t *answer)
 		char *number = cli_words(waiting, name);
 		text_clear(&line);
 		cli_cell(&line, name, LABEL_WIDTH);
-		text_addf(&line, "%*s  ", NUMBER_WIDTH - 1, *number ? number : "?");
+		text_addf(&line, "  %*s  ", NUMBER_WIDTH - 1, *number ? number : "?");
 		if (json_is_number(age))
 			text_addf(&line, "%.1f s", json_number_value(age));
 		else
