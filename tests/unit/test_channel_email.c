@@ -1,0 +1,1143 @@
+/* Mail over SMTP against a relay that does what a script says: every way in which a dialogue can end, and
+ * what heed then says of the mail. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "config.h"
+#include "moment.h"
+#include "words.h"
+#include "xalloc.h"
+#include "banned.h"
+
+#define WAIT_MS 20000
+#define ATTEMPTS_MAX 400
+#define CONNECTIONS_MAX 16
+
+extern const struct channel_ops channel_email_ops;
+
+/* --- the relay --- */
+
+#define CLOSE "\001close" /* hang up in the place of an answer */
+#define HANG "\001hang"   /* say nothing more */
+#define SLOW "\001slow "  /* what follows, a byte at a time */
+#define DRIP "\001drip "  /* what follows, a byte every 300 ms */
+
+#define CHUNKS "250-relay\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 ENHANCEDSTATUSCODES"
+
+struct script {
+	const char *greeting, *ehlo, *auth, *mail, *rcpt, *data, *final; /* NULL: the usual */
+	size_t from;      /* the first mail (of all) that it is said to; the others get the usual answers */
+	size_t limit;     /* mails a connection takes before it closes at the next MAIL FROM; 0: any */
+	const char *over; /* what it says then; NULL: closes */
+	bool cut_in_body;
+	int pause_ms; /* before the final answer */
+};
+
+static struct relay {
+	int listener, port;
+	struct script script;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_t connections[CONNECTIONS_MAX];
+	size_t connection_count;
+	struct text log;     /* the commands, a line each */
+	struct text content; /* of the mails, after DATA or by BDAT, as they came */
+	size_t mails, taken;
+	_Atomic bool ends;
+	bool nodelay;
+} relay;
+
+struct line_reader {
+	int fd;
+	char buffer[65536];
+	size_t len;
+};
+
+/* A line with its CRLF; false: the other side is gone. */
+static bool take_line(struct line_reader *r, struct text *line)
+{
+	text_clear(line);
+	for (;;) {
+		char *end = memchr(r->buffer, '\n', r->len);
+		if (end) {
+			size_t n = (size_t)(end - r->buffer) + 1;
+			text_add(line, r->buffer, n);
+			memmove(r->buffer, r->buffer + n, r->len -= n);
+			return true;
+		}
+		struct pollfd p = {.fd = r->fd, .events = POLLIN};
+		if (atomic_load(&relay.ends) || r->len == sizeof r->buffer)
+			return false;
+		if (poll(&p, 1, 100) <= 0)
+			continue;
+		ssize_t n = recv(r->fd, r->buffer + r->len, sizeof r->buffer - r->len, 0);
+		if (n <= 0)
+			return false;
+		r->len += (size_t)n;
+	}
+}
+
+static bool take_bytes(struct line_reader *r, size_t want, struct text *out)
+{
+	while (want) {
+		if (!r->len) {
+			ssize_t n = recv(r->fd, r->buffer, sizeof r->buffer, 0);
+			if (n <= 0)
+				return false;
+			r->len = (size_t)n;
+		}
+		size_t n = r->len < want ? r->len : want;
+		text_add(out, r->buffer, n);
+		memmove(r->buffer, r->buffer + n, r->len -= n);
+		want -= n;
+	}
+	return true;
+}
+
+/* False: the connection is over. */
+static bool say(int fd, const char *words)
+{
+	if (strcmp(words, CLOSE) == 0)
+		return false;
+	if (strcmp(words, HANG) == 0) {
+		char byte;
+		while (!atomic_load(&relay.ends) && recv(fd, &byte, 1, MSG_DONTWAIT) != 0)
+			usleep(20000);
+		return false;
+	}
+	bool drip = strncmp(words, DRIP, strlen(DRIP)) == 0, slow = strncmp(words, SLOW, strlen(SLOW)) == 0;
+	if (drip || slow)
+		words += strlen(SLOW);
+	struct text out;
+	text_init(&out, 100000);
+	text_puts(&out, words);
+	if (words[0] && words[strlen(words) - 1] != '\t')
+		text_puts(&out, "\r\n");
+	bool ok = true;
+	for (size_t i = 0; ok && i < out.len;) {
+		size_t n = drip || slow ? 1 : out.len;
+		ok = send(fd, out.data + i, n, MSG_NOSIGNAL) == (ssize_t)n && !atomic_load(&relay.ends);
+		i += n;
+		usleep(drip ? 300000 : slow ? 500 : 0);
+	}
+	text_release(&out);
+	return ok;
+}
+
+static const char *answer(const char *scripted, size_t mail, const char *usual)
+{
+	return scripted && mail >= relay.script.from ? scripted : usual;
+}
+
+static bool take_data(struct line_reader *r, struct text *content)
+{
+	struct text line;
+	bool whole = false;
+
+	text_init(&line, 100000);
+	while (take_line(r, &line)) {
+		whole = strcmp(line.data, ".\r\n") == 0;
+		if (whole || relay.script.cut_in_body)
+			break;
+		text_add(content, line.data, line.len);
+	}
+	text_release(&line);
+	return whole;
+}
+
+static void *serve(void *arg)
+{
+	struct line_reader *r = xcalloc(1, sizeof *r);
+	struct text line, content;
+	size_t mail = 0, here = 0;
+	const struct script *s = &relay.script;
+
+	r->fd = (int)(intptr_t)arg;
+	text_init(&line, 100000);
+	text_init(&content, 8 << 20);
+	bool on = say(r->fd, s->greeting ? s->greeting : "220 relay ESMTP");
+	while (on && take_line(r, &line)) {
+		pthread_mutex_lock(&relay.lock);
+		text_add(&relay.log, line.data, line.len);
+		pthread_mutex_unlock(&relay.lock);
+		if (strncasecmp(line.data, "EHLO", 4) == 0) {
+			on = say(r->fd, s->ehlo ? s->ehlo
+						: "250-relay\r\n250-PIPELINING\r\n250 ENHANCEDSTATUSCODES");
+		} else if (strncasecmp(line.data, "AUTH", 4) == 0) {
+			on = say(r->fd, s->auth ? s->auth : "235 2.7.0 welcome");
+		} else if (strncasecmp(line.data, "MAIL", 4) == 0) {
+			pthread_mutex_lock(&relay.lock);
+			mail = relay.mails++;
+			pthread_mutex_unlock(&relay.lock);
+			if (s->limit && here++ == s->limit)
+				on = say(r->fd, s->over ? s->over : CLOSE);
+			else
+				on = say(r->fd, answer(s->mail, mail, "250 2.1.0 sender fine"));
+		} else if (strncasecmp(line.data, "RCPT", 4) == 0) {
+			on = say(r->fd, answer(s->rcpt, mail, "250 2.1.5 recipient fine"));
+		} else if (strncasecmp(line.data, "DATA", 4) == 0) {
+			const char *words = answer(s->data, mail, "354 go on");
+			on = say(r->fd, words);
+			if (on && strstr(words, "354")) {
+				on = take_data(r, &content);
+				usleep((useconds_t)s->pause_ms * 1000);
+				on = on &&
+				     say(r->fd, answer(s->final, mail, "250 2.0.0 Ok: queued as 4FzX1b"));
+			}
+		} else if (strncasecmp(line.data, "BDAT", 4) == 0) {
+			bool last = strstr(line.data, "LAST") != NULL;
+			on = take_bytes(r, (size_t)strtol(line.data + 5, NULL, 10), &content) &&
+			     say(r->fd, last ? answer(s->final, mail, "250 2.0.0 Ok: queued as 4FzX1b")
+					     : "250 2.0.0 chunk");
+		} else if (strncasecmp(line.data, "QUIT", 4) == 0) {
+			say(r->fd, "221 2.0.0 bye");
+			on = false;
+		} else {
+			on = say(r->fd, "250 2.0.0 fine");
+		}
+	}
+	pthread_mutex_lock(&relay.lock);
+	text_add(&relay.content, content.data, content.len);
+	pthread_mutex_unlock(&relay.lock);
+	close(r->fd);
+	text_release(&line);
+	text_release(&content);
+	free(r);
+	return NULL;
+}
+
+static void *listen_on(void *arg)
+{
+	(void)arg;
+	while (!atomic_load(&relay.ends)) {
+		struct pollfd p = {.fd = relay.listener, .events = POLLIN};
+		if (poll(&p, 1, 50) <= 0)
+			continue;
+		int fd = accept(relay.listener, NULL, NULL), on = 1;
+		if (fd < 0 || relay.connection_count == CONNECTIONS_MAX)
+			continue;
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+		pthread_create(&relay.connections[relay.connection_count++], NULL, serve,
+			       (void *)(intptr_t)fd);
+	}
+	return NULL;
+}
+
+static void relay_bind(void)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof at;
+
+	relay.listener = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(bind(relay.listener, (struct sockaddr *)&at, sizeof at), 0);
+	getsockname(relay.listener, (struct sockaddr *)&at, &size);
+	relay.port = ntohs(at.sin_port);
+}
+
+static void relay_start(struct script script)
+{
+	memset(&relay, 0, sizeof relay);
+	pthread_mutex_init(&relay.lock, NULL);
+	text_init(&relay.log, 1 << 20);
+	text_init(&relay.content, 16 << 20);
+	relay.script = script;
+	relay_bind();
+	assert_int_equal(listen(relay.listener, 64), 0);
+	pthread_create(&relay.thread, NULL, listen_on, NULL);
+}
+
+/* Afterwards what it saw may be read. */
+static void relay_stop(void)
+{
+	atomic_store(&relay.ends, true);
+	pthread_join(relay.thread, NULL);
+	for (size_t i = 0; i < relay.connection_count; i++)
+		pthread_join(relay.connections[i], NULL);
+	close(relay.listener);
+}
+
+static void relay_release(void)
+{
+	text_release(&relay.log);
+	text_release(&relay.content);
+	pthread_mutex_destroy(&relay.lock);
+}
+
+/* --- the turn's side, and stand-ins for its neighbours --- */
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	size_t count;
+	size_t refuse_begin_from; /* attempt_begin says no from this message on; 0: never */
+} reports = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static const char *subject_to_render, *text_to_render;
+
+static struct channel_config config;
+static struct channel *channel;
+static struct attempt attempts[ATTEMPTS_MAX];
+
+struct outcome outcome_make(enum outcome_kind kind, enum outcome_scope scope, const char *code,
+			    const char *format, ...)
+{
+	struct outcome outcome = {.kind = kind, .scope = scope};
+	va_list args;
+
+	snprintf(outcome.code, sizeof outcome.code, "%s", code);
+	va_start(args, format);
+	vsnprintf(outcome.text, sizeof outcome.text, format, args);
+	va_end(args);
+	return outcome;
+}
+
+bool attempt_begin(struct attempt *attempt)
+{
+	int handed = ATTEMPT_HANDED;
+	return (!reports.refuse_begin_from || attempt->message < (int64_t)reports.refuse_begin_from) &&
+	       atomic_compare_exchange_strong(&attempt->phase, &handed, ATTEMPT_BEGUN);
+}
+
+void channel_report(struct attempt *attempt, const struct outcome *outcome)
+{
+	pthread_mutex_lock(&reports.lock);
+	attempt->outcome = *outcome;
+	attempt->epoch++; /* how often it was reported */
+	reports.count++;
+	pthread_cond_broadcast(&reports.changed);
+	pthread_mutex_unlock(&reports.lock);
+}
+
+void attempt_render_input(const struct attempt *attempt, struct render_input *out)
+{
+	(void)attempt;
+	memset(out, 0, sizeof *out);
+}
+
+bool templates_render(const struct render_input *input, const char *name, enum channel_text text,
+		      struct rendered *out, struct text *error)
+{
+	(void)input;
+	assert_string_equal(name, "email");
+	assert_int_equal(text, CHANNEL_TEXT_MAIL);
+	text_init(&out->subject, 1000);
+	text_init(&out->text, 4 << 20);
+	text_init(&out->html, 1000);
+	text_init(&out->summary, 160);
+	text_puts(&out->subject, subject_to_render);
+	text_puts(&out->text, text_to_render);
+	text_puts(&out->summary, subject_to_render);
+	return *text_to_render || text_error(error, "email.text is empty");
+}
+
+void rendered_release(struct rendered *rendered)
+{
+	text_release(&rendered->subject);
+	text_release(&rendered->text);
+	text_release(&rendered->html);
+	text_release(&rendered->summary);
+}
+
+static void channel_start_at(const char *relay_url, int sessions, int64_t timeout)
+{
+	struct text error;
+
+	text_init(&error, TEXT_ERROR_MAX);
+	subject_to_render = "A payment";
+	text_to_render = "Hello\n.a line that begins with a dot\n.\nbye\n";
+	memset(&reports.count, 0, sizeof reports.count);
+	reports.refuse_begin_from = 0;
+	memset(attempts, 0, sizeof attempts);
+	config = (struct channel_config){
+		.name = "email",
+		.ops = &channel_email_ops,
+		.timeout = timeout,
+		.settings = json_pack("{s:s,s:s,s:s,s:i}", "relay", relay_url, "from",
+				      "Example Bank <messages@example.com>", "envelope_from",
+				      "bounces@example.com", "sessions", sessions),
+	};
+	channel = channel_email_ops.open(&config, (struct outcome_sink){0}, &error);
+	assert_string_equal(error.data, "");
+	assert_non_null(channel);
+	text_release(&error);
+}
+
+static void channel_start(int sessions, int64_t timeout)
+{
+	char url[64];
+
+	snprintf(url, sizeof url, "smtp://127.0.0.1:%d", relay.port);
+	channel_start_at(url, sessions, timeout);
+}
+
+static struct attempt *hand_over(size_t i, const char *address)
+{
+	struct attempt *a = &attempts[i];
+
+	a->channel = channel;
+	a->message = (int64_t)i + 1;
+	a->message_id = xasprintf("m-%zu", i);
+	a->customer_name = xstrdup("Ana");
+	a->address = xstrdup(address);
+	a->lease_until = MOMENT_NEVER;
+	channel_email_ops.send(channel, a);
+	return a;
+}
+
+static void wait_for(size_t count)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += WAIT_MS / 1000;
+	pthread_mutex_lock(&reports.lock);
+	while (reports.count < count && pthread_cond_timedwait(&reports.changed, &reports.lock, &until) == 0)
+		;
+	size_t have = reports.count;
+	pthread_mutex_unlock(&reports.lock);
+	assert_int_equal(have, count);
+}
+
+/* Closes both sides; each attempt was reported once. */
+static void finish(size_t count)
+{
+	channel_email_ops.close(channel, 5 * MOMENT_S);
+	if (relay.port) {
+		relay_stop();
+	}
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(attempts[i].epoch, 1);
+	assert_int_equal(reports.count, count);
+}
+
+static void release(size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		free(attempts[i].message_id);
+		free(attempts[i].customer_name);
+		free(attempts[i].address);
+		free(attempts[i].outcome.summary);
+		free(attempts[i].outcome.content);
+	}
+	json_decref(config.settings);
+	if (relay.port)
+		relay_release();
+}
+
+/* One mail to a relay with this script; what became of it. */
+static struct outcome one_mail_within(struct script script, int64_t timeout)
+{
+	relay_start(script);
+	channel_start(1, timeout);
+	hand_over(0, "ana@example.org");
+	wait_for(1);
+	finish(1);
+	struct outcome outcome = attempts[0].outcome;
+	outcome.summary = outcome.content = NULL;
+	release(1);
+	return outcome;
+}
+
+static struct outcome one_mail(struct script script)
+{
+	return one_mail_within(script, 10 * MOMENT_S);
+}
+
+static void assert_outcome(struct outcome outcome, enum outcome_kind kind, enum outcome_scope scope,
+			   const char *code)
+{
+	if (outcome.kind != kind || outcome.scope != scope || strcmp(outcome.code, code) != 0)
+		print_message("got kind %d scope %d code '%s' text '%s'\n", (int)outcome.kind,
+			      (int)outcome.scope, outcome.code, outcome.text);
+	assert_int_equal(outcome.kind, kind);
+	assert_int_equal(outcome.scope, scope);
+	assert_string_equal(outcome.code, code);
+}
+
+#define ACCEPTED OUTCOME_ACCEPTED, SCOPE_MESSAGE
+#define RETRY OUTCOME_RETRY, SCOPE_MESSAGE
+#define PROVIDER OUTCOME_RETRY, SCOPE_PROVIDER
+#define REJECTED OUTCOME_REJECTED, SCOPE_MESSAGE
+#define DEAD OUTCOME_REJECTED, SCOPE_ADDRESS
+#define DOUBT OUTCOME_IN_DOUBT, SCOPE_MESSAGE
+#define NOT_BEGUN OUTCOME_NOT_BEGUN, SCOPE_MESSAGE
+
+/* --- taken --- */
+
+static size_t count_of(const char *hay, const char *needle)
+{
+	size_t n = 0;
+	for (const char *at = hay; (at = strstr(at, needle)) != NULL; at += strlen(needle))
+		n++;
+	return n;
+}
+
+static void a_mail_is_taken_with_the_relays_code_text_and_id(void **state)
+{
+	(void)state;
+	relay_start((struct script){0});
+	channel_start(1, 10 * MOMENT_S);
+	hand_over(0, "ana@example.org");
+	wait_for(1);
+	finish(1);
+	assert_outcome(attempts[0].outcome, ACCEPTED, "250 2.0.0");
+	assert_string_equal(attempts[0].outcome.text, "Ok: queued as 4FzX1b");
+	assert_string_equal(attempts[0].outcome.provider_ref, "4FzX1b");
+	assert_string_equal(attempts[0].outcome.summary, "A payment");
+	assert_non_null(strstr(relay.log.data,
+			       "MAIL FROM:<bounces@example.com>\r\nRCPT TO:<ana@example.org>\r\nDATA\r\n"));
+	release(1);
+}
+
+static void the_mail_arrives_as_it_was_made(void **state)
+{
+	(void)state;
+	relay_start((struct script){0});
+	channel_start(1, 10 * MOMENT_S);
+	hand_over(0, "ana@example.org");
+	wait_for(1);
+	finish(1);
+	const char *mail = relay.content.data;
+	const char *only[] = {"Date: ",
+			      "From: Example Bank <messages@example.com>\r\n",
+			      "To: Ana <ana@example.org>\r\n",
+			      "Subject: A payment\r\n",
+			      "Message-ID: <m-0@example.com>\r\n",
+			      "MIME-Version: 1.0\r\n",
+			      "Auto-Submitted: auto-generated\r\n",
+			      "Content-Type: "};
+	for (size_t i = 0; i < sizeof only / sizeof only[0]; i++)
+		assert_int_equal(count_of(mail, only[i]), 1);
+	assert_int_equal(count_of(mail, "essage-"), 1); /* libesmtp adds none of its own */
+	/* as on the wire: a dot before each dot */
+	assert_non_null(strstr(mail, "\r\n\r\nHello\r\n..a line that begins with a dot\r\n..\r\nbye\r\n"));
+	for (const char *at = mail; (at = strchr(at, '\n')) != NULL; at++)
+		assert_int_equal(at[-1], '\r');
+	release(1);
+}
+
+static void a_large_mail_is_taken_without_a_stall(void **state)
+{
+	(void)state;
+	struct text large;
+	text_init(&large, 2 << 20);
+	for (int i = 0; i < 20000; i++)
+		text_addf(&large, "a line of a rather long mail, number %d: \xc3\xa9\n", i);
+	relay_start((struct script){0});
+	channel_start(1, 10 * MOMENT_S);
+	text_to_render = large.data;
+	int64_t begin = moment_mono();
+	for (size_t i = 0; i < 5; i++)
+		hand_over(i, "ana@example.org");
+	wait_for(5);
+	assert_true(moment_mono() - begin < 5 * MOMENT_S);
+	finish(5);
+	for (size_t i = 0; i < 5; i++)
+		assert_outcome(attempts[i].outcome, ACCEPTED, "250 2.0.0");
+	assert_int_equal(count_of(relay.content.data, "number 19999: =C3=A9\r\n"), 5);
+	release(5);
+	text_release(&large);
+}
+
+static void chunks_are_as_good_as_data(void **state)
+{
+	(void)state;
+	const char *ehlos[] = {CHUNKS, "250-relay\r\n250 CHUNKING"};
+	for (size_t k = 0; k < 2; k++) {
+		relay_start((struct script){.ehlo = ehlos[k]});
+		channel_start(1, 10 * MOMENT_S);
+		for (size_t i = 0; i < 20; i++)
+			hand_over(i, "ana@example.org");
+		wait_for(20);
+		finish(20);
+		for (size_t i = 0; i < 20; i++)
+			assert_outcome(attempts[i].outcome, ACCEPTED, "250 2.0.0");
+		assert_int_equal(relay.connection_count, 1);
+		assert_int_equal(count_of(relay.content.data,
+					  "\r\n\r\nHello\r\n.a line that begins with a dot\r\n.\r\nbye\r\n"),
+				 20);
+		release(20);
+	}
+}
+
+static void a_session_carries_many_mails(void **state)
+{
+	(void)state;
+	relay_start((struct script){0});
+	channel_start(1, 10 * MOMENT_S);
+	for (size_t i = 0; i < 250; i++)
+		hand_over(i, "ana@example.org");
+	wait_for(250);
+	finish(250);
+	for (size_t i = 0; i < 250; i++)
+		assert_int_equal(attempts[i].outcome.kind, OUTCOME_ACCEPTED);
+	assert_int_equal(relay.connection_count, 3);
+	assert_int_equal(relay.mails, 250);
+	release(250);
+}
+
+static void a_steady_stream_stays_in_one_session(void **state)
+{
+	(void)state;
+	relay_start((struct script){0});
+	channel_start(4, 10 * MOMENT_S);
+	for (size_t i = 0; i < 20; i++) {
+		hand_over(i, "ana@example.org");
+		wait_for(i + 1);
+		usleep(20000);
+	}
+	finish(20);
+	assert_int_equal(relay.connection_count, 1);
+	release(20);
+}
+
+static void several_sessions_work_at_once(void **state)
+{
+	(void)state;
+	relay_start((struct script){.pause_ms = 100});
+	channel_start(4, 10 * MOMENT_S);
+	int64_t begin = moment_mono();
+	for (size_t i = 0; i < 20; i++)
+		hand_over(i, "ana@example.org");
+	wait_for(20);
+	assert_true(moment_mono() - begin < 1500 * MOMENT_MS);
+	finish(20);
+	assert_int_equal(relay.connection_count, 4);
+	release(20);
+}
+
+static void odd_but_valid_answers_are_understood(void **state)
+{
+	(void)state;
+	assert_outcome(one_mail((struct script){.greeting = SLOW "220-hello\r\n220 relay",
+						.ehlo = SLOW "250 relay",
+						.mail = SLOW "250 ok",
+						.rcpt = SLOW "250 ok",
+						.data = SLOW "354 go",
+						.final = SLOW "250 ok"}),
+		       ACCEPTED, "250");
+	assert_outcome(one_mail((struct script){.mail = "250-2.1.0 one\r\n250 2.1.0 two",
+						.rcpt = "250-one\r\n250 two",
+						.final = "250-2.0.0 one\r\n250 2.0.0 two"}),
+		       ACCEPTED, "250 2.0.0");
+	assert_outcome(one_mail((struct script){.ehlo = "502 what"}), ACCEPTED, "250 2.0.0");
+}
+
+/* --- refused --- */
+
+static void a_refused_recipient_is_final(void **state)
+{
+	(void)state;
+	struct outcome out = one_mail((struct script){.rcpt = "550 5.1.1 no such user"});
+	assert_outcome(out, DEAD, "550 5.1.1");
+	assert_string_equal(out.text, "no such user");
+	assert_outcome(one_mail((struct script){.rcpt = "550 no such user"}), REJECTED, "550");
+	assert_outcome(one_mail((struct script){.rcpt = "554 5.7.1 not wanted"}), REJECTED, "554 5.7.1");
+	assert_outcome(one_mail((struct script){.rcpt = "553 5.1.10 null MX"}), DEAD, "553 5.1.10");
+	assert_outcome(one_mail((struct script){.rcpt = "550-5.1.1 no\r\n550 5.1.1 really no"}), DEAD,
+		       "550 5.1.1");
+	/* where the relay does not announce such codes it may use them all the same */
+	assert_outcome(one_mail((struct script){.ehlo = "250 relay", .rcpt = "550 5.1.1 no such user"}), DEAD,
+		       "550 5.1.1");
+	/* and where DATA is accepted after it, or the body comes in chunks */
+	assert_outcome(one_mail((struct script){.ehlo = "250-relay\r\n250 CHUNKING", .rcpt = "550 no"}),
+		       REJECTED, "550");
+	assert_outcome(
+		one_mail((struct script){.ehlo = CHUNKS, .rcpt = "550 no", .final = "503 no recipient"}),
+		REJECTED, "550");
+}
+
+static void a_refused_mail_is_final(void **state)
+{
+	(void)state;
+	assert_outcome(one_mail((struct script){.data = "554 5.6.0 no"}), REJECTED, "554 5.6.0");
+	assert_outcome(one_mail((struct script){.final = "552 5.3.4 too big"}), REJECTED, "552 5.3.4");
+	assert_outcome(one_mail((struct script){.final = "550 5.1.1 no such user after all"}), DEAD,
+		       "550 5.1.1");
+}
+
+static void a_4xx_is_tried_again(void **state)
+{
+	(void)state;
+	assert_outcome(one_mail((struct script){.rcpt = "451 4.7.1 greylisted"}), RETRY, "451 4.7.1");
+	assert_outcome(one_mail((struct script){.data = "451 later"}), RETRY, "451");
+	assert_outcome(one_mail((struct script){.final = "452 4.3.1 full"}), RETRY, "452 4.3.1");
+}
+
+static void refusals_leave_the_session_to_the_next_mail(void **state)
+{
+	(void)state;
+	const struct script scripts[] = {{.rcpt = "550 5.1.1 no", .from = 0},
+					 {.final = "452 4.3.1 full"},
+					 {.rcpt = "450 4.2.0 later", .ehlo = CHUNKS}};
+	for (size_t k = 0; k < sizeof scripts / sizeof scripts[0]; k++) {
+		relay_start(scripts[k]);
+		channel_start(1, 10 * MOMENT_S);
+		for (size_t i = 0; i < 10; i++)
+			hand_over(i, "ana@example.org");
+		wait_for(10);
+		finish(10);
+		for (size_t i = 0; i < 10; i++)
+			assert_true(attempts[i].outcome.kind == OUTCOME_REJECTED ||
+				    attempts[i].outcome.kind == OUTCOME_RETRY);
+		assert_int_equal(relay.connection_count, 1);
+		release(10);
+	}
+}
+
+/* --- the relay's own trouble --- */
+
+static void what_is_the_relays_fault_is_not_the_mails(void **state)
+{
+	(void)state;
+	assert_outcome(one_mail((struct script){.greeting = "554 5.3.2 no service"}), PROVIDER, "554 5.3.2");
+	assert_outcome(one_mail((struct script){.greeting = "421 4.3.2 busy"}), PROVIDER, "421 4.3.2");
+	assert_outcome(one_mail((struct script){.greeting = CLOSE}), PROVIDER, "cut");
+	assert_outcome(one_mail((struct script){.greeting = "hello, is this HTTP?"}), PROVIDER, "syntax");
+	assert_outcome(one_mail((struct script){.ehlo = "451 4.3.0 not now"}), PROVIDER, "451 4.3.0");
+	assert_outcome(one_mail((struct script){.ehlo = "421 4.3.0 not now"}), PROVIDER, "421 4.3.0");
+	assert_outcome(one_mail((struct script){.ehlo = CLOSE}), PROVIDER, "cut");
+	assert_outcome(one_mail((struct script){.mail = "550 5.7.1 not you"}), PROVIDER, "550 5.7.1");
+	assert_outcome(one_mail((struct script){.mail = "451 4.3.0 later"}), PROVIDER, "451 4.3.0");
+}
+
+static void a_421_is_the_relays_fault_at_every_step(void **state)
+{
+	(void)state;
+	assert_outcome(one_mail((struct script){.mail = "421 4.3.2 closing"}), PROVIDER, "421 4.3.2");
+	assert_outcome(one_mail((struct script){.rcpt = "421 4.3.2 closing"}), PROVIDER, "421 4.3.2");
+	assert_outcome(one_mail((struct script){.data = "421 4.3.2 closing"}), PROVIDER, "421 4.3.2");
+	assert_outcome(one_mail((struct script){.final = "421 4.3.2 closing"}), PROVIDER, "421 4.3.2");
+}
+
+static void a_relay_that_is_not_there_fails_all_at_once(void **state)
+{
+	(void)state;
+	memset(&relay, 0, sizeof relay);
+	relay_bind();
+	char url[64];
+	snprintf(url, sizeof url, "smtp://127.0.0.1:%d", relay.port);
+	close(relay.listener);
+	relay.port = 0;
+	channel_start_at(url, 2, 10 * MOMENT_S);
+	for (size_t i = 0; i < 50; i++)
+		hand_over(i, "ana@example.org");
+	wait_for(50);
+	finish(50);
+	for (size_t i = 0; i < 50; i++) {
+		assert_outcome(attempts[i].outcome, PROVIDER, "connect");
+		assert_string_equal(attempts[i].outcome.text, "Connection refused");
+	}
+	release(50);
+}
+
+static void a_name_that_nobody_knows_is_the_relays_fault(void **state)
+{
+	(void)state;
+	memset(&relay, 0, sizeof relay);
+	channel_start_at("smtp://no-such-relay.invalid:25", 1, 10 * MOMENT_S);
+	hand_over(0, "ana@example.org");
+	wait_for(1);
+	finish(1);
+	assert_outcome(attempts[0].outcome, PROVIDER, "connect");
+	release(1);
+}
+
+static void a_connection_that_nobody_answers_ends_in_time(void **state)
+{
+	(void)state;
+	int fill[8];
+	memset(&relay, 0, sizeof relay);
+	relay_bind();
+	/* a full backlog: the kernel drops what more comes */
+	assert_int_equal(listen(relay.listener, 0), 0);
+	struct sockaddr_in at = {.sin_family = AF_INET,
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+				 .sin_port = htons((uint16_t)relay.port)};
+	for (size_t i = 0; i < 8; i++) {
+		fill[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		(void)!connect(fill[i], (struct sockaddr *)&at, sizeof at);
+	}
+	int64_t begin = moment_mono();
+	channel_start(1, 1 * MOMENT_S);
+	for (size_t i = 0; i < 20; i++)
+		hand_over(i, "ana@example.org");
+	wait_for(20);
+	assert_true(moment_mono() - begin < 4 * MOMENT_S);
+	relay.port = 0;
+	finish(20);
+	for (size_t i = 0; i < 20; i++)
+		assert_outcome(attempts[i].outcome, PROVIDER, "timeout");
+	for (size_t i = 0; i < 8; i++)
+		close(fill[i]);
+	close(relay.listener);
+	release(20);
+}
+
+/* --- broken off --- */
+
+static void what_breaks_before_the_body_is_tried_again(void **state)
+{
+	(void)state;
+	assert_outcome(one_mail((struct script){.mail = CLOSE}), RETRY, "cut");
+	assert_outcome(one_mail((struct script){.rcpt = CLOSE}), RETRY, "cut");
+	assert_outcome(one_mail((struct script){.data = CLOSE}), RETRY, "cut");
+	assert_outcome(one_mail((struct script){.ehlo = CHUNKS, .rcpt = CLOSE}), RETRY, "cut");
+	assert_outcome(one_mail((struct script){.mail = "what?"}), RETRY, "syntax");
+	assert_outcome(one_mail((struct script){.ehlo = CHUNKS, .rcpt = "what?"}), RETRY, "syntax");
+	assert_outcome(one_mail((struct script){.rcpt = "333 what?"}), RETRY, "syntax");
+	assert_outcome(one_mail((struct script){.rcpt = "pardon"}), RETRY, "syntax");
+	assert_outcome(one_mail((struct script){.data = "250 done already"}), RETRY, "syntax");
+}
+
+static void what_breaks_from_the_body_on_is_in_doubt(void **state)
+{
+	(void)state;
+	assert_outcome(one_mail((struct script){.cut_in_body = true}), DOUBT, "cut");
+	assert_outcome(one_mail((struct script){.final = CLOSE}), DOUBT, "cut");
+	assert_outcome(one_mail((struct script){.final = "done"}), DOUBT, "syntax");
+	assert_outcome(one_mail((struct script){.final = "354 go on and on"}), DOUBT, "cut");
+	assert_outcome(one_mail((struct script){.final = "999 what"}), DOUBT, "syntax");
+	assert_outcome(one_mail((struct script){.ehlo = CHUNKS, .final = CLOSE}), DOUBT, "cut");
+}
+
+static void a_relay_that_hangs_is_left_in_time(void **state)
+{
+	(void)state;
+	const struct {
+		struct script script;
+		enum outcome_kind kind;
+		enum outcome_scope scope;
+	} cases[] = {
+		{{.greeting = HANG}, PROVIDER}, {{.ehlo = HANG}, PROVIDER}, {{.mail = HANG}, RETRY},
+		{{.rcpt = HANG}, RETRY},        {{.data = HANG}, RETRY},    {{.final = HANG}, DOUBT},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		int64_t begin = moment_mono();
+		assert_outcome(one_mail_within(cases[i].script, 1 * MOMENT_S), cases[i].kind, cases[i].scope,
+			       "timeout");
+		assert_true(moment_mono() - begin < 3 * MOMENT_S);
+	}
+}
+
+static void a_relay_that_drips_is_left_in_time(void **state)
+{
+	(void)state;
+	int64_t begin = moment_mono();
+	assert_outcome(one_mail_within((struct script){.mail = DRIP
+						       "250 one byte after the other, for ever and ever"},
+				       1 * MOMENT_S),
+		       RETRY, "timeout");
+	assert_true(moment_mono() - begin < 6 * MOMENT_S);
+}
+
+static void a_session_that_the_relay_ends_costs_the_next_mail_nothing(void **state)
+{
+	(void)state;
+	const char *ends[] = {NULL, "421 4.7.0 too many mails in one session"};
+	for (size_t k = 0; k < 2; k++) {
+		relay_start((struct script){.limit = 3, .over = ends[k]});
+		channel_start(1, 10 * MOMENT_S);
+		for (size_t i = 0; i < 10; i++)
+			hand_over(i, "ana@example.org");
+		wait_for(10);
+		finish(10);
+		for (size_t i = 0; i < 10; i++)
+			assert_outcome(attempts[i].outcome, ACCEPTED, "250 2.0.0");
+		assert_int_equal(relay.connection_count, 4);
+		release(10);
+	}
+}
+
+/* --- taken back, closed --- */
+
+static void what_was_called_back_does_not_leave(void **state)
+{
+	(void)state;
+	relay_start((struct script){.pause_ms = 200});
+	channel_start(1, 10 * MOMENT_S);
+	for (size_t i = 0; i < 5; i++)
+		hand_over(i, "ana@example.org");
+	usleep(100000);
+	for (size_t i = 2; i < 5; i++)
+		atomic_store(&attempts[i].phase, ATTEMPT_CALLED_BACK);
+	wait_for(5);
+	finish(5);
+	for (size_t i = 0; i < 5; i++)
+		assert_int_equal(attempts[i].outcome.kind, i < 2 ? OUTCOME_ACCEPTED : OUTCOME_NOT_BEGUN);
+	assert_int_equal(relay.mails, 2);
+	release(5);
+}
+
+static void a_no_at_the_last_moment_keeps_the_body_back(void **state)
+{
+	(void)state;
+	relay_start((struct script){0});
+	channel_start(1, 10 * MOMENT_S);
+	reports.refuse_begin_from = 2;
+	hand_over(0, "ana@example.org");
+	hand_over(1, "bob@example.org");
+	wait_for(2);
+	finish(2);
+	assert_outcome(attempts[0].outcome, ACCEPTED, "250 2.0.0");
+	assert_int_equal(attempts[1].outcome.kind, OUTCOME_NOT_BEGUN);
+	assert_non_null(strstr(relay.log.data, "bob@example.org"));
+	assert_null(strstr(relay.content.data, "bob@example.org"));
+	release(2);
+}
+
+static void a_lease_that_is_over_begins_nothing(void **state)
+{
+	(void)state;
+	relay_start((struct script){0});
+	channel_start(1, 10 * MOMENT_S);
+	attempts[0].lease_until = moment_mono() - 1;
+	struct attempt *a = &attempts[0];
+	a->channel = channel;
+	a->message_id = xstrdup("m");
+	a->customer_name = xstrdup("");
+	a->address = xstrdup("ana@example.org");
+	channel_email_ops.send(channel, a);
+	wait_for(1);
+	finish(1);
+	assert_int_equal(a->outcome.kind, OUTCOME_NOT_BEGUN);
+	assert_int_equal(relay.mails, 0);
+	release(1);
+}
+
+static void closing_reports_everything_once(void **state)
+{
+	(void)state;
+	relay_start((struct script){.final = HANG, .from = 1});
+	channel_start(1, 10 * MOMENT_S);
+	for (size_t i = 0; i < 10; i++)
+		hand_over(i, "ana@example.org");
+	wait_for(1);
+	usleep(100000);
+	int64_t begin = moment_mono();
+	channel_email_ops.close(channel, 300 * MOMENT_MS);
+	assert_true(moment_mono() - begin < 1500 * MOMENT_MS);
+	relay_stop();
+	assert_int_equal(attempts[0].outcome.kind, OUTCOME_ACCEPTED);
+	assert_int_equal(attempts[1].outcome.kind, OUTCOME_IN_DOUBT);
+	for (size_t i = 2; i < 10; i++)
+		assert_int_equal(attempts[i].outcome.kind, OUTCOME_NOT_BEGUN);
+	for (size_t i = 0; i < 10; i++)
+		assert_int_equal(attempts[i].epoch, 1);
+	release(10);
+}
+
+static void closing_waits_for_what_is_on_its_way(void **state)
+{
+	(void)state;
+	relay_start((struct script){.pause_ms = 500});
+	channel_start(1, 10 * MOMENT_S);
+	hand_over(0, "ana@example.org");
+	usleep(200000);
+	finish(1);
+	assert_int_equal(attempts[0].outcome.kind, OUTCOME_ACCEPTED);
+	release(1);
+}
+
+static void closing_cuts_a_connection_that_is_being_made(void **state)
+{
+	(void)state;
+	int fill[8];
+	memset(&relay, 0, sizeof relay);
+	relay_bind();
+	assert_int_equal(listen(relay.listener, 0), 0);
+	struct sockaddr_in at = {.sin_family = AF_INET,
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+				 .sin_port = htons((uint16_t)relay.port)};
+	for (size_t i = 0; i < 8; i++) {
+		fill[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		(void)!connect(fill[i], (struct sockaddr *)&at, sizeof at);
+	}
+	channel_start(1, 30 * MOMENT_S);
+	hand_over(0, "ana@example.org");
+	usleep(200000);
+	int64_t begin = moment_mono();
+	channel_email_ops.close(channel, 100 * MOMENT_MS);
+	assert_true(moment_mono() - begin < 2 * MOMENT_S);
+	assert_int_equal(attempts[0].outcome.kind, OUTCOME_NOT_BEGUN);
+	for (size_t i = 0; i < 8; i++)
+		close(fill[i]);
+	close(relay.listener);
+	relay.port = 0;
+	release(1);
+}
+
+/* --- what can't be sent --- */
+
+static void an_address_that_smtp_cannot_carry_is_rejected(void **state)
+{
+	(void)state;
+	relay_start((struct script){0});
+	channel_start(1, 10 * MOMENT_S);
+	hand_over(0, "j\xc3\xb6rg@example.org");
+	hand_over(1, "a@example.org>\r\nRCPT TO:<b@example.org");
+	wait_for(2);
+	finish(2);
+	assert_outcome(attempts[0].outcome, REJECTED, "553 5.6.7");
+	assert_outcome(attempts[1].outcome, REJECTED, "553");
+	assert_int_equal(relay.mails, 0);
+	release(2);
+}
+
+static void what_cannot_be_rendered_is_our_own_fault(void **state)
+{
+	(void)state;
+	relay_start((struct script){0});
+	channel_start(1, 10 * MOMENT_S);
+	text_to_render = "";
+	hand_over(0, "ana@example.org");
+	wait_for(1);
+	finish(1);
+	assert_outcome(attempts[0].outcome, OUTCOME_UNSENDABLE, SCOPE_MESSAGE, "");
+	assert_string_equal(attempts[0].outcome.text, "email.text is empty");
+	release(1);
+}
+
+/* --- AUTH --- */
+
+static struct outcome one_mail_with_password(struct script script)
+{
+	char url[80];
+	relay_start(script);
+	snprintf(url, sizeof url, "smtp://shop:s%%40fe@127.0.0.1:%d", relay.port);
+	channel_start_at(url, 1, 10 * MOMENT_S);
+	hand_over(0, "ana@example.org");
+	wait_for(1);
+	finish(1);
+	return attempts[0].outcome;
+}
+
+static void a_password_is_used_and_without_it_nothing_leaves(void **state)
+{
+	(void)state;
+	assert_outcome(one_mail_with_password((struct script){.ehlo = "250-relay\r\n250 AUTH PLAIN"}),
+		       ACCEPTED, "250 2.0.0");
+	assert_non_null(strstr(relay.log.data, "AUTH PLAIN AHNob3AAc0BmZQ==\r\n")); /* \0shop\0s@fe */
+	release(1);
+	assert_outcome(one_mail_with_password((struct script){.ehlo = "250-relay\r\n250 AUTH PLAIN",
+							      .auth = "535 5.7.8 wrong password"}),
+		       PROVIDER, "535 5.7.8");
+	assert_int_equal(relay.mails, 0);
+	release(1);
+	assert_outcome(one_mail_with_password((struct script){.ehlo = "250 relay"}), PROVIDER, "auth");
+	assert_int_equal(relay.mails, 0);
+	release(1);
+	assert_outcome(one_mail_with_password((struct script){.ehlo = "250-relay\r\n250 AUTH GSSAPI"}),
+		       PROVIDER, "auth");
+	assert_int_equal(relay.mails, 0);
+	release(1);
+}
+
+/* --- configuration and probe --- */
+
+static void mistakes_in_the_settings_are_named(void **state)
+{
+	(void)state;
+	struct channel_config bad = {.name = "email", .timeout = MOMENT_S};
+	struct text errors;
+
+	text_init(&errors, TEXT_ERROR_MAX);
+	bad.settings = json_pack("{s:s,s:s,s:i}", "relay", "smtp://u:secret@mail.example.com", "from",
+				 "nobody", "sessions", 65);
+	assert_false(channel_email_ops.check(&bad, &errors));
+	assert_non_null(strstr(errors.data, "relay: "));
+	assert_non_null(strstr(errors.data, "from: "));
+	assert_non_null(strstr(errors.data, "sessions: "));
+	assert_null(strstr(errors.data, "secret"));
+	assert_int_equal(count_of(errors.data, "\n"), 3);
+	assert_null(channel_email_ops.open(&bad, (struct outcome_sink){0}, &errors));
+	json_decref(bad.settings);
+	text_clear(&errors);
+	bad.settings = json_pack("{s:s,s:s}", "relay", "smtp://127.0.0.1", "from", "Bank <m@example.com>");
+	assert_true(channel_email_ops.check(&bad, &errors));
+	assert_string_equal(errors.data, "");
+	json_decref(bad.settings);
+	text_release(&errors);
+}
+
+static void the_probe_says_whether_the_relay_answers(void **state)
+{
+	(void)state;
+	const struct {
+		const char *greeting, *error;
+	} cases[] = {{NULL, ""}, {"554 no", "it greets with 554 in place of 220"}};
+	struct text error;
+	char url[64];
+
+	text_init(&error, TEXT_ERROR_MAX);
+	for (size_t i = 0; i < 2; i++) {
+		relay_start((struct script){.greeting = cases[i].greeting});
+		snprintf(url, sizeof url, "smtp://127.0.0.1:%d", relay.port);
+		struct channel_config probed = {
+			.name = "email",
+			.settings = json_pack("{s:s,s:s}", "relay", url, "from", "m@example.com")};
+		assert_int_equal(channel_email_ops.probe(&probed, &error), i == 0);
+		assert_non_null(strstr(error.data, cases[i].error));
+		json_decref(probed.settings);
+		relay_stop();
+		relay_release();
+	}
+	text_release(&error);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_mail_is_taken_with_the_relays_code_text_and_id),
+		cmocka_unit_test(the_mail_arrives_as_it_was_made),
+		cmocka_unit_test(a_large_mail_is_taken_without_a_stall),
+		cmocka_unit_test(chunks_are_as_good_as_data),
+		cmocka_unit_test(a_session_carries_many_mails),
+		cmocka_unit_test(a_steady_stream_stays_in_one_session),
+		cmocka_unit_test(several_sessions_work_at_once),
+		cmocka_unit_test(odd_but_valid_answers_are_understood),
+		cmocka_unit_test(a_refused_recipient_is_final),
+		cmocka_unit_test(a_refused_mail_is_final),
+		cmocka_unit_test(a_4xx_is_tried_again),
+		cmocka_unit_test(refusals_leave_the_session_to_the_next_mail),
+		cmocka_unit_test(what_is_the_relays_fault_is_not_the_mails),
+		cmocka_unit_test(a_421_is_the_relays_fault_at_every_step),
+		cmocka_unit_test(a_relay_that_is_not_there_fails_all_at_once),
+		cmocka_unit_test(a_name_that_nobody_knows_is_the_relays_fault),
+		cmocka_unit_test(a_connection_that_nobody_answers_ends_in_time),
+		cmocka_unit_test(what_breaks_before_the_body_is_tried_again),
+		cmocka_unit_test(what_breaks_from_the_body_on_is_in_doubt),
+		cmocka_unit_test(a_relay_that_hangs_is_left_in_time),
+		cmocka_unit_test(a_relay_that_drips_is_left_in_time),
+		cmocka_unit_test(a_session_that_the_relay_ends_costs_the_next_mail_nothing),
+		cmocka_unit_test(what_was_called_back_does_not_leave),
+		cmocka_unit_test(a_no_at_the_last_moment_keeps_the_body_back),
+		cmocka_unit_test(a_lease_that_is_over_begins_nothing),
+		cmocka_unit_test(closing_reports_everything_once),
+		cmocka_unit_test(closing_waits_for_what_is_on_its_way),
+		cmocka_unit_test(closing_cuts_a_connection_that_is_being_made),
+		cmocka_unit_test(an_address_that_smtp_cannot_carry_is_rejected),
+		cmocka_unit_test(what_cannot_be_rendered_is_our_own_fault),
+		cmocka_unit_test(a_password_is_used_and_without_it_nothing_leaves),
+		cmocka_unit_test(mistakes_in_the_settings_are_named),
+		cmocka_unit_test(the_probe_says_whether_the_relay_answers),
+	};
+	xalloc_init();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
