@@ -749,7 +749,8 @@ static const char *setting(const struct channel_config *config, const char *key,
 
 	if (json_is_string(value) && *json_string_value(value))
 		return json_string_value(value);
-	if (value || required)
+	bool absent = !value || (json_is_string(value) && !required); /* left out, or its default: "" */
+	if (!absent || required)
 		text_addf(errors, "%s: %s\n", key, value ? "must be a text" : "is missing");
 	return NULL;
 }

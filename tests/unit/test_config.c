@@ -63,18 +63,6 @@ const struct queue_ops *registry_queue(const char *scheme)
 	return known ? (const struct queue_ops *)&mail_ops : NULL;
 }
 
-struct template_set *templates_load(const char *folder, struct text *errors)
-{
-	(void)folder;
-	(void)errors;
-	return calloc(1, 1);
-}
-
-void templates_drop(struct template_set *set)
-{
-	free(set);
-}
-
 /* --- helpers --- */
 
 static struct config_report report;
