@@ -160,8 +160,8 @@ bool preference_write(struct request *request, struct turn *turn, const struct a
 		request->status = 422;
 		goto out;
 	}
-	if (import && old && same_choice(old, &new))
-		goto out;
+	if (import && (old ? same_choice(old, &new) : !new.has_channels))
+		goto out; /* a nightly import says the same again: nothing to record */
 	if (import && old && strcmp(old->changed_by, "import") != 0 && loosens(old, &new)) {
 		json_array_append_new(kept, json_string(product_name));
 		goto out;
