@@ -106,11 +106,13 @@ void channel_report(struct attempt *attempt, const struct outcome *outcome)
 	struct outcome_sink sink = channel->sink;
 
 	attempt->outcome = *outcome;
+	if (atomic_load(&attempt->phase) == ATTEMPT_CALLED_BACK) /* whatever else went wrong on the way */
+		attempt->outcome.kind = OUTCOME_NOT_BEGUN;
 	clean(attempt->outcome.code);
 	clean(attempt->outcome.text);
 	clean(attempt->outcome.provider_ref);
 	log_debug("channel %s: message %s, attempt %d: %s, %s", channel->config->name, attempt->message_id,
-		  attempt->number, kind_names[outcome->kind], attempt->outcome.code);
+		  attempt->number, kind_names[attempt->outcome.kind], attempt->outcome.code);
 	atomic_fetch_sub(&channel->in_hand, 1); /* first: whoever hears of it may hand over the next */
 	sink.report(sink.context, attempt);
 }

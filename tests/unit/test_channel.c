@@ -161,6 +161,24 @@ static void credit_falls_with_each_attempt_in_hand_and_comes_back_with_its_repor
 	assert_true(closed);
 }
 
+static void what_was_called_back_is_reported_as_not_begun_whatever_went_wrong(void **state)
+{
+	int count = 0;
+	struct channel_config config = {.name = (char *)"sms", .ops = &keeper_ops};
+	struct outcome_sink sink = {take_report, &count};
+	struct channel *channel = channel_open(&config, sink, NULL);
+	struct attempt *attempt = an_attempt();
+	struct outcome outcome = outcome_make(OUTCOME_RETRY, SCOPE_PROVIDER, "curl 28", "no connection");
+
+	(void)state;
+	channel_send(channel, attempt);
+	assert_true(attempt_call_back(attempt));
+	channel_report(attempt, &outcome);
+	assert_int_equal(attempt->outcome.kind, OUTCOME_NOT_BEGUN);
+	attempt_free(attempt);
+	channel_close(channel, 0);
+}
+
 static void a_channel_that_does_not_open_says_why(void **state)
 {
 	struct text error;
@@ -231,6 +249,7 @@ int main(void)
 		cmocka_unit_test(what_outlived_its_lease_never_begins),
 		cmocka_unit_test(beginning_and_calling_back_at_once_have_one_winner),
 		cmocka_unit_test(credit_falls_with_each_attempt_in_hand_and_comes_back_with_its_report),
+		cmocka_unit_test(what_was_called_back_is_reported_as_not_begun_whatever_went_wrong),
 		cmocka_unit_test(a_channel_that_does_not_open_says_why),
 		cmocka_unit_test(what_the_other_side_wrote_is_made_fit_to_store_and_show),
 		cmocka_unit_test(a_long_answer_is_cut_at_a_character),

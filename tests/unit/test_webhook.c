@@ -558,6 +558,68 @@ static void what_was_called_back_or_outlived_its_lease_sends_nothing(void **stat
 	stop(peer);
 }
 
+/* A receiver whose TLS handshake never comes: connected, and nothing begun. */
+static struct peer *start_mute(int64_t timeout)
+{
+	struct peer *peer = peer_open(NULL, 0);
+
+	settings = json_pack("{s:b}", "allow_private", 1);
+	snprintf(url, sizeof url, "https://127.0.0.1:%d/", peer_port(peer));
+	open_channel(timeout);
+	return peer;
+}
+
+static void wait_connected(struct peer *peer)
+{
+	struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+
+	for (int i = 0; i < 500 && !peer_connections(peer); i++)
+		nanosleep(&pause, NULL);
+	assert_int_equal(peer_connections(peer), 1);
+}
+
+static void a_timeout_before_the_request_was_begun_is_a_retry(void **state)
+{
+	struct peer *peer = start_mute(200 * MOMENT_MS);
+
+	(void)state;
+	assert_int_equal(send_one()->kind, OUTCOME_RETRY);
+	assert_string_equal(reports.list[0]->outcome.code, "curl 28");
+	stop(peer);
+}
+
+static void what_is_called_back_while_it_connects_is_not_begun(void **state)
+{
+	struct peer *peer = start_mute(300 * MOMENT_MS);
+	struct attempt *attempt = attempt_new(url, "", "{}");
+
+	(void)state;
+	channel_send(channel, attempt);
+	wait_connected(peer);
+	assert_true(attempt_call_back(attempt));
+	reports_wait(1);
+	assert_int_equal(attempt->outcome.kind, OUTCOME_NOT_BEGUN);
+	stop(peer);
+}
+
+static void closing_lets_go_at_once_of_what_only_connects(void **state)
+{
+	struct peer *peer = start_mute(10 * MOMENT_S);
+	struct attempt *attempt = attempt_new(url, "", "{}");
+	int64_t before = moment_mono();
+
+	(void)state;
+	channel_send(channel, attempt);
+	wait_connected(peer);
+	channel_close(channel, 5 * MOMENT_S);
+	assert_true(moment_mono() - before < 2 * MOMENT_S);
+	reports_wait(1);
+	assert_int_equal(attempt->outcome.kind, OUTCOME_NOT_BEGUN);
+	assert_true(attempt_call_back(attempt));
+	open_channel(MOMENT_S);
+	stop(peer);
+}
+
 static void a_flood_is_sent_whole_and_each_reported_once(void **state)
 {
 	enum { FLOOD = 500 };
@@ -624,6 +686,9 @@ int main(void)
 		cmocka_unit_test(however_it_is_written_an_address_inside_is_refused_before_a_byte),
 		cmocka_unit_test(urls_that_are_not_plain_https_are_refused),
 		cmocka_unit_test(what_was_called_back_or_outlived_its_lease_sends_nothing),
+		cmocka_unit_test(a_timeout_before_the_request_was_begun_is_a_retry),
+		cmocka_unit_test(what_is_called_back_while_it_connects_is_not_begun),
+		cmocka_unit_test(closing_lets_go_at_once_of_what_only_connects),
 		cmocka_unit_test(a_flood_is_sent_whole_and_each_reported_once),
 		cmocka_unit_test(
 			closing_waits_for_an_answer_that_comes_in_time_and_reports_what_does_not_as_doubt),

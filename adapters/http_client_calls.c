@@ -1,0 +1,159 @@
+/* What the adapters that speak HTTP share, and the one request that waits: a probe, the API's client. */
+#include "http_client_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api.h"
+#include "moment.h"
+#include "xalloc.h"
+#include "banned.h"
+
+static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
+
+static void curl_start(void)
+{
+	curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+void http_curl_start(void)
+{
+	pthread_once(&curl_once, curl_start);
+}
+
+bool http_request_header(struct http_request *request, const char *name, const char *value)
+{
+	struct text line;
+	bool ok = false;
+
+	text_init(&line, HTTP_HEADER_MAX);
+	text_addf(&line, "%s:%s%s", name, *value ? " " : "", value);
+	for (size_t i = 0; i < line.len; i++)
+		if ((unsigned char)line.data[i] < ' ' || line.data[i] == 127)
+			goto out;
+	if (!line.full) {
+		struct curl_slist *longer = curl_slist_append(request->headers, line.data);
+		ok = longer != NULL;
+		if (longer)
+			request->headers = longer;
+	}
+out:
+	text_release(&line);
+	return ok;
+}
+
+bool http_url_check(const char *url, bool allow_http, struct text *error)
+{
+	CURLU *parsed = curl_url();
+	char *scheme = NULL, *user = NULL, *password = NULL;
+	bool ok = false;
+
+	if (!parsed || curl_url_set(parsed, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) ||
+	    curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0)) {
+		text_error(error, "it is not a URL");
+		goto out;
+	}
+	if (strcmp(scheme, "https") != 0 && !(allow_http && strcmp(scheme, "http") == 0)) {
+		text_error(error,
+			   allow_http ? "a webhook's URL begins with https:// or http://"
+				      : "a webhook's URL begins with https:// (http:// needs allow_http)");
+		goto out;
+	}
+	if (!curl_url_get(parsed, CURLUPART_USER, &user, 0) ||
+	    !curl_url_get(parsed, CURLUPART_PASSWORD, &password, 0)) {
+		text_error(error, "a webhook's URL holds no user or password; requests are signed instead");
+		goto out;
+	}
+	ok = true;
+out:
+	curl_free(scheme);
+	curl_free(user);
+	curl_free(password);
+	curl_url_cleanup(parsed);
+	return ok;
+}
+
+bool http_probe(const char *url, struct text *error)
+{
+	http_curl_start();
+	CURL *easy = curl_easy_init();
+	CURLcode result = CURLE_FAILED_INIT;
+
+	if (easy && !curl_easy_setopt(easy, CURLOPT_URL, url) &&
+	    !curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") &&
+	    !curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) &&
+	    !curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L) &&
+	    !curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(HTTP_PROBE_TIMEOUT / MOMENT_MS)))
+		result = curl_easy_perform(easy);
+	curl_easy_cleanup(easy);
+	return result == CURLE_OK || text_error(error, "%s", curl_easy_strerror(result));
+}
+
+/* --- the API's client: one request over a Unix socket --- */
+
+#define API_ANSWER_MAX (64 * 1024 * 1024)
+
+static size_t on_answer(char *data, size_t size, size_t count, void *context)
+{
+	return text_add(context, data, size * count) ? size * count : 0;
+}
+
+static bool call_headers(const struct asker *asker, struct http_request *request)
+{
+	bool ok = http_request_header(request, "Content-Type", "application/json") &&
+		  http_request_header(request, "Expect", "");
+
+	if (ok && *asker->actor)
+		ok = http_request_header(request, "Heed-Actor", asker->actor);
+	if (ok && strcmp(asker->by, "import") == 0)
+		ok = http_request_header(request, "Heed-By", asker->by);
+	return ok;
+}
+
+static bool call_aim(CURL *easy, const char *socket_path, const char *url, int64_t timeout)
+{
+	return !curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, socket_path) &&
+	       !curl_easy_setopt(easy, CURLOPT_URL, url) && !curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L) &&
+	       !curl_easy_setopt(easy, CURLOPT_PROXY, "") && !curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) &&
+	       !curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(timeout / MOMENT_MS));
+}
+
+bool api_call_socket(const char *socket_path, const struct asker *asker, const char *method,
+		     const char *path_and_query, const json_t *send, int64_t timeout, int *status,
+		     json_t **body, struct text *error)
+{
+	http_curl_start();
+	CURL *easy = curl_easy_init();
+	struct http_request request = {0};
+	struct text answer;
+	CURLcode result = CURLE_FAILED_INIT;
+	char *url = xasprintf("http://heed%s", path_and_query);
+	char *sent = send ? json_dumps(send, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+	long code = 0;
+
+	text_init(&answer, API_ANSWER_MAX);
+	*status = 0;
+	*body = NULL;
+	if (easy && call_headers(asker, &request) && call_aim(easy, socket_path, url, timeout) &&
+	    !curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_answer) &&
+	    !curl_easy_setopt(easy, CURLOPT_WRITEDATA, &answer) &&
+	    !(sent && curl_easy_setopt(easy, CURLOPT_POSTFIELDS, sent)) &&
+	    !curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method) &&
+	    !curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request.headers))
+		result = curl_easy_perform(easy);
+	if (result == CURLE_OK) {
+		curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &code);
+		*status = (int)code;
+		*body = json_loadb(answer.data, answer.len, JSON_DECODE_ANY, NULL);
+	} else if (result == CURLE_COULDNT_CONNECT) {
+		text_error(error, "%s: nobody answers there; is the gateway running?", socket_path);
+	} else {
+		text_error(error, "%s: %s", socket_path, curl_easy_strerror(result));
+	}
+	curl_slist_free_all(request.headers);
+	curl_easy_cleanup(easy);
+	text_release(&answer);
+	free(sent);
+	free(url);
+	return result == CURLE_OK;
+}

@@ -1,0 +1,319 @@
+/* A request's way through its slot: what libcurl calls back, and what the end of it means. */
+#include "http_client_private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "moment.h"
+#include "net_inside.h"
+#include "xalloc.h"
+#include "banned.h"
+
+#define SLOT_KEEP_MAX (64 * 1024) /* a buffer that grew over this is given back after its request */
+
+static curl_socket_t on_open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct slot *slot = context;
+
+	if (purpose != CURLSOCKTYPE_IPCXN)
+		return CURL_SOCKET_BAD;
+	if (slot->engine->options.vet && net_inside(&address->addr)) {
+		slot->blocked = true;
+		return CURL_SOCKET_BAD;
+	}
+	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+	if (fd < 0)
+		return CURL_SOCKET_BAD;
+	slot->opened = true;
+	*http_watched(slot->engine, fd) = (struct watched){.lasting = true};
+	return fd;
+}
+
+static int on_close_socket(void *context, curl_socket_t fd)
+{
+	*http_watched(context, fd) = (struct watched){0}; /* closing takes it out of epoll */
+	return close(fd);
+}
+
+void slot_report(struct slot *slot, struct outcome outcome)
+{
+	struct attempt *attempt = slot->attempt;
+
+	outcome.summary = slot->request.summary;
+	outcome.content = slot->request.content;
+	slot->request.summary = slot->request.content = NULL;
+	slot->attempt = NULL;
+	slot->engine->at_work--;
+	channel_report(attempt, &outcome);
+}
+
+static void slot_judge(struct slot *slot)
+{
+	struct outcome outcome = {0};
+
+	slot->engine->handler->judge(slot->engine->channel, &slot->response, &outcome);
+	slot_report(slot, outcome);
+}
+
+/* The connection stands and nothing was sent on it yet: the point of no return. A second call for the same
+ * request is curl about to send it again, on a new connection, after the kept one had died: no. */
+static int on_ready(void *context, char *remote_ip, char *local_ip, int remote_port, int local_port)
+{
+	struct slot *slot = context;
+
+	(void)remote_ip;
+	(void)local_ip;
+	(void)remote_port;
+	(void)local_port;
+	if (slot->begun)
+		return CURL_PREREQFUNC_ABORT;
+	slot->not_begun = slot->engine->stopping || !attempt_begin(slot->attempt);
+	slot->begun = !slot->not_begun;
+	return slot->begun ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+
+/* No seek function beside it: curl can't send the body again. */
+static size_t on_read(char *buffer, size_t size, size_t count, void *context)
+{
+	struct slot *slot = context;
+	size_t left = slot->request.body.len - slot->sent, len = size * count;
+
+	if (len > left)
+		len = left;
+	memcpy(buffer, slot->request.body.data + slot->sent, len);
+	slot->sent += len;
+	return len;
+}
+
+static size_t on_body(char *data, size_t size, size_t count, void *context)
+{
+	struct slot *slot = context;
+	size_t len = size * count;
+
+	if (!slot->attempt) {
+		slot->drained += len;
+		return slot->drained > HTTP_RESPONSE_MAX ? 0 : len;
+	}
+	return text_add(&slot->response.body, data, len) ? len : 0;
+}
+
+/* "HTTP/1.1 200 OK": 200; 0 where it isn't a status line. */
+static int status_of(const char *line, size_t len)
+{
+	if (len < 12 || memcmp(line, "HTTP/", 5) != 0)
+		return 0;
+	const char *space = memchr(line, ' ', len);
+	if (!space || line + len - space < 4)
+		return 0;
+	int status = 0;
+	for (int i = 1; i <= 3; i++) {
+		if (space[i] < '0' || space[i] > '9')
+			return 0;
+		status = status * 10 + (space[i] - '0');
+	}
+	return status;
+}
+
+/* The value of `line` where it is the header `name`; else NULL. */
+static char *header_value(const char *line, size_t len, const char *name)
+{
+	size_t name_len = strlen(name);
+
+	if (!name_len || len <= name_len || line[name_len] != ':' || strncasecmp(line, name, name_len) != 0)
+		return NULL;
+	const char *from = line + name_len + 1, *to = line + len;
+	while (from < to && strchr(" \t", *from))
+		from++;
+	while (to > from && strchr(" \t\r\n", to[-1]))
+		to--;
+	return xmemdup0(from, (size_t)(to - from));
+}
+
+/* RFC 9110, 10.2.3: seconds, or a date. */
+static int64_t retry_after_parse(const char *value)
+{
+	int64_t wait = 0;
+
+	if (*value && strspn(value, "0123456789") == strlen(value)) {
+		errno = 0;
+		long long seconds = strtoll(value, NULL, 10);
+		wait = errno || seconds > HTTP_RETRY_AFTER_MAX / MOMENT_S ? HTTP_RETRY_AFTER_MAX
+									  : seconds * MOMENT_S;
+	} else {
+		time_t at = curl_getdate(value, NULL);
+		if (at > 0 && at < INT64_MAX / MOMENT_S)
+			wait = (int64_t)at * MOMENT_S - moment_now();
+	}
+	if (wait > HTTP_RETRY_AFTER_MAX)
+		wait = HTTP_RETRY_AFTER_MAX;
+	return wait > 0 ? wait : 0;
+}
+
+static size_t on_header(char *line, size_t size, size_t count, void *context)
+{
+	struct slot *slot = context;
+	struct http_response *response = &slot->response;
+	const struct http_options *options = &slot->engine->options;
+	size_t len = size * count;
+	int status = status_of(line, len);
+	char *value;
+
+	if (!slot->attempt)
+		return len;
+	if (status)
+		response->status = status >= 200 ? status : 0; /* 1xx: the answer is still to come */
+	if (!response->status)
+		return len;
+	bool success = response->status < 300, end = len <= 2;
+	if (options->status_line_decides && (success || end)) {
+		slot_judge(slot);
+		return len;
+	}
+	value = header_value(line, len, "Retry-After");
+	if (value)
+		response->retry_after = retry_after_parse(value);
+	free(value);
+	value = options->keep_header ? header_value(line, len, options->keep_header) : NULL;
+	if (value) {
+		text_clear(&response->header);
+		text_puts(&response->header, value);
+	}
+	free(value);
+	return len;
+}
+
+static void text_reset(struct text *t)
+{
+	if (t->capacity > SLOT_KEEP_MAX)
+		text_release(t);
+	else
+		text_clear(t);
+}
+
+void slot_clear(struct slot *slot)
+{
+	text_reset(&slot->request.url);
+	text_reset(&slot->request.body);
+	text_reset(&slot->response.body);
+	text_reset(&slot->response.header);
+	curl_slist_free_all(slot->request.headers);
+	slot->request.headers = NULL;
+	free(slot->request.summary);
+	free(slot->request.content);
+	slot->request.summary = slot->request.content = NULL;
+	slot->request.has_body = false;
+	slot->response.status = 0;
+	slot->response.retry_after = 0;
+	slot->response.complete = false;
+	slot->sent = slot->drained = 0;
+	slot->begun = slot->not_begun = slot->opened = slot->blocked = false;
+}
+
+/* Takes the slot out of curl, whatever it was at. */
+void slot_idle(struct slot *slot)
+{
+	if (slot->running)
+		curl_multi_remove_handle(slot->engine->multi, slot->easy);
+	slot->running = false;
+	slot_clear(slot);
+	slot->next_idle = slot->engine->idle;
+	slot->engine->idle = slot;
+}
+
+/* Why a transfer ended without an answer. libcurl's fixed words, not its message: that may hold a URL, and
+ * the URL a secret. */
+static struct outcome slot_failure(struct slot *slot, CURLcode result)
+{
+	enum outcome_scope fault = slot->engine->options.fault;
+	char code[32];
+	long why = 0;
+
+	snprintf(code, sizeof code, "curl %d", (int)result);
+	curl_easy_getinfo(slot->easy, CURLINFO_OS_ERRNO, &why);
+	if (slot->not_begun)
+		return outcome_make(OUTCOME_NOT_BEGUN, SCOPE_MESSAGE, "", "it was not begun");
+	if (slot->begun && (result == CURLE_ABORTED_BY_CALLBACK || result == CURLE_SEND_FAIL_REWIND))
+		return outcome_make(OUTCOME_IN_DOUBT, SCOPE_MESSAGE, code,
+				    "the request was begun and the kept connection was cut");
+	if (slot->begun)
+		return outcome_make(OUTCOME_IN_DOUBT, SCOPE_MESSAGE, code,
+				    "the request was begun and got no answer: %s",
+				    result == CURLE_UNSUPPORTED_PROTOCOL ? "what came is not HTTP"
+									 : curl_easy_strerror(result));
+	if (slot->blocked && !slot->opened)
+		return outcome_make(OUTCOME_REJECTED, SCOPE_MESSAGE, "blocked",
+				    "the URL's host has an address inside a network; heed sends to public "
+				    "addresses only (allow_private)");
+	if (result == CURLE_URL_MALFORMAT || result == CURLE_UNSUPPORTED_PROTOCOL)
+		return outcome_make(fault == SCOPE_PROVIDER ? OUTCOME_RETRY : OUTCOME_REJECTED, fault, code,
+				    "the URL can't be used: %s", curl_easy_strerror(result));
+	return outcome_make(OUTCOME_RETRY, fault, code, "%s%s%s", curl_easy_strerror(result), why ? ": " : "",
+			    why ? strerror((int)why) : "");
+}
+
+void slot_finish(struct slot *slot, CURLcode result)
+{
+	if (slot->attempt) {
+		slot->response.complete = result == CURLE_OK;
+		if (slot->response.status)
+			slot_judge(slot);
+		else
+			slot_report(slot, slot_failure(slot, result));
+	}
+	slot_idle(slot);
+}
+
+bool slot_setup(struct slot *slot)
+{
+	const struct http_options *options = &slot->engine->options;
+	CURL *easy = slot->easy;
+	bool ok = true;
+
+	ok &= !curl_easy_setopt(easy, CURLOPT_PRIVATE, slot);
+	ok &= !curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	/* a name that does not resolve in time is let go of: waiting for its thread would stop all others */
+	ok &= !curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+	ok &= !curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+	ok &= !curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	ok &= !curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	ok &= !curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(options->timeout / MOMENT_MS));
+	ok &= !curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(options->timeout / MOMENT_MS));
+	ok &= !curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+	ok &= !curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, slot);
+	ok &= !curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
+	ok &= !curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, slot->engine);
+	ok &= !curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_ready);
+	ok &= !curl_easy_setopt(easy, CURLOPT_PREREQDATA, slot);
+	ok &= !curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
+	ok &= !curl_easy_setopt(easy, CURLOPT_READDATA, slot);
+	ok &= !curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+	ok &= !curl_easy_setopt(easy, CURLOPT_HEADERDATA, slot);
+	ok &= !curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+	ok &= !curl_easy_setopt(easy, CURLOPT_WRITEDATA, slot);
+	if (options->direct)
+		ok &= !curl_easy_setopt(easy, CURLOPT_PROXY, "");
+	return ok;
+}
+
+bool slot_aim(struct slot *slot)
+{
+	struct http_request *request = &slot->request;
+	CURL *easy = slot->easy;
+	bool ok = !curl_easy_setopt(easy, CURLOPT_URL, request->url.data);
+
+	if (request->has_body) {
+		ok &= http_request_header(request, "Expect", ""); /* no waiting for 100 Continue */
+		ok &= !curl_easy_setopt(easy, CURLOPT_POST, 1L);
+		ok &= !curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
+	} else {
+		ok &= !curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+	}
+	ok &= !curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+	ok &= !curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers);
+	return ok;
+}
