@@ -107,7 +107,7 @@ void names_remove(struct names *names, const char *key);
 /* Puts the row in its place (NULL: takes it away) and remembers what was there. Owns the row. */
 void memory_put(struct memory *memory, enum table table, int64_t n, void *row);
 void memory_put_preference(struct memory *memory, int64_t customer, struct preference *preference);
-void memory_keep(struct memory *memory);   /* commit: forgets what could be undone */
+void memory_keep(struct memory *memory); /* commit: forgets what could be undone */
 /* Takes back what was done since there were `undo_count` entries; the numbers are left to the caller. */
 void memory_revert(struct memory *memory, size_t undo_count);
 void memory_release(struct memory *memory);

@@ -174,7 +174,7 @@ bool memory_read_log(struct store_reader *reader, const struct log_query *query,
 	int64_t message = query->message ? names_find(&memory->message_ids, query->message) : 0;
 	bool nothing = (query->customer && !customer) || (query->message && !message);
 	int64_t last = nothing ? 0 : memory->numbers[NUMBER_CONTACT];
-	struct contact **found = xcalloc((size_t)last, sizeof *found);
+	struct contact **found = xcalloc((size_t)last, sizeof(struct contact *));
 	size_t found_count = 0;
 
 	for (int64_t seq = 1; seq <= last; seq++) {

@@ -107,16 +107,16 @@ static bool on_disk(const struct fixture *f)
 
 /* --- what is written --- */
 
-#define OK(call)                                                                                             \
-	do {                                                                                                 \
-		if (!(call))                                                                                 \
-			fail_msg("%s: %s", #call, store_error(f->store));                                    \
+#define OK(call)                                                          \
+	do {                                                              \
+		if (!(call))                                              \
+			fail_msg("%s: %s", #call, store_error(f->store)); \
 	} while (0)
 
-#define READ_OK(call)                                                                                        \
-	do {                                                                                                 \
-		if (!(call))                                                                                 \
-			fail_msg("%s: %s", #call, store_reader_error(f->reader));                            \
+#define READ_OK(call)                                                             \
+	do {                                                                      \
+		if (!(call))                                                      \
+			fail_msg("%s: %s", #call, store_reader_error(f->reader)); \
 	} while (0)
 
 static void begin(struct fixture *f)
@@ -228,8 +228,7 @@ static void save_contact(struct fixture *f, int64_t seq, enum state state, const
 
 static struct address address_of(const char *channel, const char *value)
 {
-	return (struct address){
-		.channel = xstrdup(channel), .value = xstrdup(value), .details = xstrdup("")};
+	return (struct address){.channel = xstrdup(channel), .value = xstrdup(value), .details = xstrdup("")};
 }
 
 /* A customer who is reached on up to two channels; with room for two more addresses. */
@@ -739,9 +738,9 @@ static void fill_log(struct fixture *f)
 	int64_t customers[] = {put_customer(f, "ana", NULL, NULL), put_customer(f, "bob", NULL, NULL)};
 	int64_t message = add_of(f, "m", customers[0], STATE_SENDING, MOMENT_NEVER);
 	for (int i = 0; i < 10; i++)
-		add_contact(f, contact_of(days[i] * MOMENT_DAY, customers[i % 2], i % 4 == 0 ? message : 0,
-					  products[i % 4], channels[i % 3],
-					  i < 8 ? STATE_SENT : STATE_FAILED));
+		add_contact(f,
+			    contact_of(days[i] * MOMENT_DAY, customers[i % 2], i % 4 == 0 ? message : 0,
+				       products[i % 4], channels[i % 3], i < 8 ? STATE_SENT : STATE_FAILED));
 	commit(f);
 }
 
@@ -1633,7 +1632,10 @@ static void a_file_that_is_no_store_is_left_alone(void **state)
 	free(url);
 }
 
-#define ON(kind, test) {#test " (" kind ")", test, set_up, tear_down, (void *)kind}
+#define ON(kind, test)                                                     \
+	{                                                                  \
+#test " (" kind ")", test, set_up, tear_down, (void *)kind \
+	}
 #define BOTH(test) ON("sqlite", test), ON("memory", test)
 
 int main(void)

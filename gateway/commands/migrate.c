@@ -1,0 +1,65 @@
+#include <string.h>
+
+#include "cli.h"
+#include "store.h"
+#include "banned.h"
+
+static int show(struct store_versions versions, bool json)
+{
+	struct text line;
+
+	if (json) {
+		json_t *object = json_pack("{s:i, s:i, s:i}", "before", versions.before, "now", versions.now,
+					   "known", versions.known);
+		cli_json(object);
+		json_decref(object);
+		return STATUS_DONE;
+	}
+	text_init(&line, TEXT_ERROR_MAX);
+	if (!versions.known)
+		text_puts(&line, "this store has no schema");
+	else if (versions.before == versions.now)
+		text_addf(&line, "schema %d: nothing to do", versions.now);
+	else if (versions.before)
+		text_addf(&line, "schema %d, was %d", versions.now, versions.before);
+	else
+		text_addf(&line, "schema %d, new", versions.now);
+	if (versions.now > versions.known)
+		text_addf(&line, "; made by a newer heed, this one knows %d", versions.known);
+	cli_line(line.data);
+	text_release(&line);
+	return STATUS_DONE;
+}
+
+static int run_migrate(const char *config_file, int argc, char **argv)
+{
+	bool json = false;
+	size_t count;
+	const struct cli_option options[] = {{"--json", NULL, &json}, {0}};
+	struct text error;
+	int status;
+
+	if (!cli_parse(&command_migrate, argc, argv, options, 0, 0, NULL, &count))
+		return STATUS_USAGE;
+	struct cli *cli = cli_open(config_file);
+	if (!cli)
+		return STATUS_USAGE;
+	text_init(&error, TEXT_ERROR_MAX);
+	struct store *store = store_open(cli_config(cli)->store.url, true, &error);
+	status = store ? show(store_versions(store), json) : cli_error("%s", error.data);
+	store_close(store);
+	text_release(&error);
+	cli_close(cli);
+	return cli_end(status);
+}
+
+const struct command command_migrate = {
+	"migrate",
+	"migrate [--json]",
+	"make the store, or bring its schema up to date",
+	"Applies the steps of the schema that are missing, each whole or not at all. The gateway does so "
+	"itself at\n"
+	"its start unless the configuration says `store: { migrate: manual }`; it must not be running.\n\n"
+	"Example: heed migrate",
+	run_migrate,
+};
