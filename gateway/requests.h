@@ -32,8 +32,8 @@ int request_customer(const struct turn_door *door, const struct asker *asker, co
 int request_import(const struct turn_door *door, const struct asker *asker, const json_t *customers,
 		   json_t **answer, struct text *problem);
 /* PUT of a preference ("*" for all): `preference` as the contract shows it; with `merge` only the keys that
- * are there change what is stored. Answer: the preference, and "on_their_way":
- * [{"message","channel","product"},…]. */
+ * are there change what is stored. Answer: the preference, and "on_their_way": the ids of
+ * messages. */
 int request_prefer(const struct turn_door *door, const struct asker *asker, const char *customer,
 		   const char *product, const json_t *preference, bool merge, json_t **answer,
 		   struct text *problem);
