@@ -17,7 +17,7 @@ def pytest_runtest_makereport(item, call):
     """A test that failed shows the end of its gateways' logs."""
     outcome = yield
     report = outcome.get_result()
-    if report.when == "call" and report.failed:
+    if report.failed and report.when != "teardown":
         for gateway in getattr(item, "heed_gateways", []):
             report.sections.append((f"log of {gateway.folder.name}", gateway.stderr()[-6000:]))
 

@@ -71,6 +71,17 @@ def merged(base, extra):
     return out
 
 
+class _Plain(yaml.SafeDumper):
+    """YAML without anchors: a value that is there twice is written twice."""
+
+    def ignore_aliases(self, data):
+        return True
+
+
+def yaml_text(value):
+    return yaml.dump(value, Dumper=_Plain, sort_keys=False, allow_unicode=True)
+
+
 class Redis:
     """A private Redis on a Unix socket, which keeps everything over a restart."""
 
@@ -182,8 +193,8 @@ class Gateway:
 
     def write(self):
         """The configuration as the attributes say; `reload` or a start makes it count."""
-        self.config_file.write_text(yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True))
-        (self.folder / "products.yaml").write_text(yaml.safe_dump(self.products, sort_keys=False, allow_unicode=True))
+        self.config_file.write_text(yaml_text(self.config))
+        (self.folder / "products.yaml").write_text(yaml_text(self.products))
         shutil.rmtree(self.folder / "templates", ignore_errors=True)
         (self.folder / "templates/messages").mkdir(parents=True)
         for name, text in self.templates.items():

@@ -2,7 +2,6 @@
 records each request with its time. It reads the wire itself, so that it can cut a connection at any point."""
 import contextlib
 import dataclasses
-import itertools
 import json
 import socket
 import struct
@@ -84,7 +83,7 @@ class Gone(Exception):
 
 class HttpReceiver:
     """`script(path, a, b, …)`: the requests to a path get a, then b, …; the last one stays. A step may be a function of
-    the request. What has no script gets `default`. Safe to use while it serves."""
+    the whole request (it can't say cut="before"). What has no script gets `default`. Safe to use while it serves."""
 
     def __init__(self, default=None):
         self.default = default or Answer()
@@ -151,7 +150,7 @@ class HttpReceiver:
     # --- serving ---
 
     def _accept(self, listener):
-        for number in itertools.count(1):
+        while True:
             try:
                 connection, _ = listener.accept()
             except OSError:
@@ -182,13 +181,16 @@ class HttpReceiver:
             while not answer.close:
                 head, pending, began = self._read_head(connection, pending)
                 request = self._parse(head, number, began)
-                answer = request.answer = self._choose(request)
+                step = self._step(request)
+                answer = request.answer = Answer() if callable(step) else dataclasses.replace(step)
                 if answer.cut == "before":
                     self._record(request)
                     raise Gone
                 if request.headers.get("expect", "").lower() == "100-continue":
                     connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
                 request.body, pending = self._read_body(connection, request, pending)
+                if callable(step):
+                    answer = request.answer = dataclasses.replace(step(request))
                 self._record(request)
                 if answer.cut == "after":
                     raise Gone
@@ -201,12 +203,10 @@ class HttpReceiver:
         with self._lock:
             self.requests.append(request)
 
-    def _choose(self, request):
+    def _step(self, request):
         with self._lock:
             steps = self._scripts.get(request.path) or [self.default]
-            step = steps.pop(0) if len(steps) > 1 else steps[0]
-        answer = step(request) if callable(step) else step
-        return dataclasses.replace(answer)
+            return steps.pop(0) if len(steps) > 1 else steps[0]
 
     @staticmethod
     def _more(connection):
