@@ -368,7 +368,10 @@ class Gateway:
     def settled(self):
         """Nothing waits, in Redis or in the store, and nothing is being sent."""
         numbers = self.sum_holds()
-        return numbers if not (numbers["queued"] + numbers["deferred"] + numbers["sending"] + sum(numbers["waiting"].values())) else None
+        if numbers["waiting"] is None:     # Redis does not answer
+            return None
+        left = numbers["queued"] + numbers["deferred"] + numbers["sending"] + sum(numbers["waiting"].values())
+        return None if left else numbers
 
     def wait_settled(self, seconds=PATIENCE):
         return wait_for(self.settled, seconds, "all messages to end", pause=0.1)
