@@ -1,0 +1,311 @@
+/* The queue on Redis: the connection, commands and their answers, the URL. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "queue_redis_private.h"
+#include "url.h"
+#include "xalloc.h"
+#include "banned.h"
+
+#define REDIS_CONNECT_SECONDS 5
+#define REDIS_COMMAND_SECONDS 10 /* far above the longest wait that is asked for */
+#define REDIS_PORT_MAX 65535
+#define REDIS_DB_MAX 65535
+
+/* --- commands and answers --- */
+
+void redis_word_n(struct redis_words *words, const char *word, size_t len)
+{
+	words->at[words->count] = word;
+	words->len[words->count++] = len;
+}
+
+void redis_word(struct redis_words *words, const char *word)
+{
+	redis_word_n(words, word, strlen(word));
+}
+
+void redis_put_words(struct queue_redis *redis, const struct redis_words *words)
+{
+	redisAppendCommandArgv(redis->context, words->count, (const char **)words->at, words->len);
+}
+
+void redis_put(struct queue_redis *redis, const char *const words[])
+{
+	struct redis_words command = {.count = 0};
+
+	for (; *words; words++)
+		redis_word(&command, *words);
+	redis_put_words(redis, &command);
+}
+
+void redis_drop(struct queue_redis *redis)
+{
+	if (redis->context)
+		redisFree(redis->context);
+	redis->context = NULL;
+}
+
+/* The connection is dead: says why. */
+static bool redis_broken(struct queue_redis *redis)
+{
+	if (redis->context->err == REDIS_ERR_IO && (errno == EAGAIN || errno == EWOULDBLOCK))
+		queue_fail(&redis->base, "no answer within %d s", REDIS_COMMAND_SECONDS);
+	else
+		queue_fail(&redis->base, "%s", redis->context->errstr);
+	redis_drop(redis);
+	return false;
+}
+
+bool redis_nonsense(struct queue_redis *redis)
+{
+	queue_fail(&redis->base, "an answer that was not expected; is this Redis 6.2 or later?");
+	redis_drop(redis);
+	return false;
+}
+
+bool redis_is_error(const redisReply *reply, const char *code)
+{
+	return reply && reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, code, strlen(code)) == 0;
+}
+
+bool redis_is_array(const redisReply *reply, size_t at_least)
+{
+	return reply && reply->type == REDIS_REPLY_ARRAY && reply->elements >= at_least;
+}
+
+bool redis_is_string(const redisReply *reply)
+{
+	return reply && (reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS);
+}
+
+/* An error as Redis words it, but for the arguments that it repeats: they may be content or secrets. */
+static bool redis_refused(struct queue_redis *redis, const redisReply *reply)
+{
+	const char *args = strstr(reply->str, ", with args");
+	int len = args ? (int)(args - reply->str) : (int)reply->len;
+
+	if (redis_is_error(reply, "NOGROUP"))
+		redis->groups = false; /* the next call makes it again */
+	return queue_fail(&redis->base, "%.*s", len, reply->str);
+}
+
+bool redis_replies(struct queue_redis *redis, size_t count, redisReply *replies[])
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < count; i++) {
+		replies[i] = NULL;
+		if (ok && redisGetReply(redis->context, (void **)&replies[i]) != REDIS_OK)
+			ok = redis_broken(redis);
+	}
+	return ok;
+}
+
+void redis_replies_free(size_t count, redisReply *replies[])
+{
+	for (size_t i = 0; i < count; i++)
+		if (replies[i])
+			freeReplyObject(replies[i]);
+}
+
+bool redis_fine(struct queue_redis *redis, size_t count, redisReply *replies[])
+{
+	for (size_t i = 0; i < count; i++) {
+		if (replies[i]->type == REDIS_REPLY_ERROR)
+			return redis_refused(redis, replies[i]);
+		for (size_t j = 0; replies[i]->type == REDIS_REPLY_ARRAY && j < replies[i]->elements; j++)
+			if (replies[i]->element[j]->type == REDIS_REPLY_ERROR) /* inside an EXEC */
+				return redis_refused(redis, replies[i]->element[j]);
+	}
+	return true;
+}
+
+bool redis_run(struct queue_redis *redis, size_t count)
+{
+	redisReply *replies[REDIS_PIPELINE_MAX];
+
+	bool ok = redis_replies(redis, count, replies) && redis_fine(redis, count, replies);
+	redis_replies_free(count, replies);
+	return ok;
+}
+
+redisReply *redis_reply(struct queue_redis *redis)
+{
+	redisReply *reply = NULL;
+
+	if (!redis_replies(redis, 1, &reply))
+		return NULL;
+	if (reply->type == REDIS_REPLY_ERROR) {
+		redis_refused(redis, reply);
+		freeReplyObject(reply);
+		return NULL;
+	}
+	return reply;
+}
+
+/* --- connecting --- */
+
+/* The answer to AUTH may repeat what it was given (a server that doesn't know the command does). */
+static bool redis_login(struct queue_redis *redis)
+{
+	redisReply *reply = NULL;
+
+	if (!redis->password)
+		return true;
+	if (redis->user)
+		PUT(redis, "AUTH", redis->user, redis->password);
+	else
+		PUT(redis, "AUTH", redis->password);
+	if (!redis_replies(redis, 1, &reply))
+		return false;
+	bool ok = reply->type != REDIS_REPLY_ERROR;
+	if (!ok) {
+		queue_fail(&redis->base, "the login was refused (%.*s)", (int)strcspn(reply->str, " "),
+			   reply->str);
+		redis_drop(redis);
+	}
+	freeReplyObject(reply);
+	return ok;
+}
+
+static bool redis_select(struct queue_redis *redis)
+{
+	char db[16];
+
+	if (!redis->db)
+		return true;
+	snprintf(db, sizeof db, "%d", redis->db);
+	PUT(redis, "SELECT", db);
+	redisReply *reply = redis_reply(redis);
+	if (!reply) {
+		redis_drop(redis);
+		return false;
+	}
+	freeReplyObject(reply);
+	return true;
+}
+
+/* A server that went away while we were silent is noticed here, and not by a command that fails. */
+static bool is_closed(const redisContext *context)
+{
+	char byte;
+	ssize_t got = recv(context->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+bool redis_ready(struct queue_redis *redis)
+{
+	struct timeval connect = {.tv_sec = REDIS_CONNECT_SECONDS};
+	struct timeval command = {.tv_sec = REDIS_COMMAND_SECONDS};
+
+	if (redis->context && !is_closed(redis->context))
+		return true;
+	redis_drop(redis);
+	redis->context = redis->path ? redisConnectUnixWithTimeout(redis->path, connect)
+				     : redisConnectWithTimeout(redis->host, redis->port, connect);
+	if (!redis->context)
+		return queue_fail(&redis->base, "could not connect");
+	if (redis->context->err || redisSetTimeout(redis->context, command) != REDIS_OK) {
+		queue_fail(&redis->base, "could not connect: %s", redis->context->errstr);
+		redis_drop(redis);
+		return false;
+	}
+	if (redis->host)
+		redisEnableKeepAlive(redis->context);
+	redis->groups = false;
+	for (int lane = 0; lane < LANES; lane++) {
+		redis->own[lane].done = false;
+		if (redis->sweep.unanswered)
+			snprintf(redis->own[lane].after, QUEUE_ID_MAX, "0-0");
+	}
+	redis->sweep.unanswered = false;
+	return redis_login(redis) && redis_select(redis);
+}
+
+/* --- the URL --- */
+
+/* A percent-decoded copy; NULL if it is broken. */
+static char *url_part(const char *s, size_t len)
+{
+	struct text part;
+
+	text_init(&part, URL_PART_MAX);
+	char *out = url_decode(s, len, &part) ? text_detach(&part) : NULL;
+	text_release(&part);
+	return out;
+}
+
+/* A whole number from 0 to `max` up to `end`. */
+static bool url_number(const char *s, const char *end, int max, int *out)
+{
+	if (s == end || end - s > 5)
+		return false;
+	for (*out = 0; s < end; s++) {
+		if (*s < '0' || *s > '9')
+			return false;
+		*out = *out * 10 + (*s - '0');
+	}
+	return *out <= max;
+}
+
+/* [user:password@]host[:port][/db]; false without a word: it may hold a password. */
+static bool url_read(const char *url, struct queue_redis *redis)
+{
+	const char *end = url + strcspn(url, "/?#"), *at = memrchr(url, '@', (size_t)(end - url));
+	const char *host = at ? at + 1 : url, *host_end;
+
+	if (at) {
+		const char *colon = memchr(url, ':', (size_t)(at - url));
+		if (!colon)
+			return false;
+		redis->user = colon > url ? url_part(url, (size_t)(colon - url)) : NULL;
+		redis->password = url_part(colon + 1, (size_t)(at - colon - 1));
+		if (!redis->password || (colon > url && !redis->user))
+			return false;
+	}
+	if (*host == '[') {
+		host++;
+		host_end = memchr(host, ']', (size_t)(end - host));
+		if (!host_end || (host_end + 1 != end && host_end[1] != ':'))
+			return false;
+	} else {
+		host_end = host + strcspn(host, ":/?#");
+	}
+	redis->host = xmemdup0(host, (size_t)(host_end - host));
+	host_end += *host_end == ']';
+	redis->port = 6379;
+	if (host_end < end && !url_number(host_end + 1, end, REDIS_PORT_MAX, &redis->port))
+		return false;
+	if (*end == '/' && end[1] && !url_number(end + 1, end + strlen(end), REDIS_DB_MAX, &redis->db))
+		return false;
+	return *redis->host && redis->port > 0 && (!*end || *end == '/');
+}
+
+bool redis_url(const char *url, struct queue_redis *redis, struct text *error)
+{
+	if (strncmp(url, "rediss:", 7) == 0)
+		return text_error(error,
+				  "rediss:// needs hiredis 1.0 or later, and this heed was built with %d.%d",
+				  HIREDIS_MAJOR, HIREDIS_MINOR);
+	if (strncmp(url, "redis+", 6) == 0)
+		return text_error(error,
+				  "%.*s:// is not yet there; give redis:// or unix:", (int)strcspn(url, ":"),
+				  url);
+	if (strncmp(url, "unix:", 5) == 0) {
+		redis->path = xstrdup(url + 5);
+		if (strlen(redis->path) >= sizeof((struct sockaddr_un *)0)->sun_path || !*redis->path)
+			return text_error(error, "unix:PATH needs a path of 1 to %zu bytes",
+					  sizeof((struct sockaddr_un *)0)->sun_path - 1);
+		return true;
+	}
+	if (strncmp(url, "redis://", 8) != 0 || !url_read(url + 8, redis))
+		return text_error(error, "a Redis is named redis://[user:password@]host[:port][/db]; what is "
+					 "special in a password is percent-encoded");
+	return true;
+}
