@@ -99,13 +99,14 @@ static int lock_take(const char *path, struct text *error, bool *locked)
 	return fd;
 }
 
-/* So that the file, its WAL and its index are ours alone, whatever the umask. */
+/* So that the file, its WAL and its index are ours alone, whatever the umask. A file that is there is not
+ * opened: closing it again would drop the locks of SQLite's readers in this process. */
 static bool make_file(const char *path, struct text *error)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
 	if (fd < 0)
-		return text_error(error, "store: %s: %s", path, strerror(errno));
+		return errno == EEXIST || text_error(error, "store: %s: %s", path, strerror(errno));
 	close(fd);
 	return true;
 }

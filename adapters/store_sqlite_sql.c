@@ -1,6 +1,7 @@
 /* Statements: prepared once, run, and their failures put into words. */
 #include "store_sqlite_private.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "xalloc.h"
@@ -16,8 +17,17 @@ bool sql_failed(struct sql *sql)
 	return text_error(sql->error, "store: %s: %s (SQLite %d)", sql->path, sqlite3_errmsg(sql->db), code);
 }
 
+static void sql_configure(void)
+{
+	/* Its count of memory takes a lock at every allocation. */
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 bool sql_open(struct sql *sql, const char *path, int flags, struct text *error)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, sql_configure);
 	*sql = (struct sql){.path = xstrdup(path), .error = error};
 	/* Each connection is used by one thread at a time: SQLite's own mutexes are not needed. */
 	int code = sqlite3_open_v2(path, &sql->db, flags | SQLITE_OPEN_NOMUTEX, NULL);

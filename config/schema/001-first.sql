@@ -1,6 +1,6 @@
 -- The store as the first heed made it. Applied whole in one transaction. Times are UTC microseconds; what is
 -- a word in the contract is its number in gateway/words.h; absent text is ''.
--- Contacts are in tables of a month, contact_YYYYMM, made when first needed (adapters/store_sqlite_contact.c).
+-- Contacts are in tables of a month, contact_YYYYMM, made when first needed (adapters/store_sqlite_contacts.c).
 
 -- schema: the last step applied; oldest_program: who knows fewer steps than this may not use the store;
 -- id: random, made with the store.
