@@ -1,5 +1,4 @@
-/* What tests of a channel share: attempts to hand over, and a sink to wait at. Include behind cmocka.h. The
- * templates are stand-ins: the text of a message is its content's "text". */
+/* What tests of a channel share: attempts to hand over, and a sink to wait at. Include behind cmocka.h. */
 #ifndef HEED_CHANNEL_FIXTURE_H
 #define HEED_CHANNEL_FIXTURE_H
 
@@ -11,7 +10,6 @@
 #include "channel.h"
 #include "config.h"
 #include "moment.h"
-#include "mustache.h"
 #include "xalloc.h"
 
 #define REPORTS_MAX 1024
@@ -75,35 +73,6 @@ static struct attempt *attempt_new(const char *address, const char *details, con
 	attempt->content_kept = CONTENT_SUMMARY;
 	attempt->lease_until = moment_mono() + MOMENT_MINUTE;
 	return attempt;
-}
-
-/* --- stand-ins --- */
-
-void templates_drop(struct template_set *set)
-{
-	(void)set;
-}
-
-bool templates_render(const struct render_input *input, const char *channel, enum channel_text kind,
-		      struct rendered *out, struct text *error)
-{
-	const char *text = json_string_value(json_object_get(input->content, "text"));
-
-	(void)channel;
-	(void)kind;
-	text_init(&out->text, MUSTACHE_OUTPUT_MAX);
-	text_init(&out->summary, 640);
-	if (strcmp(text, "broken") == 0)
-		return text_error(error, "it can't be rendered");
-	text_puts(&out->text, text);
-	text_puts(&out->summary, "in short");
-	return true;
-}
-
-void rendered_release(struct rendered *rendered)
-{
-	text_release(&rendered->text);
-	text_release(&rendered->summary);
 }
 
 #endif

@@ -119,7 +119,7 @@ static void twilio_gets_the_request_that_it_documents_and_gives_the_id(void **st
 	assert_int_equal(outcome->kind, OUTCOME_ACCEPTED);
 	assert_false(outcome->delivered);
 	assert_string_equal(outcome->provider_ref, "SM1");
-	assert_string_equal(outcome->summary, "in short");
+	assert_string_equal(outcome->summary, "Año: 100% & más");
 	assert_memory_equal(peer_request(peer, 0), "POST /2010-04-01/Accounts/AC1/Messages.json HTTP/1.1\r\n",
 			    54);
 	assert_string_equal(peer_body(peer, 0), "To=%2B5491155550100&From=%2B15005550006&"
@@ -432,7 +432,7 @@ static void a_control_character_never_gets_into_a_header(void **state)
 	start_with("{\"url\":\"{{settings.base_url}}/\",\"headers\":{\"X-Text\":\"{{text}}\"}}", "{}", NULL,
 		   0);
 	assert_int_equal(send_text("hi\r\nX-Evil: 1")->kind, OUTCOME_UNSENDABLE);
-	assert_int_equal(send_text("broken")->kind, OUTCOME_UNSENDABLE);
+	assert_int_equal(send_text("")->kind, OUTCOME_UNSENDABLE);
 	assert_int_equal(peer_requests(peer, 0), 0);
 	stop();
 }
