@@ -6,7 +6,7 @@ import sys
 LIBC = {"assert", "arpa/inet", "ctype", "dirent", "errno", "fcntl", "fnmatch", "getopt", "inttypes", "limits", "locale",
         "math", "netdb", "netinet/in", "netinet/tcp", "poll", "pthread", "regex", "signal", "stdarg", "stdatomic", "stdbool",
         "stddef", "stdint", "stdio", "stdlib", "string", "strings", "sys/epoll", "sys/eventfd", "sys/file", "sys/ioctl",
-        "sys/mman", "sys/random", "sys/resource", "sys/socket", "sys/stat", "sys/time", "sys/types", "sys/un",
+        "sys/mman", "sys/random", "sys/resource", "sys/socket", "sys/stat", "sys/time", "sys/syscall", "sys/types", "sys/un",
         "sys/uio", "sys/wait", "sysexits", "termios", "time", "unistd"}
 # Which outside libraries an adapter may use; http_client is the one adapter that others may include.
 ADAPTER_LIBRARIES = {
