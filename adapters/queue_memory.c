@@ -419,10 +419,7 @@ static void memory_close(struct queue *queue)
 	free(queue);
 }
 
-static const char *const memory_schemes[] = {"memory", NULL};
-
 const struct queue_ops queue_memory_ops = {
-	.schemes = memory_schemes,
 	.open = memory_open,
 	.close = memory_close,
 	.recover = memory_recover,

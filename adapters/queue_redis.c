@@ -371,11 +371,7 @@ static struct queue *redis_open(const struct queue_config *config, struct text *
 	return &redis->base;
 }
 
-static const char *const redis_schemes[] = {"redis",         "unix",           "rediss",
-					    "redis+cluster", "redis+sentinel", NULL};
-
 const struct queue_ops queue_redis_ops = {
-	.schemes = redis_schemes,
 	.open = redis_open,
 	.close = redis_close,
 	.recover = redis_recover,

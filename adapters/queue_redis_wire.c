@@ -289,14 +289,6 @@ static bool url_read(const char *url, struct queue_redis *redis)
 
 bool redis_url(const char *url, struct queue_redis *redis, struct text *error)
 {
-	if (strncmp(url, "rediss:", 7) == 0)
-		return text_error(error,
-				  "rediss:// needs hiredis 1.0 or later, and this heed was built with %d.%d",
-				  HIREDIS_MAJOR, HIREDIS_MINOR);
-	if (strncmp(url, "redis+", 6) == 0)
-		return text_error(error,
-				  "%.*s:// is not yet there; give redis:// or unix:", (int)strcspn(url, ":"),
-				  url);
 	if (strncmp(url, "unix:", 5) == 0) {
 		redis->path = xstrdup(url + 5);
 		if (strlen(redis->path) >= sizeof((struct sockaddr_un *)0)->sun_path || !*redis->path)

@@ -54,7 +54,6 @@ __attribute__((format(printf, 2, 3))) bool queue_fail(struct queue *queue, const
 /* What a back end fills. Every method is called by the handle's one thread, and may block only as long as
  * its time allows. All but open and close return false after queue_fail(); none may be NULL. */
 struct queue_ops {
-	const char *const *schemes; /* of URLs; NULL at the end */
 	/* Reads the URL, connects to nothing. NULL and `error`, which may not hold a password. */
 	struct queue *(*open)(const struct queue_config *config, struct text *error);
 	void (*close)(struct queue *queue);
