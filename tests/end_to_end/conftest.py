@@ -7,6 +7,8 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
+sys.dont_write_bytecode = True    # nothing is left in the tree
+
 import harness
 from http_receiver import Answer, HttpReceiver
 from smtp_servers import MailServer, ScriptedSmtp
