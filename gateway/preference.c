@@ -331,7 +331,8 @@ bool touched_has(const struct touched *touched, const char *product)
 	if (strcmp(touched->product, "*") != 0)
 		return product_or_part(product, touched->product);
 	for (size_t i = 0; i < touched->count; i++)
-		if (touched->preferences[i].has_channels && product_or_part(product, touched->preferences[i].product))
+		if (touched->preferences[i].has_channels &&
+		    product_or_part(product, touched->preferences[i].product))
 			return false; /* it has a choice of its own, or of the product it is a part of */
 	return true;
 }

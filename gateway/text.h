@@ -28,8 +28,8 @@ __attribute__((format(printf, 2, 3))) bool text_addf(struct text *t, const char 
 __attribute__((format(printf, 2, 0))) bool text_vaddf(struct text *t, const char *format, va_list args);
 /* As a JSON string, quotes included (RFC 8259). `s` is UTF-8. */
 bool text_json(struct text *t, const char *s);
-/* Replaces what was there, cut where it would be too long: for errors. Always false, so that `return text_error(e, "…")` reads well.
- * `t` may be NULL. */
+/* Replaces what was there, cut where it would be too long: for errors. Always false, so that `return
+ * text_error(e, "…")` reads well. `t` may be NULL. */
 __attribute__((format(printf, 2, 3))) bool text_error(struct text *t, const char *format, ...);
 /* The caller owns the result (free); `t` is empty again. */
 char *text_detach(struct text *t);
