@@ -278,6 +278,16 @@ static void add_message_id(struct text *out, const char *id, const char *from)
 
 /* --- the body --- */
 
+/* How many bytes from `s` on, at most `max`, are printable ASCII; spaces count if `spaces`, `but` never. */
+static size_t printable(const char *s, size_t max, bool spaces, char but)
+{
+	size_t n = 0;
+
+	while (n < max && (s[n] > ' ' || (spaces && s[n] == ' ')) && s[n] < 127 && s[n] != but)
+		n++;
+	return n;
+}
+
 /* Valid UTF-8 whose lines end in \n, without controls but tabs. */
 static void clean_body(const char *s, struct text *out)
 {
@@ -286,6 +296,11 @@ static void clean_body(const char *s, struct text *out)
 
 	text_init(out, MAIL_SIZE_MAX);
 	for (size_t i = 0, n; i < len; i += n) {
+		n = printable(s + i, len - i, true, '\0');
+		if (n) {
+			text_add(out, s + i, n);
+			continue;
+		}
 		n = utf8_take(s + i, len - i, &point);
 		if (point == '\r') {
 			n += s[i + 1] == '\n';
@@ -338,6 +353,13 @@ static void add_quoted_printable(struct text *out, const struct text *body)
 
 	for (size_t i = 0, n; i < body->len; i += n) {
 		const char *s = body->data + i;
+		bool from = !column && strncmp(s, "From ", 5) == 0; /* a mailbox file would put > before it */
+		n = from ? 0 : printable(s, column < LINE_QP - 1 ? LINE_QP - 1 - column : 0, false, '=');
+		if (n) {
+			text_add(out, s, n);
+			column += n;
+			continue;
+		}
 		n = utf8_take(s, body->len - i, &point);
 		if (point == '\n') {
 			text_puts(out, "\r\n");
@@ -346,9 +368,7 @@ static void add_quoted_printable(struct text *out, const struct text *body)
 		}
 		bool last = s[n] == '\n' || i + n == body->len;
 		bool blank = point == ' ' || point == '\t';
-		bool literal = blank ? !last : point > ' ' && point < 127 && point != '=';
-		if (!column && strncmp(s, "From ", 5) == 0)
-			literal = false; /* or a mailbox file would put a > before it */
+		bool literal = blank ? !last : point > ' ' && point < 127 && point != '=' && !from;
 		size_t need = literal ? 1 : 3 * n;
 		if (column + need > LINE_QP - (last ? 0 : 1)) {
 			text_puts(out, "=\r\n");
@@ -424,7 +444,7 @@ bool mail_text_build(const struct mail *mail, struct text *out, struct text *err
 		text_error(error, "the sender's address can't be written");
 	} else if (mail_address_check(mail->to_address) != MAIL_ADDRESS_OK) {
 		text_error(error, "the recipient's address can't be written");
-	} else if (!text.len && !html.len) {
+	} else if (!text.len && !html.len && !text.full && !html.full) {
 		text_error(error, "neither text nor HTML: there is nothing to send");
 	} else {
 		add_date(out, mail->at);
