@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "digest.h"
 #include "moment.h"
 #include "utf8.h"
 #include "xalloc.h"
@@ -13,8 +14,6 @@
 #define LINE_QP 76      /* RFC 2045: must not be longer, the soft break's "=" included */
 #define LINE_ENCODED 76 /* RFC 2047: a header line with encoded words */
 #define ENCODED_WORD 75 /* RFC 2047: one encoded word */
-#define ENCODED_HEAD "=?UTF-8?Q?"
-#define ENCODED_TAIL "?="
 #define BOUNDARY_SIZE 40
 
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -148,39 +147,73 @@ static bool is_plain(const struct text *line)
 	return strstr(line->data, "=?") == NULL;
 }
 
-/* `line` as encoded words (RFC 2047, Q with what a phrase allows), a line each, each of whole characters. The
- * header's line has `column` bytes already; returns how many the last one has. */
-static size_t add_encoded(struct text *out, const struct text *line, size_t column)
+/* Bytes that the character at `s` takes in an encoded word "Q" (RFC 2047, with what a phrase allows). */
+static size_t q_size(const char *s, size_t n)
 {
-	static const char safe[] = LETTERS "!*+-/";
-	size_t word = 0; /* bytes in the open encoded word; 0: none is open */
+	return n == 1 && (*s == ' ' || strchr(LETTERS "!*+-/", *s)) ? 1 : 3 * n;
+}
+
+static void add_q(struct text *out, const char *s, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (q_size(s + i, 1) > 1)
+			text_addf(out, "=%02X", (unsigned char)s[i]);
+		else
+			text_putc(out, s[i] == ' ' ? '_' : s[i]);
+	}
+}
+
+static size_t b_size(size_t len)
+{
+	return (len + 2) / 3 * 4;
+}
+
+/* How many bytes of `s`, whole characters, fit into `room` when they are encoded. */
+static size_t encoded_fit(const char *s, size_t len, size_t room, bool as_b)
+{
+	size_t end = 0, q = 0;
 	uint32_t point;
 
+	while (end < len) {
+		size_t n = utf8_take(s + end, len - end, &point);
+		q += q_size(s + end, n);
+		if ((as_b ? b_size(end + n) : q) > room)
+			break;
+		end += n;
+	}
+	return end;
+}
+
+/* `line` as encoded words (RFC 2047), a line each: Q, or B where that saves words. The header's line has
+ * `column` bytes already; returns how many the last one has. */
+static size_t add_encoded(struct text *out, const struct text *line, size_t column)
+{
+	size_t around = strlen("=?UTF-8?Q?") + strlen("?="), q = 0;
+
+	for (size_t i = 0; i < line->len; i++)
+		q += q_size(line->data + i, 1);
+	bool as_b = q > LINE_ENCODED - column - around && b_size(line->len) < q;
 	for (size_t i = 0, n; i < line->len; i += n) {
-		n = utf8_take(line->data + i, line->len - i, &point);
-		bool literal = point == ' ' || (point < 127 && strchr(safe, (int)point));
-		size_t need = literal ? 1 : 3 * n;
-		size_t tail = strlen(ENCODED_TAIL);
-		if (word && (word + need + tail > ENCODED_WORD || column + need + tail > LINE_ENCODED)) {
-			text_puts(out, ENCODED_TAIL "\r\n ");
-			word = 0;
+		if (i) {
+			text_puts(out, "\r\n ");
 			column = 1;
 		}
-		if (!word) {
-			text_puts(out, ENCODED_HEAD);
-			word = strlen(ENCODED_HEAD);
-			column += word;
+		size_t left = LINE_ENCODED - column;
+		n = encoded_fit(line->data + i, line->len - i,
+				(left < ENCODED_WORD ? left : ENCODED_WORD) - around, as_b);
+		size_t before = out->len;
+		text_puts(out, as_b ? "=?UTF-8?B?" : "=?UTF-8?Q?");
+		if (as_b) {
+			char *b = base64_encode(line->data + i, n);
+			text_puts(out, b);
+			free(b);
+		} else {
+			add_q(out, line->data + i, n);
 		}
-		if (literal)
-			text_putc(out, point == ' ' ? '_' : (char)point);
-		for (size_t k = 0; !literal && k < n; k++)
-			text_addf(out, "=%02X", (unsigned char)line->data[i + k]);
-		word += need;
-		column += need;
+		text_puts(out, "?=");
+		column += out->len - before;
 	}
-	if (word)
-		text_puts(out, ENCODED_TAIL);
-	return column + strlen(ENCODED_TAIL);
+	return column;
 }
 
 /* Words of at most half a line, folded at spaces. */
