@@ -111,6 +111,14 @@ void mailbox_release(struct mailbox *mailbox)
 
 /* --- headers --- */
 
+static void add_hex(struct text *out, char mark, char c)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	unsigned char u = (unsigned char)c;
+
+	text_add(out, (char[]){mark, digits[u >> 4], digits[u & 15]}, 3);
+}
+
 /* One line of valid UTF-8: controls and runs of blanks become one space, none at the ends. */
 static bool one_line(const char *s, struct text *out)
 {
@@ -157,7 +165,7 @@ static void add_q(struct text *out, const char *s, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
 		if (q_size(s + i, 1) > 1)
-			text_addf(out, "=%02X", (unsigned char)s[i]);
+			add_hex(out, '=', s[i]);
 		else
 			text_putc(out, s[i] == ' ' ? '_' : s[i]);
 	}
@@ -304,7 +312,7 @@ static void add_message_id(struct text *out, const char *id, const char *from)
 		if (dot || strchr(LETTERS "_-", id[i]))
 			text_putc(out, id[i]);
 		else
-			text_addf(out, "%%%02X", (unsigned char)id[i]);
+			add_hex(out, '%', id[i]);
 	}
 	text_addf(out, "@%s>\r\n", strrchr(from, '@') + 1);
 }
@@ -411,7 +419,7 @@ static void add_quoted_printable(struct text *out, const struct text *body)
 			if (literal)
 				text_putc(out, s[k]);
 			else
-				text_addf(out, "=%02X", (unsigned char)s[k]);
+				add_hex(out, '=', s[k]);
 		}
 		column += need;
 	}
