@@ -273,11 +273,10 @@ static void relay_read(const char *value, struct email_settings *s, struct text 
 	static const char right[] = "smtp://host:port would be right";
 	struct config_url *url = &s->relay;
 
-	if (!config_url_parse(value, url) || (*url->path && strcmp(url->path, "/") != 0) || !*url->host)
-		text_addf(errors, "relay: is not a relay; %s\n", right);
-	else if (strcmp(url->scheme, "smtps") == 0 || strcmp(url->scheme, "smtp+starttls") == 0)
+	bool is_url = config_url_parse(value, url) && (!*url->path || strcmp(url->path, "/") == 0);
+	if (is_url && (strcmp(url->scheme, "smtps") == 0 || strcmp(url->scheme, "smtp+starttls") == 0))
 		text_addf(errors, "relay: %s:// is not yet; %s\n", url->scheme, right);
-	else if (strcmp(url->scheme, "smtp") != 0)
+	else if (!is_url || strcmp(url->scheme, "smtp") != 0)
 		text_addf(errors, "relay: is not a relay; %s\n", right);
 	else if (strchr(url->host, ':')) /* libesmtp would take it for the port */
 		text_addf(errors, "relay: an IPv6 address can't be used; a host's name would be right\n");

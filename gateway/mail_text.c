@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "digest.h"
 #include "moment.h"
 #include "utf8.h"
 #include "xalloc.h"
@@ -13,8 +14,6 @@
 #define LINE_QP 76      /* RFC 2045: must not be longer, the soft break's "=" included */
 #define LINE_ENCODED 76 /* RFC 2047: a header line with encoded words */
 #define ENCODED_WORD 75 /* RFC 2047: one encoded word */
-#define ENCODED_HEAD "=?UTF-8?Q?"
-#define ENCODED_TAIL "?="
 #define BOUNDARY_SIZE 40
 
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -112,6 +111,14 @@ void mailbox_release(struct mailbox *mailbox)
 
 /* --- headers --- */
 
+static void add_hex(struct text *out, char mark, char c)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	unsigned char u = (unsigned char)c;
+
+	text_add(out, (char[]){mark, digits[u >> 4], digits[u & 15]}, 3);
+}
+
 /* One line of valid UTF-8: controls and runs of blanks become one space, none at the ends. */
 static bool one_line(const char *s, struct text *out)
 {
@@ -148,39 +155,73 @@ static bool is_plain(const struct text *line)
 	return strstr(line->data, "=?") == NULL;
 }
 
-/* `line` as encoded words (RFC 2047, Q with what a phrase allows), a line each, each of whole characters. The
- * header's line has `column` bytes already; returns how many the last one has. */
-static size_t add_encoded(struct text *out, const struct text *line, size_t column)
+/* Bytes that the character at `s` takes in an encoded word "Q" (RFC 2047, with what a phrase allows). */
+static size_t q_size(const char *s, size_t n)
 {
-	static const char safe[] = LETTERS "!*+-/";
-	size_t word = 0; /* bytes in the open encoded word; 0: none is open */
+	return n == 1 && (*s == ' ' || strchr(LETTERS "!*+-/", *s)) ? 1 : 3 * n;
+}
+
+static void add_q(struct text *out, const char *s, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (q_size(s + i, 1) > 1)
+			add_hex(out, '=', s[i]);
+		else
+			text_putc(out, s[i] == ' ' ? '_' : s[i]);
+	}
+}
+
+static size_t b_size(size_t len)
+{
+	return (len + 2) / 3 * 4;
+}
+
+/* How many bytes of `s`, whole characters, fit into `room` when they are encoded. */
+static size_t encoded_fit(const char *s, size_t len, size_t room, bool as_b)
+{
+	size_t end = 0, q = 0;
 	uint32_t point;
 
+	while (end < len) {
+		size_t n = utf8_take(s + end, len - end, &point);
+		q += q_size(s + end, n);
+		if ((as_b ? b_size(end + n) : q) > room)
+			break;
+		end += n;
+	}
+	return end;
+}
+
+/* `line` as encoded words (RFC 2047), a line each: Q, or B where that saves words. The header's line has
+ * `column` bytes already; returns how many the last one has. */
+static size_t add_encoded(struct text *out, const struct text *line, size_t column)
+{
+	size_t around = strlen("=?UTF-8?Q?") + strlen("?="), q = 0;
+
+	for (size_t i = 0; i < line->len; i++)
+		q += q_size(line->data + i, 1);
+	bool as_b = q > LINE_ENCODED - column - around && b_size(line->len) < q;
 	for (size_t i = 0, n; i < line->len; i += n) {
-		n = utf8_take(line->data + i, line->len - i, &point);
-		bool literal = point == ' ' || (point < 127 && strchr(safe, (int)point));
-		size_t need = literal ? 1 : 3 * n;
-		size_t tail = strlen(ENCODED_TAIL);
-		if (word && (word + need + tail > ENCODED_WORD || column + need + tail > LINE_ENCODED)) {
-			text_puts(out, ENCODED_TAIL "\r\n ");
-			word = 0;
+		if (i) {
+			text_puts(out, "\r\n ");
 			column = 1;
 		}
-		if (!word) {
-			text_puts(out, ENCODED_HEAD);
-			word = strlen(ENCODED_HEAD);
-			column += word;
+		size_t left = LINE_ENCODED - column;
+		n = encoded_fit(line->data + i, line->len - i,
+				(left < ENCODED_WORD ? left : ENCODED_WORD) - around, as_b);
+		size_t before = out->len;
+		text_puts(out, as_b ? "=?UTF-8?B?" : "=?UTF-8?Q?");
+		if (as_b) {
+			char *b = base64_encode(line->data + i, n);
+			text_puts(out, b);
+			free(b);
+		} else {
+			add_q(out, line->data + i, n);
 		}
-		if (literal)
-			text_putc(out, point == ' ' ? '_' : (char)point);
-		for (size_t k = 0; !literal && k < n; k++)
-			text_addf(out, "=%02X", (unsigned char)line->data[i + k]);
-		word += need;
-		column += need;
+		text_puts(out, "?=");
+		column += out->len - before;
 	}
-	if (word)
-		text_puts(out, ENCODED_TAIL);
-	return column + strlen(ENCODED_TAIL);
+	return column;
 }
 
 /* Words of at most half a line, folded at spaces. */
@@ -271,12 +312,22 @@ static void add_message_id(struct text *out, const char *id, const char *from)
 		if (dot || strchr(LETTERS "_-", id[i]))
 			text_putc(out, id[i]);
 		else
-			text_addf(out, "%%%02X", (unsigned char)id[i]);
+			add_hex(out, '%', id[i]);
 	}
 	text_addf(out, "@%s>\r\n", strrchr(from, '@') + 1);
 }
 
 /* --- the body --- */
+
+/* How many bytes from `s` on, at most `max`, are printable ASCII; spaces count if `spaces`, `but` never. */
+static size_t printable(const char *s, size_t max, bool spaces, char but)
+{
+	size_t n = 0;
+
+	while (n < max && (s[n] > ' ' || (spaces && s[n] == ' ')) && s[n] < 127 && s[n] != but)
+		n++;
+	return n;
+}
 
 /* Valid UTF-8 whose lines end in \n, without controls but tabs. */
 static void clean_body(const char *s, struct text *out)
@@ -286,6 +337,11 @@ static void clean_body(const char *s, struct text *out)
 
 	text_init(out, MAIL_SIZE_MAX);
 	for (size_t i = 0, n; i < len; i += n) {
+		n = printable(s + i, len - i, true, '\0');
+		if (n) {
+			text_add(out, s + i, n);
+			continue;
+		}
 		n = utf8_take(s + i, len - i, &point);
 		if (point == '\r') {
 			n += s[i + 1] == '\n';
@@ -338,6 +394,13 @@ static void add_quoted_printable(struct text *out, const struct text *body)
 
 	for (size_t i = 0, n; i < body->len; i += n) {
 		const char *s = body->data + i;
+		bool from = !column && strncmp(s, "From ", 5) == 0; /* a mailbox file would put > before it */
+		n = from ? 0 : printable(s, column < LINE_QP - 1 ? LINE_QP - 1 - column : 0, false, '=');
+		if (n) {
+			text_add(out, s, n);
+			column += n;
+			continue;
+		}
 		n = utf8_take(s, body->len - i, &point);
 		if (point == '\n') {
 			text_puts(out, "\r\n");
@@ -346,9 +409,7 @@ static void add_quoted_printable(struct text *out, const struct text *body)
 		}
 		bool last = s[n] == '\n' || i + n == body->len;
 		bool blank = point == ' ' || point == '\t';
-		bool literal = blank ? !last : point > ' ' && point < 127 && point != '=';
-		if (!column && strncmp(s, "From ", 5) == 0)
-			literal = false; /* or a mailbox file would put a > before it */
+		bool literal = blank ? !last : point > ' ' && point < 127 && point != '=' && !from;
 		size_t need = literal ? 1 : 3 * n;
 		if (column + need > LINE_QP - (last ? 0 : 1)) {
 			text_puts(out, "=\r\n");
@@ -358,7 +419,7 @@ static void add_quoted_printable(struct text *out, const struct text *body)
 			if (literal)
 				text_putc(out, s[k]);
 			else
-				text_addf(out, "=%02X", (unsigned char)s[k]);
+				add_hex(out, '=', s[k]);
 		}
 		column += need;
 	}
@@ -424,7 +485,7 @@ bool mail_text_build(const struct mail *mail, struct text *out, struct text *err
 		text_error(error, "the sender's address can't be written");
 	} else if (mail_address_check(mail->to_address) != MAIL_ADDRESS_OK) {
 		text_error(error, "the recipient's address can't be written");
-	} else if (!text.len && !html.len) {
+	} else if (!text.len && !html.len && !text.full && !html.full) {
 		text_error(error, "neither text nor HTML: there is nothing to send");
 	} else {
 		add_date(out, mail->at);

@@ -500,27 +500,52 @@ static void the_mail_arrives_as_it_was_made(void **state)
 	release(1);
 }
 
-static void a_large_mail_is_taken_without_a_stall(void **state)
+/* `size` bytes or a little more, with characters that have to be encoded. */
+static char *long_text(size_t size)
+{
+	struct text text;
+
+	text_init(&text, 2 * size + 100);
+	for (int i = 0; text.len < size; i++)
+		text_addf(&text, "a line of a long mail, number %d: \xc3\xa9\n", i);
+	text_puts(&text, "the end\n");
+	return text_detach(&text);
+}
+
+static void a_large_mail_is_taken_whole(void **state)
 {
 	(void)state;
-	struct text large;
-	text_init(&large, 2 << 20);
-	for (int i = 0; i < 20000; i++)
-		text_addf(&large, "a line of a long mail, number %d: \xc3\xa9\n", i);
+	char *large = long_text(500000);
 	relay_start((struct script){0});
 	channel_start(1, 10 * MOMENT_S);
-	text_to_render = large.data;
-	int64_t begin = moment_mono();
-	for (size_t i = 0; i < 5; i++)
+	text_to_render = large;
+	for (size_t i = 0; i < 3; i++)
 		hand_over(i, "ana@example.org");
-	wait_for(5);
-	assert_true(moment_mono() - begin < 5 * MOMENT_S);
-	finish(5);
-	for (size_t i = 0; i < 5; i++)
+	wait_for(3);
+	finish(3);
+	for (size_t i = 0; i < 3; i++)
 		assert_outcome(attempts[i].outcome, ACCEPTED, "250 2.0.0");
-	assert_int_equal(count_of(relay.content.data, "number 19999: =C3=A9\r\n"), 5);
-	release(5);
-	text_release(&large);
+	assert_int_equal(count_of(relay.content.data, "number 12000: =C3=A9\r\n"), 3);
+	assert_int_equal(count_of(relay.content.data, "the end\r\n"), 3);
+	release(3);
+	free(large);
+}
+
+static void a_mail_of_several_packets_does_not_stall(void **state)
+{
+	(void)state;
+	char *text = long_text(10000);
+	relay_start((struct script){0});
+	channel_start(1, 10 * MOMENT_S);
+	text_to_render = text;
+	int64_t begin = moment_mono();
+	for (size_t i = 0; i < 50; i++)
+		hand_over(i, "ana@example.org");
+	wait_for(50);
+	assert_true(moment_mono() - begin < 50 * 40 * MOMENT_MS); /* without TCP_NODELAY: 44 ms each */
+	finish(50);
+	release(50);
+	free(text);
 }
 
 static void chunks_are_as_good_as_data(void **state)
@@ -747,7 +772,7 @@ static void a_connection_that_nobody_answers_ends_in_time(void **state)
 	for (size_t i = 0; i < 20; i++)
 		hand_over(i, "ana@example.org");
 	wait_for(20);
-	assert_true(moment_mono() - begin < 4 * MOMENT_S);
+	assert_true(moment_mono() - begin < 2500 * MOMENT_MS); /* connect() itself gave up */
 	relay.port = 0;
 	finish(20);
 	for (size_t i = 0; i < 20; i++)
@@ -1072,7 +1097,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_mail_is_taken_with_the_relays_code_text_and_id),
 		cmocka_unit_test(the_mail_arrives_as_it_was_made),
-		cmocka_unit_test(a_large_mail_is_taken_without_a_stall),
+		cmocka_unit_test(a_large_mail_is_taken_whole),
+		cmocka_unit_test(a_mail_of_several_packets_does_not_stall),
 		cmocka_unit_test(chunks_are_as_good_as_data),
 		cmocka_unit_test(a_session_carries_many_mails),
 		cmocka_unit_test(a_steady_stream_stays_in_one_session),
