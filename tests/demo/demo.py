@@ -38,12 +38,13 @@ class Trouble(Exception):
 
 # --- the terminal ---
 
-COLOURS = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-WIDTHS = (16, 31, 36, 44)  # for whom, chosen, where, what they read; the reason is last
+COLOURS = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+WIDTHS = (16, 20, 24, 26, 46)  # for whom, about what, what they chose, where it arrived, what they read; why is last
+WHERE = 3  # the one with a colour
 
 
 def paint(code, words):
-    return f"\033[{code}m{words}\033[0m" if COLOURS else words
+    return f"\033[{code}m{words}\033[0m" if COLOURS and code else words
 
 
 def bold(words):
@@ -54,19 +55,17 @@ def say(words=""):
     print(words, flush=True)
 
 
-def cell(words, width):
-    return words[:width - 2] + "… " if len(words) > width - 1 else words.ljust(width)
+def cell(words, width, colour=""):
+    words = words if len(words) < width else words[:width - 2] + "…"
+    return paint(colour, words) + " " * (width - len(words))
 
 
-def row(cells, why, colour=None):
-    """One line; where the window is too narrow for it, the reason has a line of its own."""
-    line = "".join(cell(words, width) for words, width in zip(cells, WIDTHS))
-    if colour:
-        begin, end = WIDTHS[0] + WIDTHS[1], sum(WIDTHS[:3])
-        line = line[:begin] + paint(colour, line[begin:end]) + line[end:]
+def row(cells, why, colour=""):
+    """One line. Where the window is too narrow for it, what is read and why stand below."""
+    cells = [cell(words, width, colour if i == WHERE else "") for i, (words, width) in enumerate(zip(cells, WIDTHS))]
     if sys.stdout.isatty() and shutil.get_terminal_size().columns < sum(WIDTHS) + len(why):
-        line = line.rstrip() + "\n    "
-    say(line + why)
+        cells[WHERE + 1] = "\n    " + cells[WHERE + 1].rstrip() + "  " * (cells[WHERE + 1].strip() != "")
+    say("".join(cells) + why)
 
 
 # --- processes ---
@@ -144,6 +143,7 @@ class Demo:
         text = (ROOT / "tests/demo/heed.yaml").read_text()
         for name, value in (("SOCKETS", self.sockets), ("MAIL", mail_port), ("HTTP", http_port)):
             text = text.replace(f"@{name}@", str(value))
+        self.config.touch(mode=0o600)  # it holds a secret, if only the demo's
         self.config.write_text(text.replace("demo.py writes this file to var/demo/ with the @PLACES@ filled in.",
                                             "Written by tests/demo/demo.py; made anew by the next `make demo`."))
 
@@ -169,17 +169,16 @@ class Demo:
         return json.loads(done.stdout) if done.returncode == 0 else None
 
     def chosen(self, customer, product):
-        """What the customer chose for the product, in words."""
-        choice = json.loads(self.heed("prefer", customer, product, "--json"))
-        channels = ", then ".join(choice["channels"]) or "nothing at all"
-        source = choice.get("source", "")
-        if choice.get("version"):
-            return f"{channels} for {product}" if choice["channels"] else f"stopped {product}"
-        if source == "default":
-            return f"nothing (default: {channels})" if choice["channels"] else "nothing (opt-in only)"
-        if source == "*":
-            return f"{channels} for everything" if choice["channels"] else "stopped everything"
-        return f"{channels} for {product.split('/')[0]}"
+        """What the customer said that speaks for the product, in words: for itself, what it is a part of, or all."""
+        known = json.loads(self.heed("customer", "show", customer, "--json"))
+        chose = {one["product"]: one["channels"] for one in known["preferences"]}
+        parent = product.partition("/")[0]
+        for name, behind in ((product, ""), (parent, f" for {parent}"), ("*", " for everything")):
+            if name in chose:
+                channels = [one if isinstance(one, str) else one["channel"] for one in chose[name]]
+                stopped = "stopped" + (" everything" if name == "*" else behind.replace(" for", ""))
+                return ", then ".join(channels) + behind if channels else stopped
+        return "nothing"
 
     # --- the story ---
 
@@ -196,9 +195,9 @@ class Demo:
     def address(self, customer, channel):
         return self.customers[customer].addresses.get(channel, "")
 
-    def tell(self, customer, chose, place, shows, why, good):
-        row((self.customers[customer].name if customer in self.customers else customer, chose, place,
-             f"“{shows}”" if shows else ""), why, "32" if good else "31")
+    def tell(self, customer, product, chose, place, shows, why, good):
+        name = self.customers[customer].name if customer in self.customers else customer
+        row((name, product, chose, place, f"“{shows}”" if shows else ""), why, "32" if good else "31")
 
     def follow(self, message, end):
         """Waits until the message is where the story says, and tells it in a line."""
@@ -209,10 +208,11 @@ class Demo:
         if arrival:
             place, shows = f"{arrival.channel} {arrival.address}", arrival.shows
         else:
-            place, shows = f"nowhere: {answer['state']}", ""
-        self.tell(message.customer, chose, place, shows, why_of(answer), good)
+            place, shows = f"nowhere ({answer['state']})", ""
+        self.tell(message.customer, message.product, chose, place, shows, why_of(answer), good)
         if not good:
-            self.failed.append(f"{message.id} for {message.customer}: should be {message.arrives or 'suppressed'}, is {answer['state']}")
+            self.failed.append(f"{message.id} for {message.customer}: should go to {message.arrives or 'nobody'}; "
+                               f"it is {answer['state']}")
 
     def wait_for(self, message, end):
         """What was seen at its receiver, and what heed says of it, once both are there or will not come."""
@@ -235,10 +235,11 @@ class Demo:
     def play(self):
         self.load_customers()
         say(f"{len(self.customers)} customers are loaded, each with a choice of their own; now messages are enqueued for them.\n")
-        row((("FOR", "CHOSE", "ARRIVED AT", "READS")), "WHY")
+        row(("FOR", "ABOUT", "HAD CHOSEN", "ARRIVED AT", "READS"), "WHY")
         self.act(story.MESSAGES)
         customer, product, channels = story.CHANGE
-        say(f"\n{self.customers[customer].name} changes his mind: {bold(f'heed prefer {customer} {product} --channels {channels}')}")
+        command = f"heed prefer {customer} {product} --channels {channels}"
+        say(f"\n{self.customers[customer].name} changes his mind: {bold(command)}")
         say("  " + self.heed("prefer", customer, product, "--channels", channels).strip().replace("\n", "\n  ") + "\n")
         self.act(story.AFTER_CHANGE)
         self.look_for_strays()
@@ -253,7 +254,8 @@ class Demo:
         queue = json.loads(self.heed("queue", "--json"))
         count = len(story.MESSAGES) + len(story.AFTER_CHANGE)
         if queue["admitted"] != count or queue.get("dead"):
-            self.failed.append(f"{count} messages were enqueued; heed admitted {queue['admitted']}, and {queue.get('dead')} are dead letters")
+            self.failed.append(f"{count} messages were enqueued; heed admitted {queue['admitted']}, "
+                               f"and {queue.get('dead')} are dead letters")
 
     def verdict(self):
         say()
@@ -303,7 +305,7 @@ What you send is told here as well.
         if message in self.told or contact["state"] not in SETTLED:
             return
         self.told.add(message)
-        customer, place, shows = contact["customer"], f"nowhere: {contact['state']}", ""
+        customer, place, shows = contact["customer"], f"nowhere ({contact['state']})", ""
         if contact["channel"]:
             known = self.customers.get(customer)
             arrival = self.arrivals.take(lambda seen: seen.channel == contact["channel"] and
@@ -311,7 +313,8 @@ What you send is told here as well.
             if arrival:
                 place, shows = f"{arrival.channel} {arrival.address}", arrival.shows
         answer = self.explain(message) or {"reasons": []}
-        self.tell(customer, self.chosen(customer, contact["product"]), place, shows, why_of(answer), bool(shows))
+        chose = self.chosen(customer, contact["product"])
+        self.tell(customer, contact["product"], chose, place, shows, why_of(answer), bool(shows))
 
 
 def why_of(answer):

@@ -57,7 +57,7 @@ CUSTOMERS = [
     Customer("gloria", "Gloria Peña", "es", {"email": "gloria@example.com", "sms": "+34600550111"},
              {"offers": ["email"], "accounts/statements": ["sms"]}),
     # Wants all by text message, but never said yes to advertising.
-    Customer("hugo", "Hugo Marsh", "en", {"email": "hugo@example.com", "sms": "+447700900456"}, {"*": ["sms", "email"]}),
+    Customer("hugo", "Hugo Marsh", "en", {"email": "hugo@example.com", "sms": "+447700900456"}, {"*": ["sms"]}),
 ]
 
 
