@@ -118,8 +118,31 @@ $(O)/tidy/%.ok: %.c
 rooms:
 	@$(PYTHON) tests/rooms.py
 
+# The binary knows where its providers are installed: built for another PREFIX, it is built again.
+$(O)/prefix: FORCE
+	@mkdir -p $(@D)
+	@echo '$(PREFIX)' | cmp -s - $@ || echo '$(PREFIX)' > $@
+
+FORCE:
+
+$(O)/obj/gateway/provider.o: $(O)/prefix
+
+SHARE    = $(DESTDIR)$(PREFIX)/share
+
+# /etc is left to people. The sample is for a system's folders: those that heed.service makes.
 install: all
 	install -D -m 755 $(O)/heed $(DESTDIR)$(PREFIX)/bin/heed
+	install -d $(SHARE)/man/man1 $(SHARE)/man/man5 $(SHARE)/heed/providers $(SHARE)/heed/config $(DESTDIR)$(PREFIX)/lib/systemd/system
+	config/man/heed.1.sh $(O)/heed $(PREFIX) > $(SHARE)/man/man1/heed.1
+	$(O)/heed help config man > $(SHARE)/man/man5/heed.yaml.5
+	install -m 644 config/providers/*.yaml $(SHARE)/heed/providers
+	find templates -type f -exec install -D -m 644 {} $(SHARE)/heed/{} \;
+	install -m 644 config/products.yaml $(SHARE)/heed/config
+	sed -e 's|"sqlite:../var/heed.db"|"sqlite:/var/lib/heed/heed.db"|' -e 's|^#http:|http:|' \
+		-e 's|^#  socket: ../var/heed.sock|  socket: /run/heed/heed.sock|' \
+		-e 's|^#templates: ../templates|templates: $(PREFIX)/share/heed/templates|' \
+		config/heed.yaml > $(SHARE)/heed/config/heed.yaml
+	sed 's|/usr/local|$(PREFIX)|' config/heed.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/heed.service
 
 clean:
 	rm -rf build var
