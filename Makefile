@@ -24,7 +24,7 @@ OBJ     += $(O)/obj/schema.o
 UNIT     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c))
 TESTLIB  = $(patsubst %.c,$(O)/obj/%.o,$(filter-out $(wildcard tests/*/test_*.c),$(wildcard tests/unit/*.c tests/contract/*.c)))
 
-.PHONY: all deps demo test check unit format format-check tidy rooms install clean
+.PHONY: FORCE all deps demo test check unit format format-check tidy rooms install clean
 .SECONDARY:
 
 all: $(O)/heed
@@ -122,8 +122,6 @@ rooms:
 $(O)/prefix: FORCE
 	@mkdir -p $(@D)
 	@echo '$(PREFIX)' | cmp -s - $@ || echo '$(PREFIX)' > $@
-
-FORCE:
 
 $(O)/obj/gateway/provider.o: $(O)/prefix
 
