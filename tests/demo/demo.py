@@ -81,8 +81,11 @@ class Process:
     def __init__(self, name, command):
         self.name, self.log = name, WORK / f"{name}.log"
         with open(self.log, "wb") as log:
-            self.child = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                          start_new_session=True, preexec_fn=die_with_parent)
+            try:
+                self.child = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                              start_new_session=True, preexec_fn=die_with_parent)
+            except FileNotFoundError:
+                raise Trouble(f"{command[0]} is not there; `make demo` installs and builds what is missing") from None
 
     def wait_for(self, path):
         end = time.monotonic() + READY_SECONDS
