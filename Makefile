@@ -86,7 +86,7 @@ deps:
 demo:
 	@tests/install-packages build demo
 	@$(MAKE) --no-print-directory all
-	@DEMO=$(DEMO) $(PYTHON) tests/demo/demo.py
+	@DEMO=$(DEMO) $(PYTHON) -X utf8 tests/demo/demo.py
 
 test:
 	@tests/install-packages build demo test

@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 def demo(changes=""):
     """`changes`: Python that alters the story or the demo before it begins."""
     play = f"import sys; sys.path.insert(0, 'tests/demo'); import demo, story; {changes}; sys.exit(demo.main())"
-    return subprocess.run(["/usr/bin/python3", "-c", play], cwd=ROOT, env=dict(os.environ, DEMO="once"), text=True, timeout=120,
+    return subprocess.run(["/usr/bin/python3", "-X", "utf8", "-c", play], cwd=ROOT, env=dict(os.environ, DEMO="once"), text=True, timeout=120,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 

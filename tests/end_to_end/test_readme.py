@@ -2,143 +2,104 @@
 mail relay and a gateway of the test's own. Fences: `sh test` and `python test` are run in order, `sh gateway` runs on."""
 import json
 import os
-import pathlib
 import re
 import shutil
 import signal
 import socket
 import subprocess
-import sys
-import tempfile
-import time
 
 import pytest
+from harness import PATIENCE, ROOT, end_with_us, wait_for
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
-SECONDS = 20
-
-sys.path.insert(0, str(ROOT / "tests/demo"))
-from receivers import Arrivals, MailSink  # noqa: E402
+BUILD_SECONDS = 300
 
 
 def blocks():
     return re.findall(r"^```(sh|python) (test|gateway)\n(.*?)^```$", README, re.M | re.S)
 
 
-def connects(path):
-    with socket.socket(socket.AF_UNIX) as probe:
-        return probe.connect_ex(str(path)) == 0
-
-
-def wait_until(true, what):
-    end = time.monotonic() + SECONDS
-    while not true():
-        assert time.monotonic() < end, f"after {SECONDS} s: {what}"
-        time.sleep(0.05)
-
-
 class Reader:
-    """Somebody who types what the README says. Where it says Redis on its usual port, a private one is meant."""
+    """Somebody who types what the README says. Where it says Redis and the relay on their usual ports, private ones are meant."""
 
-    def __init__(self, folder, mail_port):
-        self.folder = folder
-        self.processes = []
-        self.write_config(mail_port)
+    def __init__(self, folder, redis, mail):
+        self.folder, self.redis, self.process = folder, redis, None
+        self.write_config(mail)
         wrapper = folder / "redis-cli"
-        wrapper.write_text(f'#!/bin/sh\nexec {shutil.which("redis-cli")} -s {folder}/r.sock "$@"\n')
+        wrapper.write_text(f'#!/bin/sh\nexec {shutil.which("redis-cli")} -s {redis.socket} "$@"\n')
         wrapper.chmod(0o755)
-        self.environment = dict(os.environ, HEED_CONFIG=str(folder / "config/heed.yaml"), PATH=f"{folder}:{os.environ['PATH']}",
-                                PYTHONDONTWRITEBYTECODE="1")
-        for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
-            self.environment.pop(name, None)
-        self.start(["redis-server", "--port", "0", "--unixsocket", f"{folder}/r.sock", "--appendonly", "yes",
-                    "--save", "", "--dir", str(folder)])
-        wait_until(lambda: connects(folder / "r.sock"), "Redis does not answer")
+        ours = {"HEED_CONFIG": str(folder / "config/heed.yaml"), "PATH": f"{folder}:{os.environ['PATH']}"}
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))} | ours
 
-    def write_config(self, mail_port):
+    def write_config(self, mail):
         shutil.copytree(ROOT / "config", self.folder / "config")
         sample = (ROOT / "config/heed.yaml").read_text()
-        private, relays = re.subn(r"smtp://127\.0\.0\.1:25\b", f"smtp://127.0.0.1:{mail_port}", sample)
+        private, relays = re.subn(r"smtp://127\.0\.0\.1:25\b", mail.url, sample)
         assert relays == 1
-        private += (f'\nqueue: {{ redis: "unix:{self.folder}/r.sock" }}\nhttp: {{ socket: "{self.folder}/h.sock" }}\n'
+        private += (f'\nqueue: {{ redis: "{self.redis.url}" }}\nhttp: {{ socket: "{self.folder}/h.sock" }}\n'
                     f'templates: "{ROOT}/templates"\n')
         (self.folder / "config/heed.yaml").write_text(private)
         (self.folder / "var").mkdir()
 
-    def start(self, command):
-        with open(self.folder / "log", "ab") as log:
-            self.processes.append(subprocess.Popen(command, cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL,
-                                                   stdout=log, stderr=log))
-
     def shell(self, words):
-        """The folder of the binary is on PATH once the README has said so."""
-        done = subprocess.run(["bash", "-e", "-c", words + "\necho \"$PATH\" >&3"], cwd=ROOT, env=self.environment, text=True,
-                              timeout=300, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              preexec_fn=self.give_path_out, close_fds=False)
-        assert done.returncode == 0, f"{words}\nstatus {done.returncode}:\n{done.stdout}\n{self.log()}"
-        self.environment["PATH"] = (self.folder / "path").read_text().strip()
+        """What `export PATH=…` says holds for what follows."""
+        path = self.folder / "path"
+        done = subprocess.run(["bash", "-e", "-c", f'{words}\necho "$PATH" > {path}'], cwd=ROOT, env=self.environment, text=True,
+                              timeout=BUILD_SECONDS, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert done.returncode == 0, f"{words}\nstatus {done.returncode}:\n{done.stdout}"
+        self.environment["PATH"] = path.read_text().strip()
         return done.stdout
 
-    def give_path_out(self):
-        os.dup2(os.open(self.folder / "path", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 3)
-
     def python(self, words):
-        private = words.replace("redis.Redis()", f'redis.Redis(unix_socket_path="{self.folder}/r.sock")')
-        subprocess.run(["/usr/bin/python3", "-c", private], check=True, timeout=60, env=self.environment)
-        return ""
+        private = words.replace("redis.Redis()", f'redis.Redis(unix_socket_path="{self.redis.socket}")')
+        subprocess.run(["/usr/bin/python3", "-c", private], check=True, timeout=PATIENCE, env=self.environment)
 
     def gateway(self, words):
-        self.start(["bash", "-c", "exec " + words.strip()])
-        wait_until(lambda: connects(self.folder / "h.sock"), f"the gateway does not answer:\n{self.log()}")
+        with open(self.folder / "gateway.log", "wb") as log:
+            self.process = subprocess.Popen(["bash", "-c", "exec " + words.strip()], cwd=ROOT, env=self.environment,
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=end_with_us)
+        wait_for(self.gateway_answers, what="the gateway to answer")
+
+    def gateway_answers(self):
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.folder / "h.sock")) == 0
 
     def settle(self):
         """What was enqueued is admitted and sent: what a person waits for before the next paragraph."""
         def quiet():
             queue = json.loads(self.shell("heed queue --json"))
             return not (any(queue["waiting"].values()) or queue["queued"] or queue["deferred"] or queue["sending"])
-        if connects(self.folder / "h.sock"):
-            wait_until(quiet, "messages are still on their way")
-
-    def log(self):
-        return (self.folder / "log").read_text(errors="replace")[-3000:]
+        wait_for(quiet, what="messages to arrive")
 
     def stop(self):
-        for process in reversed(self.processes):
-            process.send_signal(signal.SIGTERM)
-            process.wait(60)
+        if self.process:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(PATIENCE)
 
 
 @pytest.fixture
-def mail():
-    arrivals = Arrivals()
-    sink = MailSink(arrivals)
-    yield sink
-    sink.stop()
-
-
-@pytest.fixture
-def reader(mail):
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="readme-"))
-    reader = Reader(folder, mail.port)
+def reader(folder, redis, mail):
+    reader = Reader(folder, redis, mail)
     yield reader
     reader.stop()
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_every_command_works_as_printed_and_the_mails_arrive(reader, mail):
-    output = ""
+    run = {"sh test": reader.shell, "python test": reader.python, "sh gateway": reader.gateway}
     for language, kind, words in blocks():
-        if kind == "gateway":
-            reader.gateway(words)
-        else:
-            output += reader.python(words) if language == "python" else reader.shell(words)
-        reader.settle()
-    arrived = [(seen.address, seen.shows) for seen in mail.arrivals.list]
-    assert sorted(arrived) == [("ana@example.com", "Ha recibido 12.50 EUR"), ("ana@example.com", "Ha recibido 7.00"),
-                               ("ana@example.com", "Ha recibido 8.00"), ("clara@example.com", "Zahlungseingang: 5.00")], output
+        run[f"{language} {kind}"](words)
+        if reader.process:
+            reader.settle()
+    assert sorted((seen.recipients[0], seen.message["Subject"]) for seen in mail.mails) == [
+        ("ana@example.com", "Ha recibido 12.50 EUR"), ("ana@example.com", "Ha recibido 7.00"),
+        ("ana@example.com", "Ha recibido 8.00"), ("clara@example.com", "Zahlungseingang: 5.00")]
     queue = json.loads(reader.shell("heed queue --json"))
-    assert queue["admitted"] == 4 and queue["dead"] == 0
+    assert (queue["admitted"], queue["dead"]) == (4, 0)
+
+
+def test_its_anchors_lead_somewhere():
+    headings = {re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-") for title in re.findall(r"^#+ (.*)$", README, re.M)}
+    assert set(re.findall(r"\]\(#([^)]*)\)", README)) <= headings
 
 
 def named_in_the_tour():
