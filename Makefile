@@ -24,7 +24,7 @@ OBJ     += $(O)/obj/schema.o
 UNIT     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c))
 TESTLIB  = $(patsubst %.c,$(O)/obj/%.o,$(filter-out $(wildcard tests/*/test_*.c),$(wildcard tests/unit/*.c tests/contract/*.c)))
 
-.PHONY: all deps demo test check unit format format-check tidy rooms install clean
+.PHONY: FORCE all deps demo test check unit format format-check tidy rooms install clean
 .SECONDARY:
 
 all: $(O)/heed
@@ -86,7 +86,7 @@ deps:
 demo:
 	@tests/install-packages build demo
 	@$(MAKE) --no-print-directory all
-	@DEMO=$(DEMO) $(PYTHON) tests/demo/demo.py
+	@DEMO=$(DEMO) $(PYTHON) -X utf8 tests/demo/demo.py
 
 test:
 	@tests/install-packages build demo test
@@ -118,8 +118,29 @@ $(O)/tidy/%.ok: %.c
 rooms:
 	@$(PYTHON) tests/rooms.py
 
+# The binary knows where its providers are installed: built for another PREFIX, it is built again.
+$(O)/prefix: FORCE
+	@mkdir -p $(@D)
+	@echo '$(PREFIX)' | cmp -s - $@ || echo '$(PREFIX)' > $@
+
+$(O)/obj/gateway/provider.o: $(O)/prefix
+
+SHARE    = $(DESTDIR)$(PREFIX)/share
+
+# /etc is left to people. The sample is for a system's folders: those that heed.service makes.
 install: all
 	install -D -m 755 $(O)/heed $(DESTDIR)$(PREFIX)/bin/heed
+	install -d $(SHARE)/man/man1 $(SHARE)/man/man5 $(SHARE)/heed/providers $(SHARE)/heed/config $(DESTDIR)$(PREFIX)/lib/systemd/system
+	config/man/heed.1.sh $(O)/heed $(PREFIX) > $(SHARE)/man/man1/heed.1
+	$(O)/heed help config man > $(SHARE)/man/man5/heed.yaml.5
+	install -m 644 config/providers/*.yaml $(SHARE)/heed/providers
+	find templates -type f -exec install -D -m 644 {} $(SHARE)/heed/{} \;
+	install -m 644 config/products.yaml $(SHARE)/heed/config
+	sed -e 's|"sqlite:../var/heed.db"|"sqlite:/var/lib/heed/heed.db"|' -e 's|^#http:|http:|' \
+		-e 's|^#  socket: ../var/heed.sock|  socket: /run/heed/heed.sock|' \
+		-e 's|^#templates: ../templates|templates: $(PREFIX)/share/heed/templates|' \
+		config/heed.yaml > $(SHARE)/heed/config/heed.yaml
+	sed 's|/usr/local|$(PREFIX)|' config/heed.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/heed.service
 
 clean:
 	rm -rf build var
