@@ -330,28 +330,28 @@ static bool turn_once(struct turn *turn)
 
 /* --- the thread --- */
 
-/* Takes at most `max` of a list; the rest stays. */
-#define TAKE(type, from, tail, max, out)                       \
-	do {                                                   \
-		type **end_ = &(from);                         \
-		for (size_t n_ = 0; *end_ && n_ < (max); n_++) \
-			end_ = &(*end_)->next;                 \
-		type *rest_ = *end_;                           \
-		*end_ = NULL;                                  \
-		*(out) = (from);                               \
-		(from) = rest_;                                \
-		if (!rest_)                                    \
-			(tail) = &(from);                      \
-	} while (0)
+/* Takes at most `max` off the front of a list whose elements begin with `next`; the rest stays. `head` points
+ * to the first element's pointer, `tail` to the pointer to the last one's `next`. */
+static void *list_take(void *head, void *tail, size_t max)
+{
+	void **first = head, **end = head;
+
+	for (size_t n = 0; *end && n < max; n++)
+		end = *end;
+	void *taken = end == first ? NULL : *first, *rest = *end;
+	*end = NULL;
+	*first = rest;
+	if (!rest)
+		*(void ***)tail = first;
+	return taken;
+}
 
 static void take_inbox(struct turn *turn)
 {
-	TAKE(struct attempt, turn->inbox.outcomes, turn->inbox.outcomes_tail, TURN_OUTCOMES_MAX,
-	     &turn->outcomes);
-	TAKE(struct request, turn->inbox.requests, turn->inbox.requests_tail, TURN_REQUESTS_MAX,
-	     &turn->requests);
-	TAKE(struct admission, turn->inbox.admissions, turn->inbox.admissions_tail, TURN_ADMISSIONS_MAX,
-	     &turn->admissions);
+	turn->outcomes = list_take(&turn->inbox.outcomes, &turn->inbox.outcomes_tail, TURN_OUTCOMES_MAX);
+	turn->requests = list_take(&turn->inbox.requests, &turn->inbox.requests_tail, TURN_REQUESTS_MAX);
+	turn->admissions =
+		list_take(&turn->inbox.admissions, &turn->inbox.admissions_tail, TURN_ADMISSIONS_MAX);
 	for (const struct admission *a = turn->admissions; a; a = a->next)
 		turn->inbox.admission_count--;
 	pthread_cond_broadcast(&turn->space);

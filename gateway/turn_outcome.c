@@ -165,7 +165,7 @@ static void note_verdict(struct turn *turn, const struct work *work, const struc
 
 	if (!line || !line->config->ops->has_provider)
 		return;
-	if (outcome->kind == OUTCOME_NOT_BEGUN)
+	if (outcome->kind == OUTCOME_NOT_BEGUN || outcome->kind == OUTCOME_IN_DOUBT)
 		plan_note(turn, line, NOTE_NO_VERDICT, BREAKER_DOWN, 0);
 	else if (outcome->kind == OUTCOME_RETRY && outcome->scope == SCOPE_PROVIDER)
 		plan_note(turn, line, NOTE_FAULT,
@@ -174,8 +174,6 @@ static void note_verdict(struct turn *turn, const struct work *work, const struc
 				  ? BREAKER_CREDENTIALS
 				  : BREAKER_DOWN,
 			  outcome->retry_after);
-	else if (outcome->kind == OUTCOME_IN_DOUBT)
-		plan_note(turn, line, NOTE_NO_VERDICT, BREAKER_DOWN, 0);
 	else
 		plan_note(turn, line, NOTE_OK, BREAKER_DOWN, 0);
 }
