@@ -21,7 +21,7 @@ ADAPTERS = $(wildcard adapters/*.c)
 OBJ      = $(patsubst %.c,$(O)/obj/%.o,$(filter-out gateway/main.c,$(GATEWAY) $(ADAPTERS)))
 SCHEMA   = $(sort $(wildcard config/schema/*.sql))
 OBJ     += $(O)/obj/schema.o
-UNIT     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c))
+UNIT     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/peers/*.c))
 TESTLIB  = $(patsubst %.c,$(O)/obj/%.o,$(filter-out $(wildcard tests/*/test_*.c),$(wildcard tests/unit/*.c tests/contract/*.c)))
 
 .PHONY: FORCE all deps demo test check unit format format-check tidy rooms install clean
@@ -82,15 +82,18 @@ unit: $(UNIT)
 # A fresh Debian's server packages would start on their own ports: policy-rc.d keeps them quiet while we install.
 deps:
 	@tests/install-packages build demo test
+	@command -v npm >/dev/null || tests/install-packages peers
 
 demo:
 	@tests/install-packages build demo
 	@$(MAKE) --no-print-directory all
 	@DEMO=$(DEMO) $(PYTHON) -X utf8 tests/demo/demo.py
 
+# Here nothing may be skipped: what `check` skips for want of a package is installed.
 test:
 	@tests/install-packages build demo test
-	@$(MAKE) --no-print-directory check
+	@command -v npm >/dev/null || tests/install-packages peers
+	@HEED_TEST_ALL=yes $(MAKE) --no-print-directory check
 
 check:
 	@$(PYTHON) tests/run.py
