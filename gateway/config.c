@@ -460,6 +460,12 @@ out:
 	return &counted->config;
 }
 
+void config_capture_all(struct config *config)
+{
+	for (size_t i = 0; i < config->channel_count; i++)
+		config->channels[i].captured_by = registry_capture();
+}
+
 struct config *config_hold(struct config *config)
 {
 	if (config)

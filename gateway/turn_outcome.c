@@ -35,6 +35,7 @@ static void work_end_contact(struct work *work, enum state state, const struct o
 	xreplace(&work->ended->provider_ref, outcome->provider_ref);
 	xreplace(&work->ended->summary, outcome->summary ? outcome->summary : "");
 	xreplace(&work->ended->content, outcome->content ? outcome->content : "");
+	work->ended->segments = outcome->segments;
 }
 
 static json_t *outcome_args(const struct work *work, const struct outcome *outcome)

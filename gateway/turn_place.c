@@ -359,6 +359,7 @@ static void work_claim(struct turn *turn, struct work *work, struct line *line,
 	contact->attempt = row->attempts;
 	xreplace(&contact->channel, line->config->name);
 	xreplace(&contact->provider, line->config->provider);
+	contact->captured = line->config->captured_by != NULL;
 	contact->address = decision->address->n;
 	contact->address_seq = decision->address->seq;
 	xreplace(&contact->reason, reason_code_name(why->code));
