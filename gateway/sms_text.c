@@ -3,34 +3,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "utf8.h"
 #include "banned.h"
-
-#define NOT_UTF8 0xfffd
-
-/* The character at `s` and its bytes; what is not UTF-8 is NOT_UTF8, a byte each. */
-static uint32_t character(const char *text, size_t *len)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	const unsigned char *s = (const unsigned char *)text;
-	size_t need = s[0] < 0x80   ? 1
-		      : s[0] < 0xc0 ? 0
-		      : s[0] < 0xe0 ? 2
-		      : s[0] < 0xf0 ? 3
-		      : s[0] < 0xf8 ? 4
-				    : 0;
-	uint32_t c = need == 1 ? s[0] : need == 2 ? s[0] & 0x1f : need == 3 ? s[0] & 0x0f : s[0] & 0x07;
-
-	*len = 1;
-	for (size_t i = 1; i < need; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return NOT_UTF8;
-		c = c << 6 | (s[i] & 0x3f);
-	}
-	if (!need || c < least[need] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
-		return NOT_UTF8;
-	*len = need;
-	return c;
-}
 
 /* In the default alphabet or its extension: one septet, or two with the escape; 0: in neither (23.038
  * sections 6.2.1 and 6.2.1.1). */
@@ -62,11 +36,14 @@ static size_t units(enum sms_alphabet alphabet, uint32_t c)
 
 bool sms_text_is_gsm(const char *text)
 {
-	size_t len;
+	const char *end = text + strlen(text);
+	uint32_t c;
 
-	for (; *text; text += len)
-		if (!septets(character(text, &len)))
+	while (text < end) {
+		text += utf8_take(text, (size_t)(end - text), &c);
+		if (!septets(c))
 			return false;
+	}
 	return true;
 }
 
@@ -75,10 +52,11 @@ static struct sms_count split(const char *text, enum sms_alphabet alphabet, size
 			      size_t max)
 {
 	struct sms_count count = {.alphabet = alphabet, .segments = 1};
-	size_t used = 0, at = 0, len;
+	size_t len = strlen(text), used = 0, at = 0;
+	uint32_t c;
 
-	for (; text[at]; at += len) {
-		size_t more = units(alphabet, character(text + at, &len));
+	while (at < len) {
+		size_t bytes = utf8_take(text + at, len - at, &c), more = units(alphabet, c);
 		if (used + more > room) {
 			if (count.segments <= max)
 				ends[count.segments - 1] = at;
@@ -87,6 +65,7 @@ static struct sms_count split(const char *text, enum sms_alphabet alphabet, size
 		}
 		used += more;
 		count.units += more;
+		at += bytes;
 	}
 	if (count.segments <= max)
 		ends[count.segments - 1] = at;

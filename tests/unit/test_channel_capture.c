@@ -1,5 +1,5 @@
-/* The channel that sends nothing: what it keeps, and what the address asks for. Runs in the root of the source
- * tree. */
+/* The channel that sends nothing: what it keeps, and what the address asks for. Runs in the root of the
+ * source tree. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -115,18 +115,20 @@ static void a_request_is_kept_whole_and_its_secrets_are_hidden(void **state)
 	assert_non_null(tree);
 	config.provider_file = json_incref(config_tree_json(tree));
 	config_tree_free(tree);
-	config.settings = json_pack("{s:{s:s, s:s, s:s, s:s}}", "settings", "base_url", "http://127.0.0.1:13013",
-				    "username", "heed", "password", "p&ss", "from", "Bank");
+	config.settings =
+		json_pack("{s:{s:s, s:s, s:s, s:s}}", "settings", "base_url", "http://127.0.0.1:13013",
+			  "username", "heed", "password", "p&ss", "from", "Bank");
 	open_as(&channel_http_ops, "sms");
-	assert_string_equal(send_to("+5491155550199", "10 €")->content,
-			    "GET http://127.0.0.1:13013/cgi-bin/sendsms?username=heed&password=hidden&from=Bank&"
-			    "to=%2B5491155550199&text=10%20%E2%82%AC&charset=UTF-8\n"
-			    "User-Agent: heed/0.1\n\n");
+	assert_string_equal(
+		send_to("+5491155550199", "10 €")->content,
+		"GET http://127.0.0.1:13013/cgi-bin/sendsms?username=heed&password=hidden&from=Bank&"
+		"to=%2B5491155550199&text=10%20%E2%82%AC&charset=UTF-8\n"
+		"User-Agent: heed/0.1\n\n");
 	assert_non_null(strstr(send_to("+5491155550199", "código")->content, "&coding=2\n"));
 	assert_int_equal(reports.list[1]->outcome.segments, 1);
-	assert_string_equal(json_string_value(json_object_get(json_object_get(config.settings, "settings"),
-							      "password")),
-			    "p&ss");
+	assert_string_equal(
+		json_string_value(json_object_get(json_object_get(config.settings, "settings"), "password")),
+		"p&ss");
 	text_release(&error);
 }
 
@@ -146,8 +148,9 @@ static void a_text_over_max_segments_is_an_error_and_is_not_cut(void **state)
 	assert_int_equal(outcome->kind, OUTCOME_UNSENDABLE);
 	assert_int_equal(outcome->segments, 3);
 	assert_null(outcome->content);
-	assert_string_equal(outcome->text, "the text takes 3 segments (307 septets of the GSM alphabet), and channel "
-					   "sms allows max_segments: 2; a shorter text would be right");
+	assert_string_equal(outcome->text,
+			    "the text takes 3 segments (307 septets of the GSM alphabet), and channel "
+			    "sms allows max_segments: 2; a shorter text would be right");
 }
 
 static void what_was_called_back_is_not_kept(void **state)
