@@ -76,6 +76,8 @@ def pytest(*words):
     if status not in (0, 5) and bad == 0:
         bad = 1
     say("pytest " + " ".join(words), good, bad, time.monotonic() - start, output)
+    for line in re.findall(r"^SKIPPED.*", output, re.M):
+        print("       " + line, flush=True)
     for skipped in re.findall(r"^SKIPPED .*", output, re.M):
         print("       " + skipped, flush=True)
 
