@@ -52,20 +52,18 @@ static void work_retry_at(struct turn *turn, struct work *work, enum state state
 	if (work->row.give_up_at && due > work->row.give_up_at)
 		due = work->row.give_up_at;
 	work_set_state(turn, work, state);
-	/* its channel may be gone since it was handed over: then it is chosen again */
-	xreplace(&work->row.waits_for,
-		 config_channel(turn->config, work->row.channel) ? work->row.channel : "");
-	work->row.due = due;
-	line_waits(turn, work->row.waits_for, due);
+	bool gone = !config_channel(turn->config, work->row.channel); /* since it was handed over */
+	xreplace(&work->row.waits_for, gone ? "" : work->row.channel);
+	work->row.due = gone ? turn->now : due;
+	line_waits(turn, work->row.waits_for, work->row.due);
 }
 
 static int64_t next_try(struct turn *turn, const struct work *work, int64_t asked)
 {
 	const struct channel_config *config = config_channel(turn->config, work->row.channel);
-	static const struct retry_policy fallback = {10 * MOMENT_S, 3, MOMENT_HOUR, MOMENT_DAY};
 
-	return turn->now +
-	       backoff_pause(config ? &config->retry : &fallback, work->row.tries, asked, turn_random(turn));
+	return !config ? turn->now
+		       : turn->now + backoff_pause(&config->retry, work->row.tries, asked, turn_random(turn));
 }
 
 static void outcome_accepted(struct turn *turn, struct work *work, const struct outcome *outcome)

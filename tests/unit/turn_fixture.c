@@ -198,6 +198,7 @@ static int world_open(void **state, const char *kind)
 			       .sms = {.name = "sms", .credit = 100},
 			       .webhook = {.name = "webhook", .credit = 100}};
 	world.events = json_array();
+	world.event_ids = json_object();
 	world.dead = json_array();
 	text_init(&problem, TEXT_ERROR_MAX);
 	world.config = world_config(NULL, NULL);
@@ -246,6 +247,7 @@ int world_close(void **state)
 	store_close(world.store);
 	config_drop(world.config);
 	json_decref(world.events);
+	json_decref(world.event_ids);
 	json_decref(world.dead);
 	text_release(&problem);
 	return scratch_close(state);
@@ -262,6 +264,29 @@ void world_crash(void)
 void world_restart(void)
 {
 	turn_end();
+	turn_by_hand();
+}
+
+void world_reload(struct config *config)
+{
+	struct text error;
+
+	text_init(&error, TEXT_ERROR_MAX);
+	world.turn->inbox.reload = config;
+	world.turn->inbox.reload_error = &error;
+	step();
+	if (!world.turn->inbox.reload_ok)
+		fail_msg("%s", error.data);
+	config_drop(world.config);
+	world.config = config;
+	text_release(&error);
+}
+
+void world_stop(void)
+{
+	turn_stop(world.turn);
+	collect();
+	turn_free(world.turn);
 	turn_by_hand();
 }
 
@@ -503,6 +528,8 @@ void collect(void)
 {
 	struct carriage carriage;
 
+	if (!world.turn->started)
+		outbox_refill(world.turn);
 	turn_collect(world.turn, 0, &carriage);
 	for (struct admission *next; carriage.settled; carriage.settled = next) {
 		next = carriage.settled->next;
@@ -513,7 +540,16 @@ void collect(void)
 		admission_free(carriage.settled);
 	}
 	for (size_t i = 0; i < carriage.event_count; i++) {
-		json_array_append_new(world.events, parse(carriage.events[i].json));
+		json_t *event = parse(carriage.events[i].json);
+		const char *id = json_string_value(json_object_get(event, "id"));
+		if (json_object_get(world.event_ids, id)) {
+			world.repeated++;
+			assert_true(json_equal(event, json_object_get(world.event_ids, id)));
+			json_decref(event);
+		} else {
+			json_array_append(world.events, event);
+			json_object_set_new(world.event_ids, id, event);
+		}
 		turn_published(world.turn, carriage.events[i].seq);
 		free(carriage.events[i].json);
 	}

@@ -50,7 +50,8 @@ struct world {
 	struct turn *turn;
 	struct script email, sms, webhook;
 	/* what the courier was given: JSON, in order */
-	json_t *events;
+	json_t *events, *event_ids;
+	size_t repeated; /* with the same id and words: not in `events` again */
 	size_t acknowledged;
 	json_t *dead; /* errors of dead letters */
 	unsigned long entries;
@@ -76,8 +77,11 @@ int world_close(void **state);
 void world_crash(void);
 /* Ends the turn in order, and starts another. */
 void world_restart(void);
-/* From now on with a thread. */
+/* From now on with a thread, and by hand again: turn_stop, and a new turn on what it left. */
 void world_run(void);
+void world_stop(void);
+/* By hand: the next turn has this configuration; it belongs to the world. */
+void world_reload(struct config *config);
 /* Reads a configuration with these channels (NULL: all three) and products (NULL: those above). */
 struct config *world_config(const char *channels, const char *products);
 
