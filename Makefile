@@ -68,10 +68,15 @@ $(O)/obj/tests/%.o: tests/%.c
 	@echo "  CC   $@"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -Igateway -Iadapters -Itests -c -o $@ $<
 
-$(O)/tests/%: $(O)/obj/tests/%.o $(TESTLIB) $(O)/libheed.a
+# An archive: a test takes the helpers that it calls, and nothing that they need in its turn gets in the others' way.
+$(O)/libtests.a: $(TESTLIB)
+	@rm -f $@
+	@$(AR) rcs $@ $^
+
+$(O)/tests/%: $(O)/obj/tests/%.o $(O)/libtests.a $(O)/libheed.a
 	@mkdir -p $(@D)
 	@echo "  LINK $@"
-	@$(CC) $(LDFLAGS) -o $@ $< $(TESTLIB) $(O)/libheed.a $(LDLIBS) -lcmocka
+	@$(CC) $(LDFLAGS) -o $@ $< $(O)/libtests.a $(O)/libheed.a $(LDLIBS) -lcmocka
 
 unit: $(UNIT)
 

@@ -206,7 +206,7 @@ out:
 	if (begun && ok) {
 		ok = store_end_point(turn->store, request->status < 400);
 		if (request->status >= 400)
-			turn->plan.events.count = events;
+			events_forget(turn, events);
 	}
 	customer_free(old);
 	customer_free(stored);
