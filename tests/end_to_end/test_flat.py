@@ -11,7 +11,7 @@ from harness import wait_for
 from http_receiver import Answer
 from load import CHANNELS, put_customers
 
-WARM_UP, MESSAGES = 75000, 25000    # the store's page cache of 64 MB is full by then
+WARM_UP, MESSAGES = 30000, 70000    # the store's page cache of 16 MB is full by then
 SLICE = 1000                # messages put in the queue at a time
 CUSTOMERS = 100
 GROWTH_MAX = 5 * 1024       # kB of resident memory, over MESSAGES

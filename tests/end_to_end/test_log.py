@@ -63,7 +63,7 @@ def send_on(heed, channel, **more):
 def test_a_contact_is_what_the_contract_says_to_the_letter(ana):
     message = send_on(ana, "sms", id="m-1", meta={"order": "7"})
     contact, = ana.contacts(message)
-    assert list(contact)[:len(CONTACT)] == CONTACT and set(contact) - set(CONTACT) <= {"code", "detail"}
+    assert list(contact)[:len(CONTACT)] == CONTACT and set(contact) - set(CONTACT) <= {"code", "detail", "segments"}
     assert re.fullmatch(MOMENT, contact["at"]) and isinstance(contact["seq"], int)
     expected = {"messages": ["m-1"], "customer": "c-1", "product": "card-alerts", "channel": "sms", "direction": "out", "state": "sent",
                 "attempt": 1, "provider": "twilio", "provider_ref": "SM1", "address": "+549…0100", "template": "payment-received",
