@@ -61,6 +61,21 @@ static json_t *written(const char *s, enum provider_view view)
 	return value;
 }
 
+/* A colon may stand in a path and a query (RFC 3986, 3.3), and some want it bare in a key: 12:ab. */
+static json_t *with_colons(json_t *encoded)
+{
+	char *text = xstrdup(json_string_value(encoded));
+
+	for (char *at = strstr(text, "%3A"); at; at = strstr(at, "%3A")) {
+		*at++ = ':';
+		memmove(at, at + 2, strlen(at + 2) + 1);
+	}
+	json_t *made = json_string(text);
+	json_decref(encoded);
+	free(text);
+	return made;
+}
+
 json_t *provider_settings_view(const json_t *settings, enum provider_view view)
 {
 	json_t *made = json_object(), *value;
@@ -78,8 +93,8 @@ json_t *provider_settings_view(const json_t *settings, enum provider_view view)
 			continue;
 		}
 		char *text = xmemdup0(s, len);
-		json_object_set_new(made, name,
-				    written(text, is_url && view == VIEW_URL ? VIEW_PLAIN : view));
+		json_t *shown = written(text, is_url && view == VIEW_URL ? VIEW_PLAIN : view);
+		json_object_set_new(made, name, view == VIEW_URL ? with_colons(shown) : shown);
 		free(text);
 	}
 	return made;
