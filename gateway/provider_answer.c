@@ -322,12 +322,13 @@ static void kind_by_rules(const struct provider_answer *rules, const struct read
 	bool success =
 		json_array_size(rules->success) ? any_holds(rules->success, reading) : is_2xx(reply->status);
 
+	outcome->kind = OUTCOME_IN_DOUBT;
 	if (!reply->complete && is_2xx(reply->status))
-		outcome->kind = OUTCOME_IN_DOUBT;
-	else if (success)
+		return;
+	if (success)
 		outcome->kind = OUTCOME_ACCEPTED;
 	else if (any_holds(rules->in_doubt, reading))
-		outcome->kind = OUTCOME_IN_DOUBT;
+		return;
 	else if (any_holds(rules->dead, reading)) {
 		outcome->kind = OUTCOME_REJECTED;
 		outcome->scope = SCOPE_ADDRESS;

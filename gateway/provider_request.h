@@ -34,7 +34,7 @@ struct provider_message {
 	const char *to, *text, *summary, *locale, *message_id, *customer_id, *customer_name, *product,
 		*product_title;
 	int attempt;
-	int64_t now;       /* the wall clock */
+	int64_t now; /* the wall clock */
 };
 
 /* Where a made request goes. */

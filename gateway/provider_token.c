@@ -205,8 +205,8 @@ static int64_t life_of(const json_t *answer)
 
 	if (!(seconds > 0))
 		return TOKEN_LIFE_UNSAID;
-	return seconds > (double)(TOKEN_LIFE_MAX / MOMENT_S) ? TOKEN_LIFE_MAX
-							     : (int64_t)(seconds * (double)MOMENT_S);
+	return seconds > (double)TOKEN_LIFE_MAX / (double)MOMENT_S ? TOKEN_LIFE_MAX
+								   : (int64_t)(seconds * (double)MOMENT_S);
 }
 
 /* Visible ASCII, as it goes into a header. */
