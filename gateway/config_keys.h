@@ -127,7 +127,7 @@ KEY("response." LIST, MAPS, "[]", "", "", 0, NOW, "", "", WHAT)                 
 KEY("response." LIST ".*", MAP, NULL, "", "", 0, NOW, "", "", "A rule: all that it names must hold.")                  \
 KEY("response." LIST ".*.status", FREE, NULL, "", "", 0, NOW, "", "2xx", "200, 2xx, or a list.")                       \
 KEY("response." LIST ".*.code", FREE, NULL, "", "", 0, NOW, "", "[21211]", "What error_code gives: one, or a list.")   \
-KEY("response." LIST ".*.json", TEXT, NULL, "required", "", 0, NOW, "", "messages.0.status", "A path into the answer.") \
+KEY("response." LIST ".*.json", TEXT, NULL, "required", "", 0, NOW, "", "messages.0.status", "A path into the answer; * is each element.") \
 KEY("response." LIST ".*.equals", FREE, NULL, "", "", 0, NOW, "", "\"0\"", "What stands at the path.")                 \
 KEY("response." LIST ".*.in", FREE, NULL, "", "", 0, NOW, "", "[\"0\"]", "What may stand at the path.")                \
 KEY("response." LIST ".*.text", FREE, NULL, "", "", 0, NOW, "", "{ prefix: \"0:\" }", "prefix and contains, of the whole answer.")
@@ -159,8 +159,23 @@ KEY("request.auth.type", WORD, "none", "none|basic|bearer|header|query|hmac|oaut
 KEY("request.auth.user", TEXT, NULL, "required", "", 0, NOW, "", "", "For basic.")                                     \
 KEY("request.auth.password", TEXT, NULL, "required", "", KEY_SECRET, NOW, "", "", "For basic.")                        \
 KEY("request.auth.token", TEXT, NULL, "required", "", KEY_SECRET, NOW, "", "", "For bearer.")                          \
-KEY("request.auth.name", TEXT, NULL, "required", "", 0, NOW, "", "", "For header and query.")                          \
-KEY("request.auth.value", TEXT, NULL, "required", "", KEY_SECRET, NOW, "", "", "For header and query.")                \
+KEY("request.auth.name", TEXT, NULL, "required", "", 0, NOW, "", "", "The header's or parameter's: for header, query, hmac.")\
+KEY("request.auth.value", TEXT, NULL, "required", "", KEY_SECRET, NOW, "", "",                                         \
+    "For header and query; for hmac it holds {{signature}}, which is its default.")                                    \
+KEY("request.auth.key", TEXT, NULL, "required", "", KEY_SECRET, NOW, "", "", "For hmac: what it is signed with.")      \
+KEY("request.auth.key_encoding", WORD, NULL, "text|base64|hex", "", 0, NOW, "", "text", "How the key is written. Default: text.")\
+KEY("request.auth.digest", WORD, NULL, "sha256|sha512|sha1|md5", "", 0, NOW, "", "sha256", "For hmac. Default: sha256.")\
+KEY("request.auth.sign", TEXT, NULL, "required", "", 0, NOW, "",                                                       \
+    "\"{{request.method}}\\n{{request.target}}\\n{{time.unix}}\\n{{request.body}}\"", "For hmac: what is signed.")     \
+KEY("request.auth.encoding", WORD, NULL, "hex|base64", "", 0, NOW, "", "hex", "How the signature is written. Default: hex.")\
+KEY("request.auth.in", WORD, NULL, "header|query", "", 0, NOW, "", "header", "Where the signature goes. Default: header.")\
+KEY("request.auth.token_url", TEXT, NULL, "required", "", 0, NOW, "", "\"{{settings.token_url}}\"",                    \
+    "For oauth2: where a token is fetched (RFC 6749, client credentials).")                                            \
+KEY("request.auth.client_id", TEXT, NULL, "required", "", 0, NOW, "", "", "For oauth2.")                               \
+KEY("request.auth.client_secret", TEXT, NULL, "required", "", KEY_SECRET, NOW, "", "", "For oauth2.")                  \
+KEY("request.auth.client_auth", WORD, NULL, "basic|body", "", 0, NOW, "", "basic", "How id and secret are sent. Default: basic.")\
+KEY("request.auth.scope", TEXT, NULL, "required", "", 0, NOW, "", "", "For oauth2, where it is asked for.")            \
+KEY("request.auth.params", LOCALES, NULL, "", "", 0, NOW, "", "{ audience: … }", "For oauth2: further fields of the token's request.")\
 KEY("request.headers", LOCALES, NULL, "", "", 0, NOW, "", "", "Further headers.")                                      \
 KEY("request.query", LOCALES, NULL, "", "", 0, NOW, "", "", "Behind the URL; encoded by heed.")                        \
 KEY("request.form", LOCALES, NULL, "", "", 0, NOW, "", "", "The body as a form; encoded by heed.")                     \
@@ -172,6 +187,9 @@ PROVIDER_RULE_KEYS(KEY, "success", "It was taken.")                             
 PROVIDER_FIND_KEYS(KEY, "id", "Where the provider's id of the message is.")                                            \
 PROVIDER_FIND_KEYS(KEY, "error_code", "Where its code of the error is.")                                               \
 PROVIDER_FIND_KEYS(KEY, "error_text", "Where its words are.")                                                          \
+PROVIDER_FIND_KEYS(KEY, "retry_after", "Where it says how long to wait; the header Retry-After is always read.")           \
+KEY("response.retry_after.unit", WORD, NULL, "s|ms", "", 0, NOW, "", "s", "What it counts. Default: s.")               \
+PROVIDER_RULE_KEYS(KEY, "in_doubt", "Nobody can say whether it was taken.")                                            \
 PROVIDER_RULE_KEYS(KEY, "dead", "The address does not exist.")                                                         \
 PROVIDER_RULE_KEYS(KEY, "company", "The company's own trouble: the provider is at fault.")                             \
 PROVIDER_RULE_KEYS(KEY, "retry", "Later.")                                                                             \
