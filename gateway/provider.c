@@ -1,5 +1,6 @@
 #include "provider.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -7,6 +8,19 @@
 #include "config_check.h"
 #include "xalloc.h"
 #include "banned.h"
+
+/* Where the running binary lies; "." if nobody can say. */
+static char *binary_folder(void)
+{
+	char path[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", path, sizeof path - 1);
+
+	if (len <= 0)
+		return xstrdup(".");
+	path[len] = '\0';
+	*strrchr(path, '/') = '\0';
+	return xstrdup(path);
+}
 
 char *provider_find(const char *folder, const char *name, struct text *error)
 {
@@ -18,15 +32,23 @@ char *provider_find(const char *folder, const char *name, struct text *error)
 		free(path);
 		return NULL;
 	}
-	char *beside = xasprintf("%s/providers/%s.yaml", folder, name);
-	char *installed = xasprintf("%s/share/heed/providers/%s.yaml", HEED_PREFIX, name);
-	char *found = access(beside, R_OK) == 0      ? xstrdup(beside)
-		      : access(installed, R_OK) == 0 ? xstrdup(installed)
-						     : NULL;
+	/* beside the configuration, where it was installed, and where the binary lies: installed elsewhere,
+	 * or built */
+	char *binary = binary_folder();
+	char *places[] = {xasprintf("%s/providers/%s.yaml", folder, name),
+			  xasprintf("%s/share/heed/providers/%s.yaml", HEED_PREFIX, name),
+			  xasprintf("%s/../share/heed/providers/%s.yaml", binary, name),
+			  xasprintf("%s/../config/providers/%s.yaml", binary, name)};
+	char *found = NULL;
+	for (size_t i = 0; i < sizeof places / sizeof places[0] && !found; i++)
+		if (access(places[i], R_OK) == 0)
+			found = xstrdup(places[i]);
 	if (!found)
-		text_error(error, "is a provider without a file; %s or %s would be right", beside, installed);
-	free(beside);
-	free(installed);
+		text_error(error, "is a provider without a file; %s or %s would be right", places[0],
+			   places[1]);
+	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
+		free(places[i]);
+	free(binary);
 	return found;
 }
 
