@@ -160,8 +160,8 @@ def test_follow_misses_none_under_a_stream_and_over_a_crash(ana, receiver):
     ana.prefer("c-1", "card-alerts", "webhook")
     before = ana.send("c-1")
     ana.wait_state(before, "delivered")
-    with Follower(ana) as follower, Follower(ana, "--limit", "0", "--state", "delivered") as delivered:
-        wait_for(lambda: follower.of(before), what="what was there before")
+    with Follower(ana) as follower, Follower(ana, "--state", "delivered") as delivered:
+        wait_for(lambda: follower.of(before) and delivered.of(before), what="what was there before")
         sent = [ana.send("c-1") for _ in range(500)]
         wait_for(lambda: len(receiver.requests) > 200)
         ana.kill()
