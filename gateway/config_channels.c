@@ -39,7 +39,7 @@ static bool channel_name_is_valid(const char *name)
 	       strlen(name) <= CHANNEL_NAME_MAX;
 }
 
-/* The relay of a mail channel: its provider is host:port. What is wrong with it, the adapter says. */
+/* The relay of a mail channel: its provider is host:port. Without TLS a password never crosses a network. */
 static void fill_relay(struct config_loading *load, struct channel_config *channel, const char *path)
 {
 	static const struct {
@@ -50,13 +50,24 @@ static void fill_relay(struct config_loading *load, struct channel_config *chann
 	struct config_url url = {0};
 	int port = 0;
 
-	if (relay && config_url_parse(relay, &url))
-		for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++)
-			if (strcmp(url.scheme, schemes[i].scheme) == 0)
-				port = schemes[i].port;
-	if (port) {
-		if (strcmp(url.scheme, "smtp") == 0 && !config_host_is_local(url.host) && !*url.user &&
-		    !*url.password)
+	if (!relay)
+		return;
+	bool valid = config_url_parse(relay, &url) && (!*url.path || strcmp(url.path, "/") == 0);
+	for (size_t i = 0; valid && i < sizeof schemes / sizeof schemes[0]; i++)
+		if (strcmp(url.scheme, schemes[i].scheme) == 0)
+			port = schemes[i].port;
+	if (!port) {
+		config_wrong(&load->source, path,
+			     "is not a relay; smtp://host:port, smtps://user:password@host or "
+			     "smtp+starttls://user:password@host would be right");
+	} else {
+		bool open = strcmp(url.scheme, "smtp") == 0 && !config_host_is_local(url.host);
+		if (open && (*url.user || *url.password))
+			config_wrong(&load->source, path,
+				     "would send its password in the clear to %s; smtps:// or "
+				     "smtp+starttls:// would be right",
+				     url.host);
+		else if (open)
 			config_warn(&load->source, path,
 				    "mail goes to %s in the clear; right only on a network that you trust",
 				    url.host);

@@ -76,7 +76,8 @@ KEY("channels.*.from", TEXT, NULL, "required", "smtp", KEY_REQUIRED | KEY_SAMPLE
 KEY("channels.*.envelope_from", TEXT, "", "", "smtp", KEY_SAMPLE, NOW, "", "\"bounces@example.com\"",                  \
     "Where bounces go. Default: the address of `from`.")                                                               \
 KEY("channels.*.sessions", INTEGER, "4", "1..64", "smtp", 0, NOW, "", "", "Connections to the relay.")                 \
-KEY("channels.*.dkim", MAPS, NULL, "", "smtp", 0, NOW, "", "",                                                         \
+KEY("channels.*.dkim", MAPS, "[]", "", "smtp", 0, NOW, "",                                                             \
+    "[ { domain: example.com, selector: s2026, key: \"${file:dkim.pem}\" } ]",                                         \
     "DKIM keys; each signs every mail. RSA and Ed25519 may stand side by side, at most 4.")                            \
 KEY("channels.*.dkim.*", MAP, NULL, "", "smtp", 0, NOW, "", "", "A key.")                                              \
 KEY("channels.*.dkim.*.domain", TEXT, NULL, "required", "smtp", KEY_REQUIRED, NOW, "", "example.com", "That of `from`, or one above it.")\
