@@ -76,7 +76,7 @@ $(O)/libtests.a: $(TESTLIB)
 $(O)/tests/%: $(O)/obj/tests/%.o $(O)/libtests.a $(O)/libheed.a
 	@mkdir -p $(@D)
 	@echo "  LINK $@"
-	@$(CC) $(LDFLAGS) -o $@ $< $(O)/libtests.a $(O)/libheed.a $(LDLIBS) -lcmocka
+	@$(CC) $(LDFLAGS) -o $@ $< $(O)/libtests.a $(O)/libheed.a $(LDLIBS) -lcmocka -lssl
 
 unit: $(UNIT)
 

@@ -1,6 +1,6 @@
-/* Mail over SMTP: threads that hold sessions of many mails each. A thread takes an attempt, renders it and has
- * the engine of the relay's scheme start a session with it: email_plain for smtp, email_tls for the others. There is
- * no way from the second to the first.
+/* Mail over SMTP: threads that hold sessions of many mails each. A thread takes an attempt, renders it and
+ * has the engine of the relay's scheme start a session with it: email_plain for smtp, email_tls for the
+ * others. There is no way from the second to the first.
  *
  * libesmtp hides its socket and can't be told to stop. The socket() below is what its call resolves to: it
  * sets TCP_NODELAY, bounds connect(), and keeps a duplicate of the descriptor, by which another thread cuts
@@ -308,7 +308,8 @@ static void ca_read(const struct channel_config *config, struct email_settings *
 
 	s->ca = ca ? ca : "";
 	if (ca && !s->tls && *s->port)
-		text_addf(errors, "ca: means nothing for smtp://; smtps:// or smtp+starttls:// would be right\n");
+		text_addf(errors,
+			  "ca: means nothing for smtp://; smtps:// or smtp+starttls:// would be right\n");
 	else if (ca && access(ca, R_OK) != 0)
 		text_addf(errors, "ca: %s cannot be read: %s; mend the path or its mode\n", ca,
 			  strerrordesc_np(errno));

@@ -115,4 +115,3 @@ void email_fail_all(struct email *email, const struct outcome *failure)
 		channel_report(attempt, &outcome);
 	}
 }
-

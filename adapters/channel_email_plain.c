@@ -1,10 +1,10 @@
 /* The engine without TLS: a session of libesmtp 1.1.0, and the mails in it.
  *
- * libesmtp calls back for all that happens. As soon as a mail's fate is known it is reported and the next one is
- * added, so there is never more than one undecided mail in a session, and what breaks concerns that one alone.
- * attempt_begin is asked when libesmtp wants the body: before it the relay can't take the mail; from then on only
- * the final reply says what became of it. libesmtp's own TLS is not used: it takes forged plaintext after STARTTLS,
- * and has no smtps. */
+ * libesmtp calls back for all that happens. As soon as a mail's fate is known it is reported and the next one
+ * is added, so there is never more than one undecided mail in a session, and what breaks concerns that one
+ * alone. attempt_begin is asked when libesmtp wants the body: before it the relay can't take the mail; from
+ * then on only the final reply says what became of it. libesmtp's own TLS is not used: it takes forged
+ * plaintext after STARTTLS, and has no smtps. */
 #include "channel_email_private.h"
 
 #include <auth-client.h> /* before libesmtp.h, which declares less without it */

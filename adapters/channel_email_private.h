@@ -1,7 +1,7 @@
-/* Mail over SMTP. channel_email.c has the channel, its threads and what waits for them; channel_email_job.c what
- * is done with one mail whoever carries it. Two engines carry: channel_email_plain.c by libesmtp, in the clear;
- * channel_email_tls.c by libcurl, which verifies whom it speaks to. channel_email_probe.c asks whether the relay
- * of the first answers. */
+/* Mail over SMTP. channel_email.c has the channel, its threads and what waits for them; channel_email_job.c
+ * what is done with one mail whoever carries it. Two engines carry: channel_email_plain.c by libesmtp, in the
+ * clear; channel_email_tls.c by libcurl, which verifies whom it speaks to. channel_email_probe.c asks whether
+ * the relay of the first answers. */
 #ifndef HEED_CHANNEL_EMAIL_PRIVATE_H
 #define HEED_CHANNEL_EMAIL_PRIVATE_H
 
@@ -25,8 +25,8 @@ struct worker;
 
 struct email_settings {
 	struct config_url relay;
-	bool tls;      /* smtps or smtp+starttls */
-	char port[8];  /* the given one, or the scheme's */
+	bool tls;       /* smtps or smtp+starttls */
+	char port[8];   /* the given one, or the scheme's */
 	const char *ca; /* borrowed; "": those that this system trusts */
 	struct mailbox from;
 	struct mailbox envelope;
@@ -48,7 +48,8 @@ struct mail_job {
 /* Whoever carries mail. */
 struct email_engine {
 	void (*init)(void); /* before there are threads */
-	/* Sends the mail, and those that follow while the session lasts; all of them are reported or put back. */
+	/* Sends the mail, and those that follow while the session lasts; all of them are reported or put
+	 * back. */
 	void (*serve)(struct worker *w, struct mail_job *job);
 	/* The worker ends: gives up what it kept in `kept`. */
 	void (*end)(struct worker *w);
@@ -116,7 +117,8 @@ struct mail_job *job_prepare(struct worker *w, struct attempt *attempt);
 bool job_begin(struct worker *w, struct mail_job *job);
 /* Reports, once. Nothing but NOT_BEGUN is said of an attempt that was called back. */
 void job_finish(struct mail_job *job, struct outcome outcome);
-/* Back to those that wait, unreported: the relay had had enough of the session before it looked at the mail. */
+/* Back to those that wait, unreported: the relay had had enough of the session before it looked at the mail.
+ */
 void job_move(struct worker *w, struct mail_job *job);
 void job_free(struct mail_job *job); /* NULL is fine */
 /* The relay can't be reached or hangs: what waits behind would only find the same, each after its time. */

@@ -1,14 +1,14 @@
 /* The engine with TLS.
  *
- * libcurl makes the connection: TLS at once (smtps) or by STARTTLS, certificate and name verified, then EHLO and the
- * login. There it stops (CURLOPT_CONNECT_ONLY), and the mails' dialogue goes over curl_easy_send and curl_easy_recv.
- * A transfer of libcurl's own would close the connection at each refused recipient, and could not say which reply
- * came before the body and which behind it; here every reply is seen, and attempt_begin is asked directly before
- * the body's first byte.
+ * libcurl makes the connection: TLS at once (smtps) or by STARTTLS, certificate and name verified, then EHLO
+ * and the login. There it stops (CURLOPT_CONNECT_ONLY), and the mails' dialogue goes over curl_easy_send and
+ * curl_easy_recv. A transfer of libcurl's own would close the connection at each refused recipient, and could
+ * not say which reply came before the body and which behind it; here every reply is seen, and attempt_begin
+ * is asked directly before the body's first byte.
  *
- * Nothing goes out in the clear but EHLO and STARTTLS: a relay without STARTTLS, a certificate that is not right or
- * a word of the relay's between STARTTLS and TLS ends the session. Waits are cut into slices, so that a session
- * notices soon when the channel closes. */
+ * Nothing goes out in the clear but EHLO and STARTTLS: a relay without STARTTLS, a certificate that is not
+ * right or a word of the relay's between STARTTLS and TLS ends the session. Waits are cut into slices, so
+ * that a session notices soon when the channel closes. */
 #include "channel_email_private.h"
 
 #include <errno.h>
@@ -27,7 +27,9 @@
 #include "xalloc.h"
 #include "banned.h"
 
-#define SESSION_IDLE (5 * MOMENT_S) /* how long a session waits for one more mail: TLS and a login are dear */
+#define SESSION_IDLE                                                                           \
+	(5 * MOMENT_S) /* how long a session waits for one more mail: TLS and a login are dear \
+			*/
 #define SLICE (100 * MOMENT_MS)
 #define QUIT_TIME (500 * MOMENT_MS) /* for the answer to QUIT */
 #define CONNECT_STEPS 20            /* timeouts that connecting, TLS, EHLO and the login may take together */
@@ -43,10 +45,10 @@ struct session {
 	/* of one connection */
 	enum smtp_step step;
 	bool timed_out, barred, authenticated, pipelining;
-	bool open;         /* the envelope's turn has come, and all is in order */
+	bool open;          /* the envelope's turn has come, and all is in order */
 	bool half_envelope; /* RSET before the next one */
-	size_t count;      /* mails */
-	int64_t asked;     /* when the relay's turn began */
+	size_t count;       /* mails */
+	int64_t asked;      /* when the relay's turn began */
 	char said[SAID_MAX];
 	size_t said_len;
 	/* of one mail */
@@ -149,20 +151,17 @@ static int on_traffic(CURL *easy, curl_infotype type, char *data, size_t len, vo
 	return 0;
 }
 
-/* Before the first word: the connection stands, or with smtps TLS does. */
+/* The connection stands, with smtps its TLS as well: it is for the relay to greet. */
 static void see_progress(struct session *s)
 {
-	curl_off_t connected = 0, safe = 0;
-	enum smtp_step step = SMTP_CONNECT;
+	bool smtps = strcmp(s->settings->relay.scheme, "smtps") == 0;
+	curl_off_t after = 0;
 
-	if (s->step > SMTP_GREETING)
+	if (s->step != SMTP_CONNECT)
 		return;
-	curl_easy_getinfo(s->easy, CURLINFO_CONNECT_TIME_T, &connected);
-	curl_easy_getinfo(s->easy, CURLINFO_APPCONNECT_TIME_T, &safe);
-	if (connected)
-		step = strcmp(s->settings->relay.scheme, "smtps") == 0 && !safe ? SMTP_TLS : SMTP_GREETING;
-	if (step > s->step) {
-		s->step = step;
+	curl_easy_getinfo(s->easy, smtps ? CURLINFO_APPCONNECT_TIME_T : CURLINFO_CONNECT_TIME_T, &after);
+	if (after) {
+		s->step = SMTP_GREETING;
 		s->asked = moment_mono();
 	}
 }
@@ -210,8 +209,8 @@ static void session_options(struct session *s)
 	bool smtps = strcmp(relay->scheme, "smtps") == 0;
 	CURL *c = s->easy;
 
-	char *url = xasprintf(strchr(relay->host, ':') ? "%s://[%s]:%s" : "%s://%s:%s", smtps ? "smtps" : "smtp",
-			      relay->host, s->settings->port);
+	char *url = xasprintf(strchr(relay->host, ':') ? "%s://[%s]:%s" : "%s://%s:%s",
+			      smtps ? "smtps" : "smtp", relay->host, s->settings->port);
 	curl_easy_reset(c); /* not what it knows of TLS sessions */
 	curl_easy_setopt(c, CURLOPT_URL, url);
 	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, smtps ? "smtps" : "smtp");
@@ -225,7 +224,8 @@ static void session_options(struct session *s)
 		curl_easy_setopt(c, CURLOPT_CAPATH, NULL);
 	}
 	if (*relay->user) {
-		/* of the user's name libcurl would conclude other mechanisms, too: "user@domain" means Kerberos */
+		/* of the user's name libcurl would conclude other mechanisms, too: "user@domain" means
+		 * Kerberos */
 		curl_easy_setopt(c, CURLOPT_LOGIN_OPTIONS, "AUTH=PLAIN;AUTH=LOGIN;AUTH=CRAM-MD5");
 		curl_easy_setopt(c, CURLOPT_USERNAME, relay->user);
 		curl_easy_setopt(c, CURLOPT_PASSWORD, relay->password);
@@ -396,8 +396,8 @@ static bool session_envelope(struct session *s, const struct mail_job *job)
 	return ok;
 }
 
-/* The body and its reply, once attempt_begin agrees. Without it the connection has to end: there is no other way
- * back from 354. */
+/* The body and its reply, once attempt_begin agrees. Without it the connection has to end: there is no other
+ * way back from 354. */
 static void session_body(struct session *s, struct mail_job *job)
 {
 	struct text wire;
@@ -568,11 +568,14 @@ static bool tls_probe(const struct email_settings *settings, struct text *error)
 
 	if (!ok) {
 		struct outcome outcome = session_judge(s, NULL);
-		text_error(error, "%s", outcome.text);
+		bool reply = outcome.code[0] >= '1' && outcome.code[0] <= '5';
+		text_error(error, "%s%s%s%s", reply ? "it answers " : "", reply ? outcome.code : "",
+			   reply ? " " : "", outcome.text);
 	}
 	session_close(s);
 	session_free(s);
 	return ok;
 }
 
-const struct email_engine email_tls = {.init = tls_init, .serve = tls_serve, .end = tls_end, .probe = tls_probe};
+const struct email_engine email_tls = {
+	.init = tls_init, .serve = tls_serve, .end = tls_end, .probe = tls_probe};

@@ -28,8 +28,9 @@ struct mail_signer {
 };
 
 /* Signed where they are there. */
-static const char *const signed_headers[] = {"From",         "To",           "Subject",        "Date",   "Message-ID",
-					     "MIME-Version", "Content-Type", "Auto-Submitted", "List-*", NULL};
+static const char *const signed_headers[] = {
+	"From",         "To",           "Subject",        "Date",   "Message-ID",
+	"MIME-Version", "Content-Type", "Auto-Submitted", "List-*", NULL};
 /* Signed once more than they are there, so that nobody can put a second one before them. */
 static const char *const only_once[] = {"From", "To", "Subject", "Date", NULL};
 
@@ -62,8 +63,8 @@ static bool sign_with(const struct mail_signer *signer, const struct mail_key *k
 	return status == DKIM_STAT_OK;
 }
 
-/* RFC 8410: the algorithm stands at the beginning of a PKCS #8 key. To be asked, because the library would sign with
- * any other key, too, what nobody could verify. */
+/* RFC 8410: the algorithm stands at the beginning of a PKCS #8 key. To be asked, because the library would
+ * sign with any other key, too, what nobody could verify. */
 static bool is_ed25519(const char *pem)
 {
 	static const unsigned char oid[] = {0x06, 0x03, 0x2b, 0x65, 0x70};
@@ -147,8 +148,7 @@ struct mail_signer *mail_signer_new(const json_t *dkim, struct text *errors)
 	else if (json_array_size(dkim) > MAIL_SIGN_KEYS_MAX)
 		text_addf(errors, "dkim: has too many keys; at most %d would be right\n", MAIL_SIGN_KEYS_MAX);
 	else
-		json_array_foreach(dkim, i, entry)
-			key_read(signer, i, entry, errors);
+		json_array_foreach(dkim, i, entry) key_read(signer, i, entry, errors);
 	if (errors->len != before) {
 		mail_signer_free(signer);
 		signer = NULL;

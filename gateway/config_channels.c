@@ -242,8 +242,7 @@ static void fill_channel(struct config_loading *load, const char *name, json_t *
 	char *path = xasprintf("channels.%s", name), *adapter_path = xasprintf("channels.%s.adapter", name),
 	     *timeout_path = xasprintf("channels.%s.timeout", name),
 	     *doubt_path = xasprintf("channels.%s.in_doubt", name),
-	     *relay_path = xasprintf("channels.%s.relay", name),
-	     *ca_path = xasprintf("channels.%s.ca", name);
+	     *relay_path = xasprintf("channels.%s.relay", name), *ca_path = xasprintf("channels.%s.ca", name);
 	const char *adapter = load_text(load, adapter_path);
 
 	if (!channel_name_is_valid(name))

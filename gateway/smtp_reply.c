@@ -172,8 +172,8 @@ static struct outcome broke(const struct smtp_dialogue *d, enum outcome_kind kin
 /* Before the envelope: nothing was said of any mail yet, so it is the relay's fault. */
 static struct outcome judge_session(const struct smtp_dialogue *d)
 {
-	static const char *const where[] = {"while connecting", "during the TLS handshake", "before the greeting",
-					    "at EHLO", "at AUTH"};
+	static const char *const where[] = {"while connecting", "during the TLS handshake",
+					    "before the greeting", "at EHLO", "at AUTH"};
 	struct smtp_reply reply;
 	struct text words;
 	struct outcome out;
@@ -186,7 +186,8 @@ static struct outcome judge_session(const struct smtp_dialogue *d)
 	else if (d->step == SMTP_CONNECT && !d->timed_out)
 		out = outcome_make(OUTCOME_RETRY, SCOPE_PROVIDER, "connect", "%s", d->trouble);
 	else if (d->step == SMTP_TLS && !d->timed_out)
-		out = outcome_make(OUTCOME_RETRY, SCOPE_PROVIDER, "tls", "no safe connection: %s", d->trouble);
+		out = outcome_make(OUTCOME_RETRY, SCOPE_PROVIDER, "tls", "no safe connection: %s",
+				   d->trouble);
 	else if (d->step == SMTP_AUTH && reply.text && class == 2)
 		out = outcome_make(OUTCOME_RETRY, SCOPE_PROVIDER, "auth",
 				   "the relay offers no way to log in that heed knows (PLAIN, LOGIN, "

@@ -471,8 +471,9 @@ static void forms_of_redis_store_and_relay_are_checked(void **state)
 	assert_string_equal(config_channel(config, "email")->provider, "mail.example.com:25");
 	scratch_has(report.warnings.data, "in the clear");
 	config_drop(config);
-	config = load_fine(BASE "channels: { email: { adapter: smtp, from: a@b, relay: \"smtps://u:p@h\" },\n"
-				"  other: { adapter: smtp, from: a@b, relay: \"smtp+starttls://u:p@h\" } }\n");
+	config =
+		load_fine(BASE "channels: { email: { adapter: smtp, from: a@b, relay: \"smtps://u:p@h\" },\n"
+			       "  other: { adapter: smtp, from: a@b, relay: \"smtp+starttls://u:p@h\" } }\n");
 	assert_string_equal(config_channel(config, "email")->provider, "h:465");
 	assert_string_equal(config_channel(config, "other")->provider, "h:587");
 	assert_null(strstr(report.warnings.data, "in the clear"));
