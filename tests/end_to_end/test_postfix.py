@@ -161,7 +161,7 @@ def test_a_relay_that_nobody_vouches_for_gets_nothing_and_the_message_waits(post
     heed.start().put(ANA)
     message = heed.send("c-1")
     heed.wait_state(message, "deferred")
-    assert any("certificate" in str(reason) for reason in heed.explain(message)["reasons"]) or "certificate" in heed.stderr()
+    assert "certificate" in str(heed.contacts(message)), (heed.contacts(message), heed.explain(message))
     heed.config["channels"]["email"]["ca"] = str(postfix.folder / "ca.pem")
     heed.write()
     heed.reload()
