@@ -153,7 +153,7 @@ static void write_channel(const struct sample *s, const char *name, const char *
 	text_addf(s->out, "%s  %s:\n", off ? "#" : "", name);
 	for (size_t i = 0; i < s->table->count; i++) {
 		struct config_key key = s->table->keys[i];
-		if (!is_below("channels.*", key.path) ||
+		if (!is_below("channels.*", key.path) || strchr(key.path + strlen("channels.*"), '*') ||
 		    (key.adapter[0] && strcmp(key.adapter, adapter) != 0))
 			continue;
 		if (strcmp(key.path, "channels.*.adapter") == 0)

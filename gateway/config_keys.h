@@ -67,12 +67,24 @@ KEY("channels.*", MAP, NULL, "", "", 0, NOW, "", "", "A channel.")              
 KEY("channels.*.adapter", TEXT, NULL, "required", "", KEY_REQUIRED | KEY_SAMPLE, NOW, "", "smtp",                      \
     "The code that speaks its protocol: smtp, http or webhook; capture sends nothing (heed captured shows it).")       \
 KEY("channels.*.relay", URL, NULL, "required", "smtp", KEY_REQUIRED | KEY_SAMPLE | KEY_SECRET, NOW, "",                \
-    "\"smtp://127.0.0.1:25\"", "The mail relay: smtp://[user:password@]host[:port], to this host or a trusted network.") \
+    "\"smtp://127.0.0.1:25\"",                                                                                         \
+    "smtp://host[:port] to this host or a trusted network; smtps:// or smtp+starttls://[user:password@]host[:port] else.")\
+KEY("channels.*.ca", TEXT, "", "", "smtp", 0, NOW, "", "mail-ca.pem",                                                  \
+    "Whom the relay's certificate must come from, a PEM file. Default: those whom this system trusts.")                \
 KEY("channels.*.from", TEXT, NULL, "required", "smtp", KEY_REQUIRED | KEY_SAMPLE, NOW, "",                             \
     "\"Example Bank <messages@example.com>\"", "Whom the mail is from.")                                               \
 KEY("channels.*.envelope_from", TEXT, "", "", "smtp", KEY_SAMPLE, NOW, "", "\"bounces@example.com\"",                  \
     "Where bounces go. Default: the address of `from`.")                                                               \
 KEY("channels.*.sessions", INTEGER, "4", "1..64", "smtp", 0, NOW, "", "", "Connections to the relay.")                 \
+KEY("channels.*.dkim", MAPS, "[]", "", "smtp", 0, NOW, "",                                                             \
+    "[ { domain: example.com, selector: s2026, key: \"${file:dkim.pem}\" } ]",                                         \
+    "DKIM keys; each signs every mail. RSA and Ed25519 may stand side by side, at most 4.")                            \
+KEY("channels.*.dkim.*", MAP, NULL, "", "smtp", 0, NOW, "", "", "A key.")                                              \
+KEY("channels.*.dkim.*.domain", TEXT, NULL, "required", "smtp", KEY_REQUIRED, NOW, "", "example.com", "That of `from`, or one above it.")\
+KEY("channels.*.dkim.*.selector", TEXT, NULL, "required", "smtp", KEY_REQUIRED, NOW, "", "s2026",                      \
+    "The public key stands in the DNS at SELECTOR._domainkey.DOMAIN.")                                                 \
+KEY("channels.*.dkim.*.key", TEXT, NULL, "required", "smtp", KEY_REQUIRED | KEY_SECRET, NOW, "", "\"${file:dkim.pem}\"",\
+    "The private key, as PEM.")                                                                                        \
 KEY("channels.*.provider", TEXT, NULL, "required", "http", KEY_REQUIRED | KEY_SAMPLE, NOW, "", "twilio",               \
     "The provider's file: providers/NAME.yaml beside this one, or an installed one; with a / a path.")                 \
 KEY("channels.*.settings", FREE, NULL, "", "http", KEY_SAMPLE | KEY_SECRET, NOW, "",                                   \

@@ -462,11 +462,6 @@ static void forms_of_redis_store_and_relay_are_checked(void **state)
 		   "store.url: postgresql:// is not yet (E)");
 	is_refused("store: { url: \"sqlite:\" }\nproducts: products.yaml\n" EMAIL,
 		   "store.url: is not a store");
-	is_refused(BASE "channels: { email: { adapter: smtp, from: a@b, relay: \"smtps://u:p@h\" } }\n",
-		   "smtps:// is not yet (A2)");
-	is_refused(BASE
-		   "channels: { email: { adapter: smtp, from: a@b, relay: \"smtp+starttls://u:p@h\" } }\n",
-		   "smtp+starttls:// is not yet (A2)");
 	config_drop(load_fine("store: { url: \"memory:\" }\nproducts: products.yaml\n"
 			      "channels: { email: { adapter: smtp, from: a@b, relay: "
 			      "\"smtp://u:p%40@localhost:26\" } }\n"));
@@ -475,6 +470,13 @@ static void forms_of_redis_store_and_relay_are_checked(void **state)
 		"channels: { email: { adapter: smtp, from: a@b, relay: \"smtp://mail.example.com\" } }\n");
 	assert_string_equal(config_channel(config, "email")->provider, "mail.example.com:25");
 	scratch_has(report.warnings.data, "in the clear");
+	config_drop(config);
+	config =
+		load_fine(BASE "channels: { email: { adapter: smtp, from: a@b, relay: \"smtps://u:p@h\" },\n"
+			       "  other: { adapter: smtp, from: a@b, relay: \"smtp+starttls://u:p@h\" } }\n");
+	assert_string_equal(config_channel(config, "email")->provider, "h:465");
+	assert_string_equal(config_channel(config, "other")->provider, "h:587");
+	assert_null(strstr(report.warnings.data, "in the clear"));
 	config_drop(config);
 }
 
