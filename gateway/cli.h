@@ -14,16 +14,13 @@
 
 /* --- words --- */
 
-struct cli_option {
-	const char *name;   /* "--channels"; NULL ends the table */
-	const char **value; /* takes a value; else */
-	bool *flag;
-};
-
-/* Sorts argv into options (anywhere; `--name value` or `--name=value`; `--` ends them) and words. False, and
- * said on standard error: an unknown option, one twice, a missing value, or not `least` to `most` words. */
-bool cli_parse(const struct command *command, int argc, char **argv, const struct cli_option options[],
-	       size_t least, size_t most, const char *words[], size_t *count);
+/* Sorts argv into the command's options (anywhere; `--name value` or `--name=value`; `--` ends them), written
+ * into `given` (NULL where there are none), and words. False, and said on standard error: an unknown option,
+ * one twice, a missing value, one that is none of its choices, or not `least` to `most` words. */
+bool cli_parse(const struct command *command, int argc, char **argv, void *given, size_t least, size_t most,
+	       const char *words[], size_t *count);
+/* Is it "a|b|c", one of which is wanted? */
+bool cli_is_choice(const char *value);
 /* The value of --limit; 100 without (NULL). False, and said: it is not a number. */
 bool cli_limit(const struct command *command, const char *word, long long *limit);
 /* `heed: …` and the usage, on standard error. */
@@ -66,6 +63,7 @@ void cli_progress_end(struct cli_progress *progress);
 /* --- the door --- */
 
 struct cli;
+struct queue;
 
 /* Reads the configuration; nothing is opened yet. NULL, and said: then the status is STATUS_USAGE. */
 struct cli *cli_open(const char *config_file);
@@ -73,6 +71,9 @@ void cli_close(struct cli *cli); /* NULL is fine */
 struct config *cli_config(struct cli *cli);
 /* From now on calls are an import's: changed_by says so. */
 void cli_as_import(struct cli *cli);
+
+/* The queue of the configuration, opened at the first call; the cli's own. NULL, and said: it can't be. */
+struct queue *cli_queue(struct cli *cli);
 
 /* One call of the API. False: neither a gateway nor the store could be reached, `error` says why. *body may
  * be NULL; the caller releases it. */

@@ -104,19 +104,28 @@ static bool open_reader(struct cli *cli, struct text *error)
 	return cli->reader != NULL;
 }
 
-static void open_queue(struct cli *cli)
+static struct queue *open_queue(struct cli *cli, struct text *error)
 {
 	const struct queue_config config = {.url = cli->config->queue.redis,
 					    .prefix = cli->config->queue.prefix,
 					    .consumer = "cli",
 					    .events_max = cli->config->queue.events_max,
 					    .dead_max = cli->config->queue.dead_max};
-	struct text unused; /* a bad URL was refused with the configuration */
 
-	text_init(&unused, TEXT_ERROR_MAX);
 	if (!cli->queue)
-		cli->queue = queue_open(&config, &unused);
-	text_release(&unused);
+		cli->queue = queue_open(&config, error);
+	return cli->queue;
+}
+
+struct queue *cli_queue(struct cli *cli)
+{
+	struct text error;
+
+	text_init(&error, TEXT_ERROR_MAX);
+	if (!open_queue(cli, &error))
+		cli_error("queue.redis: %s", error.data);
+	text_release(&error);
+	return cli->queue;
 }
 
 /* The call in this process, on what was opened. */
@@ -188,7 +197,7 @@ bool cli_ask(struct cli *cli, const char *method, const char *path, const json_t
 		if (only_reads(method, path) || open_store(cli, &locked, error)) {
 			if (!open_reader(cli, error))
 				return false;
-			open_queue(cli);
+			open_queue(cli, error); /* a bad URL was refused with the configuration */
 			call_here(cli, method, path, send, status, body);
 			return true;
 		}

@@ -297,63 +297,58 @@ static bool words_fit(const char *const words[], size_t count, bool all)
 	return false;
 }
 
-static struct queue *dead_open(struct cli *cli)
-{
-	const struct config *config = cli_config(cli);
-	struct queue_config where = {.url = config->queue.redis,
-				     .prefix = config->queue.prefix,
-				     .consumer = config->gateway.name,
-				     .events_max = config->queue.events_max,
-				     .dead_max = config->queue.dead_max};
-	struct text error;
-
-	text_init(&error, TEXT_ERROR_MAX);
-	struct queue *queue = queue_open(&where, &error);
-	if (!queue)
-		cli_error("queue.redis: %s", error.data);
-	text_release(&error);
-	return queue;
-}
+struct dead_given {
+	bool json, all;
+};
 
 static int run_dead(const char *config_file, int argc, char **argv)
 {
 	const char *words[2] = {NULL, NULL};
-	bool json = false, all = false;
-	const struct cli_option options[] = {{"--json", NULL, &json}, {"--all", NULL, &all}, {0}};
+	struct dead_given given = {0};
 	size_t count;
 
-	if (!cli_parse(&command_dead, argc, argv, options, 1, 2, words, &count) ||
-	    !words_fit(words, count, all))
+	if (!cli_parse(&command_dead, argc, argv, &given, 1, 2, words, &count) ||
+	    !words_fit(words, count, given.all))
 		return STATUS_USAGE;
 	struct cli *cli = cli_open(config_file);
 	if (!cli)
 		return STATUS_USAGE;
-	struct queue *queue = dead_open(cli);
+	struct queue *queue = cli_queue(cli);
 	int status = STATUS_USAGE;
 	if (queue && strcmp(words[0], "list") == 0)
-		status = dead_list(queue, json);
-	else if (queue && all)
-		status = dead_each(queue, json, letter_retry);
+		status = dead_list(queue, given.json);
+	else if (queue && given.all)
+		status = dead_each(queue, given.json, letter_retry);
 	else if (queue)
-		status = dead_one(queue, words[0], words[1], json);
-	queue_close(queue);
+		status = dead_one(queue, words[0], words[1], given.json);
 	cli_close(cli);
 	return cli_end(status);
 }
 
+static const struct command_word words_of_dead[] = {
+	{"list", NULL, "All of them, oldest first."},
+	{"show", "ID", "One, with the message as it came. ID is the letter's own, as list prints it."},
+	{"retry", "ID",
+	 "Back into the stream that it came from, with the id that it had or would have had; prints that."},
+	{"drop", "ID", "Gone for good."},
+	{0},
+};
+
+static const struct command_option options_of_dead[] = {
+	OPTION_FLAG(struct dead_given, all, "--all", "With retry: all that are there now."),
+	OPTION_FLAG(struct dead_given, json, "--json",
+		    "One JSON object a line: id, at, stream, entry, error, message; of retry: id, stream, "
+		    "entry."),
+	{0},
+};
+
 const struct command command_dead = {
-	"dead",
-	"dead list|show ID|retry ID|retry --all|drop ID [--json]",
-	"messages that could not be taken, and why",
-	"ID is the letter's own id, as list prints it.\n\n"
-	"list     all of them, oldest first\n"
-	"show     one, with the message as it came\n"
-	"retry    back into the stream that it came from, with the id that it had or would have had; prints "
-	"that\n"
-	"drop     gone for good\n"
-	"--json   one JSON object a line: {\"id\",\"at\",\"stream\",\"entry\",\"error\",\"message\"}; "
-	"retry:\n"
-	"         {\"id\",\"stream\",\"entry\"}\n\n"
-	"Example: heed dead retry --all",
-	run_dead,
+	.name = "dead",
+	.usage = "dead list|show ID|retry ID|retry --all|drop ID [--json]",
+	.summary = "messages that could not be taken, and why",
+	.help = "Straight from Redis: neither a gateway nor the store is needed.",
+	.words = words_of_dead,
+	.options = options_of_dead,
+	.example = "heed dead list\nheed dead retry --all",
+	.run = run_dead,
 };
