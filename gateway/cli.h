@@ -45,10 +45,23 @@ char *cli_words(const json_t *json, const char *key);
 /* The end of every command: an error of writing makes it STATUS_FAILED, but for a reader that went away. */
 int cli_end(int status);
 
+/* The terminal that standard output is. */
+struct cli_screen {
+	size_t width; /* in columns; 0: it is no terminal, and lines are as long as they are */
+	bool colours; /* on a terminal, unless NO_COLOR says no (no-color.org) */
+	bool cut;     /* the last cell of a line too */
+};
+struct cli_screen cli_screen(void);
+/* Appends a state, in its colour, padded to `width`. */
+void cli_state(struct text *line, const char *state, size_t width, const struct cli_screen *screen);
+/* Cuts a line without colours where the screen ends. */
+void cli_fit(struct text *line, const struct cli_screen *screen);
+
 /* A table of contacts, as log, history and explain print it; or one JSON object a line. */
 void cli_contact_heading(void);
+void cli_contact_write(const json_t *contact, const struct cli_screen *screen, struct text *line);
+char *cli_contact_words(const json_t *contact, bool json); /* on this screen; the caller frees */
 void cli_on_their_way(const json_t *answer); /* a line for each message that a change came too late for */
-char *cli_contact_words(const json_t *contact, bool json); /* the caller frees */
 
 /* A bar on standard error while a person looks on; nothing otherwise. `total` 0: unknown. */
 struct cli_progress {
@@ -94,5 +107,7 @@ void cli_query(struct text *path, const char *name, const char *value);
 void cli_query_number(struct text *path, const char *name, long long number);
 
 #define CLI_PATH_MAX 16384
+#define CLI_LINE_MAX (64 * 1024)
+#define CLI_WIDTH_LEAST 60 /* columns: a narrower terminal breaks lines */
 
 #endif

@@ -10,7 +10,6 @@
 #include "banned.h"
 
 #define DEAD_PAGE 200
-#define DEAD_CELL_MAX (64 * 1024)
 #define DEAD_MESSAGE_MAX (1024 * 1024) /* of a message as it is put back or shown */
 
 /* --- words --- */
@@ -74,13 +73,15 @@ static void line_print(struct text *line)
 
 static void row_print(const char *id, const char *at, const char *stream, const char *error)
 {
+	const struct cli_screen screen = cli_screen();
 	struct text line;
 
-	text_init(&line, DEAD_CELL_MAX);
+	text_init(&line, CLI_LINE_MAX);
 	cli_cell(&line, id, 18);
 	cli_cell(&line, at, 24);
 	cli_cell(&line, stream, 20);
 	cli_cell(&line, error, 0);
+	cli_fit(&line, &screen);
 	line_print(&line);
 	text_release(&line);
 }

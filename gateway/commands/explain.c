@@ -32,11 +32,15 @@ static void show_state(const struct explain_words *words, const json_t *answer, 
 	char *state = cli_words(answer, "state"), *channel = cli_words(answer, "channel");
 	char *until = cli_words(answer, "until");
 
+	const struct cli_screen screen = cli_screen();
 	if (words->message)
-		text_addf(line, "%s: %s", words->message, state);
+		text_addf(line, "%s: ", words->message);
 	else
-		text_addf(line, "%s to %s, now: %s", words->product, words->customer,
-			  strcmp(state, "queued") == 0 ? "would be sent" : state);
+		text_addf(line, "%s to %s, now: ", words->product, words->customer);
+	if (!words->message && strcmp(state, "queued") == 0)
+		text_puts(line, "would be sent");
+	else
+		cli_state(line, state, 0, &screen);
 	if (*channel)
 		text_addf(line, " on %s", channel);
 	if (*until)
@@ -52,7 +56,7 @@ static void show(const struct explain_words *words, const json_t *answer)
 	struct text line;
 	size_t i;
 
-	text_init(&line, CLI_PATH_MAX);
+	text_init(&line, CLI_LINE_MAX);
 	show_state(words, answer, &line);
 	cli_line(line.data);
 	json_array_foreach(json_object_get(answer, "reasons"), i, item)
@@ -68,11 +72,13 @@ static void show(const struct explain_words *words, const json_t *answer)
 		cli_line("");
 		cli_contact_heading();
 	}
+	struct cli_screen screen = cli_screen();
+	screen.cut = false; /* here all of the why is wanted */
 	json_array_foreach(contacts, i, item)
 	{
-		char *contact = cli_contact_words(item, false);
-		cli_line(contact);
-		free(contact);
+		text_clear(&line);
+		cli_contact_write(item, &screen, &line);
+		cli_line(line.data);
 	}
 	text_release(&line);
 }

@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli.h"
 #include "words.h"
@@ -9,11 +10,15 @@
 
 static void show_number(const json_t *answer, const char *key)
 {
-	struct text line;
+	const struct cli_screen screen = cli_screen();
 	char *number = cli_words(answer, key);
+	struct text line;
 
 	text_init(&line, CLI_PATH_MAX);
-	cli_cell(&line, key, LABEL_WIDTH);
+	if (*number && strcmp(number, "0") != 0)
+		cli_state(&line, key, LABEL_WIDTH, &screen);
+	else
+		cli_cell(&line, key, LABEL_WIDTH);
 	text_addf(&line, "  %*s", NUMBER_WIDTH, *number ? number : "?");
 	cli_line(line.data);
 	free(number);
