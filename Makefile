@@ -148,7 +148,7 @@ $(O)/prefix: FORCE
 	@mkdir -p $(@D)
 	@echo '$(PREFIX)' | cmp -s - $@ || echo '$(PREFIX)' > $@
 
-$(O)/obj/gateway/provider.o: $(O)/prefix
+$(O)/obj/gateway/provider.o $(O)/obj/gateway/commands/help_man.o: $(O)/prefix
 
 SHARE    = $(DESTDIR)$(PREFIX)/share
 

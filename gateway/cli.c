@@ -196,12 +196,34 @@ bool cli_limit(const struct command *command, const char *word, long long *limit
 	return true;
 }
 
+/* What to do about it, where there is something. */
+static const char *next_step(int status, const char *detail)
+{
+	static const struct {
+		int status;
+		const char *starts, *step;
+	} steps[] = {
+		{404, "customer", "; `heed customer find ADDRESS` looks for one"},
+		{404, "message",
+		 "; `heed log` shows those that are known, `heed queue` what still waits in Redis, `heed "
+		 "dead "
+		 "list` what could not be taken"},
+		{404, "product", "; the products file of the configuration names them"},
+	};
+
+	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++)
+		if (status == steps[i].status &&
+		    strncmp(detail, steps[i].starts, strlen(steps[i].starts)) == 0)
+			return steps[i].step;
+	return "";
+}
+
 int cli_problem(int status, const json_t *problem)
 {
 	const char *detail = json_string_value(json_object_get(problem, "detail"));
 
 	if (detail)
-		cli_error("%s", detail);
+		cli_error("%s%s", detail, next_step(status, detail));
 	else
 		cli_error("the gateway answered %d and said nothing more", status);
 	return status == 400 ? STATUS_USAGE : STATUS_FAILED;

@@ -49,7 +49,6 @@ int cli_end(int status);
 struct cli_screen {
 	size_t width; /* in columns; 0: it is no terminal, and lines are as long as they are */
 	bool colours; /* on a terminal, unless NO_COLOR says no (no-color.org) */
-	bool cut;     /* the last cell of a line too */
 };
 struct cli_screen cli_screen(void);
 /* Appends a state, in its colour, padded to `width`. */
@@ -59,7 +58,6 @@ void cli_fit(struct text *line, const struct cli_screen *screen);
 
 /* A table of contacts, as log, history and explain print it; or one JSON object a line. */
 void cli_contact_heading(void);
-void cli_contact_write(const json_t *contact, const struct cli_screen *screen, struct text *line);
 char *cli_contact_words(const json_t *contact, bool json); /* on this screen; the caller frees */
 void cli_on_their_way(const json_t *answer); /* a line for each message that a change came too late for */
 
@@ -87,6 +85,9 @@ void cli_as_import(struct cli *cli);
 
 /* The queue of the configuration, opened at the first call; the cli's own. NULL, and said: it can't be. */
 struct queue *cli_queue(struct cli *cli);
+
+/* `heed: WHAT: why`, of a call of the queue that failed. */
+int cli_queue_error(const char *what, const struct queue *queue); /* STATUS_FAILED */
 
 /* One call of the API. False: neither a gateway nor the store could be reached, `error` says why. *body may
  * be NULL; the caller releases it. */

@@ -8,8 +8,8 @@
 #include "xalloc.h"
 #include "banned.h"
 
-#define WHY_LEAST 20 /* columns; others grow only with what is left beyond them */
-#define GAP 2        /* between two cells */
+#define WHY_SHARE 4 /* WHY has this part of the width before other columns grow */
+#define GAP 2       /* columns between two cells */
 
 static const struct column {
 	const char *key, *heading;
@@ -19,7 +19,7 @@ static const struct column {
 } columns[] = {
 	{"at", "TIME (UTC)", 24, 14, 14, 0},      {"state", "STATE", 11, 11, 11, 0},
 	{"channel", "CHANNEL", 8, 7, 8, 0},       {"customer", "CUSTOMER", 14, 8, 16, 0},
-	{"product", "PRODUCT", 18, 10, 20, 0},    {"address", "ADDRESS", 22, 12, 20, 130},
+	{"product", "PRODUCT", 18, 11, 20, 70},   {"address", "ADDRESS", 22, 12, 20, 130},
 	{"messages", "MESSAGE", 16, 12, 30, 100},
 };
 #define COLUMNS (sizeof columns / sizeof columns[0])
@@ -30,7 +30,7 @@ struct cli_screen cli_screen(void)
 {
 	const char *no_colour = getenv("NO_COLOR"), *term = getenv("TERM");
 	struct winsize size = {0};
-	struct cli_screen screen = {.cut = true};
+	struct cli_screen screen = {0};
 
 	if (isatty(STDOUT_FILENO) != 1)
 		return screen;
@@ -146,11 +146,12 @@ static size_t lay_out(const struct cli_screen *screen, size_t widths[])
 		used += shown ? widths[i] + GAP : 0;
 	}
 	for (size_t i = 0; i < COLUMNS; i++)
-		while (widths[i] && widths[i] < columns[i].most && used + WHY_LEAST < screen->width) {
+		while (widths[i] && widths[i] < columns[i].most &&
+		       used + screen->width / WHY_SHARE < screen->width) {
 			widths[i]++;
 			used++;
 		}
-	return screen->width > used ? screen->width - used : 0;
+	return screen->width > used ? screen->width - used : 0; /* never 0 from CLI_WIDTH_LEAST on */
 }
 
 void cli_contact_heading(void)
@@ -213,23 +214,28 @@ static void put_column(struct text *line, const struct column *column, size_t wi
 	free(words);
 }
 
-/* The reason, and what the other side said. */
+/* The reason, and what the other side said: of trouble on a terminal first, so that the other is cut. */
 static void put_why(struct text *line, const json_t *contact, size_t width)
 {
 	char *says = cli_words(json_object_get(contact, "reason"), "says");
 	char *detail = cli_words(contact, "detail");
-	char *why = xasprintf("%s%s%s", *says ? says : "-", *detail ? "  " : "", detail);
+	char *state = cli_words(contact, "state");
+	bool fine = strcmp(state, "sent") == 0 || strcmp(state, "delivered") == 0;
+	const char *first = width && *detail && !fine ? detail : says,
+		   *second = first == says ? detail : says;
+	char *why = xasprintf("%s%s%s", *first ? first : "-", *second ? "  " : "", second);
 
 	if (width)
 		put_cell(line, why, width, false, false);
 	else
 		cli_clean(line, why);
 	free(why);
+	free(state);
 	free(says);
 	free(detail);
 }
 
-void cli_contact_write(const json_t *contact, const struct cli_screen *screen, struct text *line)
+static void write_contact(const json_t *contact, const struct cli_screen *screen, struct text *line)
 {
 	size_t widths[COLUMNS];
 	size_t left = lay_out(screen, widths);
@@ -240,7 +246,7 @@ void cli_contact_write(const json_t *contact, const struct cli_screen *screen, s
 		put_column(line, &columns[i], widths[i], contact, screen);
 		text_puts(line, "  ");
 	}
-	put_why(line, contact, screen->cut ? left : 0);
+	put_why(line, contact, left);
 }
 
 char *cli_contact_words(const json_t *contact, bool json)
@@ -251,6 +257,6 @@ char *cli_contact_words(const json_t *contact, bool json)
 	if (json)
 		return json_dumps(contact, JSON_COMPACT);
 	text_init(&line, CLI_LINE_MAX);
-	cli_contact_write(contact, &screen, &line);
+	write_contact(contact, &screen, &line);
 	return text_detach(&line);
 }

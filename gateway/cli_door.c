@@ -128,6 +128,15 @@ struct queue *cli_queue(struct cli *cli)
 	return cli->queue;
 }
 
+int cli_queue_error(const char *what, const struct queue *queue)
+{
+	const char *why = queue_error(queue);
+	bool away = strstr(why, "could not connect") != NULL;
+
+	return cli_error("%s: %s%s", what, why,
+			 away ? "; does Redis run there? queue.redis in the configuration says where" : "");
+}
+
 /* The call in this process, on what was opened. */
 static void call_here(struct cli *cli, const char *method, const char *path, const json_t *send, int *status,
 		      json_t **body)
@@ -168,8 +177,9 @@ static bool open_store(struct cli *cli, bool *locked, struct text *error)
 		cli->turn = turn_new(cli->store, cli->config);
 	} else {
 		*locked = store_open_was_locked();
-		text_error(error, *locked ? "another process holds the store: %s" : "the store: %s",
-			   why.data);
+		text_error(error, "%s%s", why.data,
+			   *locked ? "; if that is a gateway, http.socket of its configuration is wanted here"
+				   : "");
 	}
 	text_release(&why);
 	return cli->turn != NULL;

@@ -168,7 +168,9 @@ static int find(struct cli *cli, const char *address, bool json)
 	text_release(&path);
 	const json_t *found = json_object_get(answer, "customers");
 	if (status == STATUS_DONE && !json_array_size(found))
-		status = cli_error("%s: no customer has this address", address);
+		status = cli_error("%s: no customer has this address; it is looked for as it is stored, as "
+				   "in +5491155550100",
+				   address);
 	json_array_foreach(found, i, customer)
 	{
 		if (json) {

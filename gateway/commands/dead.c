@@ -159,8 +159,11 @@ static bool letter_retry(struct queue *queue, const struct dead_letter *letter, 
 	char *entry = NULL, *id = NULL, *message = message_with_id(letter, &len, &id);
 
 	bool ok = queue_dead_retry(queue, letter, message, len, &entry);
-	if (!ok)
-		cli_error("dead: %s: %s", letter->dead_id, queue_error(queue));
+	if (!ok) {
+		char *what = xasprintf("dead: %s", letter->dead_id);
+		cli_queue_error(what, queue);
+		free(what);
+	}
 	if (ok && !id)
 		id = xasprintf("%s:%s", letter->stream, entry);
 	if (ok && json) {
@@ -183,7 +186,7 @@ static bool letter_retry(struct queue *queue, const struct dead_letter *letter, 
 
 static int failed(const struct queue *queue)
 {
-	return cli_error("dead: %s", queue_error(queue));
+	return cli_queue_error("dead", queue);
 }
 
 /* Calls `each` for all that are there now, oldest first: what dies again meanwhile comes behind them. */
@@ -241,7 +244,7 @@ static int dead_list(struct queue *queue, bool json)
 
 static int no_such_letter(const char *id)
 {
-	return cli_error("dead: %s: there is no dead letter with this id", id);
+	return cli_error("dead: %s: there is no dead letter with this id; `heed dead list` shows all", id);
 }
 
 static int dead_one(struct queue *queue, const char *what, const char *id, bool json)

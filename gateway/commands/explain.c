@@ -31,8 +31,8 @@ static void show_state(const struct explain_words *words, const json_t *answer, 
 {
 	char *state = cli_words(answer, "state"), *channel = cli_words(answer, "channel");
 	char *until = cli_words(answer, "until");
-
 	const struct cli_screen screen = cli_screen();
+
 	if (words->message)
 		text_addf(line, "%s: ", words->message);
 	else
@@ -48,6 +48,21 @@ static void show_state(const struct explain_words *words, const json_t *answer, 
 	free(state);
 	free(channel);
 	free(until);
+}
+
+/* On a terminal the contact's line may have been cut. */
+static void show_detail(const json_t *contact)
+{
+	char *detail = cli_words(contact, "detail");
+	struct text line;
+
+	text_init(&line, CLI_LINE_MAX);
+	text_puts(&line, "    ");
+	cli_clean(&line, detail);
+	if (*detail && cli_screen().width)
+		cli_line(line.data);
+	text_release(&line);
+	free(detail);
 }
 
 static void show(const struct explain_words *words, const json_t *answer)
@@ -72,13 +87,12 @@ static void show(const struct explain_words *words, const json_t *answer)
 		cli_line("");
 		cli_contact_heading();
 	}
-	struct cli_screen screen = cli_screen();
-	screen.cut = false; /* here all of the why is wanted */
 	json_array_foreach(contacts, i, item)
 	{
-		text_clear(&line);
-		cli_contact_write(item, &screen, &line);
-		cli_line(line.data);
+		char *contact = cli_contact_words(item, false);
+		cli_line(contact);
+		free(contact);
+		show_detail(item);
 	}
 	text_release(&line);
 }

@@ -137,7 +137,8 @@ static int run(const char *config_file, int argc, char **argv)
 	if (!(gateway.config = load(config_file, gateway.capture, &status)))
 		goto out;
 	if (!gateway_start(&gateway, &error)) {
-		status = cli_error("gateway: %s", error.data);
+		status = cli_error("gateway: %s%s", error.data,
+				   store_open_was_locked() ? "; end that one first" : "");
 		goto out;
 	}
 	while ((caught = sigwaitinfo(&signals, NULL)) != SIGTERM && caught != SIGINT)

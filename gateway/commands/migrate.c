@@ -49,7 +49,8 @@ static int run_migrate(const char *config_file, int argc, char **argv)
 		return STATUS_USAGE;
 	text_init(&error, TEXT_ERROR_MAX);
 	struct store *store = store_open(cli_config(cli)->store.url, true, &error);
-	status = store ? show(store_versions(store), given.json) : cli_error("%s", error.data);
+	status = store ? show(store_versions(store), given.json)
+		       : cli_error("%s%s", error.data, store_open_was_locked() ? "; end that one first" : "");
 	store_close(store);
 	text_release(&error);
 	cli_close(cli);

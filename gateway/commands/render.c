@@ -10,6 +10,7 @@
 #include "config.h"
 #include "file.h"
 #include "mustache.h"
+#include "suggest.h"
 #include "templates.h"
 #include "xalloc.h"
 #include "banned.h"
@@ -181,6 +182,25 @@ static void print_rendered(const struct rendered *r, enum channel_text text, int
 		putchar('\n');
 }
 
+static void no_such_template(const struct config *config, const char *name, struct text *error)
+{
+	struct suggest suggest;
+
+	suggest_init(&suggest, name);
+	for (size_t i = 0; i < templates_count(config->templates); i++)
+		suggest_look(&suggest, template_name(templates_at(config->templates, i)));
+	text_error(error, "there is no template '%s' in the configuration's templates", name);
+	if (suggest.best)
+		text_addf(error, "; did you mean %s?", suggest.best);
+}
+
+static void no_such_channel(const struct config *config, const char *name, struct text *error)
+{
+	text_error(error, "there is no channel '%s' in the configuration; it has", name);
+	for (size_t i = 0; i < config->channel_count; i++)
+		text_addf(error, "%s %s", i ? "," : "", config->channel_names[i]);
+}
+
 static int render_in(const struct config *config, const struct options *options, struct text *error)
 {
 	const struct template *template = templates_find(config->templates, options->template);
@@ -188,20 +208,21 @@ static int render_in(const struct config *config, const struct options *options,
 	struct rendered rendered;
 
 	if (!template) {
-		text_error(error, "there is no template '%s' in the configuration's templates",
-			   options->template);
+		no_such_template(config, options->template, error);
 		return STATUS_FAILED;
 	}
 	if (!channel) {
-		text_error(error, "there is no channel '%s' in the configuration", options->channel);
+		no_such_channel(config, options->channel, error);
 		return STATUS_FAILED;
 	}
 	if (!template_has(template, channel->name, channel->ops->text)) {
 		text_error(error, "the template '%s' has no text for %s", options->template, channel->name);
 		return STATUS_FAILED;
 	}
-	if (!template_check_data(template, options->data, error))
+	if (!template_check_data(template, options->data, error)) {
+		text_puts(error, "; --data '{\"NAME\":…}' gives it");
 		return STATUS_FAILED;
+	}
 	const char *name = sample(options->data, "product", "id", "");
 	const struct product *product = product_find(config->products, name);
 	const char *locale = options->locale ? options->locale : config->customers.locale;

@@ -94,11 +94,15 @@ static bool batch_send(struct send *send)
 			missing = &send->batch[i];
 		}
 	}
-	if (!ok && missing && missing->line)
-		cli_error("send: line %lld: not known to be in the queue, nor what follows without an id: %s",
-			  missing->line, queue_error(send->queue));
-	else if (!ok)
-		cli_error("send: %s", queue_error(send->queue));
+	if (!ok && missing && missing->line) {
+		char *what = xasprintf(
+			"send: line %lld: not known to be in the queue, nor what follows without an id",
+			missing->line);
+		cli_queue_error(what, send->queue);
+		free(what);
+	} else if (!ok) {
+		cli_queue_error("send", send->queue);
+	}
 	batch_clear(send);
 	return ok;
 }
