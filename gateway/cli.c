@@ -126,6 +126,18 @@ static bool choice_fits(const struct command *command, const struct command_opti
 	return false;
 }
 
+static bool flag_take(const struct command *command, const struct command_option *option, bool *flag,
+		      bool has_value)
+{
+	if (*flag)
+		cli_usage(command, "%s: is there twice", option->name);
+	else if (has_value)
+		cli_usage(command, "%s: takes no value", option->name);
+	else
+		return *flag = true;
+	return false;
+}
+
 /* Takes argv[*i], an option, and its value. */
 static bool option_take(const struct command *command, int argc, char **argv, int *i, char *given)
 {
@@ -137,17 +149,13 @@ static bool option_take(const struct command *command, int argc, char **argv, in
 		unknown_option(command, arg, len);
 		return false;
 	}
-	bool *flag = option->value ? NULL : (bool *)(given + option->where);
-	const char **value = option->value ? (const char **)(void *)(given + option->where) : NULL;
-	if (flag ? *flag : *value != NULL) {
+	void *where = given + option->where;
+	if (!option->value)
+		return flag_take(command, option, where, arg[len] != '\0');
+	const char **value = where;
+	if (*value) {
 		cli_usage(command, "%s: is there twice", option->name);
 		return false;
-	}
-	if (flag) {
-		if (arg[len])
-			cli_usage(command, "%s: takes no value", option->name);
-		*flag = true;
-		return !arg[len];
 	}
 	if (!arg[len] && *i + 1 == argc) {
 		cli_usage(command, "%s: a value is wanted: %s", option->name, option->value);

@@ -22,7 +22,7 @@ static void quote_values(const char *value, struct text *out)
 {
 	text_putc(out, '\'');
 	if (help_values(value) == HELP_CHOICES)
-		for (; *value; value++)
+		for (; value && *value; value++)
 			text_putc(out, *value == '|' ? ' ' : *value);
 	else if (help_values(value) != HELP_NOTHING)
 		text_puts(out, help_values(value) == HELP_FILES ? "FILE" : "DIR");

@@ -10,10 +10,10 @@ static int run_later(const char *config_file, int argc, char **argv)
 }
 
 /* Each is called by its own name, so the table has it. */
-#define LATER(NAME, USAGE, SUMMARY, LETTER)                                                  \
-	{                                                                                    \
-		.name = NAME, .usage = USAGE, .summary = SUMMARY, .help = "", .example = "", \
-		.later = LETTER, .run = run_later                                            \
+#define LATER(NAME, USAGE, SUMMARY, LETTER)                                                        \
+	{                                                                                          \
+		.name = (NAME), .usage = (USAGE), .summary = (SUMMARY), .help = "", .example = "", \
+		.later = (LETTER), .run = run_later                                                \
 	}
 
 const struct command command_hold =
