@@ -253,7 +253,7 @@ static const struct command_option options_of_check[] = {
 const struct command command_check = {
 	.name = "check",
 	.usage = "check [--json]",
-	.summary = "reads configuration, products and templates, and asks whether all that they name answers",
+	.summary = "read all that is configured, and ask whether what it names answers",
 	.help = "Prints every mistake and every warning, each with file, line and key; then tries Redis, the "
 		"store and the relays. Changes nothing. Status 2: the configuration is wrong; 1: something "
 		"does "

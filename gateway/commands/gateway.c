@@ -162,7 +162,7 @@ static const struct command_option options_of_gateway[] = {
 const struct command command_gateway = {
 	.name = "gateway",
 	.usage = "gateway [--capture]",
-	.summary = "runs the gateway until SIGTERM",
+	.summary = "run the gateway until SIGTERM",
 	.help = "Reads the queue, sends to the channels that customers chose, records every contact.\n\n"
 		"SIGTERM puts back what has not begun, waits gateway.drain for the rest and ends. SIGHUP "
 		"reads the "

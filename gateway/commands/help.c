@@ -149,7 +149,9 @@ void help_command_write(const struct command *command, struct text *out)
 {
 	size_t width = label_width(command);
 
-	text_addf(out, "usage: heed [--config FILE] %s\n\n", command->usage);
+	text_puts(out, "usage: heed [--config FILE] ");
+	wrap(command->usage, sizeof "usage: " - 1, sizeof "usage: heed [--config FILE] " - 1, out);
+	text_puts(out, "\n");
 	wrap(command->summary, 0, 0, out);
 	if (command->later)
 		text_addf(out, "\nNot yet (%s).\n", command->later);

@@ -9,7 +9,7 @@ import pytest
 
 import harness
 
-COMMANDS = {"gateway", "check", "send", "customer", "prefer", "log", "history", "explain", "queue", "dead", "settle", "retry", "render",
+COMMANDS = {"gateway", "check", "send", "customer", "prefer", "log", "history", "explain", "queue", "dead", "settle", "retry", "render", "captured",
             "migrate", "help", "version"}
 
 
