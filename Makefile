@@ -24,7 +24,7 @@ OBJ     += $(O)/obj/schema.o
 UNIT     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/peers/*.c))
 TESTLIB  = $(patsubst %.c,$(O)/obj/%.o,$(filter-out $(wildcard tests/*/test_*.c),$(wildcard tests/unit/*.c tests/contract/*.c)))
 
-.PHONY: FORCE all deps demo test check unit format format-check tidy rooms install clean
+.PHONY: FORCE all deps demo test check unit format format-check tidy rooms man install clean
 .SECONDARY:
 
 all: $(O)/heed
@@ -125,21 +125,42 @@ $(O)/tidy/%.ok: %.c
 rooms:
 	@$(PYTHON) tests/rooms.py
 
+# What the binary says of itself, from its tables of commands, options and keys.
+MAN      = $(O)/man/heed.1 $(O)/man/heed.yaml.5
+COMPLETE = $(O)/completion/bash $(O)/completion/zsh $(O)/completion/fish
+
+man: $(MAN)
+
+$(O)/man/heed.1: $(O)/heed
+	@mkdir -p $(@D)
+	@$(O)/heed help man > $@.new && mv $@.new $@
+
+$(O)/man/heed.yaml.5: $(O)/heed
+	@mkdir -p $(@D)
+	@$(O)/heed help config man > $@.new && mv $@.new $@
+
+$(O)/completion/%: $(O)/heed
+	@mkdir -p $(@D)
+	@$(O)/heed help completion $* > $@.new && mv $@.new $@
+
 # The binary knows where its providers are installed: built for another PREFIX, it is built again.
 $(O)/prefix: FORCE
 	@mkdir -p $(@D)
 	@echo '$(PREFIX)' | cmp -s - $@ || echo '$(PREFIX)' > $@
 
-$(O)/obj/gateway/provider.o: $(O)/prefix
+$(O)/obj/gateway/provider.o $(O)/obj/gateway/commands/help_man.o: $(O)/prefix
 
 SHARE    = $(DESTDIR)$(PREFIX)/share
 
 # /etc is left to people. The sample is for a system's folders: those that heed.service makes.
-install: all
+install: all $(MAN) $(COMPLETE)
 	install -D -m 755 $(O)/heed $(DESTDIR)$(PREFIX)/bin/heed
-	install -d $(SHARE)/man/man1 $(SHARE)/man/man5 $(SHARE)/heed/providers $(SHARE)/heed/config $(DESTDIR)$(PREFIX)/lib/systemd/system
-	config/man/heed.1.sh $(O)/heed $(PREFIX) > $(SHARE)/man/man1/heed.1
-	$(O)/heed help config man > $(SHARE)/man/man5/heed.yaml.5
+	install -D -m 644 $(O)/man/heed.1 $(SHARE)/man/man1/heed.1
+	install -D -m 644 $(O)/man/heed.yaml.5 $(SHARE)/man/man5/heed.yaml.5
+	install -D -m 644 $(O)/completion/bash $(SHARE)/bash-completion/completions/heed
+	install -D -m 644 $(O)/completion/zsh $(SHARE)/zsh/site-functions/_heed
+	install -D -m 644 $(O)/completion/fish $(SHARE)/fish/vendor_completions.d/heed.fish
+	install -d $(SHARE)/heed/providers $(SHARE)/heed/config $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install -m 644 config/providers/*.yaml $(SHARE)/heed/providers
 	find templates -type f -exec install -D -m 644 {} $(SHARE)/heed/{} \;
 	install -m 644 config/products.yaml $(SHARE)/heed/config

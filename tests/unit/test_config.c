@@ -738,7 +738,8 @@ static void every_key_has_a_line_of_help(void **state)
 	scratch_has(help.data, "gateway.lease (duration, default 30s)");
 	text_clear(&help);
 	config_help_write(CONFIG_HELP_MAN, &help);
-	scratch_has(help.data, ".It Cm gateway.lease Pq duration, default 30s\n");
+	scratch_has(help.data, ".It Cm \"gateway.lease\"\nHow long");
+	scratch_has(help.data, "\n(duration, default 30s)\n.It");
 	assert_false(help.full);
 	text_release(&help);
 }
