@@ -161,7 +161,7 @@ install: all $(MAN) $(COMPLETE)
 	install -D -m 644 $(O)/completion/zsh $(SHARE)/zsh/site-functions/_heed
 	install -D -m 644 $(O)/completion/fish $(SHARE)/fish/vendor_completions.d/heed.fish
 	install -d $(SHARE)/heed/providers $(SHARE)/heed/config $(DESTDIR)$(PREFIX)/lib/systemd/system
-	install -m 644 config/providers/*.yaml $(SHARE)/heed/providers
+	install -m 644 config/providers/*.yaml config/providers/README.md $(SHARE)/heed/providers
 	find templates -type f -exec install -D -m 644 {} $(SHARE)/heed/{} \;
 	install -m 644 config/products.yaml $(SHARE)/heed/config
 	sed -e 's|"sqlite:../var/heed.db"|"sqlite:/var/lib/heed/heed.db"|' -e 's|^#http:|http:|' \
