@@ -102,6 +102,10 @@ test:
 check:
 	@$(PYTHON) tests/run.py
 
+# From XADD to the receiver on an idle machine: printed, not asserted.
+latency: all
+	@$(PYTHON) tests/bench/latency.py
+
 SOURCES = $(wildcard gateway/*.[ch] gateway/commands/*.[ch] adapters/*.[ch] tests/*/*.[ch])
 
 format:
