@@ -148,14 +148,19 @@ static bool turn_transaction(struct turn *turn)
 
 /* --- after the commit --- */
 
+static void flight_free(struct flight *flight)
+{
+	message_row_release(&flight->row);
+	contact_release(&flight->contact);
+	free(flight);
+}
+
 static void flight_remove(struct turn *turn, struct flight *flight)
 {
 	*flight->link = flight->next;
 	if (flight->next)
 		flight->next->link = flight->link;
-	message_row_release(&flight->row);
-	contact_release(&flight->contact);
-	free(flight);
+	flight_free(flight);
 	turn->flight_count--;
 }
 
@@ -617,8 +622,10 @@ void turn_free(struct turn *turn)
 	admissions_free(turn->outbox.settled);
 	attempts_free(turn->inbox.outcomes);
 	attempts_free(turn->outcomes);
-	while (turn->flights)
-		flight_remove(turn, turn->flights);
+	for (struct flight *flight = turn->flights, *next; flight; flight = next) {
+		next = flight->next;
+		flight_free(flight);
+	}
 	for (size_t i = 0; i < turn->outbox.event_count; i++)
 		free(turn->outbox.events[i].json);
 	free(turn->outbox.events);
