@@ -272,6 +272,7 @@ static void at_a_stop_what_has_not_begun_goes_back_and_what_has_is_waited_for(vo
 
 	(void)state;
 	customer_with_all("ana");
+	world.config->gateway.drain = MOMENT_MINUTE;
 	world_run();
 	admit("m-1", "ana", "card-alerts", "");
 	admit("m-2", "ana", "card-alerts", "");
@@ -279,7 +280,9 @@ static void at_a_stop_what_has_not_begun_goes_back_and_what_has_is_waited_for(vo
 	wait_for(&world.email, "m-2");
 	begin(&world.email, "m-1");
 	pthread_create(&thread, NULL, take_soon, (void *)(uintptr_t) "m-1");
+	int64_t start = moment_mono();
 	turn_stop(world.turn);
+	assert_true(moment_mono() - start < 10 * MOMENT_S); /* not for what was called back */
 	pthread_join(thread, NULL);
 	is(state_of("m-1"), "sent");
 	is(state_of("m-2"), "queued");
