@@ -582,6 +582,17 @@ static void a_relay_that_drips_is_left_in_time(void **state)
 	assert_true(moment_mono() - begin < 6 * MOMENT_S);
 }
 
+static void nobody_waits_long_for_an_answer_to_quit(void **state)
+{
+	(void)state;
+	int64_t begin = moment_mono();
+	assert_outcome(one_mail_within((struct script){.quit = HANG}, 1 * MOMENT_S), ACCEPTED, "250 2.0.0");
+	assert_outcome(
+		one_mail_within((struct script){.greeting = "554 5.3.2 no", .quit = HANG}, 1 * MOMENT_S),
+		PROVIDER, "554 5.3.2");
+	assert_true(moment_mono() - begin < 6 * MOMENT_S);
+}
+
 static void a_session_that_the_relay_ends_costs_the_next_mail_nothing(void **state)
 {
 	(void)state;
@@ -1040,6 +1051,7 @@ static int by_starttls(void **state)
 		cmocka_unit_test(what_breaks_from_the_body_on_is_in_doubt),                                \
 		cmocka_unit_test(a_relay_that_hangs_is_left_in_time),                                      \
 		cmocka_unit_test(a_relay_that_drips_is_left_in_time),                                      \
+		cmocka_unit_test(nobody_waits_long_for_an_answer_to_quit),                                 \
 		cmocka_unit_test(a_session_that_the_relay_ends_costs_the_next_mail_nothing),               \
 		cmocka_unit_test(what_was_called_back_does_not_leave),                                     \
 		cmocka_unit_test(a_no_at_the_last_moment_keeps_the_body_back),                             \
