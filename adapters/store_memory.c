@@ -456,6 +456,7 @@ const struct store_ops store_memory_ops = {
 	.set_address_state = memory_set_address_state,
 	.customers_of_address = memory_customers_of_address,
 	.append_changes = memory_append_changes,
+	.last_choice = memory_last_choice,
 	.put_products = memory_put_products,
 	.put_template = memory_put_template,
 	.add_events = memory_add_events,

@@ -307,6 +307,7 @@ const struct store_ops store_sqlite_ops = {
 	.set_address_state = sqlite_set_address_state,
 	.customers_of_address = sqlite_customers_of_address,
 	.append_changes = sqlite_append_changes,
+	.last_choice = sqlite_last_choice,
 	.put_products = sqlite_put_products,
 	.put_template = sqlite_put_template,
 	.add_events = sqlite_add_events,

@@ -50,6 +50,7 @@ enum statement {
 	SQL_PREFERENCES_CHAIN,
 	SQL_PREFERENCE_PUT,
 	SQL_CHANGE_ADD,
+	SQL_LAST_CHOICE,
 	SQL_PRODUCTS_LAST,
 	SQL_PRODUCTS_ADD,
 	SQL_TEMPLATE_ADD,
@@ -184,6 +185,7 @@ bool sqlite_put_customer(struct store *, struct customer *customer);
 bool sqlite_put_preference(struct store *, int64_t customer, const struct preference *preference);
 bool sqlite_set_address_state(struct store *, int64_t address, enum address_state state, int64_t seq);
 bool sqlite_customers_of_address(struct store *, int64_t address, int64_t **customers, size_t *count);
+bool sqlite_last_choice(struct store *, int64_t customer, const char *product, char **choice);
 bool sqlite_append_changes(struct store *, struct change *const changes[], size_t count);
 bool sqlite_put_products(struct store *, const char *hash, const char *body, int64_t at, int64_t *seq);
 bool sqlite_put_template(struct store *, const char *hash, const char *name, const char *source, int64_t at);

@@ -22,21 +22,60 @@ static void preferences_free(struct preference *list, size_t count)
 	free(list);
 }
 
-/* True where `to` may reach the customer where `from` did not. */
-static bool loosens(const struct preference *from, const struct preference *to)
+/* The channels of the nearest choice that the customer made, by whatever an import changed it since: for the
+ * product, for the one it is a part of, for all. *level: 0 for the product itself. NULL in *channels: the
+ * customer never chose. */
+static bool customers_own(struct turn *turn, int64_t customer, const char *product, json_t **channels,
+			  int *level)
 {
-	if (!from->has_channels)
-		return false;
-	if (!to->has_channels)
-		return true;
-	for (size_t i = 0; i < to->channel_count; i++) {
-		bool had = false;
-		for (size_t j = 0; j < from->channel_count; j++)
-			had = had || strcmp(from->channels[j].channel, to->channels[i].channel) == 0;
-		if (!had)
+	char *parent =
+		strchr(product, '/') ? xmemdup0(product, (size_t)(strchr(product, '/') - product)) : NULL;
+	const char *const names[] = {product, parent, strcmp(product, "*") == 0 ? NULL : "*"};
+	bool ok = true;
+
+	*channels = NULL;
+	for (int i = 0; ok && i < 3 && !*channels; i++) {
+		char *words = NULL;
+		ok = !names[i] || store_last_choice(turn->store, customer, names[i], &words);
+		json_t *choice = words ? json_loads(words, 0, NULL) : NULL;
+		json_t *list = json_object_get(choice, "channels");
+		*channels = json_is_array(list) ? json_incref(list) : NULL;
+		*level = i;
+		json_decref(choice);
+		free(words);
+	}
+	free(parent);
+	return ok;
+}
+
+static bool is_among(const json_t *channels, const char *name)
+{
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach((json_t *)channels, i, entry)
+	{
+		const char *other =
+			json_string_value(json_is_object(entry) ? json_object_get(entry, "channel") : entry);
+		if (other && strcmp(other, name) == 0)
 			return true;
 	}
 	return false;
+}
+
+/* Would an import of `to` reach the customer where the customer's own choice does not? */
+static bool import_loosens(struct turn *turn, int64_t customer, const char *product,
+			   const struct preference *to, bool *loosens)
+{
+	json_t *own;
+	int level = 0;
+	bool ok = customers_own(turn, customer, product, &own, &level);
+
+	*loosens = own && !to->has_channels && level == 0;
+	for (size_t i = 0; ok && own && i < to->channel_count; i++)
+		*loosens = *loosens || !is_among(own, to->channels[i].channel);
+	json_decref(own);
+	return ok;
 }
 
 static bool same_choice(const struct preference *a, const struct preference *b)
@@ -67,7 +106,9 @@ static bool version_fits(struct request *request, const struct preference *store
 	if (!json_is_integer(version))
 		request_refuse(request, 422, "version: must be a whole number");
 	else if (json_integer_value(version) != now)
-		request_refuse(request, 409, "version: %lld was changed meanwhile; the stored one is %lld",
+		request_refuse(request, 409,
+			       "version: is %lld here, and the stored one is %lld: somebody changed it "
+			       "meanwhile; read it again",
 			       (long long)json_integer_value(version), (long long)now);
 	else
 		return true;
@@ -162,7 +203,10 @@ bool preference_write(struct request *request, struct turn *turn, const struct a
 	}
 	if (import && (old ? same_choice(old, &new) : !new.has_channels))
 		goto out; /* a nightly import says the same again: nothing to record */
-	if (import && old && strcmp(old->changed_by, "import") != 0 && loosens(old, &new)) {
+	bool loosens = false;
+	if (import && !(ok = import_loosens(turn, customer->n, product_name, &new, &loosens)))
+		goto out;
+	if (loosens) {
 		json_array_append_new(kept, json_string(product_name));
 		goto out;
 	}

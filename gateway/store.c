@@ -276,6 +276,12 @@ bool store_customers_of_address(struct store *store, int64_t address, int64_t **
 	return READ(store, customers_of_address(store, address, customers, count));
 }
 
+bool store_last_choice(struct store *store, int64_t customer, const char *product, char **choice)
+{
+	*choice = NULL;
+	return READ(store, last_choice(store, customer, product, choice));
+}
+
 bool store_append_changes(struct store *store, struct change *const changes[], size_t count)
 {
 	return !count || WRITE(store, append_changes(store, changes, count));

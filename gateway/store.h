@@ -194,6 +194,9 @@ bool store_set_address_state(struct store *store, int64_t address, enum address_
 /* Who has the address: their n. The caller frees *customers. */
 bool store_customers_of_address(struct store *store, int64_t address, int64_t **customers, size_t *count);
 bool store_append_changes(struct store *store, struct change *const changes[], size_t count);
+/* The `new_value` of the customer's last choice for the product that was not an import's; NULL: there is
+ * none. The caller frees. */
+bool store_last_choice(struct store *store, int64_t customer, const char *product, char **choice);
 /* A set of products: *seq is that of the last one if its hash is the same, else a new CHANGE_PRODUCTS is
  * appended. */
 bool store_put_products(struct store *store, const char *hash, const char *body, int64_t at, int64_t *seq);

@@ -74,6 +74,7 @@ struct store_ops {
 	bool (*set_address_state)(struct store *, int64_t address, enum address_state state, int64_t seq);
 	bool (*customers_of_address)(struct store *, int64_t address, int64_t **customers, size_t *count);
 	bool (*append_changes)(struct store *, struct change *const changes[], size_t count);
+	bool (*last_choice)(struct store *, int64_t customer, const char *product, char **choice);
 	bool (*put_products)(struct store *, const char *hash, const char *body, int64_t at, int64_t *seq);
 	bool (*put_template)(struct store *, const char *hash, const char *name, const char *source,
 			     int64_t at);

@@ -175,6 +175,8 @@ static void hand_over(struct turn *turn, struct work *work)
 	attempt->turn_private = flight;
 	flight->attempt = attempt;
 	flight->claimed_at = turn->now;
+	flight->give_up_at = work->give_up_at;
+	flight->fault_since = work->fault_since;
 	flight->resend = work->was == STATE_IN_DOUBT || (work->flight && work->flight->resend);
 	flight->probe = work->probe;
 	flight->row = work->row;

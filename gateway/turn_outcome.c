@@ -169,6 +169,8 @@ static void outcome_not_begun(struct turn *turn, struct work *work)
 	work_end_contact(work, STATE_CALLED_BACK, NULL);
 	work->row.attempts--;
 	work->row.tries--;
+	work->row.give_up_at = work->flight->give_up_at; /* its clock did not run: nothing was tried */
+	work->row.fault_since = work->flight->fault_since;
 	work->why = WORK_AGAIN;
 	if (work->flight->resend)
 		work_set_state(turn, work, STATE_IN_DOUBT);

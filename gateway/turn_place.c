@@ -335,6 +335,8 @@ static void work_claim(struct turn *turn, struct work *work, struct line *line,
 		work_set_state(turn, work, STATE_QUEUED);
 		work_event(turn, work, STATE_QUEUED, NULL);
 	}
+	work->give_up_at = row->give_up_at;
+	work->fault_since = row->fault_since;
 	if (row->fault_since && row->give_up_at)
 		row->give_up_at += turn->now - row->fault_since;
 	row->fault_since = 0;

@@ -48,8 +48,9 @@ struct flight {
 	int64_t claimed_at;
 	enum flight_state state; /* CALLED_BACK: it will never begin, and nobody has committed that yet */
 	bool resend;             /* an earlier attempt on this channel is in doubt */
-	bool probe;              /* the one that asks whether the provider is back */
-	bool in_turn;            /* this run of the turn already deals with it */
+	int64_t give_up_at, fault_since; /* of the row, before the claim: put back if it never begins */
+	bool probe;                      /* the one that asks whether the provider is back */
+	bool in_turn;                    /* this run of the turn already deals with it */
 };
 
 enum work_why {
@@ -69,14 +70,15 @@ struct work {
 	struct message message; /* read when first needed: work_message */
 	bool message_read;
 	struct facts facts;
-	struct admission *admission; /* WORK_NEW: borrowed */
-	struct flight *flight;       /* whose outcome or call-back this is; NULL */
-	struct contact *contact;     /* to be added; NULL */
-	struct contact *ended;       /* an earlier contact to be saved; NULL */
-	struct line *line;           /* claimed: who carries it */
-	struct attempt *attempt;     /* claimed: to be handed over after the commit */
-	bool probe;                  /* claimed while the breaker is open */
-	bool unchanged;              /* nothing to save after all */
+	struct admission *admission;     /* WORK_NEW: borrowed */
+	struct flight *flight;           /* whose outcome or call-back this is; NULL */
+	struct contact *contact;         /* to be added; NULL */
+	struct contact *ended;           /* an earlier contact to be saved; NULL */
+	struct line *line;               /* claimed: who carries it */
+	struct attempt *attempt;         /* claimed: to be handed over after the commit */
+	int64_t give_up_at, fault_since; /* before the claim */
+	bool probe;                      /* claimed while the breaker is open */
+	bool unchanged;                  /* nothing to save after all */
 };
 
 struct pointers {
