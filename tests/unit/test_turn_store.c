@@ -380,7 +380,7 @@ static void courier_takes(void)
 {
 	struct carriage carriage;
 
-	turn_collect(world.turn, 0, &carriage);
+	turn_collect(world.turn, 0, true, &carriage);
 	for (struct admission *next; carriage.settled; carriage.settled = next) {
 		next = carriage.settled->next;
 		admission_free(carriage.settled);
