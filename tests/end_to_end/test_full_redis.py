@@ -70,3 +70,18 @@ def test_events_that_cannot_be_published_do_not_keep_entries_from_being_acknowle
     assert checked.returncode != 0 and "heed:events is a string" in checked.stdout + checked.stderr
     redis.client.delete("heed:events")
     wait_for(lambda: redis.client.exists("heed:events") and heed.log_lines("publishing goes on"), what="publishing to go on")
+
+
+def test_a_gateway_that_cannot_publish_ends_in_time_and_the_next_one_publishes(heed, redis, mail, full):
+    def changes():
+        return {e["id"] for e in heed.events() if e["type"] == "heed.preference.changed"}
+
+    wait_for(lambda: len(changes()) == 1, what="the first choice's event")
+    full()
+    heed.prefer("c-1", "card-alerts", "webhook", "email")
+    wait_for(lambda: heed.log_lines("events wait to be published"), what="events to be refused")
+    assert heed.stop() == 0
+    assert len(changes()) == 1
+    room(redis)
+    heed.start()
+    wait_for(lambda: len(changes()) == 2, what="the event that the store kept")
