@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api_private.h"
+#include "json_read.h"
 #include "xalloc.h"
 #include "banned.h"
 
@@ -143,19 +144,19 @@ static bool too_deep(const json_t *json, int left)
 static bool read_body(struct call *call)
 {
 	const struct api_request *request = call->request;
-	json_error_t error;
+	struct text error;
 
 	if (request->body_len > API_BODY_MAX) {
 		call_problem(call, 413, "body: more than %d bytes", API_BODY_MAX);
 		return false;
 	}
-	call->body = json_loadb(request->body_len ? request->body : "", request->body_len,
-				JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
-	if (!call->body) {
-		call_problem(call, 422, "body: not JSON: line %d, column %d: %s", error.line, error.column,
-			     error.text);
+	text_init(&error, TEXT_ERROR_MAX);
+	call->body = json_read(request->body_len ? request->body : "", request->body_len, true, &error);
+	if (!call->body)
+		call_problem(call, 422, "body: %s", error.data);
+	text_release(&error);
+	if (!call->body)
 		return false;
-	}
 	if (too_deep(call->body, API_BODY_DEPTH_MAX)) {
 		call_problem(call, 422, "body: nested more than %d deep", API_BODY_DEPTH_MAX);
 		return false;
