@@ -17,25 +17,37 @@ static const struct route {
 	const char *method, *path;
 	void (*handle)(struct call *call);
 	bool has_body;
+	const char *later; /* the letter of the issue that brings it; NULL: it is there */
 } routes[] = {
-	{"GET", "/v1/customers", api_customers_find, false},
-	{"PATCH", "/v1/customers", api_customers_import, true},
-	{"GET", "/v1/customers/:", api_customer_get, false},
-	{"PUT", "/v1/customers/:", api_customer_put, true},
-	{"PATCH", "/v1/customers/:", api_customer_patch, true},
-	{"GET", "/v1/customers/:/history", api_history, false},
-	{"GET", "/v1/customers/:/preferences", api_preferences_get, false},
-	{"PUT", "/v1/customers/:/preferences", api_preferences_put, true},
-	{"GET", "/v1/customers/:/preferences/:", api_preference_get, false},
-	{"PUT", "/v1/customers/:/preferences/:", api_preference_put, true},
-	{"PATCH", "/v1/customers/:/preferences/:", api_preference_patch, true},
-	{"GET", "/v1/log", api_log, false},
-	{"GET", "/v1/captured", api_captured, false},
-	{"GET", "/v1/messages/:", api_message_get, false},
-	{"POST", "/v1/messages/:/settle", api_message_settle, true},
-	{"POST", "/v1/messages/:/retry", api_message_retry, false},
-	{"POST", "/v1/explain", api_explain, true},
-	{"GET", "/v1/queue", api_queue, false},
+	{"GET", "/healthz", NULL, false, "C"},
+	{"GET", "/readyz", NULL, false, "C"},
+	{"GET", "/metrics", NULL, false, "C"},
+	{"GET", "/openapi.json", NULL, false, "C"},
+	{"GET", "/v1/customers", api_customers_find, false, NULL},
+	{"PATCH", "/v1/customers", api_customers_import, true, NULL},
+	{"GET", "/v1/customers/:", api_customer_get, false, NULL},
+	{"PUT", "/v1/customers/:", api_customer_put, true, NULL},
+	{"PATCH", "/v1/customers/:", api_customer_patch, true, NULL},
+	{"DELETE", "/v1/customers/:", NULL, false, "C"},
+	{"GET", "/v1/customers/:/export", NULL, false, "C"},
+	{"POST", "/v1/customers/:/link", NULL, false, "C"},
+	{"GET", "/v1/customers/:/history", api_history, false, NULL},
+	{"GET", "/v1/customers/:/preferences", api_preferences_get, false, NULL},
+	{"PUT", "/v1/customers/:/preferences", api_preferences_put, true, NULL},
+	{"GET", "/v1/customers/:/preferences/:", api_preference_get, false, NULL},
+	{"PUT", "/v1/customers/:/preferences/:", api_preference_put, true, NULL},
+	{"PATCH", "/v1/customers/:/preferences/:", api_preference_patch, true, NULL},
+	{"GET", "/v1/log", api_log, false, NULL},
+	{"GET", "/v1/captured", api_captured, false, NULL},
+	{"POST", "/v1/messages", NULL, false, "C"},
+	{"GET", "/v1/messages/:", api_message_get, false, NULL},
+	{"DELETE", "/v1/messages/:", NULL, false, "C"},
+	{"POST", "/v1/messages/:/settle", api_message_settle, true, NULL},
+	{"POST", "/v1/messages/:/retry", api_message_retry, false, NULL},
+	{"POST", "/v1/explain", api_explain, true, NULL},
+	{"GET", "/v1/queue", api_queue, false, NULL},
+	{"POST", "/v1/contacts", NULL, false, "G"},
+	{"POST", "/in/:/:", NULL, false, "G"},
 };
 
 void call_answer(struct call *call, int status, json_t *body)
@@ -197,6 +209,11 @@ static void find_and_run(struct call *call, char *const parts[], size_t count)
 		path_known = true;
 		if (strcmp(route->method, method) != 0)
 			continue;
+		if (route->later) {
+			call_problem(call, 501, "%s %s: not yet (%s)", method, call->request->path,
+				     route->later);
+			return;
+		}
 		text_init(&error, TEXT_ERROR_MAX);
 		if (!url_query_parse(call->request->query, &call->query, &error))
 			call_problem(call, 400, "%s", error.data);
