@@ -328,6 +328,29 @@ static void expect_problem(const char *method, const char *path, const char *bod
 
 /* --- the promises --- */
 
+/* Neither an unknown path nor a wrong method. */
+static void what_comes_later_is_not_yet_there(void **state)
+{
+	static const char *const later[][3] = {
+		{"POST", "/v1/messages", "not yet (C)"},
+		{"DELETE", "/v1/messages/m-1", "not yet (C)"},
+		{"DELETE", "/v1/customers/c%2F1", "not yet (C)"},
+		{"GET", "/v1/customers/c%2F1/export", "not yet (C)"},
+		{"POST", "/v1/customers/c%2F1/link", "not yet (C)"},
+		{"GET", "/healthz", "not yet (C)"},
+		{"GET", "/readyz", "not yet (C)"},
+		{"GET", "/metrics", "not yet (C)"},
+		{"GET", "/openapi.json", "not yet (C)"},
+		{"POST", "/v1/contacts", "not yet (G)"},
+		{"POST", "/in/sms/twilio", "not yet (G)"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
+		expect_problem(later[i][0], later[i][1], "", 501, later[i][2]);
+	expect_problem("PUT", "/v1/customers/c%2F1/preferences", "{}", 501, "not yet (C)");
+}
+
 static void what_is_not_there_is_a_problem(void **state)
 {
 	(void)state;
@@ -642,6 +665,7 @@ static void a_process_that_only_reads_changes_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		story(what_comes_later_is_not_yet_there),
 		story(what_is_not_there_is_a_problem),
 		story(bodies_are_checked_before_anything_is_done),
 		story(an_import_is_bounded),
