@@ -58,12 +58,9 @@ static struct mustache *read_partial(struct folder *folder, const char *name)
 {
 	struct mustache *template = NULL;
 
-	/* Such a name could lead out of the folder. */
-	if (strchr(name, '/')) {
-		if (!folder->error->len)
-			text_error(folder->error, "{{>%s}}: a partial's name may not have a '/'", name);
+	/* Such a name could lead out of the folder: it is never looked for. */
+	if (strchr(name, '/'))
 		return NULL;
-	}
 	char *path = xasprintf("%s/%s.mustache", folder->path, name);
 	if (access(path, F_OK) == 0) {
 		struct text error;
