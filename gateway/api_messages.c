@@ -4,6 +4,7 @@
 
 #include "api_private.h"
 #include "choose.h"
+#include "moment.h"
 #include "banned.h"
 
 static json_t *word_or_null(const char *word)
@@ -43,11 +44,13 @@ static const char *message_channel(const struct message_row *row)
 	return waits && *row->waits_for ? row->waits_for : row->channel;
 }
 
+/* null: it waits for nothing, or nobody can say how long (its time came, and a provider is not there). */
 static json_t *message_until(const struct message_row *row)
 {
+	bool goes_on = row->state == STATE_DEFERRED || row->state == STATE_IN_DOUBT;
 	char until[MOMENT_TEXT];
 
-	if (row->state != STATE_DEFERRED || row->due == MOMENT_NEVER)
+	if (!goes_on || row->due == MOMENT_NEVER || row->due <= moment_now())
 		return json_null();
 	moment_format(row->due, until);
 	return json_string(until);

@@ -297,10 +297,10 @@ json_t *preference_applied_json(const struct product *product, const struct choi
 {
 	static const char *const sources[] = {"own", "parent", "*", "default"};
 	const struct preference *made = product ? choices->own : choices->star;
-	json_t *channels = json_null();
+	json_t *channels = json_null(), *json;
 	const char *source = "default";
 
-	if (made)
+	if (made && made->has_channels)
 		return preference_to_json(made);
 	if (product) {
 		struct applied applied;
@@ -313,9 +313,14 @@ json_t *preference_applied_json(const struct product *product, const struct choi
 		for (size_t i = 0; i < applied.count; i++)
 			json_array_append_new(channels, json_string(applied_channel(product, &applied, i)));
 	}
-	return json_pack("{s:s,s:o,s:s,s:s,s:n,s:i,s:s}", "product", product ? product->name : "*",
-			 "channels", channels, "hours", "", "digest", IMMEDIATE, "paused_until", "version", 0,
-			 "source", source);
+	if (!made)
+		return json_pack("{s:s,s:o,s:s,s:s,s:n,s:i,s:s}", "product", product ? product->name : "*",
+				 "channels", channels, "hours", "", "digest", IMMEDIATE, "paused_until",
+				 "version", 0, "source", source);
+	json = preference_to_json(made);
+	json_object_set_new(json, "channels", channels);
+	json_object_set_new(json, "source", json_string(source));
+	return json;
 }
 
 static bool product_or_part(const char *product, const char *of)

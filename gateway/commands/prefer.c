@@ -62,17 +62,20 @@ static void add_channels(const json_t *channels, struct text *line)
 static void add_origin(const json_t *preference, struct text *line)
 {
 	const char *source = json_string_value(json_object_get(preference, "source"));
+	const char *product = json_string_value(json_object_get(preference, "product"));
+	bool all = product && strcmp(product, "*") == 0;
 	json_int_t version = json_integer_value(json_object_get(preference, "version"));
 	char *at = cli_words(preference, "changed_at"), *by = cli_words(preference, "changed_by");
 
-	if (version)
-		text_addf(line, " (version %" JSON_INTEGER_FORMAT ", %s, by %s)", version, at, by);
-	else if (source && strcmp(source, "parent") == 0)
+	if (source && strcmp(source, "parent") == 0)
 		text_puts(line, " (not chosen: follows the choice for the product that it is a part of)");
 	else if (source && strcmp(source, "*") == 0)
 		text_puts(line, " (not chosen: follows the choice for all products)");
-	else
-		text_puts(line, " (not chosen: the product's default)");
+	else if (source || !version)
+		text_addf(line, " (not chosen: %s)",
+			  all ? "each product's default" : "the product's default");
+	if (version)
+		text_addf(line, " (version %" JSON_INTEGER_FORMAT ", %s, by %s)", version, at, by);
 	free(at);
 	free(by);
 }
