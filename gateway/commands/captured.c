@@ -139,7 +139,8 @@ const struct command command_captured = {
 	.summary = "what was captured instead of sent, oldest first",
 	.help = "What channels with `adapter: capture`, or all of `heed gateway --capture`, would have sent: "
 		"a mail "
-		"as it would have gone to the relay, a request with its headers and body, a text. Secrets of "
+		"as it would have gone to the relay (without its DKIM signature), a request with its headers "
+		"and body, a text. Secrets of "
 		"a "
 		"provider are shown as \"hidden\".\n\n"
 		"The address says the outcome: +sent, +rejected, +retry or +doubt behind the local part of "

@@ -84,7 +84,10 @@ static bool gateway_start(struct gateway *gateway, struct text *error)
 	    !(gateway->carrier = carrier_start(gateway->turn, gateway->config, error)))
 		return false;
 	if (gateway->capture)
-		log_warn("--capture: nothing is sent; `heed captured` shows what would have been");
+		log_warn("--capture: nothing is sent; `heed captured` shows what would have been. What is "
+			 "taken from "
+			 "the queue %s is not sent later",
+			 config->queue.prefix);
 	log_info("gateway %s is ready: %zu channels, %zu products, socket %s", config->gateway.name,
 		 config->channel_count, config->products->count, config->http.socket);
 	return true;
@@ -154,8 +157,10 @@ out:
 }
 
 static const struct command_option options_of_gateway[] = {
-	OPTION_FLAG(struct gateway, capture, "--capture",
-		    "Nothing leaves: every channel keeps what it would have sent, for `heed captured`."),
+	OPTION_FLAG(
+		struct gateway, capture, "--capture",
+		"Nothing leaves: every channel keeps what it would have sent, for `heed captured`. What it "
+		"takes from the queue is not sent later: give it a queue.prefix and a store of its own."),
 	{0},
 };
 

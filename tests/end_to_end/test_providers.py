@@ -66,7 +66,6 @@ PROVIDERS = {
         cases={"taken": (200, {"message-count": "2", "messages": [{"status": "0", "message-id": "0A1"},
                                                                    {"status": "0", "message-id": "0A2"}]}),
                "permanent": (200, {"messages": [{"status": "7", "error-text": "Number barred"}]}),
-               "dead": (200, {"messages": [{"status": "6", "error-text": "Unroutable"}]}),
                "later": (200, {"messages": [{"status": "1", "error-text": "Throughput rate exceeded"}]}),
                "company": (200, {"messages": [{"status": "9", "error-text": "Quota exceeded"}]}),
                "doubt": (200, {"messages": [{"status": "0", "message-id": "0A3"}, {"status": "1"}]})}),
