@@ -57,7 +57,11 @@ struct config {
 	} http;
 	struct {
 		char *timezone, *locale;
+		const struct zone *zone; /* of `timezone` */
 	} customers;
+	struct {
+		struct cap marketing; /* of one customer over all marketing together */
+	} limits;
 	struct {
 		enum content_kept content;
 		int64_t content_keep, contacts_keep;
