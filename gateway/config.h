@@ -30,6 +30,7 @@ struct channel_config {
 	json_t *provider_file; /* the provider's description, checked; NULL where the adapter has none */
 	int64_t timeout;
 	bool resend_in_doubt;
+	bool receipts; /* its provider says later what became of a message */
 	struct retry_policy retry;
 };
 
