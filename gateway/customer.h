@@ -66,9 +66,6 @@ bool address_normalise(enum address_kind kind, const char *value, struct text *o
  * their origin; anything else to its first and last two characters. The caller frees. */
 char *address_mask(const char *value);
 
-/* Is it the name of a zone in /usr/share/zoneinfo? */
-bool timezone_known(const char *name);
-
 struct customer *customer_copy(const struct customer *customer);
 void customer_release(struct customer *customer); /* its insides; safe on zeroes */
 void customer_free(struct customer *customer);    /* NULL is fine */
