@@ -2,14 +2,12 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "xalloc.h"
 #include "zone.h"
 #include "banned.h"
 
 #define SHOWN_MAX 64 /* bytes of a name that is repeated in an error */
-#define ZONE_NAME_MAX 64
 
 static void set_string(char **to, const char *value)
 {
