@@ -21,7 +21,7 @@ ADAPTERS = $(wildcard adapters/*.c)
 OBJ      = $(patsubst %.c,$(O)/obj/%.o,$(filter-out gateway/main.c,$(GATEWAY) $(ADAPTERS)))
 SCHEMA   = $(sort $(wildcard config/schema/*.sql))
 OBJ     += $(O)/obj/schema.o
-UNIT     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c))
+UNIT     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/peers/*.c))
 TESTLIB  = $(patsubst %.c,$(O)/obj/%.o,$(filter-out $(wildcard tests/*/test_*.c),$(wildcard tests/unit/*.c tests/contract/*.c)))
 
 .PHONY: FORCE all deps demo test check unit format format-check tidy rooms install clean
@@ -68,10 +68,15 @@ $(O)/obj/tests/%.o: tests/%.c
 	@echo "  CC   $@"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -Igateway -Iadapters -Itests -c -o $@ $<
 
-$(O)/tests/%: $(O)/obj/tests/%.o $(TESTLIB) $(O)/libheed.a
+# An archive: a test takes the helpers that it calls, and nothing that they need in its turn gets in the others' way.
+$(O)/libtests.a: $(TESTLIB)
+	@rm -f $@
+	@$(AR) rcs $@ $^
+
+$(O)/tests/%: $(O)/obj/tests/%.o $(O)/libtests.a $(O)/libheed.a
 	@mkdir -p $(@D)
 	@echo "  LINK $@"
-	@$(CC) $(LDFLAGS) -o $@ $< $(TESTLIB) $(O)/libheed.a $(LDLIBS) -lcmocka
+	@$(CC) $(LDFLAGS) -o $@ $< $(O)/libtests.a $(O)/libheed.a $(LDLIBS) -lcmocka
 
 unit: $(UNIT)
 
@@ -82,6 +87,7 @@ unit: $(UNIT)
 # A fresh Debian's server packages would start on their own ports: policy-rc.d keeps them quiet while we install.
 deps:
 	@tests/install-packages build demo test
+	@command -v npm >/dev/null || tests/install-packages peers
 
 demo:
 	@tests/install-packages build demo
@@ -90,6 +96,7 @@ demo:
 
 test:
 	@tests/install-packages build demo test
+	@command -v npm >/dev/null || tests/install-packages peers
 	@$(MAKE) --no-print-directory check
 
 check:

@@ -11,6 +11,7 @@
 #include "config.h"
 #include "log.h"
 #include "moment.h"
+#include "outgoing.h"
 #include "xalloc.h"
 #include "banned.h"
 
@@ -56,8 +57,7 @@ static void job_finish(struct mail_job *job, struct outcome outcome)
 static bool job_render(struct mail_job *job, const struct email *email, struct outcome *failure)
 {
 	const struct attempt *attempt = job->attempt;
-	struct render_input input;
-	struct rendered rendered = {0};
+	struct outgoing kept = {0};
 	struct text error;
 	bool ok = false;
 
@@ -71,30 +71,12 @@ static bool job_render(struct mail_job *job, const struct email *email, struct o
 				: "not an address that SMTP can carry");
 		goto out;
 	}
-	attempt_render_input(attempt, &input);
-	if (!templates_render(&input, email->base.config->name, CHANNEL_TEXT_MAIL, &rendered, &error))
-		goto unsendable;
-	struct mail mail = {.from = &email->from,
-			    .to_name = attempt->customer_name,
-			    .to_address = attempt->address,
-			    .subject = rendered.subject.data,
-			    .text = rendered.text.data,
-			    .html = rendered.html.data,
-			    .message_id = attempt->message_id,
-			    .at = moment_now()};
-	if (!mail_text_build(&mail, &job->bytes, &error))
-		goto unsendable;
-	if (attempt->content_kept != CONTENT_NONE)
-		job->summary = xstrdup(rendered.summary.data);
-	if (attempt->content_kept == CONTENT_FULL)
-		job->content = xasprintf("%s\n\n%s", rendered.subject.data,
-					 rendered.text.len ? rendered.text.data : rendered.html.data);
-	ok = true;
-	goto out;
-unsendable:
-	*failure = outcome_make(OUTCOME_UNSENDABLE, SCOPE_MESSAGE, "", "%s", error.data);
+	ok = outgoing_mail(email->base.config, attempt, &email->from, &job->bytes, &kept, &error);
+	if (!ok)
+		*failure = outcome_make(OUTCOME_UNSENDABLE, SCOPE_MESSAGE, "", "%s", error.data);
+	job->summary = kept.summary;
+	job->content = kept.content;
 out:
-	rendered_release(&rendered);
 	text_release(&error);
 	return ok;
 }

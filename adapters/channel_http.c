@@ -4,11 +4,10 @@
 #include <string.h>
 
 #include "channel.h"
-#include "command.h"
 #include "config.h"
 #include "http_client.h"
+#include "outgoing.h"
 #include "provider_answer.h"
-#include "provider_request.h"
 #include "xalloc.h"
 #include "banned.h"
 
@@ -51,35 +50,20 @@ static bool http_prepare(struct channel *base, const struct attempt *attempt, st
 			 struct outcome *outcome)
 {
 	const struct http_channel *channel = (const struct http_channel *)base;
-	struct render_input input;
-	struct rendered rendered = {0};
-	struct text error;
-	bool ok = false;
-
-	text_init(&error, OUTCOME_TEXT_MAX);
-	attempt_render_input(attempt, &input);
-	if (!templates_render(&input, base->config->name, CHANNEL_TEXT_PLAIN, &rendered, &error))
-		goto out;
-	request->summary = xmemdup0(rendered.summary.data, rendered.summary.len);
-	if (attempt->content_kept == CONTENT_FULL)
-		request->content = xmemdup0(rendered.text.data, rendered.text.len);
-	struct provider_message message = {.to = attempt->address,
-					   .text = rendered.text.data,
-					   .message_id = attempt->message_id,
-					   .customer_id = attempt->customer_id,
-					   .attempt = attempt->number};
+	struct outgoing kept = {0};
 	struct provider_sink sink = {
 		.url = &request->url, .body = &request->body, .header = add_header, .context = request};
-	if (!http_request_header(request, "User-Agent", "heed/" HEED_VERSION) ||
-	    !provider_request_make(channel->request, &message, &sink, &error))
-		goto out;
-	request->method = sink.method;
-	request->has_body = sink.has_body;
-	ok = true;
-out:
+	struct text error;
+
+	text_init(&error, OUTCOME_TEXT_MAX);
+	bool ok = outgoing_to_provider(base->config, attempt, channel->request, &sink, &kept, &error);
 	if (!ok)
 		*outcome = outcome_make(OUTCOME_UNSENDABLE, SCOPE_MESSAGE, "", "%s", error.data);
-	rendered_release(&rendered);
+	request->method = sink.method;
+	request->has_body = sink.has_body;
+	request->summary = kept.summary;
+	request->content = kept.content;
+	request->segments = kept.segments;
 	text_release(&error);
 	return ok;
 }

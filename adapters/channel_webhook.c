@@ -1,28 +1,17 @@
-/* Webhooks: a POST to the customer's own URL, signed as Standard Webhooks say (standardwebhooks.com):
- *
- *   webhook-id          the message's id, the same on every attempt
- *   webhook-timestamp   seconds since 1970, of this attempt
- *   webhook-signature   "v1," and the base64 of HMAC-SHA256 over "id.timestamp.body", one for each secret
- * that the customer gave (newest first, a space between); left out where there is no secret traceparent the
- * message's, where it has one heed-meta           the message's `meta`, where it has any: compact JSON in
- * ASCII
- *
- * The URL is a customer's: it is https to a public address unless the channel's settings allow_http and
- * allow_private say otherwise. The verdict falls at the status line; what follows is not looked at. */
+/* Webhooks: the request that outgoing.h describes, a POST to the customer's own URL. It is https to a public
+ * address unless the channel's settings allow_http and allow_private say otherwise. The verdict falls at the
+ * status line; what follows is not looked at. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "channel.h"
-#include "command.h"
 #include "config.h"
-#include "digest.h"
 #include "http_client.h"
+#include "outgoing.h"
 #include "moment.h"
 #include "xalloc.h"
 #include "banned.h"
-
-#define SECRETS_MAX 8 /* signatures of one request */
 
 struct webhook {
 	struct channel base;
@@ -38,125 +27,35 @@ static enum address_kind webhook_address_kind(const struct channel_config *confi
 
 /* --- a request --- */
 
-/* Adds "v1,…" for one secret: "whsec_" and base64, or the base64 alone. */
-static bool sign(const char *secret, const struct text *signed_text, struct text *signatures)
+static bool add_header(void *context, const char *name, const char *value)
 {
-	static const char prefix[] = "whsec_";
-	unsigned char *key, mac[SHA256_SIZE];
-	size_t key_len;
-
-	if (strncmp(secret, prefix, sizeof prefix - 1) == 0)
-		secret += sizeof prefix - 1;
-	if (!base64_decode(secret, &key, &key_len))
-		return false;
-	if (key_len)
-		digest_hmac_sha256(key, key_len, signed_text->data, signed_text->len, mac);
-	free(key);
-	if (!key_len)
-		return false;
-	char *base64 = base64_encode(mac, sizeof mac);
-	text_addf(signatures, "%sv1,%s", signatures->len ? " " : "", base64);
-	free(base64);
-	return true;
-}
-
-static bool sign_all(const json_t *secrets, const struct text *signed_text, struct text *signatures)
-{
-	if (json_is_string(secrets))
-		return sign(json_string_value(secrets), signed_text, signatures);
-	if (!json_is_array(secrets) || json_array_size(secrets) > SECRETS_MAX)
-		return false;
-	for (size_t i = 0; i < json_array_size(secrets); i++) {
-		const char *secret = json_string_value(json_array_get(secrets, i));
-		if (!secret || !sign(secret, signed_text, signatures))
-			return false;
-	}
-	return true;
-}
-
-/* False: the secret that stands beside the address is none. */
-static bool add_signature(const struct attempt *attempt, struct http_request *request)
-{
-	json_t *details = *attempt->address_details ? json_loads(attempt->address_details, 0, NULL) : NULL;
-	const json_t *secrets = json_object_get(details, "secret");
-	struct text signed_text, signatures;
-	char timestamp[24];
-
-	snprintf(timestamp, sizeof timestamp, "%lld", (long long)(moment_now() / MOMENT_S));
-	text_init(&signed_text, HTTP_REQUEST_MAX + 256);
-	text_init(&signatures, HTTP_HEADER_MAX);
-	bool ok = http_request_header(request, "webhook-id", attempt->message_id) &&
-		  http_request_header(request, "webhook-timestamp", timestamp);
-	if (ok && secrets && !json_is_null(secrets)) {
-		text_addf(&signed_text, "%s.%s.", attempt->message_id, timestamp);
-		text_add(&signed_text, request->body.data, request->body.len);
-		ok = sign_all(secrets, &signed_text, &signatures);
-		if (ok && signatures.len)
-			ok = http_request_header(request, "webhook-signature", signatures.data);
-	}
-	text_release(&signed_text);
-	text_release(&signatures);
-	json_decref(details);
-	return ok;
-}
-
-static bool add_headers(const struct attempt *attempt, struct http_request *request)
-{
-	bool ok = http_request_header(request, "Content-Type", "application/json") &&
-		  http_request_header(request, "User-Agent", "heed/" HEED_VERSION);
-
-	if (ok && *attempt->traceparent)
-		ok = http_request_header(request, "traceparent", attempt->traceparent);
-	if (ok && json_object_size(attempt->meta)) {
-		char *meta = json_dumps(attempt->meta, JSON_COMPACT | JSON_ENSURE_ASCII);
-		ok = meta && http_request_header(request, "heed-meta", meta);
-		free(meta);
-	}
-	return ok;
+	return http_request_header(context, name, value);
 }
 
 static bool webhook_prepare(struct channel *channel, const struct attempt *attempt,
 			    struct http_request *request, struct outcome *outcome)
 {
 	const struct webhook *webhook = (const struct webhook *)channel;
-	struct render_input input;
-	struct rendered rendered = {0};
-	struct text error;
-	bool ok = false;
+	struct outgoing kept = {0};
+	struct provider_sink sink = {
+		.url = &request->url, .body = &request->body, .header = add_header, .context = request};
+	struct text error, blocked;
 
 	text_init(&error, OUTCOME_TEXT_MAX);
-	attempt_render_input(attempt, &input);
-	if (!templates_render(&input, channel->config->name, CHANNEL_TEXT_JSON, &rendered, &error)) {
+	text_init(&blocked, OUTCOME_TEXT_MAX);
+	bool made = outgoing_to_webhook(channel->config, attempt, &sink, &kept, &error);
+	bool allowed = http_url_check(attempt->address, webhook->allow_http, &blocked);
+	if (!allowed)
+		*outcome = outcome_make(OUTCOME_REJECTED, SCOPE_MESSAGE, "blocked", "%s", blocked.data);
+	else if (!made)
 		*outcome = outcome_make(OUTCOME_UNSENDABLE, SCOPE_MESSAGE, "", "%s", error.data);
-		goto out;
-	}
-	request->summary = xmemdup0(rendered.summary.data, rendered.summary.len);
-	if (!http_url_check(attempt->address, webhook->allow_http, &error)) {
-		*outcome = outcome_make(OUTCOME_REJECTED, SCOPE_MESSAGE, "blocked", "%s", error.data);
-		goto out;
-	}
-	request->method = "POST";
-	request->has_body = true;
-	text_puts(&request->url, attempt->address);
-	text_add(&request->body, rendered.text.data, rendered.text.len);
-	if (attempt->content_kept == CONTENT_FULL)
-		request->content = xmemdup0(rendered.text.data, rendered.text.len);
-	if (!add_headers(attempt, request)) {
-		*outcome = outcome_make(OUTCOME_UNSENDABLE, SCOPE_MESSAGE, "", "its headers can't be made");
-		goto out;
-	}
-	if (!add_signature(attempt, request)) {
-		*outcome =
-			outcome_make(OUTCOME_UNSENDABLE, SCOPE_MESSAGE, "",
-				     "the address's secret is not whsec_ and base64, or a list of at most %d",
-				     SECRETS_MAX);
-		goto out;
-	}
-	ok = true;
-out:
-	rendered_release(&rendered);
+	request->method = sink.method;
+	request->has_body = sink.has_body;
+	request->summary = kept.summary;
+	request->content = kept.content;
 	text_release(&error);
-	return ok;
+	text_release(&blocked);
+	return made && allowed;
 }
 
 /* --- an answer --- */

@@ -31,6 +31,7 @@ struct http_request {
 	bool has_body;
 	struct text body;
 	struct curl_slist *headers;
+	int segments;            /* goes into the outcome */
 	char *summary, *content; /* go into the outcome, owned */
 };
 /* "Name: value". False: it holds a control character or is too long. */

@@ -44,6 +44,7 @@ void slot_report(struct slot *slot, struct outcome outcome)
 {
 	struct attempt *attempt = slot->attempt;
 
+	outcome.segments = slot->request.segments;
 	outcome.summary = slot->request.summary;
 	outcome.content = slot->request.content;
 	slot->request.summary = slot->request.content = NULL;
@@ -205,6 +206,7 @@ void slot_clear(struct slot *slot)
 	slot->request.headers = NULL;
 	free(slot->request.summary);
 	free(slot->request.content);
+	slot->request.segments = 0;
 	slot->request.summary = slot->request.content = NULL;
 	slot->request.has_body = false;
 	slot->response.status = 0;

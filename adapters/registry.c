@@ -6,12 +6,12 @@
 #include "channel.h"
 #include "banned.h"
 
-extern const struct channel_ops channel_email_ops, channel_http_ops, channel_webhook_ops;
+extern const struct channel_ops channel_email_ops, channel_http_ops, channel_webhook_ops, channel_capture_ops;
 extern const struct store_ops store_sqlite_ops, store_memory_ops;
 extern const struct queue_ops queue_redis_ops, queue_memory_ops;
 
 static const struct channel_ops *const channels[] = {&channel_email_ops, &channel_http_ops,
-						     &channel_webhook_ops};
+						     &channel_webhook_ops, &channel_capture_ops};
 
 static const struct {
 	const char *scheme;
@@ -29,6 +29,20 @@ const struct channel_ops *registry_channel(const char *adapter)
 		if (strcmp(channels[i]->adapter, adapter) == 0)
 			return channels[i];
 	return NULL;
+}
+
+const struct channel_ops *registry_capture(void)
+{
+	return &channel_capture_ops;
+}
+
+const struct channel_ops *registry_stand_in(const char *channel, const json_t *settings)
+{
+	if (json_object_get(settings, "provider"))
+		return &channel_http_ops;
+	if (json_object_get(settings, "relay") || strcmp(channel, "email") == 0)
+		return &channel_email_ops;
+	return strcmp(channel, "webhook") == 0 ? &channel_webhook_ops : &channel_capture_ops;
 }
 
 const struct channel_ops *const *registry_channels(size_t *count)

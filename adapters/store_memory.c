@@ -378,6 +378,7 @@ static bool memory_save_contacts(struct store *store, struct contact *const cont
 		replace(&row->detail, contacts[i]->detail);
 		replace(&row->reason, contacts[i]->reason);
 		replace(&row->reason_args, contacts[i]->reason_args);
+		row->segments = contacts[i]->segments;
 		memory_put(memory, CONTACTS, row->seq, row);
 	}
 	return true;

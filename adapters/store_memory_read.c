@@ -129,7 +129,8 @@ static bool wanted(const struct log_query *query, const struct contact *contact,
 	       (!query->message || has_message(contact, message)) &&
 	       (!query->product || store_product_covers(contact->product, query->product)) &&
 	       (!query->channel || strcmp(contact->channel, query->channel) == 0) &&
-	       (!query->has_state || contact->state == query->state) && contact->at >= query->since &&
+	       (!query->has_state || contact->state == query->state) &&
+	       (!query->captured || contact->captured) && contact->at >= query->since &&
 	       contact->changed > query->after && (!query->before || contact->seq < query->before);
 }
 

@@ -101,7 +101,8 @@ static bool month_create(struct sql *sql, const char *name)
 		  "reason TEXT NOT NULL, reason_args TEXT NOT NULL, code TEXT NOT NULL, "
 		  "detail TEXT NOT NULL, preference INTEGER NOT NULL, preference_seq INTEGER NOT NULL, "
 		  "customer_seq INTEGER NOT NULL, address_seq INTEGER NOT NULL, "
-		  "products_seq INTEGER NOT NULL);",
+		  "products_seq INTEGER NOT NULL, segments INTEGER NOT NULL, "
+		  "captured INTEGER NOT NULL);",
 		  name);
 	text_addf(&text,
 		  "CREATE INDEX IF NOT EXISTS %s_by_ref ON %s (provider_ref) WHERE provider_ref != '';", name,
@@ -109,8 +110,9 @@ static bool month_create(struct sql *sql, const char *name)
 	text_addf(&text,
 		  "CREATE INDEX IF NOT EXISTS %s_by_customer ON %s (customer);"
 		  "CREATE INDEX IF NOT EXISTS %s_by_message ON %s (message);"
-		  "CREATE INDEX IF NOT EXISTS %s_by_changed ON %s (changed);",
-		  name, name, name, name, name, name);
+		  "CREATE INDEX IF NOT EXISTS %s_by_changed ON %s (changed);"
+		  "CREATE INDEX IF NOT EXISTS %s_captured ON %s (seq) WHERE captured;",
+		  name, name, name, name, name, name, name, name);
 	bool ok = sql_exec(sql, text.data);
 	text_release(&text);
 	return ok;
@@ -161,8 +163,9 @@ static struct month *month_get(struct store_sqlite *store, int month)
 #define ADD_CONTACT                                                                                          \
 	"INSERT INTO %s (seq, changed, at, customer, message, product, channel, direction, state, attempt, " \
 	"provider, provider_ref, address, template, template_hash, summary, content, reason, reason_args, "  \
-	"code, detail, preference, preference_seq, customer_seq, address_seq, products_seq) VALUES "         \
-	"(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	"code, detail, preference, preference_seq, customer_seq, address_seq, products_seq, "                \
+	"segments, captured) VALUES "                                                                        \
+	"(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 static bool several_add(struct sql *sql, const struct contact *contact)
 {
@@ -239,6 +242,8 @@ static bool contact_add(struct store_sqlite *store, struct contact *contact)
 	put_number(&cells, contact->customer_seq);
 	put_number(&cells, contact->address_seq);
 	put_number(&cells, contact->products_seq);
+	put_number(&cells, contact->segments);
+	put_number(&cells, contact->captured);
 	return sql_run(&store->sql, month->add) && several_add(&store->sql, contact);
 }
 
@@ -262,7 +267,8 @@ static int month_save(struct store_sqlite *store, struct month *month, const str
 		month->save = month_prepare(&store->sql,
 					    "UPDATE %s SET changed = ?, state = ?, provider = ?, "
 					    "provider_ref = ?, summary = ?, content = ?, code = ?, "
-					    "detail = ?, reason = ?, reason_args = ? WHERE seq = ?",
+					    "detail = ?, reason = ?, reason_args = ?, segments = ? "
+					    "WHERE seq = ?",
 					    name);
 	struct cells cells = sql_cells(month->save);
 	put_number(&cells, contact->changed);
@@ -275,6 +281,7 @@ static int month_save(struct store_sqlite *store, struct month *month, const str
 	put_text(&cells, contact->detail);
 	put_text(&cells, contact->reason);
 	put_text(&cells, contact->reason_args);
+	put_number(&cells, contact->segments);
 	put_number(&cells, contact->seq);
 	return sql_run(&store->sql, month->save) ? sqlite3_changes(store->sql.db) == 1 : -1;
 }

@@ -121,7 +121,7 @@ bool sql_find_message(struct sql *sql, const char *id, struct message_row *out);
 	"c.seq, c.changed, c.at, c.customer, c.message, c.product, c.channel, c.direction, c.state, " \
 	"c.attempt, c.provider, c.provider_ref, c.address, c.template, c.template_hash, c.summary, "  \
 	"c.content, c.reason, c.reason_args, c.code, c.detail, c.preference, c.preference_seq, "      \
-	"c.customer_seq, c.address_seq, c.products_seq"
+	"c.customer_seq, c.address_seq, c.products_seq, c.segments, c.captured"
 
 /* The cells behind the contact's columns are left to the caller. */
 void sql_read_contact(struct cells *cells, struct contact *out);

@@ -135,6 +135,8 @@ static sqlite3_stmt *log_prepare(struct log_run *run, const char *table)
 		text_puts(&text, " AND c.channel = :channel");
 	if (query->has_state)
 		text_puts(&text, " AND c.state = :state");
+	if (query->captured)
+		text_puts(&text, " AND c.captured");
 	if (query->since)
 		text_puts(&text, " AND c.at >= :since");
 	if (query->after)

@@ -142,6 +142,8 @@ void sql_read_contact(struct cells *cells, struct contact *out)
 	out->customer_seq = get_number(cells);
 	out->address_seq = get_number(cells);
 	out->products_seq = get_number(cells);
+	out->segments = (int)get_number(cells);
+	out->captured = get_number(cells) != 0;
 }
 
 /* --- customers --- */

@@ -13,6 +13,7 @@
 #define HOST_MAX 253
 #define PHONE_DIGITS_MIN 7
 #define PHONE_DIGITS_MAX 15 /* E.164 */
+#define PHONE_WRITTEN_MAX 32
 #define TEXT_ADDRESS_MAX 512
 
 #define DIGITS "0123456789"
@@ -66,31 +67,60 @@ static bool normalise_email(const char *value, struct text *out, struct text *er
 	return true;
 }
 
-static bool normalise_phone(const char *value, struct text *out, struct text *error)
+/* Where + or 00 stands in front: what follows; else NULL. */
+static const char *behind_international(const char *s)
 {
-	const char *s = value;
+	return *s == '+' ? s + 1 : strncmp(s, "00", 2) == 0 ? s + 2 : NULL;
+}
 
-	if (strstr(value, "(0)"))
+/* From a national number's digits, trunk prefix and all, to those behind the +. */
+static bool from_national(const struct number_plan *plan, const char *digits, struct text *out,
+			  struct text *error)
+{
+	size_t trunk = strlen(plan->trunk);
+
+	if (strncmp(digits, plan->trunk, trunk) != 0)
 		return text_error(error,
-				  "leave out the (0), which is not dialled from abroad: +49 30 1234567");
-	s += strspn(s, " ");
-	if (*s == '+')
-		s++;
-	else if (strncmp(s, "00", 2) == 0)
-		s += 2;
-	else
+				  "begins neither with + and the country nor with %s, as the country's own "
+				  "numbers do here",
+				  plan->trunk);
+	if (plan->digits && strlen(digits + trunk) != (size_t)plan->digits)
+		return text_error(error,
+				  "is not a number of the country +%s, which has %d digits%s%s; begin with + "
+				  "and the country for any other",
+				  plan->country, plan->digits, trunk ? " behind the " : "", plan->trunk);
+	text_addf(out, "%s%s", plan->country, digits + trunk);
+	return true;
+}
+
+static bool normalise_phone(const struct number_plan *plan, const char *value, struct text *out,
+			    struct text *error)
+{
+	const char *given = value + strspn(value, " "), *behind = behind_international(given);
+	char digits[PHONE_WRITTEN_MAX + 1];
+	size_t count = 0;
+
+	if (!behind && !*plan->country)
 		return text_error(
 			error,
 			"is not an international number; begin with + and the country, like +5491155550100");
-	text_putc(out, '+');
-	for (; *s; s++) {
-		if (*s >= '0' && *s <= '9')
-			text_putc(out, *s);
+	if (behind && strstr(value, "(0)"))
+		return text_error(error,
+				  "leave out the (0), which is not dialled from abroad: +49 30 1234567");
+	for (const char *s = behind ? behind : given; *s; s++) {
+		if (*s >= '0' && *s <= '9' && count < PHONE_WRITTEN_MAX)
+			digits[count++] = *s;
 		else if (!strchr(" .-()", *s))
-			return text_error(error,
-					  "has a character that is not part of a number; write it like "
-					  "+5491155550100");
+			return text_error(
+				error, "has a character that is not part of a number, or too many; write it "
+				       "like +5491155550100");
 	}
+	digits[count] = '\0';
+	text_putc(out, '+');
+	if (behind)
+		text_add(out, digits, count);
+	else if (!from_national(plan, digits, out, error))
+		return false;
 	if (out->full || out->len < 1 + PHONE_DIGITS_MIN || out->len > 1 + PHONE_DIGITS_MAX ||
 	    out->data[1] == '0')
 		return text_error(
@@ -189,17 +219,18 @@ static bool normalise_text(const char *value, struct text *out, struct text *err
 	return true;
 }
 
-bool address_normalise(enum address_kind kind, const char *value, struct text *out, struct text *error)
+bool address_normalise(const struct address_form *form, const char *value, struct text *out,
+		       struct text *error)
 {
 	bool ok = false;
 
 	text_clear(out);
-	switch (kind) {
+	switch (form->kind) {
 	case ADDRESS_EMAIL:
 		ok = normalise_email(value, out, error);
 		break;
 	case ADDRESS_PHONE:
-		ok = normalise_phone(value, out, error);
+		ok = normalise_phone(&form->numbers, value, out, error);
 		break;
 	case ADDRESS_URL:
 		ok = normalise_url(value, out, error);

@@ -29,6 +29,7 @@ static const struct route {
 	{"PUT", "/v1/customers/:/preferences/:", api_preference_put, true},
 	{"PATCH", "/v1/customers/:/preferences/:", api_preference_patch, true},
 	{"GET", "/v1/log", api_log, false},
+	{"GET", "/v1/captured", api_captured, false},
 	{"GET", "/v1/messages/:", api_message_get, false},
 	{"POST", "/v1/messages/:/settle", api_message_settle, true},
 	{"POST", "/v1/messages/:/retry", api_message_retry, false},

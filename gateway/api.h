@@ -24,8 +24,9 @@ struct api {
 
 #define API_BODY_MAX (8 * 1024 * 1024)
 #define API_PATH_PARTS 8
-#define API_LIST_MAX 1000 /* customers in an import, contacts in an answer */
-#define API_FIND_MAX 100  /* customers that `find` shows */
+#define API_LIST_MAX 1000   /* customers in an import, contacts in an answer */
+#define API_FIND_MAX 100    /* customers that `find` shows */
+#define API_CAPTURED_MAX 10 /* captured messages in an answer: each may be of MAIL_SIZE_MAX */
 #define API_WAIT_MAX (30 * MOMENT_S)
 
 struct api_request {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api_private.h"
+#include "channel.h"
 #include "xalloc.h"
 #include "banned.h"
 
@@ -136,10 +137,27 @@ static bool find_by(struct call *call, const char *address, json_t *found)
 	return ok;
 }
 
+/* Adds those found by the address in one form; nobody, where it is not written so. False: the store failed.
+ */
+static bool find_in_form(struct call *call, const struct address_form *form, const char *address,
+			 json_t *found)
+{
+	struct text normal;
+
+	text_init(&normal, URL_PART_MAX);
+	bool ok = !address_normalise(form, address, &normal, NULL) || find_by(call, normal.data, found);
+	text_release(&normal);
+	return ok;
+}
+
 /* Nobody says which channel it is of, so each way to write an address is tried. */
 void api_customers_find(struct call *call)
 {
-	static const enum address_kind kinds[] = {ADDRESS_EMAIL, ADDRESS_PHONE, ADDRESS_URL, ADDRESS_TEXT};
+	static const struct address_form forms[] = {{.kind = ADDRESS_EMAIL},
+						    {.kind = ADDRESS_PHONE},
+						    {.kind = ADDRESS_URL},
+						    {.kind = ADDRESS_TEXT}};
+	const struct config *config = call->api->config;
 	const char *address = call_query(call, "address");
 	json_t *found = json_object(), *list = json_array(), *unused;
 	const char *id;
@@ -149,12 +167,13 @@ void api_customers_find(struct call *call)
 		call_problem(call, 400, "address: is wanted, as in /v1/customers?address=ana%%40example.com");
 		goto out;
 	}
-	for (size_t i = 0; ok && i < sizeof kinds / sizeof kinds[0]; i++) {
-		struct text normal;
-		text_init(&normal, URL_PART_MAX);
-		if (address_normalise(kinds[i], address, &normal, NULL))
-			ok = find_by(call, normal.data, found);
-		text_release(&normal);
+	for (size_t i = 0; ok && i < sizeof forms / sizeof forms[0]; i++)
+		ok = find_in_form(call, &forms[i], address, found);
+	for (size_t i = 0; ok && i < config->channel_count; i++) {
+		if (!*config->channels[i].numbers.country)
+			continue;
+		const struct address_form form = channel_addresses(&config->channels[i]);
+		ok = find_in_form(call, &form, address, found);
 	}
 	json_object_foreach(found, id, unused)
 	{

@@ -131,3 +131,28 @@ void api_log(struct call *call)
 	}
 	page_release(&page);
 }
+
+/* The last `limit` messages that were captured (at most API_CAPTURED_MAX), oldest first, each with the bytes
+ * that would have left. `before` is a contact's seq: those older than that one. */
+void api_captured(struct call *call)
+{
+	struct log_query query = {.customer = call_query(call, "customer"),
+				  .channel = call_query(call, "channel"),
+				  .captured = true};
+	struct page page = {0};
+
+	if (!call_number(call, "before", &query.before) || !call_limit(call, API_CAPTURED_MAX, &query.limit))
+		return;
+	if (query.limit > API_CAPTURED_MAX)
+		query.limit = API_CAPTURED_MAX;
+	if (store_read_log(call->api->reader, &query, &page.contacts, &page.count)) {
+		json_t *list = page_json(&page), *contact;
+		size_t i;
+		json_array_foreach(list, i, contact)
+			json_object_set_new(contact, "content", json_string(page.contacts[i].content));
+		call_answer(call, 200, json_pack("{s:o}", "contacts", list));
+	} else {
+		call_store_failed(call);
+	}
+	page_release(&page);
+}

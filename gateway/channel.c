@@ -1,5 +1,6 @@
 #include "channel.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include "config.h"
 #include "log.h"
 #include "moment.h"
+#include "sms_text.h"
 #include "banned.h"
 
 /* --- the gate --- */
@@ -14,14 +16,15 @@
 struct channel *channel_open(const struct channel_config *config, struct outcome_sink sink,
 			     struct text *error)
 {
-	struct channel *channel = config->ops->open(config, sink, error);
+	const struct channel_ops *ops = config->captured_by ? config->captured_by : config->ops;
+	struct channel *channel = ops->open(config, sink, error);
 
 	if (!channel)
 		return NULL;
-	channel->ops = config->ops;
+	channel->ops = ops;
 	channel->config = config;
 	channel->sink = sink;
-	log_info("channel %s: open, by %s, %zu at once", config->name, config->ops->adapter, channel->credit);
+	log_info("channel %s: open, by %s, %zu at once", config->name, ops->adapter, channel->credit);
 	return channel;
 }
 
@@ -130,6 +133,44 @@ struct outcome outcome_make(enum outcome_kind kind, enum outcome_scope scope, co
 	clean(outcome.code);
 	clean(outcome.text);
 	return outcome;
+}
+
+/* --- what the configuration says of it --- */
+
+struct address_form channel_addresses(const struct channel_config *config)
+{
+	return (struct address_form){.kind = config->ops->address_kind(config), .numbers = config->numbers};
+}
+
+bool channel_is_sms(const struct channel_config *config)
+{
+	const char *made_for = json_string_value(json_object_get(config->provider_file, "channel"));
+
+	if (config->ops->text != CHANNEL_TEXT_PLAIN || config->ops->address_kind(config) != ADDRESS_PHONE)
+		return false;
+	if (!config->provider_file) /* captured: nothing but its name says what it is for */
+		return strcmp(config->name, "sms") == 0;
+	return !made_for || !*made_for || strcmp(made_for, "sms") == 0;
+}
+
+bool channel_count_segments(const struct channel_config *config, const char *text, int *segments,
+			    struct text *error)
+{
+	size_t most = config->max_segments > 0 ? (size_t)config->max_segments : SMS_SEGMENTS_MAX;
+
+	*segments = 0;
+	if (!channel_is_sms(config))
+		return true;
+	struct sms_count count = sms_text_count(text);
+	*segments = count.segments < INT_MAX ? (int)count.segments : INT_MAX;
+	return count.segments <= most ||
+	       text_error(error,
+			  "the text takes %zu segments (%zu %s), and channel %s allows max_segments: %zu; a "
+			  "shorter text would be right%s",
+			  count.segments, count.units,
+			  count.alphabet == SMS_GSM ? "septets of the GSM alphabet" : "UCS-2 characters",
+			  config->name, most,
+			  count.alphabet == SMS_GSM ? "" : ", or one within the GSM alphabet");
 }
 
 /* --- an attempt --- */

@@ -41,6 +41,7 @@ struct outcome {
 	char code[64];               /* its own code: "550 5.1.1", "429", "curl 28" */
 	char text[OUTCOME_TEXT_MAX]; /* its words, or ours; valid UTF-8, no secrets */
 	char provider_ref[ID_MAX + 1];
+	int segments;  /* of a short message; 0: it is none */
 	char *summary; /* rendered, owned; NULL: none */
 	char *content; /* rendered whole where it is kept, owned; NULL: none */
 };
@@ -104,7 +105,7 @@ struct outcome_sink {
 };
 
 struct channel {
-	const struct channel_ops *ops;
+	const struct channel_ops *ops;       /* of who carries: config->ops, or capture's */
 	const struct channel_config *config; /* outlives the channel */
 	struct outcome_sink sink;
 	_Atomic size_t in_hand; /* handed over and not reported */
@@ -135,7 +136,8 @@ struct channel_ops {
 	bool (*probe)(const struct channel_config *config, struct text *error);
 };
 
-/* The gate before the adapters: logs and counts. */
+/* The gate before the adapters: logs and counts. A channel whose configuration has `captured_by` is opened by
+ * that, whatever its own adapter is. */
 struct channel *channel_open(const struct channel_config *config, struct outcome_sink sink,
 			     struct text *error);
 void channel_send(struct channel *channel, struct attempt *attempt);
@@ -143,6 +145,15 @@ size_t channel_credit_left(const struct channel *channel);
 /* By adapters, from any thread, exactly once for each attempt. Takes outcome.summary and .content. */
 void channel_report(struct attempt *attempt, const struct outcome *outcome);
 void channel_close(struct channel *channel, int64_t patience);
+
+/* How the channel's addresses are written. */
+struct address_form channel_addresses(const struct channel_config *config);
+/* Is what it sends a short message (SMS)? Then its segments are counted and max_segments holds: the addresses
+ * are phone numbers, and its provider, where it has one, is made for sms. */
+bool channel_is_sms(const struct channel_config *config);
+/* 0 where it is no short message. False, and `error`: more than the channel's max_segments. */
+bool channel_count_segments(const struct channel_config *config, const char *text, int *segments,
+			    struct text *error);
 
 /* A short outcome without texts; the format gives outcome.text. */
 __attribute__((format(printf, 4, 5))) struct outcome outcome_make(enum outcome_kind kind,

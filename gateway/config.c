@@ -295,7 +295,12 @@ static void fill_templates(struct config_loading *load)
 		return;
 	char *path = config_path_join(config->folder, folder);
 	text_init(&errors, CONFIG_REPORT_MAX);
-	if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode)) {
+	bool named = json_object_get(config_tree_json(load->source.tree), "templates") != NULL;
+	if (!named && stat(path, &info) != 0) {
+		config_warn(&load->source, "templates",
+			    "there is no folder %s: only messages with content can go", path);
+		config->templates = templates_load(NULL, &errors);
+	} else if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode)) {
 		config_wrong(&load->source, "templates",
 			     "%s is not a folder; the one that holds messages/ would be right", path);
 	} else {
@@ -455,6 +460,12 @@ out:
 		return NULL;
 	}
 	return &counted->config;
+}
+
+void config_capture_all(struct config *config)
+{
+	for (size_t i = 0; i < config->channel_count; i++)
+		config->channels[i].captured_by = registry_capture();
 }
 
 struct config *config_hold(struct config *config)

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "customer.h"
 #include "product.h"
 #include "templates.h"
 #include "text.h"
@@ -24,13 +25,16 @@ struct retry_policy {
 
 struct channel_config {
 	char *name;
-	const struct channel_ops *ops; /* of its adapter */
+	const struct channel_ops *ops; /* of its adapter; of what it stands in for where that is capture */
 	char *provider;                /* for contacts and breakers: "twilio"; smtp: host:port; webhook: "" */
 	json_t *settings;              /* the channel's whole object, variables expanded, defaults filled */
 	json_t *provider_file; /* the provider's description, checked; NULL where the adapter has none */
 	int64_t timeout;
 	bool resend_in_doubt;
 	bool receipts; /* its provider says later what became of a message */
+	const struct channel_ops *captured_by; /* the adapter capture, and nothing leaves; NULL: it is sent */
+	int max_segments;                      /* of a short message; 0: no limit of its own */
+	struct number_plan numbers;
 	struct retry_policy retry;
 };
 
@@ -88,6 +92,9 @@ void config_report_release(struct config_report *report);
 /* `file` NULL: HEED_CONFIG, config/heed.yaml, /etc/heed/heed.yaml. Reads configuration, products, providers
  * and templates, and reports all mistakes at once. NULL if there was an error. The count is 1. */
 struct config *config_load(const char *file, struct config_report *report);
+/* From now on the configuration's channels are captured (heed gateway --capture). Before anybody else holds
+ * it. */
+void config_capture_all(struct config *config);
 struct config *config_hold(struct config *config);
 void config_drop(struct config *config);
 

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,12 +19,6 @@ static void wrong_adapter(const struct config_loading *load, const char *path, c
 	size_t count;
 	struct text all;
 
-	if (strcmp(adapter, "capture") == 0) {
-		config_wrong(
-			&load->source, path,
-			"capture is not yet (A2), and it would change who gets what; leave the channel out");
-		return;
-	}
 	const struct channel_ops *const *ops = registry_channels(&count);
 	text_init(&all, TEXT_ERROR_MAX);
 	for (size_t i = 0; i < count && i < CHANNELS_MAX; i++) {
@@ -146,6 +141,62 @@ static void check_adapter(struct config_loading *load, const struct channel_conf
 	text_release(&errors);
 }
 
+/* Reads `numbers`; what is wrong is told. */
+static void fill_numbers(struct config_loading *load, struct channel_config *channel, const char *path)
+{
+	char *country_path = xasprintf("%s.numbers.country", path),
+	     *trunk_path = xasprintf("%s.numbers.trunk", path),
+	     *digits_path = xasprintf("%s.numbers.digits", path);
+	const char *country = load_text(load, country_path), *trunk = load_text(load, trunk_path);
+	struct number_plan *plan = &channel->numbers;
+
+	if (country)
+		country += *country == '+';
+	if (country && (!*country || *country == '0' || country[strspn(country, "0123456789")] ||
+			strlen(country) >= sizeof plan->country))
+		config_wrong(&load->source, country_path,
+			     "is not the code of a country; 1 to %zu digits, as \"54\", would be right",
+			     sizeof plan->country - 1);
+	else if (country)
+		snprintf(plan->country, sizeof plan->country, "%s", country);
+	if (trunk && (trunk[strspn(trunk, "0123456789")] || strlen(trunk) >= sizeof plan->trunk ||
+		      strncmp(trunk, "00", 2) == 0))
+		config_wrong(
+			&load->source, trunk_path,
+			"is not what stands before a national number; at most %zu digits, as \"0\", would "
+			"be right",
+			sizeof plan->trunk - 1);
+	else if (trunk)
+		snprintf(plan->trunk, sizeof plan->trunk, "%s", trunk);
+	plan->digits = (int)load_integer(load, digits_path);
+	free(country_path);
+	free(trunk_path);
+	free(digits_path);
+}
+
+/* What only channels to phone numbers have. */
+static void fill_phone(struct config_loading *load, struct channel_config *channel, const char *path)
+{
+	char *segments_path = xasprintf("%s.max_segments", path),
+	     *numbers_path = xasprintf("%s.numbers", path);
+
+	if (load_value(load, segments_path)) {
+		channel->max_segments = (int)load_integer(load, segments_path);
+		if (!channel_is_sms(channel))
+			config_wrong(&load->source, segments_path,
+				     "is for short messages, and this channel carries none; leave it out");
+	}
+	if (load_value(load, numbers_path)) {
+		fill_numbers(load, channel, path);
+		if (channel_addresses(channel).kind != ADDRESS_PHONE)
+			config_wrong(
+				&load->source, numbers_path,
+				"is for phone numbers, and this channel's addresses are none; leave it out");
+	}
+	free(segments_path);
+	free(numbers_path);
+}
+
 static void fill_retry(struct config_loading *load, struct channel_config *channel, const char *path)
 {
 	const char *names[] = {"first", "max", "give_up_after"};
@@ -189,6 +240,10 @@ static void fill_channel(struct config_loading *load, const char *name, json_t *
 	config->channel_names[config->channel_count++] = channel->name;
 	if (adapter && !channel->ops)
 		wrong_adapter(load, adapter_path, adapter);
+	if (channel->ops && channel->ops == registry_capture()) {
+		channel->captured_by = channel->ops;
+		channel->ops = registry_stand_in(name, value);
+	}
 	channel->timeout = load_duration(load, timeout_path);
 	fill_retry(load, channel, path);
 	if (channel->ops) {
@@ -201,7 +256,9 @@ static void fill_channel(struct config_loading *load, const char *name, json_t *
 		fill_relay(load, channel, relay_path);
 		if (config_at(value, "provider"))
 			fill_provider(load, channel, path);
-		if (!config_is_broken(&load->source, path)) /* the adapter builds on what is right so far */
+		if (!config_is_broken(&load->source, path)) /* what follows builds on what is right so far */
+			fill_phone(load, channel, path);
+		if (!channel->captured_by && !config_is_broken(&load->source, path))
 			check_adapter(load, channel, path);
 	}
 	free(path);

@@ -431,10 +431,17 @@ static void wrong_name(struct walk *w, const char *pattern, const char *name)
 		config_wrong(w->source, w->path.data, "is not a key of %s; leave it out", w->table->what);
 }
 
+/* A channel that is captured may keep the keys of whom it stands in for, and needs none of them. */
+static bool takes_all_keys(const json_t *map)
+{
+	const char *adapter = json_string_value(json_object_get(map, "adapter"));
+	return adapter && strcmp(adapter, "capture") == 0;
+}
+
 static bool belongs(const struct config_key *key, const json_t *map)
 {
 	const char *adapter = json_string_value(json_object_get(map, "adapter"));
-	return !key->adapter[0] || !adapter || strcmp(key->adapter, adapter) == 0;
+	return !key->adapter[0] || !adapter || strcmp(key->adapter, adapter) == 0 || takes_all_keys(map);
 }
 
 static void check_value(struct walk *w, const struct config_key *key, json_t *value);
@@ -463,7 +470,8 @@ static void check_map(struct walk *w, const char *pattern, json_t *map)
 	for (size_t i = 0; i < w->table->count; i++) {
 		const struct config_key *key = &w->table->keys[i];
 		const char *step = step_below(pattern, key->path);
-		if (!step || !(key->flags & KEY_REQUIRED) || !belongs(key, map) || json_object_get(map, step))
+		if (!step || !(key->flags & KEY_REQUIRED) || !belongs(key, map) ||
+		    json_object_get(map, step) || (key->adapter[0] && takes_all_keys(map)))
 			continue;
 		size_t before = walk_enter(w, step);
 		w->mistakes++;

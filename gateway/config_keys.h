@@ -65,7 +65,7 @@ KEY("channels", NAMES, NULL, "", "", KEY_REQUIRED | KEY_SAMPLE, NOW, "", "{ emai
     "The ways to reach a customer: names of your own, at least one.")                                                  \
 KEY("channels.*", MAP, NULL, "", "", 0, NOW, "", "", "A channel.")                                                     \
 KEY("channels.*.adapter", TEXT, NULL, "required", "", KEY_REQUIRED | KEY_SAMPLE, NOW, "", "smtp",                      \
-    "The code that speaks its protocol: smtp, http or webhook.")                                                       \
+    "The code that speaks its protocol: smtp, http or webhook; capture sends nothing (heed captured shows it).")       \
 KEY("channels.*.relay", URL, NULL, "required", "smtp", KEY_REQUIRED | KEY_SAMPLE | KEY_SECRET, NOW, "",                \
     "\"smtp://127.0.0.1:25\"", "The mail relay: smtp://[user:password@]host[:port], to this host or a trusted network.") \
 KEY("channels.*.from", TEXT, NULL, "required", "smtp", KEY_REQUIRED | KEY_SAMPLE, NOW, "",                             \
@@ -78,6 +78,15 @@ KEY("channels.*.provider", TEXT, NULL, "required", "http", KEY_REQUIRED | KEY_SA
 KEY("channels.*.settings", FREE, NULL, "", "http", KEY_SAMPLE | KEY_SECRET, NOW, "",                                   \
     "{ account_sid: \"${TWILIO_SID}\", auth_token: \"${TWILIO_TOKEN}\", from: \"+15005550006\" }",                     \
     "What the provider's file asks for.")                                                                              \
+KEY("channels.*.max_segments", INTEGER, NULL, "1..255", "http", 0, NOW, "", "3",                                       \
+    "A short message that takes more is an error; it is never cut. Default: 255, the most that there can be.")          \
+KEY("channels.*.numbers", MAP, NULL, "", "http", 0, NOW, "", "",                                                       \
+    "How national phone numbers may be written, beside + and 00. Default: they may not.")                              \
+KEY("channels.*.numbers.country", TEXT, NULL, "required", "http", KEY_REQUIRED, NOW, "", "\"54\"", "The country's code.")   \
+KEY("channels.*.numbers.trunk", TEXT, NULL, "", "http", 0, NOW, "", "\"0\"",                                                 \
+    "What stands in front inside the country, and is dropped. Default: nothing.")                                      \
+KEY("channels.*.numbers.digits", INTEGER, NULL, "4..14", "http", 0, NOW, "", "10",                                         \
+    "How many digits follow; right where all numbers of the country have as many.")                                    \
 KEY("channels.*.allow_private", BOOLEAN, "false", "", "webhook", 0, NOW, "", "",                                       \
     "May customers' URLs lead inside (private, loopback, link-local addresses)? For tests.")                           \
 KEY("channels.*.allow_http", BOOLEAN, "false", "", "webhook", 0, NOW, "", "", "May they be http:// ? For tests.")      \
@@ -132,7 +141,8 @@ KEY("response." NAME ".header", TEXT, NULL, "required", "", 0, NOW, "", "Locatio
 
 #define PROVIDER_KEYS(KEY)                                                                                             \
 KEY("name", TEXT, NULL, "required", "", KEY_REQUIRED, NOW, "", "twilio", "Its name, in contacts and breakers.")        \
-KEY("channel", TEXT, "", "", "", 0, NOW, "", "sms", "The channel that it is made for; a hint.")                        \
+KEY("channel", TEXT, "", "", "", 0, NOW, "", "sms",                                                                    \
+    "The channel that it is made for. Texts to phone numbers are short messages, with segments, where it is sms or \"\".") \
 KEY("address", WORD, "phone", "phone|email|url|text", "", 0, NOW, "", "", "What its addresses are.")                   \
 KEY("gives_receipts", BOOLEAN, "false", "", "", 0, NOW, "", "", "Does it report what was delivered?")                  \
 KEY("settings", NAMES, NULL, "", "", KEY_REQUIRED, NOW, "", "{ base_url: { default: \"https://…\" } }",                \

@@ -4,6 +4,7 @@
 #define HEED_CONTACT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "words.h"
@@ -33,6 +34,9 @@ struct contact {
 	char *reason_args;   /* JSON */
 	char *code;          /* the provider's own: "550 5.1.1", "429", "" */
 	char *detail;        /* the provider's words, cut; "" */
+	int segments;        /* that a short message was sent in; 0: it is none */
+	bool captured; /* by `adapter: capture` or `gateway --capture`: nothing left; content is what would
+			  have */
 	/* the versions that it was claimed under: what the audit recomputes from */
 	int64_t preference;     /* version of the preference that gave the list; 0: a default */
 	int64_t preference_seq; /* its change in the log; 0 */

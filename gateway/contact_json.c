@@ -59,6 +59,10 @@ json_t *contact_to_json(const struct contact *contact)
 		contact_reason(contact), "preference", (json_int_t)contact->preference, "meta",
 		stored_json(contact->meta, json_object()), "code", word(contact->code), "detail",
 		word(contact->detail));
+	if (contact->segments > 0)
+		json_object_set_new(json, "segments", json_integer(contact->segments));
+	if (contact->captured)
+		json_object_set_new(json, "captured", json_true());
 	free(masked);
 	return json;
 }

@@ -92,7 +92,7 @@ const struct address *customer_address(const struct customer *customer, const ch
 
 struct reading {
 	bool merge;
-	address_kind_of kind_of;
+	address_form_of form_of;
 	const void *context;
 	struct customer *customer;
 	struct text *error;
@@ -251,8 +251,8 @@ static const json_t *read_address_object(const char *where, const json_t *json, 
 	return found;
 }
 
-static bool read_address(const char *where, const char *channel, enum address_kind kind, const json_t *json,
-			 struct address *out, struct text *error)
+static bool read_address(const char *where, const char *channel, const struct address_form *form,
+			 const json_t *json, struct address *out, struct text *error)
 {
 	struct text value, why;
 	bool ok = false;
@@ -261,15 +261,15 @@ static bool read_address(const char *where, const char *channel, enum address_ki
 	text_init(&why, TEXT_ERROR_MAX);
 	*out = (struct address){.channel = xstrdup(channel), .details = xstrdup("")};
 	const json_t *given =
-		json_is_object(json) ? read_address_object(where, json, kind, out, error) : json;
+		json_is_object(json) ? read_address_object(where, json, form->kind, out, error) : json;
 	if (!given)
 		goto out;
 	if (!json_is_string(given) || strlen(json_string_value(given)) != json_string_length(given)) {
 		text_error(error, "%s: must be a string, an object {\"%s\": …}, or a list of them", where,
-			   kind == ADDRESS_URL ? "url" : "address");
+			   form->kind == ADDRESS_URL ? "url" : "address");
 		goto out;
 	}
-	if (!address_normalise(kind, json_string_value(given), &value, &why)) {
+	if (!address_normalise(form, json_string_value(given), &value, &why)) {
 		text_error(error, "%s: %s", where, why.data);
 		goto out;
 	}
@@ -308,7 +308,7 @@ static bool read_channel(struct reading *r, const char *channel, const json_t *j
 	struct customer *customer = r->customer;
 	bool list = json_is_array(json), known = false;
 
-	enum address_kind kind = r->kind_of(r->context, channel, &known);
+	struct address_form form = r->form_of(r->context, channel, &known);
 	if (!known)
 		return text_error(r->error, "addresses.%s: the configuration has no channel of that name",
 				  shown(channel));
@@ -319,7 +319,7 @@ static bool read_channel(struct reading *r, const char *channel, const json_t *j
 		struct address address;
 		char *where = list ? xasprintf("addresses.%s[%zu]", channel, i)
 				   : xasprintf("addresses.%s", channel);
-		bool ok = read_address(where, channel, kind, list ? json_array_get(json, i) : json, &address,
+		bool ok = read_address(where, channel, &form, list ? json_array_get(json, i) : json, &address,
 				       r->error);
 		if (ok && has_address(customer, &address))
 			ok = text_error(r->error, "%s: is there twice; leave one out", where);
@@ -384,11 +384,11 @@ static bool check_keys(const json_t *json, struct text *error)
 	return true;
 }
 
-bool customer_from_json(const json_t *json, bool merge, address_kind_of kind_of, const void *context,
+bool customer_from_json(const json_t *json, bool merge, address_form_of form_of, const void *context,
 			struct customer *out, struct text *error)
 {
 	struct customer read, nothing = {0};
-	struct reading r = {merge, kind_of, context, &read, error};
+	struct reading r = {merge, form_of, context, &read, error};
 
 	customer_fill(&read, merge ? out : &nothing);
 	bool ok = check_keys(json, error) && read_id(&r, json) && read_facts(&r, json) &&

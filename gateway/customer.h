@@ -12,6 +12,20 @@
 
 enum address_kind { ADDRESS_EMAIL, ADDRESS_PHONE, ADDRESS_URL, ADDRESS_TEXT };
 
+/* How one country writes its own numbers. Nothing is guessed: who writes them otherwise writes + and the
+ * country. */
+struct number_plan {
+	char country[4]; /* its code: "54"; "": only international numbers are taken */
+	char trunk[4]; /* what is dialled in front inside the country, and must be there: "0"; "": nothing */
+	int digits;    /* how many follow; 0: not said */
+};
+
+/* How a channel's addresses are written and compared. */
+struct address_form {
+	enum address_kind kind;
+	struct number_plan numbers; /* of ADDRESS_PHONE */
+};
+
 struct address {
 	int64_t n;     /* the row in the store; 0 until stored. The row belongs to all customers who have the
 			  address */
@@ -39,8 +53,8 @@ struct customer {
 	int64_t seq; /* of the last change of these facts in the log */
 };
 
-/* How a channel's addresses are written and compared. */
-typedef enum address_kind (*address_kind_of)(const void *context, const char *channel, bool *known);
+/* The form of a channel's addresses. */
+typedef struct address_form (*address_form_of)(const void *context, const char *channel, bool *known);
 
 /* Reads a customer as `put` takes it; `preferences`, and what only an answer has (`states`, `version`,
  * `on_their_way`), are the caller's and skipped. With `merge` only the keys that are there change `out`,
@@ -48,7 +62,7 @@ typedef enum address_kind (*address_kind_of)(const void *context, const char *ch
  * same; else it starts from nothing and `id` is required. Addresses that are read are ADDRESS_OK and have no
  * row yet. Unknown keys, channels and bad addresses are errors that name the field. False: *out is as it was.
  */
-bool customer_from_json(const json_t *json, bool merge, address_kind_of kind_of, const void *context,
+bool customer_from_json(const json_t *json, bool merge, address_form_of form_of, const void *context,
 			struct customer *out, struct text *error);
 /* As `put` takes it, plus "states" (addresses that are not ok: [{"channel","address","state"}]). Without
  * secrets an address that has some shows how many ("secrets": 2) in their place: read back, that is an error,
@@ -59,9 +73,10 @@ const struct address *customer_address(const struct customer *customer, const ch
 				       size_t *stopped);
 
 /* Normal form: e-mail: the domain in lower case, no CR, LF, space or angle brackets, one @; phone: + and 7 to
- * 15 digits (spaces, dots, dashes and parentheses dropped, 00 for +); URL: http or https with a host; text:
- * 1-512 bytes without controls. */
-bool address_normalise(enum address_kind kind, const char *value, struct text *out, struct text *error);
+ * 15 digits (spaces, dots, dashes and parentheses dropped, 00 for +, a national number as `numbers` says);
+ * URL: http or https with a host; text: 1-512 bytes without controls. */
+bool address_normalise(const struct address_form *form, const char *value, struct text *out,
+		       struct text *error);
 /* For logs: phone numbers to the first and last four characters, e-mail to first letter and domain, URLs to
  * their origin; anything else to its first and last two characters. The caller frees. */
 char *address_mask(const char *value);

@@ -99,11 +99,14 @@ static void check_channels(struct reading *r, const char *name, const json_t *ow
 	json_array_foreach(channels, i, item)
 	{
 		const char *channel = json_string_value(item);
-		if (own_channels && !is_among(channel, r->channels, r->channel_count))
-			wrong(r, name, "channels",
-			      "names %s, which is not a channel of the configuration; declare it there or "
-			      "leave it out",
-			      channel);
+		if (own_channels && !is_among(channel, r->channels, r->channel_count)) {
+			char *path = xasprintf("%s.channels", name);
+			config_warn(
+				r->source, path,
+				"names %s, which is not a channel of the configuration: it is passed over",
+				channel);
+			free(path);
+		}
 		if (own_channels && is_listed(channels, channel, i))
 			wrong(r, name, "channels", "names %s twice; once would be right", channel);
 	}

@@ -16,12 +16,12 @@ struct put {
 	bool merge;
 };
 
-static enum address_kind kind_of(const void *context, const char *channel, bool *known)
+static struct address_form form_of(const void *context, const char *channel, bool *known)
 {
 	const struct channel_config *config = config_channel(context, channel);
 
 	*known = config != NULL;
-	return config ? config->ops->address_kind(config) : ADDRESS_TEXT;
+	return config ? channel_addresses(config) : (struct address_form){.kind = ADDRESS_TEXT};
 }
 
 static bool append_facts(struct turn *turn, const struct asker *asker, const struct customer *old,
@@ -178,7 +178,7 @@ static bool put_one(struct request *request, struct turn *turn, const struct put
 		new = *copy;
 		free(copy);
 	}
-	if (!customer_from_json(whole, merge, kind_of, turn->config, &new, &request->problem)) {
+	if (!customer_from_json(whole, merge, form_of, turn->config, &new, &request->problem)) {
 		request->status = 422;
 		goto out;
 	}
@@ -206,7 +206,7 @@ out:
 	if (begun && ok) {
 		ok = store_end_point(turn->store, request->status < 400);
 		if (request->status >= 400)
-			turn->plan.events.count = events;
+			events_forget(turn, events);
 	}
 	customer_free(old);
 	customer_free(stored);

@@ -74,6 +74,7 @@ static bool settle_as(struct request *request, struct turn *turn, const char *as
 	if (resend) {
 		work->row.give_up_at = 0;
 		work->row.tries = 0;
+		xreplace(&work->row.rejected, ""); /* also where the channel refused it already */
 		return true;
 	}
 	work_set_state(turn, work, sent ? STATE_SENT : STATE_FAILED);

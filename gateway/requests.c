@@ -15,8 +15,11 @@ int request_run(const struct turn_door *door, struct request *request, json_t **
 		turn_run_alone(door->turn, request);
 	else
 		turn_call(door->turn, request);
-	if (request->status >= 400)
+	if (request->status >= 400) {
 		text_error(problem, "%s", request->problem.data);
+		json_decref(request->answer); /* of a run that was taken back */
+		request->answer = NULL;
+	}
 	text_release(&request->problem);
 	if (answer)
 		*answer = request->answer;
@@ -87,10 +90,21 @@ static bool reconsider_waiting(struct turn *turn, int64_t customer, const struct
 	return ok;
 }
 
+/* What this very turn finds to be in doubt, which the store does not say yet. */
+static void list_new_doubts(struct turn *turn, int64_t customer, const struct touched *touched,
+			    json_t *on_their_way)
+{
+	for (const struct work *work = turn->plan.first; work; work = work->next)
+		if (work->was == STATE_SENDING && work->row.state == STATE_IN_DOUBT &&
+		    work->row.customer == customer && touched_has(touched, work->row.product))
+			json_array_append_new(on_their_way, json_string(work->row.id));
+}
+
 bool change_binds(struct turn *turn, int64_t customer, const struct touched *touched, json_t *on_their_way)
 {
 	flights_call_back(turn, customer, touched);
 	list_flights(turn, customer, touched, on_their_way);
+	list_new_doubts(turn, customer, touched, on_their_way);
 	return list_doubts(turn, customer, touched, on_their_way) &&
 	       reconsider_waiting(turn, customer, touched);
 }

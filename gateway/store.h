@@ -187,8 +187,8 @@ bool store_sending(struct store *store, int64_t after, size_t limit, struct mess
 
 /* Gives seq and changed. One of several messages has them in `several`, and 0 in `message`. */
 bool store_add_contacts(struct store *store, struct contact *const contacts[], size_t count);
-/* Saves state, provider, provider_ref, summary, content, code, detail, reason, reason_args by seq; gives a
- * new `changed`. */
+/* Saves state, provider, provider_ref, summary, content, code, detail, reason, reason_args, segments by seq;
+ * gives a new `changed`. */
 bool store_save_contacts(struct store *store, struct contact *const contacts[], size_t count);
 /* By seq, without what is resolved; seq 0 in out[i] where there is none. */
 bool store_get_contacts(struct store *store, const int64_t seq[], size_t count, struct contact out[]);
@@ -257,6 +257,7 @@ struct log_query {
 	const char *message; /* a message's id */
 	enum state state;
 	bool has_state;
+	bool captured;  /* only what was captured */
 	int64_t since;  /* at >= since */
 	int64_t after;  /* changed > after; 0: any */
 	int64_t before; /* seq < before; 0: any */

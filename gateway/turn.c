@@ -171,6 +171,7 @@ static void hand_over(struct turn *turn, struct work *work)
 	flight->attempt = attempt;
 	flight->claimed_at = turn->now;
 	flight->resend = work->was == STATE_IN_DOUBT || (work->flight && work->flight->resend);
+	flight->probe = work->probe;
 	flight->row = work->row;
 	work->row = (struct message_row){0};
 	flight->contact = *work->contact;
@@ -208,7 +209,7 @@ static void tell_breakers(struct turn *turn)
 			line->swept = (struct waiting_at){0};
 		} else if (!open && was_open) {
 			log_info("channel %s: %s works again", line->config->name, line->config->provider);
-			line->next_due = 0;
+			line->next.due = 0;
 		}
 	}
 }
@@ -240,6 +241,35 @@ static void give_answers(struct turn *turn)
 			turn->outbox.settled_tail = &(*turn->outbox.settled_tail)->next;
 		turn->admissions = NULL;
 	}
+	pthread_cond_broadcast(&turn->space);
+	pthread_mutex_unlock(&turn->lock);
+}
+
+/* Those of the list that cannot wait any longer (all: none can) are answered that nothing was changed. Under
+ * the lock. Gives the new end of the list. */
+static struct request **refuse_late(struct request **link, bool all, const char *why)
+{
+	int64_t now = moment_mono();
+
+	while (*link) {
+		struct request *request = *link;
+		if (!all && (!request->deadline || now <= request->deadline)) {
+			link = &request->next;
+			continue;
+		}
+		*link = request->next;
+		request->status = 503;
+		text_error(&request->problem, "%s; nothing was changed", why);
+		request->done = true;
+	}
+	return link;
+}
+
+static void refuse_requests(struct turn *turn, bool all, const char *why)
+{
+	pthread_mutex_lock(&turn->lock);
+	refuse_late(&turn->requests, all, why);
+	turn->inbox.requests_tail = refuse_late(&turn->inbox.requests, all, why);
 	pthread_cond_broadcast(&turn->space);
 	pthread_mutex_unlock(&turn->lock);
 }
@@ -288,7 +318,7 @@ static void turn_committed(struct turn *turn)
 	publish_stats(turn, true);
 	for (struct work *work = turn->plan.first; work; work = work->next)
 		if (work->attempt) {
-			if (work->line->breaker.open)
+			if (work->probe)
 				breaker_probe(&work->line->breaker);
 			hand_over(turn, work);
 		}
@@ -305,6 +335,7 @@ static void turn_lost(struct turn *turn)
 	store_rollback(turn->store);
 	lines_forget_turn(turn);
 	publish_stats(turn, false);
+	refuse_requests(turn, false, "the store fails, so the change could not be made binding in time");
 }
 
 /* One turn over what was taken. False: the store failed, and what was taken is kept for the next try. */
@@ -406,24 +437,36 @@ static void reload_take(struct turn *turn)
 	pthread_cond_broadcast(&turn->space);
 }
 
+bool turn_step(struct turn *turn)
+{
+	pthread_mutex_lock(&turn->lock);
+	if (turn->inbox.reload)
+		reload_take(turn);
+	if (!taken_waits(turn))
+		take_inbox(turn);
+	pthread_mutex_unlock(&turn->lock);
+	return turn_once(turn) && outbox_refill(turn);
+}
+
 /* Nothing begins any more; what had begun is waited for, then cut. */
 static void turn_wind_down(struct turn *turn)
 {
 	int64_t until = moment_mono() + turn->config->gateway.drain;
 
-	for (bool closed = false;;) {
+	for (bool ok = true, closed = false;;) {
 		pthread_mutex_lock(&turn->lock);
-		if (!inbox_waits(turn) && turn->flight_count && !closed)
+		if (!closed && (!ok || (!inbox_waits(turn) && turn->flight_count)))
 			pause_until(turn, 20 * MOMENT_MS);
 		if (!taken_waits(turn))
 			take_inbox(turn);
 		pthread_mutex_unlock(&turn->lock);
-		bool ok = turn_once(turn);
+		bool reported = turn->outcomes != NULL;
+		ok = turn_once(turn);
 		if (!closed && (!turn->flight_count || moment_mono() >= until)) {
 			lines_close(turn, 0);
 			closed = true;
-		} else if (closed && (!turn->flight_count || !ok)) {
-			break;
+		} else if (closed && (!turn->flight_count || !ok || !reported)) {
+			break; /* what no channel reported is in doubt at the next start */
 		}
 	}
 }
@@ -435,18 +478,13 @@ static void *turn_thread(void *argument)
 
 	pthread_mutex_lock(&turn->lock);
 	while (!turn->inbox.stop) {
-		if (turn->inbox.reload)
-			reload_take(turn);
-		bool kept = taken_waits(turn);
-		if (!kept && !turn_has_work(turn, &wait)) {
+		if (!turn->inbox.reload && !taken_waits(turn) && !turn_has_work(turn, &wait)) {
 			pause_until(turn, wait);
 			if (!inbox_waits(turn) && !turn->outbox.behind)
 				continue;
 		}
-		if (!kept)
-			take_inbox(turn);
 		pthread_mutex_unlock(&turn->lock);
-		bool ok = turn_once(turn) && outbox_refill(turn);
+		bool ok = turn_step(turn);
 		pthread_mutex_lock(&turn->lock);
 		if (!ok)
 			pause_until(turn, TURN_FAILURE_PAUSE);
@@ -458,6 +496,9 @@ static void *turn_thread(void *argument)
 	turn_wind_down(turn);
 	pthread_mutex_lock(&turn->lock);
 	turn->outbox.ended = true;
+	pthread_mutex_unlock(&turn->lock);
+	refuse_requests(turn, true, "the gateway is ending");
+	pthread_mutex_lock(&turn->lock);
 	pthread_cond_broadcast(&turn->space);
 	pthread_mutex_unlock(&turn->lock);
 	return NULL;
@@ -495,7 +536,7 @@ struct turn *turn_new(struct store *store, struct config *config)
 	return turn;
 }
 
-bool turn_start(struct turn *turn, struct text *error)
+bool turn_ready(struct turn *turn, struct text *error)
 {
 	turn->alone = false;
 	turn->recovered = 0;
@@ -507,8 +548,13 @@ bool turn_start(struct turn *turn, struct text *error)
 	store_rollback(turn->store);
 	if (!lines_open(turn, turn->config, true, error))
 		return false;
-	if (!turn_once(turn))
-		return text_error(error, "store: %s", store_error(turn->store));
+	return turn_once(turn) || text_error(error, "store: %s", store_error(turn->store));
+}
+
+bool turn_start(struct turn *turn, struct text *error)
+{
+	if (!turn_ready(turn, error))
+		return false;
 	turn->started = pthread_create(&turn->thread, NULL, turn_thread, turn) == 0;
 	return turn->started || text_error(error, "no thread: %s", strerror(errno));
 }
@@ -538,6 +584,22 @@ void turn_stop(struct turn *turn)
 	turn->started = false;
 }
 
+static void admissions_free(struct admission *list)
+{
+	for (struct admission *next; list; list = next) {
+		next = list->next;
+		admission_free(list);
+	}
+}
+
+static void attempts_free(struct attempt *list)
+{
+	for (struct attempt *next; list; list = next) {
+		next = list->next;
+		attempt_free(list);
+	}
+}
+
 void turn_free(struct turn *turn)
 {
 	if (!turn)
@@ -548,11 +610,15 @@ void turn_free(struct turn *turn)
 	    !(store_begin(turn->store) && store_drop_events(turn->store, turn->outbox.published) &&
 	      store_commit(turn->store)))
 		store_rollback(turn->store);
-	while (turn->inbox.admissions) {
-		struct admission *admission = turn->inbox.admissions;
-		turn->inbox.admissions = admission->next;
-		admission_free(admission);
-	}
+	/* what the store did not take is still in the queue; what was under way is in doubt at the next start
+	 */
+	admissions_free(turn->inbox.admissions);
+	admissions_free(turn->admissions);
+	admissions_free(turn->outbox.settled);
+	attempts_free(turn->inbox.outcomes);
+	attempts_free(turn->outcomes);
+	while (turn->flights)
+		flight_remove(turn, turn->flights);
 	for (size_t i = 0; i < turn->outbox.event_count; i++)
 		free(turn->outbox.events[i].json);
 	free(turn->outbox.events);
@@ -587,14 +653,14 @@ void turn_call(struct turn *turn, struct request *request)
 	request->next = NULL;
 	request->done = false;
 	pthread_mutex_lock(&turn->lock);
-	*turn->inbox.requests_tail = request;
-	turn->inbox.requests_tail = &request->next;
-	pthread_cond_signal(&turn->wake);
-	while (!request->done && !turn->outbox.ended)
-		pthread_cond_wait(&turn->space, &turn->lock);
-	if (!request->done) {
-		request->status = 503;
-		text_error(&request->problem, "the gateway is ending; nothing was changed");
+	if (turn->outbox.ended) {
+		refuse_late(&request, true, "the gateway has ended");
+	} else {
+		*turn->inbox.requests_tail = request;
+		turn->inbox.requests_tail = &request->next;
+		pthread_cond_signal(&turn->wake);
+		while (!request->done)
+			pthread_cond_wait(&turn->space, &turn->lock);
 	}
 	pthread_mutex_unlock(&turn->lock);
 }
@@ -609,6 +675,9 @@ bool turn_reload(struct turn *turn, struct config *config, struct text *error)
 	while (!turn->inbox.reload_done && !turn->outbox.ended)
 		pthread_cond_wait(&turn->space, &turn->lock);
 	bool ok = turn->inbox.reload_done && turn->inbox.reload_ok;
+	if (!turn->inbox.reload_done)
+		text_error(error, "the gateway is ending");
+	turn->inbox.reload = NULL;
 	pthread_mutex_unlock(&turn->lock);
 	return ok;
 }

@@ -109,6 +109,24 @@ static void admission_repeated(struct admission *admission, const unsigned char 
 				 admission->message.id);
 }
 
+/* The same id again in this very batch: whether the first is admitted is known only when all are placed, so
+ * the second waits for the next turn. */
+static void admission_postpone(struct turn *turn, struct admission *admission)
+{
+	struct admission **link = &turn->admissions;
+
+	while (*link != admission)
+		link = &(*link)->next;
+	*link = admission->next;
+	pthread_mutex_lock(&turn->lock);
+	admission->next = turn->inbox.admissions;
+	if (!turn->inbox.admissions)
+		turn->inbox.admissions_tail = &admission->next;
+	turn->inbox.admissions = admission;
+	turn->inbox.admission_count++;
+	pthread_mutex_unlock(&turn->lock);
+}
+
 bool admissions_take(struct turn *turn)
 {
 	struct admission *fit[TURN_ADMISSIONS_MAX];
@@ -116,6 +134,7 @@ bool admissions_take(struct turn *turn)
 	struct message_row *known = xcalloc(TURN_ADMISSIONS_MAX, sizeof *known);
 	json_t *seen = json_object(); /* ids of this very batch */
 	size_t count = 0;
+	bool again = false;
 
 	for (struct admission *a = turn->admissions; a && count < TURN_ADMISSIONS_MAX; a = a->next) {
 		if (a->refused) { /* by an earlier run, whose transaction was lost */
@@ -132,17 +151,19 @@ bool admissions_take(struct turn *turn)
 		ids[count++] = a->message.id;
 	}
 	bool ok = store_find_messages(turn->store, ids, count, known);
-	for (size_t i = 0; ok && i < count; i++) {
-		json_t *earlier = json_object_get(seen, ids[i]);
+	for (size_t i = 0; ok && i < count; i++)
 		if (known[i].n) {
 			admission_repeated(fit[i], known[i].hash);
-		} else if (earlier) {
-			admission_repeated(fit[i], fit[json_integer_value(earlier)]->message.hash);
-		} else {
-			json_object_set_new(seen, ids[i], json_integer((json_int_t)i));
+		} else if (!json_object_get(seen, ids[i])) {
+			json_object_set_new(seen, ids[i], json_true());
 			admission_admit(turn, fit[i]);
+			fit[i] = NULL;
+		} else {
+			again = true;
 		}
-	}
+	for (size_t i = count; again && i-- > 0;) /* from the last, so that they keep their order */
+		if (fit[i] && !known[i].n)
+			admission_postpone(turn, fit[i]);
 	for (size_t i = 0; i < count; i++)
 		message_row_release(&known[i]);
 	free(known);

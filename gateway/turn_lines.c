@@ -20,10 +20,22 @@ struct line *line_find(const struct turn *turn, const char *channel)
 void line_waits(struct turn *turn, const char *channel, int64_t due)
 {
 	struct line *line = line_find(turn, channel);
-	int64_t *hint = line ? &line->next_due : &turn->unassigned_due;
+	struct hint *hint = line ? &line->next : &turn->unassigned;
 
-	if (due < *hint)
-		*hint = due;
+	if (due < hint->due)
+		hint->due = due;
+	if (due < hint->this_turn)
+		hint->this_turn = due;
+}
+
+/* Nothing is left that is due now: when is the next? */
+static bool hint_ask(struct turn *turn, const char *waits_for, struct hint *hint)
+{
+	if (!store_next_due(turn->store, waits_for, &hint->due))
+		return false;
+	if (hint->this_turn < hint->due)
+		hint->due = hint->this_turn;
+	return true;
 }
 
 static void turn_report(void *context, struct attempt *attempt)
@@ -83,15 +95,15 @@ bool lines_open(struct turn *turn, struct config *config, bool with_channels, st
 	lines_retire(turn);
 	turn->lines = lines;
 	turn->line_count = config->channel_count;
-	turn->unassigned_due = 0; /* look once: rows may wait for a channel that is gone */
+	turn->unassigned.due = 0; /* look once: rows may wait for a channel that is gone */
 	return true;
 }
 
 void lines_forget_turn(struct turn *turn)
 {
-	turn->unassigned_due = 0;
+	turn->unassigned.due = 0;
 	for (size_t i = 0; i < turn->line_count; i++) {
-		turn->lines[i].next_due = 0;
+		turn->lines[i].next.due = 0;
 		turn->lines[i].sweeping = turn->lines[i].breaker.open;
 		turn->lines[i].swept = (struct waiting_at){0};
 	}
@@ -115,9 +127,11 @@ void lines_close(struct turn *turn, int64_t patience)
 void lines_begin_turn(struct turn *turn)
 {
 	retired_close(turn);
+	turn->unassigned.this_turn = MOMENT_NEVER;
 	turn->claiming = !turn->stopping && !turn->alone && turn->recovered == MOMENT_NEVER;
 	for (size_t i = 0; i < turn->line_count; i++) {
 		struct line *line = &turn->lines[i];
+		line->next.this_turn = MOMENT_NEVER;
 		size_t credit = line->channel ? channel_credit_left(line->channel) : 0;
 		enum breaker_allows allows = breaker_may_send(&line->breaker, turn->mono);
 		line->budget = !turn->claiming || allows == BREAKER_NONE ? 0
@@ -165,21 +179,19 @@ bool lines_take_due(struct turn *turn)
 		return true;
 	for (size_t i = 0; i < turn->line_count; i++) {
 		struct line *line = &turn->lines[i];
-		if (!line->budget || line->next_due > turn->now)
+		if (!line->budget || line->next.due > turn->now)
 			continue;
 		size_t budget = line->budget;
 		if (!line_take(turn, line->config->name, budget, &taken))
 			return false;
-		if (taken < budget && !store_next_due(turn->store, line->config->name, &line->next_due))
+		/* those just taken are still in the index: then it says to look again next turn */
+		if (taken < budget && !hint_ask(turn, line->config->name, &line->next))
 			return false;
-		if (line->next_due <= turn->now && taken < budget && taken)
-			line->next_due =
-				0; /* those just taken are still in the index: look again next turn */
 	}
-	if (turn->unassigned_due <= turn->now) {
+	if (turn->unassigned.due <= turn->now) {
 		if (!line_take(turn, "", TURN_ADMISSIONS_MAX, &taken))
 			return false;
-		if (!taken && !store_next_due(turn->store, "", &turn->unassigned_due))
+		if (!taken && !hint_ask(turn, "", &turn->unassigned))
 			return false;
 	}
 	return true;
@@ -234,7 +246,7 @@ bool lines_adopt_strays(struct turn *turn)
 	for (size_t i = 0; i < count; i++) {
 		struct line *line = line_find(turn, names[i]);
 		if (line)
-			line->next_due = 0;
+			line->next.due = 0;
 		struct waiting_at from = {0};
 		struct message_rows rows = {0};
 		if (ok && !line && *names[i]) {
@@ -266,10 +278,10 @@ int64_t lines_next(struct turn *turn)
 
 	for (size_t i = 0; i < turn->line_count; i++) {
 		const struct line *line = &turn->lines[i];
-		int64_t left = line->next_due - turn->now, probe = breaker_next(&line->breaker);
+		int64_t left = line->next.due - turn->now, probe = breaker_next(&line->breaker);
 		if (line->sweeping)
 			return 0;
-		if (line->next_due == MOMENT_NEVER || !line->channel)
+		if (line->next.due == MOMENT_NEVER || !line->channel)
 			continue;
 		if (line->breaker.open && probe != MOMENT_NEVER && probe - turn->mono > left)
 			left = probe - turn->mono;
@@ -280,8 +292,8 @@ int64_t lines_next(struct turn *turn)
 		if (left < wait)
 			wait = left;
 	}
-	if (turn->unassigned_due != MOMENT_NEVER && turn->unassigned_due - turn->now < wait)
-		wait = turn->unassigned_due - turn->now;
+	if (turn->unassigned.due != MOMENT_NEVER && turn->unassigned.due - turn->now < wait)
+		wait = turn->unassigned.due - turn->now;
 	return wait > 0 ? wait : 0;
 }
 
@@ -290,6 +302,8 @@ void plan_note(struct turn *turn, struct line *line, int verdict, enum breaker_f
 {
 	struct plan *plan = &turn->plan;
 
+	if (verdict == NOTE_FAULT)
+		line->budget = 0; /* the breaker opens with the commit: this turn sends nothing after it */
 	plan->notes = xreallocarray(plan->notes, plan->note_count + 1, sizeof *plan->notes);
 	plan->notes[plan->note_count++] = (struct breaker_note){
 		.line = line, .verdict = verdict, .fault = fault, .retry_after = retry_after};

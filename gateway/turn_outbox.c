@@ -28,12 +28,21 @@ void event_add(struct turn *turn, const char *type, const char *subject, const c
 	pointers_add(&turn->plan.events, row);
 }
 
+void events_forget(struct turn *turn, size_t count)
+{
+	while (turn->plan.events.count > count) {
+		struct event_row *row = turn->plan.events.list[--turn->plan.events.count];
+		free(row->json);
+		free(row);
+	}
+}
+
 bool outbox_before_commit(struct turn *turn)
 {
 	struct plan *plan = &turn->plan;
 
 	pthread_mutex_lock(&turn->lock);
-	int64_t published = turn->outbox.published;
+	int64_t published = turn->outbox.dropping = turn->outbox.published;
 	pthread_mutex_unlock(&turn->lock);
 	if (published > turn->outbox.dropped && !store_drop_events(turn->store, published))
 		return false;
@@ -60,8 +69,7 @@ void outbox_after_commit(struct turn *turn)
 	struct plan *plan = &turn->plan;
 
 	pthread_mutex_lock(&turn->lock);
-	if (turn->outbox.published > turn->outbox.dropped)
-		turn->outbox.dropped = turn->outbox.published;
+	turn->outbox.dropped = turn->outbox.dropping;
 	for (size_t i = 0; i < plan->events.count && !turn->alone; i++) {
 		struct event_row *row = plan->events.list[i];
 		turn->outbox.last_stored = row->seq;

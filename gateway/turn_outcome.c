@@ -35,6 +35,7 @@ static void work_end_contact(struct work *work, enum state state, const struct o
 	xreplace(&work->ended->provider_ref, outcome->provider_ref);
 	xreplace(&work->ended->summary, outcome->summary ? outcome->summary : "");
 	xreplace(&work->ended->content, outcome->content ? outcome->content : "");
+	work->ended->segments = outcome->segments;
 }
 
 static json_t *outcome_args(const struct work *work, const struct outcome *outcome)
@@ -52,18 +53,18 @@ static void work_retry_at(struct turn *turn, struct work *work, enum state state
 	if (work->row.give_up_at && due > work->row.give_up_at)
 		due = work->row.give_up_at;
 	work_set_state(turn, work, state);
-	xreplace(&work->row.waits_for, work->row.channel);
-	work->row.due = due;
-	line_waits(turn, work->row.channel, due);
+	bool gone = !config_channel(turn->config, work->row.channel); /* since it was handed over */
+	xreplace(&work->row.waits_for, gone ? "" : work->row.channel);
+	work->row.due = gone ? turn->now : due;
+	line_waits(turn, work->row.waits_for, work->row.due);
 }
 
 static int64_t next_try(struct turn *turn, const struct work *work, int64_t asked)
 {
 	const struct channel_config *config = config_channel(turn->config, work->row.channel);
-	static const struct retry_policy fallback = {10 * MOMENT_S, 3, MOMENT_HOUR, MOMENT_DAY};
 
-	return turn->now +
-	       backoff_pause(config ? &config->retry : &fallback, work->row.tries, asked, turn_random(turn));
+	return !config ? turn->now
+		       : turn->now + backoff_pause(&config->retry, work->row.tries, asked, turn_random(turn));
 }
 
 static void outcome_accepted(struct turn *turn, struct work *work, const struct outcome *outcome)
@@ -76,13 +77,23 @@ static void outcome_accepted(struct turn *turn, struct work *work, const struct 
 	work_event(turn, work, state, work->ended);
 }
 
+/* Only where there is a provider: without a breaker nothing would hold the message. */
+static bool is_providers_fault(const struct turn *turn, const struct work *work,
+			       const struct outcome *outcome)
+{
+	const struct channel_config *config = config_channel(turn->config, work->row.channel);
+
+	return outcome->kind == OUTCOME_RETRY && outcome->scope == SCOPE_PROVIDER && config &&
+	       config->ops->has_provider;
+}
+
 static void outcome_retry(struct turn *turn, struct work *work, const struct outcome *outcome)
 {
 	enum state state =
 		work->flight->resend ? STATE_IN_DOUBT : STATE_DEFERRED; /* a doubt is not forgotten */
 
 	work_end_contact(work, STATE_RETRY, outcome);
-	if (outcome->scope == SCOPE_PROVIDER) {
+	if (is_providers_fault(turn, work, outcome)) {
 		/* nothing of this counts against the message */
 		work->row.attempts--;
 		work->row.tries--;
@@ -117,6 +128,8 @@ static bool outcome_rejected(struct turn *turn, struct work *work, const struct 
 		work->row.rejected = list;
 	}
 	work->why = WORK_AGAIN;
+	if (work->flight->resend)
+		work_set_state(turn, work, STATE_IN_DOUBT); /* what was in doubt before still is */
 	return ok;
 }
 
@@ -141,11 +154,13 @@ static void outcome_in_doubt(struct turn *turn, struct work *work, const struct 
 
 static void outcome_unsendable(struct turn *turn, struct work *work, const struct outcome *outcome)
 {
+	enum state state = work->flight->resend ? STATE_IN_DOUBT : STATE_FAILED;
+
 	work_end_contact(work, STATE_REJECTED, outcome);
 	work_reason(work, REASON_unsendable,
 		    json_pack("{s:s, s:s}", "channel", work->row.channel, "error", outcome->text));
-	work_set_state(turn, work, STATE_FAILED);
-	work_event(turn, work, STATE_FAILED, work->ended);
+	work_set_state(turn, work, state);
+	work_event(turn, work, state, work->ended);
 }
 
 /* It never left: as if it had not been claimed. */
@@ -165,9 +180,12 @@ static void note_verdict(struct turn *turn, const struct work *work, const struc
 
 	if (!line || !line->config->ops->has_provider)
 		return;
-	if (outcome->kind == OUTCOME_NOT_BEGUN || outcome->kind == OUTCOME_IN_DOUBT)
-		plan_note(turn, line, NOTE_NO_VERDICT, BREAKER_DOWN, 0);
-	else if (outcome->kind == OUTCOME_RETRY && outcome->scope == SCOPE_PROVIDER)
+	bool fault = is_providers_fault(turn, work, outcome);
+	bool says_nothing = outcome->kind == OUTCOME_NOT_BEGUN || outcome->kind == OUTCOME_IN_DOUBT ||
+			    outcome->kind == OUTCOME_UNSENDABLE;
+	if ((fault && line->breaker.open && !work->flight->probe) || (says_nothing && !work->flight->probe))
+		return; /* handed over before it opened: only the probe's word lets the next one go */
+	if (fault)
 		plan_note(turn, line, NOTE_FAULT,
 			  strncmp(outcome->code, "401", 3) == 0 || strncmp(outcome->code, "403", 3) == 0 ||
 					  strncmp(outcome->code, "535", 3) == 0
@@ -175,7 +193,7 @@ static void note_verdict(struct turn *turn, const struct work *work, const struc
 				  : BREAKER_DOWN,
 			  outcome->retry_after);
 	else
-		plan_note(turn, line, NOTE_OK, BREAKER_DOWN, 0);
+		plan_note(turn, line, says_nothing ? NOTE_NO_VERDICT : NOTE_OK, BREAKER_DOWN, 0);
 }
 
 static bool outcome_apply(struct turn *turn, struct flight *flight)
@@ -235,10 +253,23 @@ void flights_call_back(struct turn *turn, int64_t customer, const struct touched
 		work->flight = flight;
 		work->row.lease = 0;
 		struct line *line = line_find(turn, work->row.channel);
-		if (line)
+		if (line && flight->probe)
 			plan_note(turn, line, NOTE_NO_VERDICT, BREAKER_DOWN, 0);
 		outcome_not_begun(turn, work);
 	}
+}
+
+/* *lives is false where it is dead already, or stopped, which outlasts any put. */
+static bool address_lives(struct turn *turn, int64_t address, const char *customer_id, bool *lives)
+{
+	struct customer *customer = NULL;
+	bool ok = store_get_customer(turn->store, customer_id, &customer);
+
+	for (size_t i = 0; customer && i < customer->address_count; i++)
+		if (customer->addresses[i].n == address)
+			*lives = customer->addresses[i].state == ADDRESS_OK;
+	customer_free(customer);
+	return ok;
 }
 
 bool turn_address_dies(struct turn *turn, int64_t address, const char *channel, int64_t customer,
@@ -258,8 +289,11 @@ bool turn_address_dies(struct turn *turn, int64_t address, const char *channel, 
 				.new_value = (char *)"\"dead\""};
 	struct change *const changes[] = {&change};
 	struct text data;
+	bool lives = true;
 
-	if (!address)
+	if (!address_lives(turn, address, customer_id, &lives))
+		return false;
+	if (!address || !lives)
 		return true;
 	if (!store_append_changes(turn->store, changes, 1) ||
 	    !store_set_address_state(turn->store, address, ADDRESS_DEAD, change.seq))

@@ -103,17 +103,17 @@ static const struct message *work_message(struct work *work)
 
 /* --- states, events, reasons --- */
 
-static const char *meta_text(const struct work *work, char **owned)
+static const char *meta_text(struct work *work, char **owned)
 {
 	const json_t *meta = NULL;
 
 	*owned = NULL;
 	if (work->admission)
 		meta = work->admission->message.meta;
-	else if (work->message_read)
-		meta = work->message.meta;
 	else if (work->flight && work->flight->attempt)
 		meta = work->flight->attempt->meta;
+	else if (work_message(work))
+		meta = work->message.meta;
 	if (!meta || !json_object_size(meta))
 		return NULL;
 	return *owned = json_dumps(meta, JSON_COMPACT);
@@ -151,7 +151,7 @@ static void add_reason_member(struct text *data, const struct work *work, const 
 	json_decref(last);
 }
 
-void work_event(struct turn *turn, const struct work *work, enum state state, const struct contact *contact)
+void work_event(struct turn *turn, struct work *work, enum state state, const struct contact *contact)
 {
 	char type[40], *owned;
 	struct text data;
@@ -263,30 +263,26 @@ static void add_closing_line(struct turn *turn, struct work *work, const struct 
 static void work_end(struct turn *turn, struct work *work, enum state state,
 		     const struct preference *preference)
 {
-	bool changed = work->row.state != state || work->was == STATES;
-
-	if (changed)
+	if (work->row.state != state)
 		work_set_state(turn, work, state);
 	work->row.due = MOMENT_NEVER;
 	work->row.fault_since = 0;
 	if (!work->row.contact)
 		add_closing_line(turn, work, preference);
-	if (changed)
+	if (work->was != state)
 		work_event(turn, work, state, work->contact);
 }
 
 static void work_wait(struct turn *turn, struct work *work, enum state state, const char *channel,
 		      int64_t due)
 {
-	bool changed = work->row.state != state || work->was == STATES;
-
-	if (changed)
+	if (work->row.state != state)
 		work_set_state(turn, work, state);
 	xreplace(&work->row.waits_for, channel);
 	work->row.lease = 0;
 	work->row.due = due;
 	line_waits(turn, channel, due);
-	if (changed)
+	if (work->was != state)
 		work_event(turn, work, state, NULL);
 }
 
@@ -353,12 +349,14 @@ static void work_claim(struct turn *turn, struct work *work, struct line *line,
 	xreplace(&row->channel, line->config->name);
 	work_set_state(turn, work, STATE_SENDING);
 	line->budget--;
+	work->probe = line->breaker.open;
 
 	struct contact *contact = contact_new(turn, work, decision->preference);
 	contact->state = STATE_SENDING;
 	contact->attempt = row->attempts;
 	xreplace(&contact->channel, line->config->name);
 	xreplace(&contact->provider, line->config->provider);
+	contact->captured = line->config->captured_by != NULL;
 	contact->address = decision->address->n;
 	contact->address_seq = decision->address->seq;
 	xreplace(&contact->reason, reason_code_name(why->code));
@@ -402,7 +400,7 @@ static bool work_gave_up(struct turn *turn, struct work *work)
 	struct message_row *row = &work->row;
 	int64_t stood = row->fault_since ? turn->now - row->fault_since : 0;
 
-	if (work->why == WORK_NEW || !row->give_up_at || turn->now < row->give_up_at + stood)
+	if (!row->give_up_at || turn->now < row->give_up_at + stood)
 		return false;
 	const struct channel_config *config = config_channel(turn->config, row->channel);
 	char after[32];
@@ -421,9 +419,11 @@ static void place_send(struct turn *turn, struct work *work, const struct decisi
 	struct line *line = line_find(turn, decision->channel);
 	bool doubt = row->state == STATE_IN_DOUBT;
 
-	if (strcmp(row->channel, decision->channel) != 0 && !doubt) {
+	if (strcmp(row->channel, decision->channel) != 0) {
 		row->tries = 0; /* another channel: its own pauses, its own patience */
 		row->give_up_at = 0;
+	} else if (work_gave_up(turn, work)) {
+		return;
 	}
 	if (line && line->budget > 0 && turn->claiming &&
 	    breaker_may_send(&line->breaker, turn->mono) != BREAKER_NONE) {
@@ -434,6 +434,8 @@ static void place_send(struct turn *turn, struct work *work, const struct decisi
 		if (!row->fault_since)
 			row->fault_since = turn->now;
 		work_wait(turn, work, doubt ? STATE_IN_DOUBT : STATE_DEFERRED, decision->channel, turn->now);
+	} else if (work->why == WORK_DUE && strcmp(row->waits_for, decision->channel) == 0) {
+		work->unchanged = true; /* others were faster: it keeps its place */
 	} else {
 		enum state waiting = row->state == STATE_DEFERRED || doubt ? row->state : STATE_QUEUED;
 		work_reason(work, REASON_waits_turn, json_pack("{s:s}", "channel", decision->channel));
@@ -467,8 +469,6 @@ static void work_place(struct turn *turn, struct work *work)
 		}
 		row->customer = work->facts.customer->n;
 	}
-	if (work->why != WORK_RECONSIDER && work_gave_up(turn, work))
-		return;
 	if (!product || !message || !work->facts.customer) {
 		work_reason(work, REASON_unsendable,
 			    json_pack("{s:s, s:s}", "channel", "", "error",
@@ -516,6 +516,18 @@ out:
 	reasons_release(&decision.reasons);
 }
 
+/* What waits goes before what is new, and what is new by its lane: a backlog is not overtaken. */
+static void place_all(struct turn *turn)
+{
+	for (struct work *work = turn->plan.first; work; work = work->next)
+		if (work->why != WORK_SETTLED && work->why != WORK_NEW)
+			work_place(turn, work);
+	for (int lane = 0; lane < LANES; lane++)
+		for (struct work *work = turn->plan.first; work; work = work->next)
+			if (work->why == WORK_NEW && (int)work->row.lane == lane)
+				work_place(turn, work);
+}
+
 bool works_place(struct turn *turn)
 {
 	struct facts **wanted = xcalloc(turn->plan.count + 1, sizeof *wanted);
@@ -534,8 +546,7 @@ bool works_place(struct turn *turn)
 	}
 	bool ok = store_read_facts(turn->store, wanted, count);
 	free(wanted);
-	for (struct work *work = turn->plan.first; ok && work; work = work->next)
-		if (work->why != WORK_SETTLED)
-			work_place(turn, work);
+	if (ok)
+		place_all(turn);
 	return ok;
 }

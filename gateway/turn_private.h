@@ -23,12 +23,18 @@
 #define TURN_WAIT_MAX (1 * MOMENT_S)
 #define TURN_FAILURE_PAUSE (500 * MOMENT_MS)
 
+/* No row is due before `due`: never too late, though it may be too early. What this turn makes wait is not in
+ * the store's index yet when that is asked, so it is remembered beside it. */
+struct hint {
+	int64_t due, this_turn;
+};
+
 /* A channel in use: who carries, what it may take, and whether it is at fault. */
 struct line {
 	const struct channel_config *config; /* of turn->config */
 	struct channel *channel;             /* NULL: not opened (alone, or it could not be) */
 	struct breaker breaker;
-	int64_t next_due; /* no row that waits for it is due before; a hint that is never too late */
+	struct hint next; /* when a row that waits for it is due */
 	size_t budget;    /* what may still be claimed in this turn */
 	bool sweeping;    /* its breaker opened: the rows that wait turn from queued to deferred, in slices */
 	struct waiting_at swept;
@@ -45,6 +51,7 @@ struct flight {
 	int64_t claimed_at;
 	enum flight_state state; /* CALLED_BACK: it will never begin, and nobody has committed that yet */
 	bool resend;             /* an earlier attempt on this channel is in doubt */
+	bool probe;              /* the one that asks whether the provider is back */
 	bool in_turn;            /* this run of the turn already deals with it */
 };
 
@@ -75,6 +82,7 @@ struct work {
 	size_t followers;            /* of a digest: how many share this one's contact */
 	bool shares;                 /* `ended` is another work's too, and is saved there */
 	bool placed;                 /* it is chosen for already */
+	bool probe;                  /* claimed while the breaker is open */
 	bool unchanged;              /* nothing to save after all */
 };
 
@@ -121,7 +129,7 @@ struct turn {
 	struct line *lines;
 	size_t line_count;
 	int64_t next_expiry;    /* nothing that waits expires before; a hint that is never too late */
-	int64_t unassigned_due; /* as next_due, for rows that wait for nobody in particular */
+	struct hint unassigned; /* for rows that wait for nobody in particular */
 	struct flight *flights;
 	size_t flight_count;
 	struct retired {
@@ -168,13 +176,20 @@ struct turn {
 		size_t event_count, event_capacity;
 		int64_t last_kept; /* seq of the last event that was put here */
 		int64_t last_stored;
-		int64_t published, dropped;
-		bool behind; /* the store holds more than is here */
+		int64_t published, dropping, dropped; /* dropping: by this transaction */
+		bool behind;                          /* the store holds more than is here */
 		bool ended;
 	} outbox;
 	struct turn_stats stats;
 	unsigned lanes;
 };
+
+/* turn.c */
+/* What turn_start does before there is a thread: opens the channels, recovers. For tests that turn by hand.
+ */
+bool turn_ready(struct turn *turn, struct text *error);
+/* One turn over what waits, in the caller's thread. False: the store failed, and what was taken is kept. */
+bool turn_step(struct turn *turn);
 
 /* turn_lines.c */
 bool lines_open(struct turn *turn, struct config *config, bool with_channels, struct text *error);
@@ -207,7 +222,7 @@ void work_set_state(struct turn *turn, struct work *work, enum state state);
 /* Appends to the row's reasons. `args` is taken. */
 void work_reason(struct work *work, enum reason_code code, json_t *args);
 /* The event that goes with the row's state as it is now. */
-void work_event(struct turn *turn, const struct work *work, enum state state, const struct contact *contact);
+void work_event(struct turn *turn, struct work *work, enum state state, const struct contact *contact);
 void message_row_copy(const struct message_row *row, struct message_row *out);
 void contact_copy(const struct contact *contact, struct contact *out);
 
@@ -253,6 +268,8 @@ bool turn_address_dies(struct turn *turn, int64_t address, const char *channel, 
 
 /* turn_outbox.c */
 void event_add(struct turn *turn, const char *type, const char *subject, const char *data);
+/* Takes back those that were added since there were `count`. */
+void events_forget(struct turn *turn, size_t count);
 bool outbox_before_commit(struct turn *turn); /* writes the plan's events, drops what is published */
 void outbox_after_commit(struct turn *turn);
 bool outbox_refill(struct turn *turn);

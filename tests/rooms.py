@@ -11,7 +11,7 @@ LIBC = {"assert", "arpa/inet", "ctype", "dirent", "errno", "fcntl", "fnmatch", "
 # Which outside libraries an adapter may use; http_client is the one adapter that others may include.
 ADAPTER_LIBRARIES = {
     "queue_redis": {"hiredis/hiredis"}, "channel_email": {"libesmtp", "auth-client"}, "http_client": {"curl/curl"},
-    "channel_http": {"curl/curl"}, "channel_webhook": {"curl/curl"}, "store_sqlite": {"sqlite3"}, "store_memory": set(),
+    "channel_http": {"curl/curl"}, "channel_webhook": {"curl/curl"}, "channel_capture": set(), "store_sqlite": {"sqlite3"}, "store_memory": set(),
     "web_server": {"microhttpd"}, "config_yaml": {"yaml"},
     "sign": {"openssl/evp", "openssl/hmac", "openssl/rand", "openssl/crypto", "openssl/sha", "openssl/core_names",
              "openssl/params", "openssl/err"},

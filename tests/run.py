@@ -12,7 +12,7 @@ SECONDS = 300  # the longest that one test program may take
 ASAN = ["O=build/asan", "SAN=-fsanitize=address,undefined -fno-omit-frame-pointer", "OPT=-O1 -g"]
 TSAN = ["O=build/tsan", "SAN=-fsanitize=thread", "OPT=-O1 -g"]
 # The threaded parts, which run under ThreadSanitizer as well.
-THREADED = ["test_channel", "test_channel_email", "test_channel_http", "test_webhook", "test_web_server", "test_turn",
+THREADED = ["test_channel", "test_channel_email", "test_channel_capture", "test_channel_http", "test_webhook", "test_web_server", "test_turn",
             "test_sign"]
 ENVIRONMENT = dict(os.environ, ASAN_OPTIONS="detect_leaks=1:abort_on_error=0", UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1",
                    TSAN_OPTIONS="halt_on_error=1", PYTHONDONTWRITEBYTECODE="1")
@@ -69,13 +69,17 @@ def programs(folder, only=None):
 
 def pytest(*words):
     start = time.monotonic()
-    status, output = run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header", "-rf", *words],
+    status, output = run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header", "-rfs", *words],
                          seconds=780)
     good = sum(map(int, re.findall(r"\b(\d+) passed", output)))
     bad = sum(map(int, re.findall(r"\b(\d+) (?:failed|error)", output)))
     if status not in (0, 5) and bad == 0:
         bad = 1
     say("pytest " + " ".join(words), good, bad, time.monotonic() - start, output)
+    for line in re.findall(r"^SKIPPED.*", output, re.M):
+        print("       " + line, flush=True)
+    for skipped in re.findall(r"^SKIPPED .*", output, re.M):
+        print("       " + skipped, flush=True)
 
 
 def main():
@@ -91,6 +95,7 @@ def main():
     if step("build with TSan", ["make", "-s", *jobs, *TSAN, "all", "unit"], 600):
         programs("build/tsan", THREADED)
     pytest("tests/unit")
+    pytest("tests/peers")
     pytest("tests/end_to_end")
 
 

@@ -174,7 +174,7 @@ static void try_channels(struct check *check, const struct config *config)
 	text_init(&error, TEXT_ERROR_MAX);
 	for (size_t i = 0; i < config->channel_count; i++) {
 		const struct channel_config *channel = &config->channels[i];
-		if (!channel->ops->probe)
+		if (channel->captured_by || !channel->ops->probe)
 			continue;
 		char *key = xasprintf("channels.%s", channel->name);
 		text_clear(&error);

@@ -16,6 +16,7 @@
 #include "../banned.h"
 
 struct gateway {
+	bool capture; /* nothing leaves, whatever the configuration says */
 	struct config *config;
 	struct store *store;
 	struct turn *turn;
@@ -36,7 +37,7 @@ static void say_warnings(const struct config_report *report)
 	}
 }
 
-static struct config *load(const char *file, int *status)
+static struct config *load(const char *file, bool capture, int *status)
 {
 	struct config_report report;
 
@@ -45,6 +46,8 @@ static struct config *load(const char *file, int *status)
 	say_warnings(&report);
 	if (!config)
 		*status = cli_errors(report.errors.data);
+	else if (capture)
+		config_capture_all(config);
 	config_report_release(&report);
 	return config;
 }
@@ -80,6 +83,8 @@ static bool gateway_start(struct gateway *gateway, struct text *error)
 	    !(gateway->web = web_server_open(config->http.socket, service_handle, gateway->service, error)) ||
 	    !(gateway->carrier = carrier_start(gateway->turn, gateway->config, error)))
 		return false;
+	if (gateway->capture)
+		log_warn("--capture: nothing is sent; `heed captured` shows what would have been");
 	log_info("gateway %s is ready: %zu channels, %zu products, socket %s", config->gateway.name,
 		 config->channel_count, config->products->count, config->http.socket);
 	return true;
@@ -95,6 +100,8 @@ static void gateway_reload(struct gateway *gateway, const char *file)
 	config_report_init(&report);
 	struct config *config = config_load(file, &report);
 	say_warnings(&report);
+	if (config && gateway->capture)
+		config_capture_all(config);
 	if (!config) {
 		log_error("the configuration was not taken over, the old one goes on: %s",
 			  report.errors.data);
@@ -118,7 +125,7 @@ static int run(const char *config_file, int argc, char **argv)
 	sigset_t signals;
 	int status = STATUS_DONE, caught;
 	size_t words = 0;
-	static const struct cli_option options[] = {{NULL, NULL, NULL}};
+	const struct cli_option options[] = {{"--capture", NULL, &gateway.capture}, {NULL, NULL, NULL}};
 
 	if (!cli_parse(&command_gateway, argc, argv, options, 0, 0, NULL, &words))
 		return STATUS_USAGE;
@@ -128,7 +135,7 @@ static int run(const char *config_file, int argc, char **argv)
 	sigaddset(&signals, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL); /* all threads: only the loop below takes them */
 	text_init(&error, TEXT_ERROR_MAX);
-	if (!(gateway.config = load(config_file, &status)))
+	if (!(gateway.config = load(config_file, gateway.capture, &status)))
 		goto out;
 	if (!gateway_start(&gateway, &error)) {
 		status = cli_error("gateway: %s", error.data);
@@ -148,11 +155,14 @@ out:
 
 const struct command command_gateway = {
 	.name = "gateway",
-	.usage = "gateway",
+	.usage = "gateway [--capture]",
 	.summary = "runs the gateway until SIGTERM",
 	.help = "Reads the queue, sends to the channels that customers chose, records every contact.\n"
 		"SIGTERM puts back what has not begun, waits gateway.drain for the rest and ends.\n"
 		"SIGHUP reads the configuration again, but for queue, store and listeners.\n"
+		"\n"
+		"--capture   nothing leaves: every channel keeps what it would have sent, for `heed "
+		"captured`\n"
 		"\n"
 		"Example:\n"
 		"  heed --config config/heed.yaml gateway\n",

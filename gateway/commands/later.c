@@ -7,8 +7,8 @@
 static const struct {
 	const char *command, *issue;
 } issues[] = {
-	{"hold", "B"},      {"release", "B"}, {"cancel", "B"}, {"link", "C"},  {"token", "C"},
-	{"captured", "A2"}, {"inbound", "G"}, {"audit", "D"},  {"prune", "D"},
+	{"hold", "B"},  {"release", "B"}, {"cancel", "B"}, {"link", "C"},
+	{"token", "C"}, {"inbound", "G"}, {"audit", "D"},  {"prune", "D"},
 };
 
 static int run_later(const char *config_file, int argc, char **argv)
@@ -33,8 +33,6 @@ const struct command command_link = {"link", "link ID", "a link to the customer'
 				     run_later};
 const struct command command_token = {"token", "token NAME --scopes SCOPE,…",
 				      "make a token for the API (not yet: C)", "", run_later};
-const struct command command_captured = {"captured", "captured", "what `adapter: capture` kept (not yet: A2)",
-					 "", run_later};
 const struct command command_inbound = {"inbound", "inbound email", "take in a mail (not yet: G)", "",
 					run_later};
 const struct command command_audit = {"audit", "audit", "prove each contact against the choice (not yet: D)",

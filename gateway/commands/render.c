@@ -156,13 +156,16 @@ static const char *sample(const json_t *data, const char *object, const char *ke
 	return value ? value : otherwise;
 }
 
-static void print_rendered(const struct rendered *r, enum channel_text text, bool json)
+/* `segments`: of a short message; 0: it is none. */
+static void print_rendered(const struct rendered *r, enum channel_text text, int segments, bool json)
 {
 	if (json) {
 		json_t *object =
 			json_pack("{s:s, s:s%, s:s%, s:s%, s:s%}", "locale", r->locale, "subject",
 				  r->subject.data, r->subject.len, "text", r->text.data, r->text.len, "html",
 				  r->html.data, r->html.len, "summary", r->summary.data, r->summary.len);
+		if (segments)
+			json_object_set_new(object, "segments", json_integer(segments));
 		json_dumpf(object, stdout, JSON_COMPACT);
 		putchar('\n');
 		json_decref(object);
@@ -215,9 +218,11 @@ static int render_in(const struct config *config, const struct options *options,
 		.product = name,
 		.product_title = sample(options->data, "product", "title", title),
 	};
-	bool done = templates_render(&input, channel->name, channel->ops->text, &rendered, error);
+	int segments = 0;
+	bool done = templates_render(&input, channel->name, channel->ops->text, &rendered, error) &&
+		    channel_count_segments(channel, rendered.text.data, &segments, error);
 	if (done)
-		print_rendered(&rendered, channel->ops->text, options->json);
+		print_rendered(&rendered, channel->ops->text, segments, options->json);
 	rendered_release(&rendered);
 	return done ? STATUS_DONE : STATUS_FAILED;
 }

@@ -198,7 +198,8 @@ static struct contact contact_of(int64_t at, int64_t customer, int64_t message, 
 				.preference_seq = 4,
 				.customer_seq = 5,
 				.address_seq = 6,
-				.products_seq = 7};
+				.products_seq = 7,
+				.captured = true};
 }
 
 static int64_t add_contact(struct fixture *f, struct contact contact)
@@ -222,6 +223,7 @@ static void save_contact(struct fixture *f, int64_t seq, enum state state, const
 	contact.state = state;
 	free(contact.provider_ref);
 	contact.provider_ref = xstrdup(ref);
+	contact.segments = 2;
 	OK(store_save_contacts(f->store, (struct contact *const[]){&contact}, 1));
 	contact_release(&contact);
 }
@@ -692,6 +694,8 @@ static void a_contact_comes_back_whole_and_takes_its_outcome(void **state)
 	assert_int_equal(out[0].customer_seq, 5);
 	assert_int_equal(out[0].address_seq, 6);
 	assert_int_equal(out[0].products_seq, 7);
+	assert_int_equal(out[0].segments, 2);
+	assert_true(out[0].captured);
 	contact_release(&out[0]);
 }
 
@@ -737,10 +741,13 @@ static void fill_log(struct fixture *f)
 	begin(f);
 	int64_t customers[] = {put_customer(f, "ana", NULL, NULL), put_customer(f, "bob", NULL, NULL)};
 	int64_t message = add_of(f, "m", customers[0], STATE_SENDING, MOMENT_NEVER);
-	for (int i = 0; i < 10; i++)
-		add_contact(f,
-			    contact_of(days[i] * MOMENT_DAY, customers[i % 2], i % 4 == 0 ? message : 0,
-				       products[i % 4], channels[i % 3], i < 8 ? STATE_SENT : STATE_FAILED));
+	for (int i = 0; i < 10; i++) {
+		struct contact contact =
+			contact_of(days[i] * MOMENT_DAY, customers[i % 2], i % 4 == 0 ? message : 0,
+				   products[i % 4], channels[i % 3], i < 8 ? STATE_SENT : STATE_FAILED);
+		contact.captured = i >= 4 && i < 7;
+		add_contact(f, contact);
+	}
 	commit(f);
 }
 
@@ -773,6 +780,8 @@ static void the_log_is_filtered(void **state)
 	assert_log(f, (struct log_query){.message = "m"}, "1 5 9");
 	assert_log(f, (struct log_query){.message = "unknown"}, "");
 	assert_log(f, (struct log_query){.has_state = true, .state = STATE_FAILED}, "9 10");
+	assert_log(f, (struct log_query){.captured = true}, "5 6 7");
+	assert_log(f, (struct log_query){.captured = true, .customer = "ana", .limit = 1}, "7");
 	assert_log(f, (struct log_query){.since = 33 * MOMENT_DAY}, "6 7 8 9 10");
 	assert_log(f, (struct log_query){.since = 33 * MOMENT_DAY, .channel = "sms", .customer = "ana"}, "7");
 }

@@ -186,6 +186,7 @@ class Gateway:
                               "products": "products.yaml", "templates": "templates", "channels": channels}, config or {})
         self.products = PRODUCTS if products is None else products
         self.templates = TEMPLATES if templates is None else templates
+        self.words = []    # behind `heed gateway`
         self.process = None
         self.write()
 
@@ -207,7 +208,7 @@ class Gateway:
     def start(self, ready=True, env=None):
         assert self.process is None, "it runs"
         with open(self.stderr_file, "ab") as log:
-            self.process = subprocess.Popen([HEED, "--config", str(self.config_file), "gateway"], stdin=subprocess.DEVNULL, stdout=log,
+            self.process = subprocess.Popen([HEED, "--config", str(self.config_file), "gateway", *self.words], stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, env={**os.environ, **(env or {})}, preexec_fn=end_with_us)
         if ready:
             wait_for(self._ready, what="the gateway to be ready")

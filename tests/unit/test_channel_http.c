@@ -13,7 +13,6 @@
 #include "http_peer.h"
 #include "provider_answer.h"
 #include "provider_request.h"
-#include "sms_text.h"
 
 extern const struct channel_ops channel_http_ops;
 
@@ -512,16 +511,6 @@ static void mistakes_in_a_file_are_told_all_at_once(void **state)
 	text_release(&errors);
 }
 
-static void the_gsm_alphabet_is_known(void **state)
-{
-	(void)state;
-	assert_true(sms_text_is_gsm("Plain text, 100% @ [home] {5 €} ñ ü à é Ω\n"));
-	assert_false(sms_text_is_gsm("código"));
-	assert_false(sms_text_is_gsm("`"));
-	assert_false(sms_text_is_gsm("日本"));
-	assert_false(sms_text_is_gsm("\xff"));
-}
-
 static void a_probe_tells_whether_anybody_answers(void **state)
 {
 	struct text error;
@@ -561,7 +550,6 @@ int main(void)
 		cmocka_unit_test(the_id_can_be_in_a_text_or_a_header),
 		cmocka_unit_test(rules_hold_only_whole_and_in_their_order),
 		cmocka_unit_test(mistakes_in_a_file_are_told_all_at_once),
-		cmocka_unit_test(the_gsm_alphabet_is_known),
 		cmocka_unit_test(a_probe_tells_whether_anybody_answers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,14 +32,38 @@ static bool check_mail(const struct channel_config *config, struct text *errors)
 	return false;
 }
 
-static const struct channel_ops mail_ops = {.adapter = "smtp", .resend_in_doubt = true, .check = check_mail};
-static const struct channel_ops http_ops = {.adapter = "http", .has_provider = true};
-static const struct channel_ops webhook_ops = {.adapter = "webhook", .resend_in_doubt = true};
-static const struct channel_ops *const all_ops[] = {&mail_ops, &http_ops, &webhook_ops};
+static enum address_kind mailbox(const struct channel_config *config)
+{
+	(void)config;
+	return ADDRESS_EMAIL;
+}
+
+static const struct channel_ops mail_ops = {
+	.adapter = "smtp", .address_kind = mailbox, .resend_in_doubt = true, .check = check_mail};
+static enum address_kind phone(const struct channel_config *config)
+{
+	(void)config;
+	return ADDRESS_PHONE;
+}
+
+static enum address_kind url(const struct channel_config *config)
+{
+	(void)config;
+	return ADDRESS_URL;
+}
+
+static const struct channel_ops http_ops = {
+	.adapter = "http", .text = CHANNEL_TEXT_PLAIN, .address_kind = phone, .has_provider = true};
+static const struct channel_ops webhook_ops = {
+	.adapter = "webhook", .text = CHANNEL_TEXT_JSON, .address_kind = url, .resend_in_doubt = true};
+static const struct channel_ops capture_ops = {
+	.adapter = "capture", .text = CHANNEL_TEXT_PLAIN, .address_kind = phone};
+static const struct channel_ops *const all_ops[] = {&mail_ops, &http_ops, &webhook_ops, &capture_ops};
+#define OPS (sizeof all_ops / sizeof all_ops[0])
 
 const struct channel_ops *registry_channel(const char *adapter)
 {
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < OPS; i++)
 		if (strcmp(all_ops[i]->adapter, adapter) == 0)
 			return all_ops[i];
 	return NULL;
@@ -47,8 +71,20 @@ const struct channel_ops *registry_channel(const char *adapter)
 
 const struct channel_ops *const *registry_channels(size_t *count)
 {
-	*count = 3;
+	*count = OPS;
 	return all_ops;
+}
+
+const struct channel_ops *registry_capture(void)
+{
+	return &capture_ops;
+}
+
+const struct channel_ops *registry_stand_in(const char *channel, const json_t *settings)
+{
+	return json_object_get(settings, "provider") ? &http_ops
+	       : strcmp(channel, "email") == 0       ? &mail_ops
+						     : &capture_ops;
 }
 
 const struct store_ops *registry_store(const char *scheme)
@@ -377,7 +413,7 @@ static void every_mistake_is_told_at_once_with_file_line_and_key(void **state)
 	scratch_has(report.errors.data,
 		    "customers.locale: is a whole number; text that is not empty in quotes");
 	scratch_has(report.errors.data, "heed.yaml:9: channels.fax.adapter: is no adapter that heed has; "
-					"smtp, http or webhook would be right");
+					"smtp, http, webhook or capture would be right");
 	scratch_has(report.errors.data, "heed.yaml:10: channels.email.provider: is a key of the adapter "
 					"http, and this channel's is smtp");
 	scratch_has(report.errors.data, "channels.email.relay: is missing; write for example relay:");
@@ -451,9 +487,68 @@ static void what_comes_later_stops_the_start_where_it_would_change_who_gets_what
 		   "channels.w.rate: not yet (B)");
 	is_refused(BASE "channels: { w: { adapter: webhook, providers: [a, b] } }\n",
 		   "channels.w.providers: not yet (B)");
-	is_refused(BASE "channels: { w: { adapter: capture } }\n", "capture is not yet (A2)");
 	config_drop(load_fine(BASE EMAIL "company: { name: Example Bank }\n"));
 	scratch_has(report.warnings.data, "heed.yaml:5: company.name: not yet (C): it does nothing so far");
+}
+
+#define SMS "adapter: http, provider: twilio, settings: { account_sid: a, auth_token: b, from: c }"
+
+static void a_captured_channel_keeps_the_keys_of_whom_it_stands_in_for_and_needs_none(void **state)
+{
+	(void)state;
+	struct config *config =
+		load_fine(BASE "channels:\n"
+			       "  email: { adapter: capture, relay: \"smtp://127.0.0.1:25\" }\n"
+			       "  sms: { adapter: capture, max_segments: 2, numbers: { country: \"54\" } }\n"
+			       "  text: { adapter: capture, provider: twilio, settings: { account_sid: a, "
+			       "auth_token: b, from: c } }\n");
+	assert_ptr_equal(config_channel(config, "email")->ops, &mail_ops);
+	assert_ptr_equal(config_channel(config, "sms")->ops, &capture_ops);
+	assert_ptr_equal(config_channel(config, "text")->ops, &http_ops);
+	assert_string_equal(config_channel(config, "text")->provider, "twilio");
+	for (size_t i = 0; i < config->channel_count; i++)
+		assert_ptr_equal(config->channels[i].captured_by, &capture_ops);
+	config_drop(config);
+	is_refused(BASE "channels: { w: { adapter: capture, form: x } }\n",
+		   "channels.w.form: is not a key of heed");
+}
+
+static void all_channels_may_be_captured(void **state)
+{
+	(void)state;
+	struct config *config = load_fine(BASE EMAIL "  sms: { " SMS " }\n");
+	for (size_t i = 0; i < config->channel_count; i++)
+		assert_null(config->channels[i].captured_by);
+	config_capture_all(config);
+	assert_ptr_equal(config_channel(config, "sms")->ops, &http_ops);
+	for (size_t i = 0; i < config->channel_count; i++)
+		assert_ptr_equal(config->channels[i].captured_by, &capture_ops);
+	config_drop(config);
+}
+
+static void segments_and_national_numbers_are_for_phones(void **state)
+{
+	(void)state;
+	struct config *config =
+		load_fine(BASE EMAIL "  sms: { " SMS ", max_segments: 3, numbers: { country: \"+54\", "
+				     "trunk: \"0\", digits: 10 } }\n");
+	const struct channel_config *sms = config_channel(config, "sms");
+	assert_int_equal(sms->max_segments, 3);
+	assert_string_equal(sms->numbers.country, "54");
+	assert_string_equal(sms->numbers.trunk, "0");
+	assert_int_equal(sms->numbers.digits, 10);
+	config_drop(config);
+	is_refused(BASE "channels: { sms: { " SMS ", max_segments: 0 } }\n", "channels.sms.max_segments");
+	is_refused(BASE "channels: { sms: { " SMS ", numbers: { trunk: \"0\" } } }\n",
+		   "channels.sms.numbers.country: is missing");
+	is_refused(BASE "channels: { sms: { " SMS ", numbers: { country: AR } } }\n",
+		   "channels.sms.numbers.country: is not the code of a country; 1 to 3 digits");
+	is_refused(BASE "channels: { sms: { " SMS ", numbers: { country: \"54\", trunk: \"00\" } } }\n",
+		   "channels.sms.numbers.trunk: is not what stands before a national number");
+	is_refused(BASE "channels: { webhook: { adapter: webhook, max_segments: 2 } }\n",
+		   "is a key of the adapter http");
+	is_refused(BASE "channels: { email: { adapter: capture, max_segments: 2 } }\n",
+		   "channels.email.max_segments: is for short messages");
 }
 
 static void a_public_listener_needs_its_url_and_secrets(void **state)
@@ -611,6 +706,9 @@ int main(void)
 		cmocka_unit_test(names_of_channels_are_short_and_plain),
 		cmocka_unit_test(forms_of_redis_store_and_relay_are_checked),
 		cmocka_unit_test(what_comes_later_stops_the_start_where_it_would_change_who_gets_what),
+		cmocka_unit_test(a_captured_channel_keeps_the_keys_of_whom_it_stands_in_for_and_needs_none),
+		cmocka_unit_test(all_channels_may_be_captured),
+		cmocka_unit_test(segments_and_national_numbers_are_for_phones),
 		cmocka_unit_test(a_public_listener_needs_its_url_and_secrets),
 		cmocka_unit_test(a_socket_path_that_the_system_would_cut_is_an_error),
 		cmocka_unit_test(products_and_folders_that_are_not_there_are_told),

@@ -9,18 +9,22 @@
 #include "customer.h"
 #include "xalloc.h"
 
-static enum address_kind kind_of(const void *context, const char *channel, bool *known)
+static struct address_form form_of(const void *context, const char *channel, bool *known)
 {
-	(void)context;
+	struct address_form form = {.kind = ADDRESS_TEXT};
+
 	*known = true;
 	if (strcmp(channel, "email") == 0)
-		return ADDRESS_EMAIL;
-	if (strcmp(channel, "sms") == 0)
-		return ADDRESS_PHONE;
-	if (strcmp(channel, "webhook") == 0)
-		return ADDRESS_URL;
-	*known = strcmp(channel, "pager") == 0;
-	return ADDRESS_TEXT;
+		form.kind = ADDRESS_EMAIL;
+	else if (strcmp(channel, "sms") == 0)
+		form.kind = ADDRESS_PHONE;
+	else if (strcmp(channel, "webhook") == 0)
+		form.kind = ADDRESS_URL;
+	else
+		*known = strcmp(channel, "pager") == 0;
+	if (context && form.kind == ADDRESS_PHONE)
+		form.numbers = *(const struct number_plan *)context;
+	return form;
 }
 
 /* Reads `text` (JSON) into `out`; the error, "" if there was none, is in `error`. */
@@ -31,7 +35,7 @@ static bool read_customer(const char *text, bool merge, struct customer *out, st
 	if (!json)
 		fail_msg("%s in %s", where.text, text);
 	text_clear(error);
-	bool ok = customer_from_json(json, merge, kind_of, NULL, out, error);
+	bool ok = customer_from_json(json, merge, form_of, NULL, out, error);
 	json_decref(json);
 	return ok;
 }
@@ -209,12 +213,12 @@ static void the_first_usable_address_is_found(void **unused)
 	assert_int_equal(dead + stopped, 0);
 }
 
-static void assert_normal(enum address_kind kind, const char *value, const char *expected)
+static void assert_normal_in(const struct address_form *form, const char *value, const char *expected)
 {
 	struct text out, error;
 	text_init(&out, ADDRESS_VALUE_MAX);
 	text_init(&error, TEXT_ERROR_MAX);
-	bool ok = address_normalise(kind, value, &out, &error);
+	bool ok = address_normalise(form, value, &out, &error);
 	if (ok != (expected != NULL))
 		fail_msg("%s: %s", value, ok ? "taken" : error.data);
 	if (expected)
@@ -222,6 +226,11 @@ static void assert_normal(enum address_kind kind, const char *value, const char 
 	assert_int_equal(ok, error.len == 0);
 	text_release(&out);
 	text_release(&error);
+}
+
+static void assert_normal(enum address_kind kind, const char *value, const char *expected)
+{
+	assert_normal_in(&(const struct address_form){.kind = kind}, value, expected);
 }
 
 static void email_is_kept_with_its_domain_in_lower_case(void **unused)
@@ -273,6 +282,50 @@ static void phone_numbers_are_plus_and_digits(void **unused)
 	assert_normal(ADDRESS_PHONE, "+123456789012345", "+123456789012345");
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
 		assert_normal(ADDRESS_PHONE, bad[i], NULL);
+}
+
+static void a_national_number_is_taken_only_as_the_configuration_says(void **unused)
+{
+	static const struct address_form argentina = {ADDRESS_PHONE, {"54", "0", 10}},
+					 italy = {ADDRESS_PHONE, {"39", "", 0}},
+					 germany = {ADDRESS_PHONE, {"49", "0", 0}};
+	static const char *const bad[] = {"11 5555-0100",     /* no trunk prefix: whose area? */
+					  "011 15 5555-0100", /* two digits too many */
+					  "011 5555-010",     /* one too few */
+					  "011 5555-0100 x 12", ""};
+
+	(void)unused;
+	assert_normal_in(&argentina, "011 5555-0100", "+541155550100");
+	assert_normal_in(&argentina, "(011) 5555.0100", "+541155550100");
+	assert_normal_in(&argentina, "+54 9 11 5555 0100", "+5491155550100");
+	assert_normal_in(&argentina, "0034 600 000 000", "+34600000000");
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		assert_normal_in(&argentina, bad[i], NULL);
+	assert_normal_in(&germany, "(0)30 1234567", "+49301234567");
+	assert_normal_in(&germany, "030/1234567", NULL);
+	assert_normal_in(&germany, "0123456789012345", NULL);
+	assert_normal_in(&italy, "06 1234 5678", "+390612345678");
+	assert_normal_in(&italy, "000000000000000000000000000000000000000000", NULL);
+}
+
+static void an_error_says_how_a_number_would_be_right(void **unused)
+{
+	const struct number_plan plan = {"54", "0", 10};
+	struct customer customer = {0};
+	struct text error;
+	json_t *json = json_pack("{s:s, s:{s:s}}", "id", "a", "addresses", "sms", "11 5555-0100");
+
+	(void)unused;
+	text_init(&error, TEXT_ERROR_MAX);
+	assert_false(customer_from_json(json, false, form_of, &plan, &customer, &error));
+	assert_string_equal(error.data,
+			    "addresses.sms: begins neither with + and the country nor with 0, as the "
+			    "country's own numbers do here");
+	assert_false(customer_from_json(json, false, form_of, NULL, &customer, &error));
+	assert_string_equal(error.data, "addresses.sms: is not an international number; begin with + and the "
+					"country, like +5491155550100");
+	json_decref(json);
+	text_release(&error);
 }
 
 static void urls_are_http_with_a_host(void **unused)
@@ -356,6 +409,8 @@ int main(void)
 		cmocka_unit_test(the_first_usable_address_is_found),
 		cmocka_unit_test(email_is_kept_with_its_domain_in_lower_case),
 		cmocka_unit_test(phone_numbers_are_plus_and_digits),
+		cmocka_unit_test(a_national_number_is_taken_only_as_the_configuration_says),
+		cmocka_unit_test(an_error_says_how_a_number_would_be_right),
 		cmocka_unit_test(urls_are_http_with_a_host),
 		cmocka_unit_test(any_other_address_is_a_short_text),
 		cmocka_unit_test(masks_show_only_what_the_contract_lets_through),

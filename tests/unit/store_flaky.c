@@ -1,0 +1,115 @@
+#include "store_flaky.h"
+
+#include "store_private.h"
+#include "banned.h"
+
+struct flaky flaky;
+static const struct store_ops *real;
+
+static bool fails(struct store *store)
+{
+	flaky.calls++;
+	if (flaky.fails || flaky.calls == flaky.fail_at)
+		return !text_error(&store->error, "the test wants the store to fail");
+	return false;
+}
+
+#define FLAKY(name, ...)                                       \
+	static bool flaky_##name(struct store *s, __VA_ARGS__) \
+	{                                                      \
+		return !fails(s) && real->name
+#define END \
+	;   \
+	}
+
+FLAKY(find_messages, const char *const ids[], size_t n, struct message_row out[])
+(s, ids, n, out) END
+	FLAKY(get_messages, const int64_t at[], size_t n, struct message_row out[])(s, at, n, out) END
+	FLAKY(number_messages, struct message_row *const rows[], size_t n)(s, rows, n) END
+	FLAKY(add_messages, struct message_row *const rows[], size_t n)(s, rows, n) END
+	FLAKY(save_messages, struct message_row *const rows[], size_t n)(s, rows, n) END
+	FLAKY(due, const char *w, enum lane lane, int64_t now, size_t max,
+	      struct message_rows *out)(s, w, lane, now, max, out) END
+	FLAKY(next_due, const char *w, int64_t *due)(s, w, due) END
+	FLAKY(waiting, const char *w, struct waiting_at *after, size_t max,
+	      struct message_rows *out)(s, w, after, max, out) END
+	FLAKY(waited_for, char ***names, size_t *n)(s, names, n) END
+	FLAKY(waiting_of, int64_t customer, struct message_rows *out)(s, customer, out) END
+	FLAKY(open_of, int64_t customer, struct message_rows *out)(s, customer, out) END
+	FLAKY(sending, int64_t after, size_t max, struct message_rows *out)(s, after, max, out) END
+	FLAKY(add_contacts, struct contact *const list[], size_t n)(s, list, n) END
+	FLAKY(save_contacts, struct contact *const list[], size_t n)(s, list, n) END
+	FLAKY(get_contacts, const int64_t seq[], size_t n, struct contact out[])(s, seq, n, out) END
+	FLAKY(read_facts, struct facts *const facts[], size_t n)(s, facts, n) END
+	FLAKY(get_customer, const char *id, struct customer **out)(s, id, out) END
+	FLAKY(get_preferences, int64_t customer, struct preference **out, size_t *n)(s, customer, out, n) END
+	FLAKY(put_customer, struct customer *customer)(s, customer) END
+	FLAKY(put_preference, int64_t customer, const struct preference *p)(s, customer, p) END
+	FLAKY(set_address_state, int64_t address, enum address_state state, int64_t seq)(s, address, state,
+											 seq) END
+	FLAKY(append_changes, struct change *const changes[], size_t n)(s, changes, n) END
+	FLAKY(put_products, const char *hash, const char *body, int64_t at, int64_t *seq)(s, hash, body, at,
+											  seq) END
+	FLAKY(put_template, const char *hash, const char *name, const char *source,
+	      int64_t at)(s, hash, name, source, at) END
+	FLAKY(add_events, struct event_row *const events[], size_t n)(s, events, n) END
+	FLAKY(drop_events, int64_t up_to)(s, up_to) END
+	FLAKY(count, const struct counters *deltas)(s, deltas) END
+
+	static bool flaky_begin(struct store *store)
+{
+	return !fails(store) && real->begin(store);
+}
+
+static bool flaky_commit(struct store *store)
+{
+	if (flaky.before_commit)
+		flaky.before_commit();
+	return !fails(store) && real->commit(store);
+}
+
+void flaky_attach(struct store *store)
+{
+	static struct store_ops ops;
+
+	flaky = (struct flaky){0};
+	real = store->ops;
+	ops = *real;
+	ops.begin = flaky_begin;
+	ops.commit = flaky_commit;
+#define THROUGH(name) ops.name = flaky_##name
+	THROUGH(find_messages);
+	THROUGH(get_messages);
+	THROUGH(number_messages);
+	THROUGH(add_messages);
+	THROUGH(save_messages);
+	THROUGH(due);
+	THROUGH(next_due);
+	THROUGH(waiting);
+	THROUGH(waited_for);
+	THROUGH(waiting_of);
+	THROUGH(open_of);
+	THROUGH(sending);
+	THROUGH(add_contacts);
+	THROUGH(save_contacts);
+	THROUGH(get_contacts);
+	THROUGH(read_facts);
+	THROUGH(get_customer);
+	THROUGH(get_preferences);
+	THROUGH(put_customer);
+	THROUGH(put_preference);
+	THROUGH(set_address_state);
+	THROUGH(append_changes);
+	THROUGH(put_products);
+	THROUGH(put_template);
+	THROUGH(add_events);
+	THROUGH(drop_events);
+	THROUGH(count);
+	store->ops = &ops;
+}
+
+void flaky_fail(long k)
+{
+	flaky.calls = 0;
+	flaky.fail_at = k;
+}
