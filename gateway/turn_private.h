@@ -128,7 +128,7 @@ struct turn {
 	struct config *config;
 	struct line *lines;
 	size_t line_count;
-	int64_t next_expiry;    /* nothing that waits expires before; a hint that is never too late */
+	struct hint expiry;     /* when something that waits expires */
 	struct hint unassigned; /* for rows that wait for nobody in particular */
 	struct flight *flights;
 	size_t flight_count;
@@ -228,7 +228,8 @@ void contact_copy(const struct contact *contact, struct contact *out);
 
 /* Chooses under what `facts` say; puts reasons and the turn in the list into the row. False: the store
  * failed. Release the decision's reasons. */
-bool work_decide(struct turn *turn, struct work *work, const struct facts *facts, struct decision *out);
+bool work_decide(struct turn *turn, struct work *work, const struct facts *facts, bool caps,
+		 struct decision *out);
 const struct message *work_message(struct work *work);
 struct contact *contact_new(const struct turn *turn, const struct work *work, const struct facts *facts,
 			    const struct preference *preference);
@@ -259,6 +260,9 @@ void expiry_waits(struct turn *turn, const struct message_row *row);
 /* turn_outcome.c */
 bool outcomes_take(struct turn *turn);
 bool recover_take(struct turn *turn); /* what a crash left `sending` */
+/* The works on a flight's messages: an outcome is all of theirs. */
+struct work *flight_works(struct turn *turn, struct flight *flight, enum work_why why);
+bool flight_has(const struct flight *flight, int64_t n);
 /* Calls back what has not begun of one customer (0: of all) and is touched, and lets it be chosen again in
  * this turn. */
 void flights_call_back(struct turn *turn, int64_t customer, const struct touched *touched);

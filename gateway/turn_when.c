@@ -3,12 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "counter.h"
 #include "turn_private.h"
 #include "xalloc.h"
-#include "zone.h"
 #include "banned.h"
 
-#define CAP_NAME_MAX 256
 /* Counters are kept so much longer than their period: a customer may move to where it is still that day. */
 #define CAP_KEPT (2 * MOMENT_DAY)
 
@@ -34,47 +33,6 @@ void row_fault_over(struct message_row *row, int64_t now)
 }
 
 /* --- caps --- */
-
-/* A counter that a message counts in. */
-struct counter {
-	struct cap cap;
-	bool marketing;
-	int64_t ends;
-	char name[CAP_NAME_MAX];
-};
-
-static const struct zone *zone_of(const struct turn *turn, const struct customer *customer)
-{
-	return *customer->timezone ? zone_find(customer->timezone) : turn->config->customers.zone;
-}
-
-static void counter_make(struct counter *out, const struct cap *cap, const char *what, bool marketing,
-			 const struct zone *zone, int64_t now)
-{
-	struct civil day;
-
-	zone_civil(zone, cap_period_begins(cap, zone, now), &day);
-	*out = (struct counter){.cap = *cap, .marketing = marketing, .ends = cap_period_ends(cap, zone, now)};
-	snprintf(out->name, sizeof out->name, "%s %s %04d-%02d-%02d", what,
-		 cap->per == CAP_WEEK ? "week" : "day", (int)day.year, day.month, day.day);
-}
-
-/* Those that a message counts in: its product's, and that of all marketing. */
-static size_t counters_of(const struct turn *turn, const struct message_row *row,
-			  const struct product *product, const struct zone *zone,
-			  struct counter out[CHOOSE_CAPS_MAX])
-{
-	const struct cap *marketing = &turn->config->limits.marketing;
-	size_t count = 0;
-
-	if (row->purpose == PURPOSE_CRITICAL)
-		return 0;
-	if (product->cap.per != CAP_NONE)
-		counter_make(&out[count++], &product->cap, product->name, false, zone, turn->now);
-	if (row->purpose == PURPOSE_MARKETING && marketing->per != CAP_NONE)
-		counter_make(&out[count++], marketing, "*", true, zone, turn->now);
-	return count;
-}
 
 /* The place of the counter in the plan, read from the store when it is first asked for. NULL: it failed. */
 static struct cap_use *cap_use_of(struct turn *turn, int64_t customer, const char *name, int64_t ends)
@@ -142,11 +100,12 @@ bool caps_count(struct turn *turn, struct work *work, const struct customer *cus
 		const struct product *product)
 {
 	struct counter counters[CHOOSE_CAPS_MAX];
-	size_t count = counters_of(turn, &work->row, product, zone_of(turn, customer), counters);
+	size_t count = counters_of(turn->config, product, work->row.purpose,
+				   customer_zone(turn->config, customer), turn->now, counters);
 	struct text lines;
 	bool ok = counters_drop(turn, work, counters, count);
 
-	text_init(&lines, (size_t)CHOOSE_CAPS_MAX * (CAP_NAME_MAX + 32));
+	text_init(&lines, (size_t)CHOOSE_CAPS_MAX * (COUNTER_NAME_MAX + 32));
 	for (size_t i = 0; ok && i < count; i++) {
 		int64_t ends = counters[i].ends + CAP_KEPT;
 		struct cap_use *use = cap_use_of(turn, work->row.customer, counters[i].name, ends);
@@ -227,7 +186,7 @@ bool when_fill(struct turn *turn, const struct message_row *row, const struct cu
 	bool ok = true;
 
 	in->now = turn->now;
-	in->zone = zone_of(turn, customer);
+	in->zone = customer_zone(turn->config, customer);
 	in->zone_known = *customer->timezone != '\0';
 	in->admitted_at = row->admitted_at;
 	in->send_at = row->send_at;
@@ -236,8 +195,9 @@ bool when_fill(struct turn *turn, const struct message_row *row, const struct cu
 	in->wait_channel = row->wait_channel;
 	in->wait_since = row->wait_since + (row->fault_since ? turn->now - row->fault_since : 0);
 	in->taken = row->best == STATE_SENT || row->best == STATE_DELIVERED;
-	in->sent = in->taken && row->state == STATE_SENT;
-	size_t count = counters_of(turn, row, product, in->zone, counters);
+	/* not where the next channel has its turn already and is only waited for */
+	in->sent = in->taken && row->state == STATE_SENT && strcmp(row->wait_channel, row->channel) == 0;
+	size_t count = counters_of(turn->config, product, row->purpose, in->zone, turn->now, counters);
 	for (size_t i = 0; ok && i < count; i++) {
 		if (counts_in(row->counted, counters[i].name))
 			continue;
@@ -255,15 +215,19 @@ bool when_fill(struct turn *turn, const struct message_row *row, const struct cu
 
 void expiry_waits(struct turn *turn, const struct message_row *row)
 {
-	if (row->expires_at && row->due != MOMENT_NEVER && row->expires_at < turn->next_expiry)
-		turn->next_expiry = row->expires_at;
+	if (!row->expires_at || row->due == MOMENT_NEVER)
+		return;
+	if (row->expires_at < turn->expiry.due)
+		turn->expiry.due = row->expires_at;
+	if (row->expires_at < turn->expiry.this_turn)
+		turn->expiry.this_turn = row->expires_at;
 }
 
 bool expiries_take(struct turn *turn)
 {
 	struct message_rows rows = {0};
 
-	if (!turn->claiming || turn->next_expiry > turn->now)
+	if (!turn->claiming || turn->expiry.due > turn->now)
 		return true;
 	bool ok = store_expired(turn->store, turn->now, TURN_EXPIRED_MAX, &rows);
 	if (rows.count)
@@ -273,9 +237,11 @@ bool expiries_take(struct turn *turn)
 			work_add(turn, WORK_DUE, &rows.rows[i]);
 	/* those just taken are in the index until the commit */
 	if (rows.count)
-		turn->next_expiry = 0;
+		turn->expiry.due = 0;
 	else
-		ok = ok && store_next_expiry(turn->store, &turn->next_expiry);
+		ok = ok && store_next_expiry(turn->store, &turn->expiry.due);
+	if (turn->expiry.this_turn < turn->expiry.due)
+		turn->expiry.due = turn->expiry.this_turn;
 	message_rows_release(&rows);
 	return ok;
 }
