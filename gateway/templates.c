@@ -522,8 +522,9 @@ static json_t *digest_data(const struct render_input *input, const char *channel
 		one.message_id = item->message_id;
 		text_init(&summary, (size_t)4 * TEMPLATE_SUMMARY_MAX);
 		done = render_item(&one, channel, text, &summary, error);
-		json_array_append_new(items, json_pack("{s:s, s:s}", "id", item->message_id, "summary",
-						       summary.len ? summary.data : ""));
+		json_array_append_new(items, json_pack("{s:s, s:s, s:b}", "id", item->message_id, "summary",
+						       summary.len ? summary.data : "", "more",
+						       i + 1 < input->item_count));
 		text_release(&summary);
 	}
 	if (!done) {

@@ -371,7 +371,7 @@ static bool turn_once(struct turn *turn)
 {
 	int64_t recovered = turn->recovered;
 
-	turn->now = moment_now();
+	turn->now = moment_now() + turn->ahead;
 	turn->mono = moment_mono();
 	turn->number++;
 	plan_begin(turn);
@@ -441,7 +441,7 @@ static bool taken_waits(const struct turn *turn)
 
 static bool turn_has_work(struct turn *turn, int64_t *wait)
 {
-	turn->now = moment_now();
+	turn->now = moment_now() + turn->ahead;
 	turn->mono = moment_mono();
 	*wait = turn->stopping ? 20 * MOMENT_MS : lines_next(turn);
 	if (turn->expiry.due - turn->now < *wait)

@@ -105,6 +105,17 @@ static void item_make(struct turn *turn, struct work *work, struct attempt *atte
 	};
 }
 
+/* In one digest before: put off or in doubt, they go together again, though each has its own pause. */
+static bool went_with(const struct work *lead, const struct message_row *row)
+{
+	return row->contact && row->contact == lead->row.contact;
+}
+
+static bool is_due(const struct turn *turn, const struct work *lead, const struct message_row *row)
+{
+	return row->due == MOMENT_NEVER || row->due <= turn->now || went_with(lead, row);
+}
+
 /* May it go in the contact of `lead`? It is due, and chosen in the same way; a doubt goes again with those that
  * it went with. False: the store failed. */
 static bool may_follow(struct turn *turn, const struct work *lead, struct work *work,
@@ -117,8 +128,8 @@ static bool may_follow(struct turn *turn, const struct work *lead, struct work *
 
 	*may = false;
 	if (row->customer != lead->row.customer || strcmp(row->product, lead->row.product) != 0 ||
-	    (row->state == STATE_IN_DOUBT) != again || (again && row->contact != lead->row.contact) ||
-	    (row->due != MOMENT_NEVER && row->due > turn->now) || !work_message(work))
+	    (row->state == STATE_IN_DOUBT) != again || (again && !went_with(lead, row)) ||
+	    !is_due(turn, lead, row) || !work_message(work))
 		return true;
 	/* the contact counts once in a cap: its first message does */
 	bool ok = work_decide(turn, work, &lead->facts, false, &decision);
@@ -160,7 +171,7 @@ static bool gather(struct turn *turn, struct work *lead, const struct decision *
 	}
 	for (size_t i = 0; ok && i < rows.count && lead->followers + 1 < DIGEST_MAX; i++) {
 		const struct message_row *row = &rows.rows[i];
-		if (row->due > turn->now || strcmp(row->product, lead->row.product) != 0 ||
+		if (!is_due(turn, lead, row) || strcmp(row->product, lead->row.product) != 0 ||
 		    work_of(turn, row->n))
 			continue;
 		struct work *work = work_add(turn, WORK_DUE, row);

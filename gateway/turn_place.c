@@ -493,6 +493,10 @@ static bool work_place(struct turn *turn, struct work *work)
 		}
 		row->customer = work->facts.customer->n;
 	}
+	if (row->best == STATE_DELIVERED) { /* a receipt came meanwhile: nothing more is tried */
+		work_end(turn, work, STATE_DELIVERED, NULL);
+		return true;
+	}
 	if (!product || !work_message(work) || !work->facts.customer) {
 		work_reason(work, REASON_unsendable,
 			    json_pack("{s:s, s:s}", "channel", "", "error",

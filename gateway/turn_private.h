@@ -140,7 +140,8 @@ struct turn {
 	bool alone;
 	bool config_new; /* its products and templates are not kept yet */
 	bool stopping, claiming;
-	int64_t now; /* of this run, stored clock */
+	int64_t now;   /* of this run, stored clock */
+	int64_t ahead; /* of the wall clock: for tests that can't wait for tomorrow */
 	int64_t mono;
 	uint64_t random;
 	unsigned long number;
