@@ -50,6 +50,7 @@ enum attempt_phase { ATTEMPT_HANDED, ATTEMPT_BEGUN, ATTEMPT_CALLED_BACK };
 
 /* A message of a digest: what its summary is made of. */
 struct attempt_item {
+	int64_t message; /* message_row.n: what they are ordered by */
 	char *message_id;
 	char *locale;
 	const struct template *template; /* NULL: content */

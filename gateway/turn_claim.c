@@ -96,6 +96,7 @@ static void item_make(struct turn *turn, struct work *work, struct attempt *atte
 	struct attempt_item *item = &attempt->items[attempt->item_count++];
 
 	*item = (struct attempt_item){
+		.message = work->row.n,
 		.message_id = xstrdup(work->row.id),
 		.locale = xstrdup(*message->locale ? message->locale : attempt->locale),
 		.template = *message->template ? templates_find(turn->config->templates, message->template)
@@ -149,6 +150,7 @@ static void follow(struct turn *turn, struct work *lead, struct work *work)
 	xreplace(&work->row.wait_channel, lead->row.wait_channel);
 	work->row.wait_since = lead->row.wait_since;
 	work->row.wait_until = lead->row.wait_until;
+	caps_share(lead, work);
 	row_claim(turn, work, lead->line);
 	item_make(turn, work, lead->attempt);
 	lead->followers++;
@@ -186,6 +188,14 @@ static bool gather(struct turn *turn, struct work *lead, const struct decision *
 	return ok;
 }
 
+static int by_message(const void *a, const void *b)
+{
+	int64_t left = ((const struct attempt_item *)a)->message;
+	int64_t right = ((const struct attempt_item *)b)->message;
+
+	return (left > right) - (left < right);
+}
+
 static bool digest_make(struct turn *turn, struct work *lead, const struct decision *decision)
 {
 	struct attempt *attempt = lead->attempt;
@@ -193,6 +203,9 @@ static bool digest_make(struct turn *turn, struct work *lead, const struct decis
 	attempt->items = xcalloc(DIGEST_MAX, sizeof *attempt->items);
 	item_make(turn, lead, attempt);
 	bool ok = gather(turn, lead, decision);
+	/* it has the id of its first message, on every attempt */
+	qsort(attempt->items, attempt->item_count, sizeof *attempt->items, by_message);
+	xreplace(&attempt->message_id, attempt->items[0].message_id);
 	attempt->template = templates_find(turn->config->templates, TEMPLATE_DIGEST);
 	json_decref(attempt->content);
 	json_decref(attempt->data);

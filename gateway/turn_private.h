@@ -247,6 +247,8 @@ bool when_fill(struct turn *turn, const struct message_row *row, const struct cu
 /* It counts in its caps from now on, if it does not yet. False: the store failed. */
 bool caps_count(struct turn *turn, struct work *work, const struct customer *customer,
 		const struct product *product);
+/* It went in the contact of `lead`, which counts once: it is covered, and adds nothing. */
+void caps_share(const struct work *lead, struct work *work);
 /* It does not count any more. */
 bool caps_release(struct turn *turn, struct work *work);
 bool caps_write(struct turn *turn);

@@ -597,6 +597,8 @@ static void a_doubt_is_not_sent_again_in_closed_hours(void **state)
 {
 	(void)state;
 	customer_with_all("ana");
+	for (size_t i = 0; i < world.config->channel_count; i++)
+		world.config->channels[i].retry.give_up_after = MOMENT_DAY;
 	admit("m-1", "ana", "card-alerts", "");
 	step();
 	begin(&world.email, "m-1");
