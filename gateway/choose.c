@@ -231,10 +231,7 @@ static bool has_next(const struct choose_input *in, const struct applied *applie
 static void ran_out(const struct preference_entry *entry, struct decision *out)
 {
 	size_t len = strlen(out->waited);
-	char wait[MOMENT_TEXT];
 
-	duration_format(entry->wait ? entry->wait : MOMENT_MS, wait);
-	reasons_add(&out->reasons, REASON_wait_over, "{s:s, s:s}", "channel", entry->channel, "wait", wait);
 	if (!channel_list_has(out->waited, entry->channel) &&
 	    len + strlen(entry->channel) + 2 < sizeof out->waited)
 		snprintf(out->waited + len, sizeof out->waited - len, "%s%s", len ? "," : "", entry->channel);
@@ -308,6 +305,10 @@ static void choose_first(const struct choose_input *in, const struct applied *ap
 			turned.until = turned.since + entry->wait;
 		if (entry && (channel_list_has(out->waited, channel) ||
 			      (turned.until && in->now >= turned.until))) {
+			char wait[MOMENT_TEXT];
+			duration_format(entry->wait ? entry->wait : MOMENT_MS, wait);
+			reasons_add(&out->reasons, REASON_wait_over, "{s:s, s:s}", "channel", channel, "wait",
+				    wait);
 			ran_out(entry, out);
 			turned.until = 0;
 			last = turned;
