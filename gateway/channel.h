@@ -90,8 +90,8 @@ struct attempt {
 };
 
 /* To be called by an adapter directly before the point of no return (the first byte that could make the other
- * side take the message). False: it was called back, its lease ran out or its time is over; report OUTCOME_NOT_BEGUN and send
- * nothing. */
+ * side take the message). False: it was called back, its lease ran out or its time is over; report
+ * OUTCOME_NOT_BEGUN and send nothing. */
 bool attempt_begin(struct attempt *attempt);
 /* By the turn. True: it had not begun and never will; the channel still reports it, as NOT_BEGUN. */
 bool attempt_call_back(struct attempt *attempt);

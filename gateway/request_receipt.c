@@ -85,7 +85,8 @@ static struct work *receipt_at_rest(struct turn *turn, const struct message_row 
 		work_set_state(turn, work, STATE_DELIVERED);
 		work->row.due = MOMENT_NEVER;
 	} else if (again) {
-		work_set_state(turn, work, STATE_DEFERRED); /* no doubt and no waiting any more: it is chosen on */
+		work_set_state(turn, work,
+			       STATE_DEFERRED); /* no doubt and no waiting any more: it is chosen on */
 	}
 	return work;
 }

@@ -490,9 +490,9 @@ static bool render_item(const struct render_input *input, const char *channel, e
 	const struct template *t = input->template;
 	struct rendered out;
 
-	if (t && (find_file(t, "summary", "", input->locale) ||
-		  find_file(t, channel, ".subject", input->locale) ||
-		  find_file(t, "email", ".subject", input->locale)))
+	if (t &&
+	    (find_file(t, "summary", "", input->locale) || find_file(t, channel, ".subject", input->locale) ||
+	     find_file(t, "email", ".subject", input->locale)))
 		return render_short(input, channel, summary, error);
 	bool mail = t && !template_has(t, channel, text);
 	bool done = templates_render(input, mail ? "email" : channel, mail ? CHANNEL_TEXT_MAIL : text, &out,

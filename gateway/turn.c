@@ -92,9 +92,8 @@ static void contact_of(const struct turn *turn, struct work *lead)
 	struct contact *contact = lead->contact;
 
 	contact->message = lead->followers ? 0 : lead->row.n;
-	contact->several = lead->followers
-				   ? xreallocarray(NULL, lead->followers + 1, sizeof *contact->several)
-				   : NULL;
+	contact->several =
+		lead->followers ? xreallocarray(NULL, lead->followers + 1, sizeof *contact->several) : NULL;
 	for (const struct work *work = turn->plan.first; work && lead->followers; work = work->next)
 		if (work == lead || work->lead == lead)
 			contact->several[contact->several_count++] = work->row.n;
@@ -158,8 +157,8 @@ static bool turn_transaction(struct turn *turn)
 		return false;
 	if (turn->stopping)
 		flights_call_back(turn, 0, &(const struct touched){0});
-	if (!run_requests(turn) || !admissions_take(turn) || !lines_sweep(turn) || !expiries_take(turn) || !lines_take_due(turn) ||
-	    !works_place(turn) || !write_works(turn))
+	if (!run_requests(turn) || !admissions_take(turn) || !lines_sweep(turn) || !expiries_take(turn) ||
+	    !lines_take_due(turn) || !works_place(turn) || !write_works(turn))
 		return false;
 	for (struct request *request = turn->requests; request; request = request->next)
 		if (request->finish)

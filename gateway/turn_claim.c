@@ -117,8 +117,8 @@ static bool is_due(const struct turn *turn, const struct work *lead, const struc
 	return row->due == MOMENT_NEVER || row->due <= turn->now || went_with(lead, row);
 }
 
-/* May it go in the contact of `lead`? It is due, and chosen in the same way; a doubt goes again with those that
- * it went with. False: the store failed. */
+/* May it go in the contact of `lead`? It is due, and chosen in the same way; a doubt goes again with those
+ * that it went with. False: the store failed. */
 static bool may_follow(struct turn *turn, const struct work *lead, struct work *work,
 		       const struct decision *of_lead, bool *may)
 {

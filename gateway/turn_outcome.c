@@ -137,7 +137,8 @@ static bool outcome_rejected(struct turn *turn, struct work *work, const struct 
 	contact = work->ended;
 	if (outcome->scope == SCOPE_ADDRESS) {
 		work_reason(work, REASON_address_died, outcome_args(work, outcome));
-		ok = work->shares || turn_address_dies(turn, contact->address, contact->channel, work->row.customer,
+		ok = work->shares ||
+		     turn_address_dies(turn, contact->address, contact->channel, work->row.customer,
 				       work->row.customer_id, contact->provider);
 	} else {
 		work_reason(work, REASON_rejected, outcome_args(work, outcome));

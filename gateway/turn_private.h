@@ -18,8 +18,8 @@
 #define TURN_RECONSIDER_MAX 10000 /* waiting rows of one customer looked at when a choice changes */
 #define INBOX_ADMISSIONS_MAX 2000
 #define OUTBOX_MEMORY_MAX 20000 /* events kept ready for the courier; the store has the rest */
-#define TURN_EXPIRED_MAX 500      /* rows whose time is over, a turn */
-#define TURN_FREED_MAX 3          /* times that what waits for a cap is looked at again in a turn */
+#define TURN_EXPIRED_MAX 500    /* rows whose time is over, a turn */
+#define TURN_FREED_MAX 3        /* times that what waits for a cap is looked at again in a turn */
 #define TURN_WAIT_MAX (1 * MOMENT_S)
 #define TURN_FAILURE_PAUSE (500 * MOMENT_MS)
 
@@ -45,7 +45,7 @@ enum flight_state { FLIGHT_ALOFT, FLIGHT_CALLED_BACK, FLIGHT_RESOLVED };
 struct flight {
 	struct flight *next, **link;
 	struct attempt *attempt;
-	struct message_row row; /* as committed */
+	struct message_row row;     /* as committed */
 	struct message_rows others; /* of a digest: its other messages, likewise */
 	struct contact contact;     /* as committed */
 	int64_t claimed_at;

@@ -101,8 +101,7 @@ static bool counters_drop(struct turn *turn, struct work *work, const struct cou
 		for (size_t i = 0; i < count; i++)
 			keep = keep || strcmp(kept[i].name, name) == 0;
 		struct cap_use *use =
-			keep ? NULL
-			     : cap_use_of(turn, work->row.customer, name, strtoll(line, NULL, 10));
+			keep ? NULL : cap_use_of(turn, work->row.customer, name, strtoll(line, NULL, 10));
 		ok = keep || use;
 		if (use) {
 			use->more--;
@@ -166,8 +165,8 @@ bool caps_write(struct turn *turn)
 
 static bool waits_for_cap(const struct message_row *row)
 {
-	return row->state == STATE_DEFERRED && (strstr(row->reasons, "\"cap\"") != NULL ||
-						strstr(row->reasons, "\"marketing_cap\"") != NULL);
+	return row->state == STATE_DEFERRED &&
+	       (strstr(row->reasons, "\"cap\"") != NULL || strstr(row->reasons, "\"marketing_cap\"") != NULL);
 }
 
 bool caps_freed(struct turn *turn, bool *any)
@@ -218,12 +217,12 @@ bool when_fill(struct turn *turn, const struct message_row *row, const struct cu
 	for (size_t i = 0; ok && i < count; i++) {
 		if (counts_in(row->counted, counters[i].name))
 			continue;
-		const struct cap_use *use = cap_use_of(turn, row->customer, counters[i].name,
-						       counters[i].ends + CAP_KEPT);
+		const struct cap_use *use =
+			cap_use_of(turn, row->customer, counters[i].name, counters[i].ends + CAP_KEPT);
 		ok = use != NULL;
 		if (ok && use->used + use->more >= counters[i].cap.count)
-			in->caps[in->cap_count++] = (struct choose_cap){
-				counters[i].cap, counters[i].marketing, counters[i].ends};
+			in->caps[in->cap_count++] =
+				(struct choose_cap){counters[i].cap, counters[i].marketing, counters[i].ends};
 	}
 	return ok;
 }

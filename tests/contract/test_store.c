@@ -1756,7 +1756,8 @@ static void a_contact_of_several_messages_is_in_the_history_of_each(void **state
 	size_t count = 0;
 
 	begin(f);
-	int64_t one = add_waiting(f, "m-1", "", LANE_NORMAL, 1), two = add_waiting(f, "m-2", "", LANE_NORMAL, 1);
+	int64_t one = add_waiting(f, "m-1", "", LANE_NORMAL, 1),
+		two = add_waiting(f, "m-2", "", LANE_NORMAL, 1);
 	struct contact contact = contact_of(1000, 0, 0, "cards", "email", STATE_SENDING), read = {0};
 	struct contact *const contacts[] = {&contact};
 	contact.several = xcalloc(2, sizeof *contact.several);

@@ -205,13 +205,15 @@ class Gateway:
 
     # --- its life ---
 
-    def start(self, ready=True, env=None):
+    def start(self, ready=True, env=None, under=(), seconds=PATIENCE):
+        """`under`: the words of a program that runs it (valgrind)."""
         assert self.process is None, "it runs"
         with open(self.stderr_file, "ab") as log:
-            self.process = subprocess.Popen([HEED, "--config", str(self.config_file), "gateway", *self.words], stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, env={**os.environ, **(env or {})}, preexec_fn=end_with_us)
+            self.process = subprocess.Popen([*under, HEED, "--config", str(self.config_file), "gateway", *self.words],
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            env={**os.environ, **(env or {})}, preexec_fn=end_with_us)
         if ready:
-            wait_for(self._ready, what="the gateway to be ready")
+            wait_for(self._ready, seconds, "the gateway to be ready")
         return self
 
     def _ready(self):

@@ -1,5 +1,6 @@
 /* choose() in time: rule by rule, and lives of random messages from the first look to the end, of which laws
- * hold whatever the rules say. HEED_CASES chooses how many (1000000 is what is promised), HEED_SEED others. */
+ * hold whatever the rules say. HEED_CASES chooses how many (1000000 is what is promised), HEED_SEED others.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +18,7 @@
 #include "zone.h"
 
 #define CASES 100000
-#define LOOKS_MAX 2000 /* that a life may take */
+#define LOOKS_MAX 2000  /* that a life may take */
 #define ATTEMPTS_MAX 20 /* then the turn gives up */
 
 /* Monday, 2026-11-23T12:00:00Z */
@@ -257,11 +258,18 @@ static unsigned below(unsigned n)
 	return (unsigned)((seed >> 33) % n);
 }
 
-static const char *const some_hours[] = {
-	"", "", "", "mon-fri 09:00-20:00, sat 10:00-14:00", "22:00-07:00", "02:00-03:00", "sun 00:00-24:00",
-	"mon-sun 08:00-09:00", "fri 22:00-24:00", "09:00-12:00, 13:00-20:00"};
-static const char *const some_digests[] = {"immediate", "immediate", "immediate", "hourly", "daily 02:30",
-					   "daily 18:00", "weekly sun 08:00"};
+static const char *const some_hours[] = {"",
+					 "",
+					 "",
+					 "mon-fri 09:00-20:00, sat 10:00-14:00",
+					 "22:00-07:00",
+					 "02:00-03:00",
+					 "sun 00:00-24:00",
+					 "mon-sun 08:00-09:00",
+					 "fri 22:00-24:00",
+					 "09:00-12:00, 13:00-20:00"};
+static const char *const some_digests[] = {"immediate",   "immediate",   "immediate",       "hourly",
+					   "daily 02:30", "daily 18:00", "weekly sun 08:00"};
 static const char *const some_zones[] = {"UTC", "Europe/Paris", "America/New_York", "Australia/Lord_Howe"};
 static const int64_t some_waits[] = {0, 0, MOMENT_MINUTE, MOMENT_HOUR, 2 * MOMENT_HOUR, 3 * MOMENT_DAY};
 #define ANY(list) list[below(sizeof list / sizeof *(list))]

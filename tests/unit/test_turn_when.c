@@ -1,5 +1,5 @@
-/* Time in the turn: what waits for a time, what is over, what goes together, what is too much, and a list with
- * patience. The clock is moved, not waited for. */
+/* Time in the turn: what waits for a time, what is over, what goes together, what is too much, and a list
+ * with patience. The clock is moved, not waited for. */
 #include <time.h>
 
 #include "scratch.h"
@@ -110,7 +110,8 @@ static void what_expires_while_it_waits_ends_as_expired(void **state)
 {
 	(void)state;
 	customer_with_all("ana");
-	char *more = xasprintf(",\"send_at\":\"%s\",\"expires_at\":\"%s\"", from_now(SOON), from_now(SOON + 10 * MOMENT_MS));
+	char *more = xasprintf(",\"send_at\":\"%s\",\"expires_at\":\"%s\"", from_now(SOON),
+			       from_now(SOON + 10 * MOMENT_MS));
 	admit("m-1", "ana", "card-alerts", more);
 	free(more);
 	steps();
@@ -258,7 +259,7 @@ static void what_falls_due_together_is_one_contact_of_all(void **state)
 	taken(&world.email, "m-1");
 	step();
 	for (int i = 1; i <= 3; i++) {
-		char id[8];
+		char id[16];
 		snprintf(id, sizeof id, "m-%d", i);
 		is(state_of(id), "sent");
 		is(contacts_of(id), "1:email:sent");
