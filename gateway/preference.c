@@ -322,7 +322,9 @@ static bool hours_agree(const struct product *product, const struct preference *
 				"some time with them would be right",
 				i, out->channels[i].hours,
 				own ? "hours: " : "the quiet hours of this product, ",
-				own ? out->hours : product->quiet_hours);
+				own       ? out->hours
+				: product ? product->quiet_hours
+					  : "");
 		hours_free(channel);
 	}
 	hours_free(own);
