@@ -49,6 +49,7 @@ struct session {
 	bool half_envelope; /* RSET before the next one */
 	size_t count;       /* mails */
 	int64_t asked;      /* when the relay's turn began */
+	int64_t quit_at;    /* libcurl's own QUIT; 0: none */
 	char said[SAID_MAX];
 	size_t said_len;
 	/* of one mail */
@@ -109,7 +110,9 @@ static void on_command(struct session *s, const char *data, size_t len)
 	/* libcurl says HELO after any refusal of EHLO; a 4xx is none */
 	if (starts_with(data, len, "HELO") && s->said[0] == '4')
 		s->barred = true;
-	if (s->barred || starts_with(data, len, "QUIT"))
+	if (starts_with(data, len, "QUIT"))
+		s->quit_at = moment_mono();
+	if (s->barred || s->quit_at)
 		return;
 	if (starts_with(data, len, "EHLO") || starts_with(data, len, "HELO")) {
 		s->step = SMTP_HELLO;
@@ -127,7 +130,7 @@ static void on_answer(struct session *s, const char *data, size_t len)
 	struct smtp_reply reply;
 	struct text words;
 
-	if (s->barred)
+	if (s->barred || s->quit_at)
 		return;
 	said_add(s, data, len);
 	if (s->step == SMTP_HELLO && len > 4 && starts_with(data + 4, len - 4, "PIPELINING"))
@@ -149,6 +152,18 @@ static int on_traffic(CURL *easy, curl_infotype type, char *data, size_t len, vo
 	else if (type == CURLINFO_HEADER_OUT)
 		on_command(arg, data, len);
 	return 0;
+}
+
+/* libcurl says QUIT where it gives up, and waits for the answer. Non-zero: no longer. */
+static int on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+	struct session *s = arg;
+
+	(void)a;
+	(void)b;
+	(void)c;
+	(void)d;
+	return is_cut(s) || (s->quit_at && moment_mono() > s->quit_at + QUIT_TIME);
 }
 
 /* The connection stands, with smtps its TLS as well: it is for the relay to greet. */
@@ -239,6 +254,9 @@ static void session_options(struct session *s)
 	curl_easy_setopt(c, CURLOPT_VERBOSE, 1L);
 	curl_easy_setopt(c, CURLOPT_DEBUGFUNCTION, on_traffic);
 	curl_easy_setopt(c, CURLOPT_DEBUGDATA, s);
+	curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
+	curl_easy_setopt(c, CURLOPT_XFERINFODATA, s);
 	free(url);
 }
 
@@ -251,6 +269,7 @@ static bool session_open(struct session *s)
 	s->step = SMTP_CONNECT;
 	s->timed_out = s->barred = s->authenticated = s->pipelining = s->open = s->half_envelope = false;
 	s->count = 0;
+	s->quit_at = 0;
 	s->trouble[0] = '\0';
 	session_options(s);
 	relays_turn(s);

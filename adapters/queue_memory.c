@@ -271,14 +271,18 @@ static void add_dead_letter(struct queue *queue, struct memory_server *server,
 	entry_set(entry, "at", at, strlen(at));
 }
 
-static bool memory_settle(struct queue *queue, const struct queue_settlement *done, size_t count)
+static bool memory_settle(struct queue *queue, struct queue_settlement *done, size_t count)
 {
 	struct memory_server *server = lock(queue);
 
 	for (size_t i = 0; i < count; i++) {
+		if (done[i].settled)
+			continue;
 		if (done[i].dead)
 			add_dead_letter(queue, server, &done[i]);
 		stream_remove_id(stream_find(server, done[i].stream), done[i].id);
+		done[i].letter_in = done[i].dead != NULL;
+		done[i].settled = true;
 	}
 	unlock(queue);
 	return true;

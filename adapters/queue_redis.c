@@ -23,16 +23,20 @@
 
 /* --- settling --- */
 
-/* How many of `done` go into one pipeline. */
-static size_t settle_slice(const struct queue_settlement *done, size_t count)
+/* The next ones that are still to be settled, dead or not, for one pipeline; *at goes on behind them. */
+static size_t settle_slice(struct queue_settlement *done, size_t count, bool dead, size_t *at,
+			   struct queue_settlement *slice[REDIS_SLICE])
 {
-	size_t bytes = 0, i = 0;
+	size_t bytes = 0, n = 0;
 
-	while (i < count && i < REDIS_SLICE && bytes < REDIS_SLICE_BYTES) {
-		bytes += done[i].dead ? done[i].dead->message_len : 0;
-		i++;
+	for (; *at < count && n < REDIS_SLICE && bytes < REDIS_SLICE_BYTES; (*at)++) {
+		struct queue_settlement *one = &done[*at];
+		if (one->settled || (one->dead != NULL) != dead)
+			continue;
+		bytes += dead && !one->letter_in ? one->dead->message_len : 0;
+		slice[n++] = one;
 	}
-	return i;
+	return n;
 }
 
 static void put_dead_letter(struct queue_redis *redis, const struct queue_settlement *done)
@@ -59,51 +63,90 @@ static void put_dead_letter(struct queue_redis *redis, const struct queue_settle
 }
 
 /* XDEL and XACK of a run of entries of one stream; how many those are. */
-static size_t put_done(struct queue_redis *redis, const struct queue_settlement *done, size_t count)
+static size_t put_done(struct queue_redis *redis, struct queue_settlement *const done[], size_t count)
 {
 	struct redis_words words = {.count = 0};
 	size_t run = 0;
 
 	redis_word(&words, "XDEL");
-	redis_word(&words, done->stream);
-	for (; run < count && strcmp(done[run].stream, done->stream) == 0; run++)
-		redis_word(&words, done[run].id);
+	redis_word(&words, done[0]->stream);
+	for (; run < count && strcmp(done[run]->stream, done[0]->stream) == 0; run++)
+		redis_word(&words, done[run]->id);
 	redis_put_words(redis, &words);
 	words.count = 0;
 	redis_word(&words, "XACK");
-	redis_word(&words, done->stream);
+	redis_word(&words, done[0]->stream);
 	redis_word(&words, QUEUE_GROUP);
 	for (size_t i = 0; i < run; i++)
-		redis_word(&words, done[i].id);
+		redis_word(&words, done[i]->id);
 	redis_put_words(redis, &words);
 	return run;
 }
 
-/* Dead letters first: an entry is let go only when Redis has said that its letter is in. */
-static bool redis_settle(struct queue *queue, const struct queue_settlement *done, size_t count)
+/* Needs no memory over there, and does no harm when it is repeated. */
+static bool let_go(struct queue_redis *redis, struct queue_settlement *const slice[], size_t count)
+{
+	size_t commands = 0;
+
+	for (size_t i = 0; i < count; commands += 2)
+		i += put_done(redis, slice + i, count - i);
+	bool ok = redis_run(redis, commands);
+	for (size_t i = 0; i < count; i++)
+		slice[i]->settled = ok;
+	return ok;
+}
+
+/* Only a letter that Redis has said to be in is marked; it is never put in again. */
+static bool put_dead_letters(struct queue_redis *redis, struct queue_settlement *const slice[], size_t count)
+{
+	struct queue_settlement *asked[REDIS_SLICE];
+	redisReply *replies[REDIS_SLICE];
+	size_t commands = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (slice[i]->letter_in)
+			continue;
+		put_dead_letter(redis, slice[i]);
+		asked[commands++] = slice[i];
+	}
+	bool ok = redis_replies(redis, commands, replies);
+	for (size_t i = 0; i < commands; i++)
+		asked[i]->letter_in = redis_is_string(replies[i]);
+	ok = ok && redis_fine(redis, commands, replies);
+	redis_replies_free(commands, replies);
+	return ok;
+}
+
+/* Letters first: an entry is let go only when its letter is in. No MULTI around the two: Redis would let the
+ * entry go also when it refuses the letter for the type of its key. */
+static bool settle_dead(struct queue_redis *redis, struct queue_settlement *slice[], size_t count)
+{
+	size_t in = 0;
+	bool ok = put_dead_letters(redis, slice, count);
+
+	if (!redis->context)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (slice[i]->letter_in)
+			slice[in++] = slice[i];
+	return let_go(redis, slice, in) && ok;
+}
+
+static bool redis_settle(struct queue *queue, struct queue_settlement *done, size_t count)
 {
 	struct queue_redis *redis = (struct queue_redis *)queue;
+	struct queue_settlement *slice[REDIS_SLICE];
+	size_t n, at = 0;
 
 	if (!redis_ready(redis))
 		return false;
-	while (count) {
-		size_t slice = settle_slice(done, count), commands = 0;
-		for (size_t i = 0; i < slice; i++) {
-			if (done[i].dead) {
-				put_dead_letter(redis, &done[i]);
-				commands++;
-			}
-		}
-		if (!redis_run(redis, commands))
+	while ((n = settle_slice(done, count, false, &at, slice)))
+		if (!let_go(redis, slice, n))
 			return false;
-		commands = 0;
-		for (size_t i = 0; i < slice; commands += 2)
-			i += put_done(redis, done + i, slice - i);
-		if (!redis_run(redis, commands))
+	at = 0;
+	while ((n = settle_slice(done, count, true, &at, slice)))
+		if (!settle_dead(redis, slice, n))
 			return false;
-		done += slice;
-		count -= slice;
-	}
 	return true;
 }
 
@@ -301,6 +344,33 @@ static void info_value(const char *info, const char *name, char out[64])
 	}
 }
 
+/* A key of ours that holds something else is never written to: all of them are named. */
+static bool check_keys(struct queue_redis *redis)
+{
+	const struct queue *queue = &redis->base;
+	const char *keys[LANES + 2] = {queue->dead, queue->events};
+	redisReply *replies[LANES + 2];
+	struct text wrong;
+
+	text_init(&wrong, TEXT_ERROR_MAX);
+	for (int lane = 0; lane < LANES; lane++)
+		keys[2 + lane] = queue->streams[lane];
+	for (size_t i = 0; i < LANES + 2; i++)
+		PUT(redis, "TYPE", keys[i]);
+	bool ok = redis_replies(redis, LANES + 2, replies) && redis_fine(redis, LANES + 2, replies);
+	for (size_t i = 0; ok && i < LANES + 2; i++)
+		if (redis_is_string(replies[i]) && strcmp(replies[i]->str, "stream") != 0 &&
+		    strcmp(replies[i]->str, "none") != 0)
+			text_addf(&wrong, "%s%s is a %s", wrong.len ? ", " : "", keys[i], replies[i]->str);
+	redis_replies_free(LANES + 2, replies);
+	if (ok && wrong.len)
+		ok = queue_fail(&redis->base,
+				"%s; it must be a stream: rename or delete it, or change queue.prefix",
+				wrong.data);
+	text_release(&wrong);
+	return ok;
+}
+
 static bool redis_check(struct queue *queue, struct text *warnings)
 {
 	struct queue_redis *redis = (struct queue_redis *)queue;
@@ -330,7 +400,7 @@ static bool redis_check(struct queue *queue, struct text *warnings)
 			  "%s: appendonly is %s: messages that are waiting are lost when Redis ends; set it "
 			  "to yes\n",
 			  queue->place, *aof ? "no" : "not known");
-	return ok;
+	return ok && check_keys(redis);
 }
 
 /* --- opening --- */

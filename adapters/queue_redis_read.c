@@ -16,27 +16,51 @@
 /* times idle_reclaim: after it a consumer with nothing pending is forgotten */
 #define REDIS_CONSUMER_KEEP 60
 
-/* Only a reader needs the groups. One that is new starts from 0: so does what we handed out. */
-static bool groups_ready(struct queue_redis *redis)
+/* Which lanes have no group. By a command that only reads. */
+static bool groups_missing(struct queue_redis *redis, bool missing[LANES])
 {
 	redisReply *replies[LANES];
+
+	for (int lane = 0; lane < LANES; lane++)
+		PUT(redis, "XPENDING", redis->base.streams[lane], QUEUE_GROUP, "-", "+", "1");
+	bool ok = redis_replies(redis, LANES, replies);
+	for (int lane = 0; ok && lane < LANES; lane++) {
+		missing[lane] = redis_is_error(replies[lane], "NOGROUP");
+		ok = missing[lane] || redis_fine(redis, 1, &replies[lane]);
+	}
+	redis_replies_free(LANES, replies);
+	return ok;
+}
+
+static bool group_make(struct queue_redis *redis, enum lane lane, bool *made)
+{
+	redisReply *reply = NULL;
+
+	PUT(redis, "XGROUP", "CREATE", redis->base.streams[lane], QUEUE_GROUP, "0", "MKSTREAM");
+	bool ok = redis_replies(redis, 1, &reply);
+	if (ok && !redis_is_error(reply, "BUSYGROUP")) { /* else another gateway was faster */
+		ok = redis_fine(redis, 1, &reply);
+		*made = *made || ok;
+		if (ok)
+			snprintf(redis->own[lane].after, QUEUE_ID_MAX, "0-0");
+	}
+	redis_replies_free(1, &reply);
+	return ok;
+}
+
+/* Only a reader needs the groups. One that is new starts from 0: so does what we handed out. Made only where
+ * they are missing: a Redis that is full refuses to make one, also where it is there, and must be read. */
+static bool groups_ready(struct queue_redis *redis)
+{
+	bool missing[LANES] = {false}, made = false;
 
 	if (!redis_ready(redis))
 		return false;
 	if (redis->groups)
 		return true;
-	for (int lane = 0; lane < LANES; lane++)
-		PUT(redis, "XGROUP", "CREATE", redis->base.streams[lane], QUEUE_GROUP, "0", "MKSTREAM");
-	bool ok = redis_replies(redis, LANES, replies), made = false;
-	for (int lane = 0; ok && lane < LANES; lane++) {
-		if (redis_is_error(replies[lane], "BUSYGROUP"))
-			continue;
-		ok = redis_fine(redis, 1, &replies[lane]);
-		made = made || ok;
-		if (ok)
-			snprintf(redis->own[lane].after, QUEUE_ID_MAX, "0-0");
-	}
-	redis_replies_free(LANES, replies);
+	bool ok = groups_missing(redis, missing);
+	for (int lane = 0; ok && lane < LANES; lane++)
+		ok = !missing[lane] || group_make(redis, (enum lane)lane, &made);
 	if (made && redis->had_groups)
 		log_warn("queue: %s: the consumer group was gone; made again, all that is there is read",
 			 redis->base.place);

@@ -4,8 +4,10 @@
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
+#include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -15,8 +17,9 @@
 #include "xalloc.h"
 #include "banned.h"
 
-#define HMAC_KEYS 8      /* contexts a thread keeps */
-#define HMAC_KEY_MAX 128 /* longer keys get a context of their own each time */
+#define RSA_BITS_MIN 1024 /* RFC 8301 */
+#define HMAC_KEYS 8       /* contexts a thread keeps */
+#define HMAC_KEY_MAX 128  /* longer keys get a context of their own each time */
 
 /* A context that keeps its key: re-initialised it costs a third of a new one. */
 struct keyed {
@@ -227,4 +230,68 @@ bool base64_decode(const char *s, unsigned char **out, size_t *len)
 	}
 	*out = bytes;
 	return true;
+}
+
+/* --- keys --- */
+
+/* What follows is OpenSSL's own EVP_PKEY under another name. */
+static EVP_PKEY *pkey_of(const struct sign_key *key)
+{
+	return (EVP_PKEY *)key;
+}
+
+/* A key with a password would have OpenSSL ask at the terminal. */
+static int no_password(char *into, int size, int writing, void *arg)
+{
+	(void)into;
+	(void)size;
+	(void)writing;
+	(void)arg;
+	return -1;
+}
+
+struct sign_key *sign_key_read(const char *pem)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	must(bio != NULL, "BIO_new_mem_buf");
+	EVP_PKEY *pkey = PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
+
+	BIO_free(bio);
+	ERR_clear_error();
+	bool usable = pkey && (EVP_PKEY_id(pkey) == EVP_PKEY_ED25519 ||
+			       (EVP_PKEY_id(pkey) == EVP_PKEY_RSA && EVP_PKEY_bits(pkey) >= RSA_BITS_MIN));
+	if (!usable)
+		EVP_PKEY_free(pkey);
+	return usable ? (struct sign_key *)pkey : NULL;
+}
+
+enum sign_key_kind sign_key_kind(const struct sign_key *key)
+{
+	return EVP_PKEY_id(pkey_of(key)) == EVP_PKEY_ED25519 ? SIGN_KEY_ED25519 : SIGN_KEY_RSA;
+}
+
+char *sign_key_sign(const struct sign_key *key, const void *data, size_t len)
+{
+	const EVP_MD *digest = sign_key_kind(key) == SIGN_KEY_RSA ? EVP_sha256() : NULL;
+	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	unsigned char *signature = NULL;
+	char *out = NULL;
+	size_t size = 0;
+
+	must(context != NULL, "EVP_MD_CTX_new");
+	if (EVP_DigestSignInit(context, NULL, digest, NULL, pkey_of(key)) == 1 &&
+	    EVP_DigestSign(context, NULL, &size, data, len) == 1) {
+		signature = xmalloc(size);
+		if (EVP_DigestSign(context, signature, &size, data, len) == 1)
+			out = base64_encode(signature, size);
+	}
+	ERR_clear_error();
+	EVP_MD_CTX_free(context);
+	free(signature);
+	return out;
+}
+
+void sign_key_free(struct sign_key *key)
+{
+	EVP_PKEY_free(pkey_of(key));
 }

@@ -501,6 +501,7 @@ const struct store_ops store_memory_ops = {
 	.cap_used = memory_cap_used,
 	.count_caps = memory_count_caps,
 	.append_changes = memory_append_changes,
+	.last_choice = memory_last_choice,
 	.put_products = memory_put_products,
 	.put_template = memory_put_template,
 	.add_events = memory_add_events,

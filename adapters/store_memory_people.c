@@ -225,6 +225,21 @@ bool memory_append_changes(struct store *store, struct change *const changes[], 
 	return true;
 }
 
+bool memory_last_choice(struct store *store, int64_t customer, const char *product, char **choice)
+{
+	struct memory *memory = of(store);
+
+	for (int64_t seq = memory->numbers[NUMBER_CHANGE]; seq > 0; seq--) {
+		const struct change *change = slots_get(&memory->tables[CHANGES], seq);
+		if (change && change->customer == customer && change->kind == CHANGE_PREFERENCE &&
+		    strcmp(change->subject, product) == 0 && strcmp(change->by, "import") != 0) {
+			*choice = xstrdup(change->new_value);
+			break;
+		}
+	}
+	return true;
+}
+
 /* The bodies of product sets and templates are for the audit, which has no use for this store. */
 bool memory_put_products(struct store *store, const char *hash, const char *body, int64_t at, int64_t *seq)
 {

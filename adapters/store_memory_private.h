@@ -143,6 +143,7 @@ bool memory_set_address_state(struct store *, int64_t address, enum address_stat
 bool memory_customers_of_address(struct store *, int64_t address, int64_t **customers, size_t *count);
 bool memory_cap_used(struct store *, int64_t customer, const char *name, int64_t *used);
 bool memory_count_caps(struct store *, const struct cap_count counts[], size_t count, int64_t now);
+bool memory_last_choice(struct store *, int64_t customer, const char *product, char **choice);
 bool memory_append_changes(struct store *, struct change *const changes[], size_t count);
 bool memory_put_products(struct store *, const char *hash, const char *body, int64_t at, int64_t *seq);
 bool memory_put_template(struct store *, const char *hash, const char *name, const char *source, int64_t at);

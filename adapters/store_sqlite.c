@@ -312,6 +312,7 @@ const struct store_ops store_sqlite_ops = {
 	.cap_used = sqlite_cap_used,
 	.count_caps = sqlite_count_caps,
 	.append_changes = sqlite_append_changes,
+	.last_choice = sqlite_last_choice,
 	.put_products = sqlite_put_products,
 	.put_template = sqlite_put_template,
 	.add_events = sqlite_add_events,

@@ -187,6 +187,24 @@ bool sqlite_customers_of_address(struct store *store, int64_t address, int64_t *
 	return more == 0;
 }
 
+bool sqlite_last_choice(struct store *store, int64_t customer, const char *product, char **choice)
+{
+	struct sql *sql = &of(store)->sql;
+	sqlite3_stmt *statement = sql_statement(
+		sql, SQL_LAST_CHOICE,
+		"SELECT new_value FROM change_log WHERE customer = ? AND subject = ? AND kind = 0 "
+		"AND changed_by <> 'import' ORDER BY seq DESC LIMIT 1");
+	struct cells cells = sql_cells(statement);
+
+	put_number(&cells, customer);
+	put_text(&cells, product);
+	int more = sql_step(sql, statement);
+	if (more > 0)
+		*choice = xstrdup((const char *)sqlite3_column_text(statement, 0));
+	sqlite3_reset(statement);
+	return more >= 0;
+}
+
 bool sqlite_append_changes(struct store *store, struct change *const changes[], size_t count)
 {
 	struct sql *sql = &of(store)->sql;

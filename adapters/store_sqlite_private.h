@@ -58,6 +58,7 @@ enum statement {
 	SQL_SEVERAL,
 	SQL_SEVERAL_NAMES,
 	SQL_CHANGE_ADD,
+	SQL_LAST_CHOICE,
 	SQL_PRODUCTS_LAST,
 	SQL_PRODUCTS_ADD,
 	SQL_TEMPLATE_ADD,
@@ -200,6 +201,7 @@ bool sqlite_set_address_state(struct store *, int64_t address, enum address_stat
 bool sqlite_customers_of_address(struct store *, int64_t address, int64_t **customers, size_t *count);
 bool sqlite_cap_used(struct store *, int64_t customer, const char *name, int64_t *used);
 bool sqlite_count_caps(struct store *, const struct cap_count counts[], size_t count, int64_t now);
+bool sqlite_last_choice(struct store *, int64_t customer, const char *product, char **choice);
 bool sqlite_append_changes(struct store *, struct change *const changes[], size_t count);
 bool sqlite_put_products(struct store *, const char *hash, const char *body, int64_t at, int64_t *seq);
 bool sqlite_put_template(struct store *, const char *hash, const char *name, const char *source, int64_t at);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api_private.h"
+#include "json_read.h"
 #include "xalloc.h"
 #include "banned.h"
 
@@ -16,25 +17,37 @@ static const struct route {
 	const char *method, *path;
 	void (*handle)(struct call *call);
 	bool has_body;
+	const char *later; /* the letter of the issue that brings it; NULL: it is there */
 } routes[] = {
-	{"GET", "/v1/customers", api_customers_find, false},
-	{"PATCH", "/v1/customers", api_customers_import, true},
-	{"GET", "/v1/customers/:", api_customer_get, false},
-	{"PUT", "/v1/customers/:", api_customer_put, true},
-	{"PATCH", "/v1/customers/:", api_customer_patch, true},
-	{"GET", "/v1/customers/:/history", api_history, false},
-	{"GET", "/v1/customers/:/preferences", api_preferences_get, false},
-	{"PUT", "/v1/customers/:/preferences", api_preferences_put, true},
-	{"GET", "/v1/customers/:/preferences/:", api_preference_get, false},
-	{"PUT", "/v1/customers/:/preferences/:", api_preference_put, true},
-	{"PATCH", "/v1/customers/:/preferences/:", api_preference_patch, true},
-	{"GET", "/v1/log", api_log, false},
-	{"GET", "/v1/captured", api_captured, false},
-	{"GET", "/v1/messages/:", api_message_get, false},
-	{"POST", "/v1/messages/:/settle", api_message_settle, true},
-	{"POST", "/v1/messages/:/retry", api_message_retry, false},
-	{"POST", "/v1/explain", api_explain, true},
-	{"GET", "/v1/queue", api_queue, false},
+	{"GET", "/healthz", NULL, false, "C"},
+	{"GET", "/readyz", NULL, false, "C"},
+	{"GET", "/metrics", NULL, false, "C"},
+	{"GET", "/openapi.json", NULL, false, "C"},
+	{"GET", "/v1/customers", api_customers_find, false, NULL},
+	{"PATCH", "/v1/customers", api_customers_import, true, NULL},
+	{"GET", "/v1/customers/:", api_customer_get, false, NULL},
+	{"PUT", "/v1/customers/:", api_customer_put, true, NULL},
+	{"PATCH", "/v1/customers/:", api_customer_patch, true, NULL},
+	{"DELETE", "/v1/customers/:", NULL, false, "C"},
+	{"GET", "/v1/customers/:/export", NULL, false, "C"},
+	{"POST", "/v1/customers/:/link", NULL, false, "C"},
+	{"GET", "/v1/customers/:/history", api_history, false, NULL},
+	{"GET", "/v1/customers/:/preferences", api_preferences_get, false, NULL},
+	{"PUT", "/v1/customers/:/preferences", api_preferences_put, true, NULL},
+	{"GET", "/v1/customers/:/preferences/:", api_preference_get, false, NULL},
+	{"PUT", "/v1/customers/:/preferences/:", api_preference_put, true, NULL},
+	{"PATCH", "/v1/customers/:/preferences/:", api_preference_patch, true, NULL},
+	{"GET", "/v1/log", api_log, false, NULL},
+	{"GET", "/v1/captured", api_captured, false, NULL},
+	{"POST", "/v1/messages", NULL, false, "C"},
+	{"GET", "/v1/messages/:", api_message_get, false, NULL},
+	{"DELETE", "/v1/messages/:", NULL, false, "C"},
+	{"POST", "/v1/messages/:/settle", api_message_settle, true, NULL},
+	{"POST", "/v1/messages/:/retry", api_message_retry, false, NULL},
+	{"POST", "/v1/explain", api_explain, true, NULL},
+	{"GET", "/v1/queue", api_queue, false, NULL},
+	{"POST", "/v1/contacts", NULL, false, "G"},
+	{"POST", "/in/:/:", NULL, false, "G"},
 };
 
 void call_answer(struct call *call, int status, json_t *body)
@@ -143,19 +156,19 @@ static bool too_deep(const json_t *json, int left)
 static bool read_body(struct call *call)
 {
 	const struct api_request *request = call->request;
-	json_error_t error;
+	struct text error;
 
 	if (request->body_len > API_BODY_MAX) {
 		call_problem(call, 413, "body: more than %d bytes", API_BODY_MAX);
 		return false;
 	}
-	call->body = json_loadb(request->body_len ? request->body : "", request->body_len,
-				JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
-	if (!call->body) {
-		call_problem(call, 422, "body: not JSON: line %d, column %d: %s", error.line, error.column,
-			     error.text);
+	text_init(&error, TEXT_ERROR_MAX);
+	call->body = json_read(request->body_len ? request->body : "", request->body_len, true, &error);
+	if (!call->body)
+		call_problem(call, 422, "body: %s", error.data);
+	text_release(&error);
+	if (!call->body)
 		return false;
-	}
 	if (too_deep(call->body, API_BODY_DEPTH_MAX)) {
 		call_problem(call, 422, "body: nested more than %d deep", API_BODY_DEPTH_MAX);
 		return false;
@@ -196,6 +209,11 @@ static void find_and_run(struct call *call, char *const parts[], size_t count)
 		path_known = true;
 		if (strcmp(route->method, method) != 0)
 			continue;
+		if (route->later) {
+			call_problem(call, 501, "%s %s: not yet (%s)", method, call->request->path,
+				     route->later);
+			return;
+		}
 		text_init(&error, TEXT_ERROR_MAX);
 		if (!url_query_parse(call->request->query, &call->query, &error))
 			call_problem(call, 400, "%s", error.data);

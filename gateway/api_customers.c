@@ -222,11 +222,11 @@ void api_preference_get(struct call *call)
 	if (!customer_view_read(call, call->args[0], &view))
 		goto out;
 	stored = preference_for(&view, name);
-	if (stored) {
-		call_answer(call, 200, preference_to_json(stored));
-	} else if (product || strcmp(name, "*") == 0) {
+	if (product || strcmp(name, "*") == 0) {
 		customer_view_choices(&view, product, &choices);
 		call_answer(call, 200, preference_applied_json(product, &choices));
+	} else if (stored) { /* its product is no longer there */
+		call_answer(call, 200, preference_to_json(stored));
 	} else {
 		call_problem(call, 404, "product %s: there is no product of this name", name);
 	}

@@ -5,6 +5,7 @@
 #include "api_private.h"
 #include "choose.h"
 #include "counter.h"
+#include "moment.h"
 #include "banned.h"
 
 static json_t *word_or_null(const char *word)
@@ -54,9 +55,13 @@ static json_t *moment_json(int64_t at)
 	return *text ? json_string(text) : json_null();
 }
 
+/* null: it waits for nothing, or nobody can say how long (its time came, and a provider is not there). */
 static json_t *message_until(const struct message_row *row)
 {
-	return row->state == STATE_DEFERRED && row->due != MOMENT_NEVER ? moment_json(row->due) : json_null();
+	bool goes_on = row->state == STATE_DEFERRED || row->state == STATE_IN_DOUBT;
+
+	return goes_on && row->due != MOMENT_NEVER && row->due > moment_now() ? moment_json(row->due)
+									      : json_null();
 }
 
 /* As `heed explain --json` (contract). */

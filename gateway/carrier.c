@@ -128,68 +128,127 @@ static bool gives_up(struct carrier *carrier)
 	return moment_mono() > atomic_load(&carrier->last_words);
 }
 
-static void settle(struct carrier *carrier, struct admission *list)
-{
-	size_t count = 0, i = 0;
+/* What the courier has in hand: at most what may be read ahead, and one batch of events. */
+struct load {
+	struct queue_settlement *done;
+	struct admission **admissions; /* of each one in `done` */
+	size_t count, capacity;
+	struct event_row *events;
+	size_t event_count, published;
+};
 
-	for (const struct admission *a = list; a; a = a->next)
-		count++;
-	struct queue_settlement *done = xcalloc(count + 1, sizeof *done);
-	struct dead_letter *dead = xcalloc(count + 1, sizeof *dead);
-	for (const struct admission *a = list; a; a = a->next, i++) {
-		done[i] = (struct queue_settlement){.stream = a->entry.stream, .id = a->entry.id};
-		if (!a->error.len)
-			continue;
-		dead[i] = (struct dead_letter){.message = a->entry.payload,
-					       .message_len = a->entry.len,
-					       .error = a->error.data,
-					       .stream = a->entry.stream,
-					       .id = a->entry.id,
-					       .at = moment_now()};
-		done[i].dead = &dead[i];
+static void load_add(struct load *load, struct admission *admission)
+{
+	struct dead_letter *dead = NULL;
+
+	if (load->count == load->capacity) {
+		load->capacity = load->capacity ? load->capacity * 2 : READ_MAX;
+		load->done = xreallocarray(load->done, load->capacity, sizeof *load->done);
+		load->admissions = xreallocarray(load->admissions, load->capacity, sizeof *load->admissions);
 	}
-	while (count && !queue_settle(carrier->out, done, count) && !gives_up(carrier))
-		pause_for(PAUSE);
-	free(done);
-	free(dead);
-	for (struct admission *next; list; list = next) {
-		next = list->next;
-		admission_free(list);
+	if (admission->error.len) {
+		dead = xcalloc(1, sizeof *dead);
+		*dead = (struct dead_letter){.message = admission->entry.payload,
+					     .message_len = admission->entry.len,
+					     .error = admission->error.data,
+					     .stream = admission->entry.stream,
+					     .id = admission->entry.id,
+					     .at = moment_now()};
 	}
-	atomic_fetch_sub(&carrier->ahead, (long long)count);
+	load->done[load->count] = (struct queue_settlement){
+		.stream = admission->entry.stream, .id = admission->entry.id, .dead = dead};
+	load->admissions[load->count++] = admission;
 }
 
-static void publish(struct carrier *carrier, struct event_row *events, size_t count)
+static void load_take(struct load *load, const struct carriage *carriage)
+{
+	struct admission *next;
+
+	for (struct admission *a = carriage->settled; a; a = next) {
+		next = a->next;
+		load_add(load, a);
+	}
+	if (carriage->event_count) {
+		load->events = carriage->events;
+		load->event_count = carriage->event_count;
+	}
+}
+
+/* Those that are settled, or all, are let go of; the others keep their order. */
+static void load_drop_settled(struct carrier *carrier, struct load *load, bool all)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < load->count; i++) {
+		if (load->done[i].settled || all) {
+			free((struct dead_letter *)load->done[i].dead); /* its texts are the admission's */
+			admission_free(load->admissions[i]);
+		} else {
+			load->done[kept] = load->done[i];
+			load->admissions[kept++] = load->admissions[i];
+		}
+	}
+	atomic_fetch_sub(&carrier->ahead, (long long)(load->count - kept));
+	load->count = kept;
+}
+
+static void load_drop_events(struct load *load)
+{
+	for (size_t i = 0; i < load->event_count; i++)
+		free(load->events[i].json);
+	free(load->events);
+	load->events = NULL;
+	load->event_count = load->published = 0;
+}
+
+static bool settle(struct carrier *carrier, struct load *load)
+{
+	bool ok = queue_settle(carrier->out, load->done, load->count);
+
+	load_drop_settled(carrier, load, false);
+	return ok;
+}
+
+static bool publish(struct carrier *carrier, struct load *load)
 {
 	const char *json[EVENTS_MAX];
 
-	for (size_t from = 0; from < count;) {
-		size_t slice = count - from < EVENTS_MAX ? count - from : EVENTS_MAX;
+	while (load->published < load->event_count) {
+		size_t left = load->event_count - load->published;
+		size_t slice = left < EVENTS_MAX ? left : EVENTS_MAX;
 		for (size_t i = 0; i < slice; i++)
-			json[i] = events[from + i].json;
-		if (queue_publish(carrier->out, json, slice)) {
-			from += slice;
-			turn_published(carrier->turn, events[from - 1].seq);
-		} else if (gives_up(carrier)) {
-			break; /* the store has them: the next start publishes them */
-		} else {
-			pause_for(PAUSE);
-		}
+			json[i] = load->events[load->published + i].json;
+		if (!queue_publish(carrier->out, json, slice))
+			return false;
+		load->published += slice;
+		turn_published(carrier->turn, load->events[load->published - 1].seq);
 	}
-	for (size_t i = 0; i < count; i++)
-		free(events[i].json);
-	free(events);
+	load_drop_events(load);
+	return true;
 }
 
+/* One try of each, in turns: neither waits for the other. What is given up at the end comes again at the next
+ * start: entries from the queue, events from the store. */
 static void *courier_thread(void *argument)
 {
 	struct carrier *carrier = argument;
+	struct load load = {0};
 	struct carriage carriage;
 
-	while (turn_collect(carrier->turn, READ_WAIT_MS, &carriage)) {
-		settle(carrier, carriage.settled);
-		publish(carrier, carriage.events, carriage.event_count);
+	while (turn_collect(carrier->turn, READ_WAIT_MS, !load.events, &carriage) || load.count ||
+	       load.events) {
+		load_take(&load, &carriage);
+		bool settled = settle(carrier, &load), published = publish(carrier, &load);
+		if (settled && published)
+			continue;
+		if (gives_up(carrier))
+			break;
+		pause_for(PAUSE);
 	}
+	load_drop_settled(carrier, &load, true);
+	load_drop_events(&load);
+	free(load.done);
+	free(load.admissions);
 	return NULL;
 }
 

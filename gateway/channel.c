@@ -30,20 +30,47 @@ struct channel *channel_open(const struct channel_config *config, struct outcome
 
 void channel_send(struct channel *channel, struct attempt *attempt)
 {
+	int64_t now = moment_mono();
+
 	attempt->channel = channel;
 	attempt->next = NULL;
 	size_t in_hand = atomic_fetch_add(&channel->in_hand, 1) + 1;
+	atomic_store(&channel->lease, attempt->lease_until - now);
+	if (in_hand == 1)
+		atomic_store(&channel->busy_since, now);
 	if (in_hand > channel->credit)
 		log_error("channel %s: handed %zu attempts, more than its credit of %zu",
 			  channel->config->name, in_hand, channel->credit);
 	channel->ops->send(channel, attempt);
 }
 
+/* What a slow relay can't begin within its lease would only be called back, and claimed again. */
+static size_t credit_by_pace(const struct channel *channel)
+{
+	int64_t pace = atomic_load(&channel->pace), lease = atomic_load(&channel->lease);
+
+	if (!pace)
+		return CREDIT_UNKNOWN_PACE;
+	int64_t fits = lease / CREDIT_LEASE_PART / pace;
+	return fits < CREDIT_LEAST ? CREDIT_LEAST : (size_t)fits;
+}
+
+static void note_pace(struct channel *channel)
+{
+	int64_t now = moment_mono(), took = now - atomic_exchange(&channel->busy_since, now);
+	int64_t pace = atomic_load(&channel->pace);
+
+	took = took > 0 ? took : 1;
+	atomic_store(&channel->pace, pace ? pace + (took - pace) / 8 : took);
+}
+
 size_t channel_credit_left(const struct channel *channel)
 {
-	size_t in_hand = atomic_load(&channel->in_hand);
+	size_t in_hand = atomic_load(&channel->in_hand), credit = credit_by_pace(channel);
 
-	return in_hand < channel->credit ? channel->credit - in_hand : 0;
+	if (credit > channel->credit)
+		credit = channel->credit;
+	return in_hand < credit ? credit - in_hand : 0;
 }
 
 void channel_close(struct channel *channel, int64_t patience)
@@ -116,6 +143,8 @@ void channel_report(struct attempt *attempt, const struct outcome *outcome)
 	clean(attempt->outcome.provider_ref);
 	log_debug("channel %s: message %s, attempt %d: %s, %s", channel->config->name, attempt->message_id,
 		  attempt->number, kind_names[attempt->outcome.kind], attempt->outcome.code);
+	if (atomic_load(&attempt->phase) == ATTEMPT_BEGUN)
+		note_pace(channel);
 	atomic_fetch_sub(&channel->in_hand, 1); /* first: whoever hears of it may hand over the next */
 	sink.report(sink.context, attempt);
 }

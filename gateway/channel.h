@@ -111,7 +111,16 @@ struct channel {
 	struct outcome_sink sink;
 	_Atomic size_t in_hand; /* handed over and not reported */
 	size_t credit;          /* most attempts in hand; set by open */
+	/* The gate's: how fast it gets on, so that it is not handed more than it can begin within the lease.
+	 */
+	_Atomic int64_t lease;      /* how long an attempt may take to begin, microseconds */
+	_Atomic int64_t busy_since; /* monotonic: the last that it got done with, or was handed when idle */
+	_Atomic int64_t pace; /* microseconds between two that it got done with, smoothed; 0: not known */
 };
+
+#define CREDIT_UNKNOWN_PACE 64 /* at the most in hand, until the first is done with */
+#define CREDIT_LEAST 4         /* however slow the other side is */
+#define CREDIT_LEASE_PART 3    /* what is in hand can begin within this part of the lease */
 
 /* What an adapter fills. Every method is called by the turn's thread unless it says otherwise. */
 struct channel_ops {

@@ -189,7 +189,7 @@ bool cli_parse(const struct command *command, int argc, char **argv, void *given
 	return *count >= least;
 }
 
-bool cli_limit(const struct command *command, const char *word, long long *limit)
+bool cli_limit(const struct command *command, const char *word, long long least, long long *limit)
 {
 	char *end;
 
@@ -199,6 +199,10 @@ bool cli_limit(const struct command *command, const char *word, long long *limit
 		*limit = strtoll(word, &end, 10);
 	if (word && (*end || *word < '0' || *word > '9' || errno)) {
 		cli_usage(command, "--limit: '%s' is not a number", word);
+		return false;
+	}
+	if (*limit < least) {
+		cli_usage(command, "--limit: %s is not %lld or more", word, least);
 		return false;
 	}
 	return true;

@@ -21,8 +21,8 @@ bool cli_parse(const struct command *command, int argc, char **argv, void *given
 	       const char *words[], size_t *count);
 /* Is it "a|b|c", one of which is wanted? */
 bool cli_is_choice(const char *value);
-/* The value of --limit; 100 without (NULL). False, and said: it is not a number. */
-bool cli_limit(const struct command *command, const char *word, long long *limit);
+/* The value of --limit; 100 without (NULL). False, and said: it is not a number, or less than `least`. */
+bool cli_limit(const struct command *command, const char *word, long long least, long long *limit);
 /* `heed: …` and the usage, on standard error. */
 __attribute__((format(printf, 2, 3))) int cli_usage(const struct command *command, const char *format, ...);
 /* `heed: what: why`. */

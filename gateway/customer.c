@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "digest.h"
 #include "xalloc.h"
 #include "zone.h"
 #include "banned.h"
@@ -182,6 +183,30 @@ static bool read_facts(struct reading *r, const json_t *json)
 	return true;
 }
 
+bool address_secret_key(const char *secret, unsigned char **key, size_t *len)
+{
+	size_t prefix = strlen(ADDRESS_SECRET_PREFIX);
+
+	if (strncmp(secret, ADDRESS_SECRET_PREFIX, prefix) != 0 || !base64_decode(secret + prefix, key, len))
+		return false;
+	if (!*len)
+		free(*key);
+	return *len > 0;
+}
+
+static bool secret_valid(const json_t *secret)
+{
+	const char *value = json_string_value(secret);
+	unsigned char *key;
+	size_t len;
+
+	if (!value || json_string_length(secret) > ADDRESS_SECRET_SIZE ||
+	    strlen(value) != json_string_length(secret) || !address_secret_key(value, &key, &len))
+		return false;
+	free(key);
+	return true;
+}
+
 /* {"secret": "a"} or {"secret": ["a", "b"]} into {"secret":["a","b"]}. */
 static bool read_secrets(const char *where, const json_t *secret, struct address *out, struct text *error)
 {
@@ -196,12 +221,10 @@ static bool read_secrets(const char *where, const json_t *secret, struct address
 	}
 	for (size_t i = 0; i < count; i++) {
 		json_t *one = json_is_array(secret) ? json_array_get(secret, i) : (json_t *)secret;
-		const char *value = json_string_value(one);
-		if (!value || !*value || json_string_length(one) > ADDRESS_SECRET_SIZE ||
-		    strlen(value) != json_string_length(one) || has_controls(value)) {
+		if (!secret_valid(one)) {
 			text_error(error,
-				   "%s.secret: must be 1-%d bytes without control characters, or a list of "
-				   "such, newest first",
+				   "%s.secret: nothing can be signed with it; " ADDRESS_SECRET_FORM
+				   ", of at most %d bytes, or a list of such, newest first, would be right",
 				   where, ADDRESS_SECRET_SIZE);
 			goto out;
 		}

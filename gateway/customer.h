@@ -40,7 +40,9 @@ struct address {
 #define CUSTOMER_NAME_MAX 256   /* bytes */
 #define ADDRESS_SECRETS_MAX 8   /* for one address: the one in use and those it is changed from */
 #define ADDRESS_SECRET_SIZE 256 /* bytes of one */
-#define ADDRESS_VALUE_MAX 2048  /* bytes; the longest is a URL */
+#define ADDRESS_SECRET_PREFIX "whsec_"
+#define ADDRESS_SECRET_FORM "whsec_ and base64, like whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+#define ADDRESS_VALUE_MAX 2048 /* bytes; the longest is a URL */
 
 struct customer {
 	int64_t n; /* the row; 0: not stored */
@@ -52,6 +54,10 @@ struct customer {
 	size_t address_count;
 	int64_t seq; /* of the last change of these facts in the log */
 };
+
+/* The key that a webhook is signed with: "whsec_" and base64 (Standard Webhooks). False: it is none. The
+ * caller frees *key. */
+bool address_secret_key(const char *secret, unsigned char **key, size_t *len);
 
 /* The form of a channel's addresses. */
 typedef struct address_form (*address_form_of)(const void *context, const char *channel, bool *known);

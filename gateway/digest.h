@@ -28,4 +28,14 @@ char *base64_encode(const void *data, size_t len);
 /* False unless it is base64 (padding optional); the caller frees *out. */
 bool base64_decode(const char *s, unsigned char **out, size_t *len);
 
+/* Private keys that sign: RSA of 1024 bits or more (PKCS #1 1.5 over SHA-256), Ed25519 (RFC 8032). */
+enum sign_key_kind { SIGN_KEY_RSA, SIGN_KEY_ED25519 };
+struct sign_key;
+/* NULL: the PEM holds no such key, or one that wants a password. */
+struct sign_key *sign_key_read(const char *pem);
+enum sign_key_kind sign_key_kind(const struct sign_key *key);
+/* The signature as base64; the caller frees. NULL: it could not be made. */
+char *sign_key_sign(const struct sign_key *key, const void *data, size_t len);
+void sign_key_free(struct sign_key *key); /* NULL is fine */
+
 #endif

@@ -1,5 +1,5 @@
-/* DKIM signatures (RFC 6376, RFC 8463): a port that is filled at link time by adapters/mail_sign.c. One
- * signature for each key; threads may sign at once. */
+/* DKIM signatures (RFC 6376, RFC 8463): one for each key. Pure but for the clock; threads may sign at once.
+ */
 #ifndef HEED_MAIL_SIGN_H
 #define HEED_MAIL_SIGN_H
 

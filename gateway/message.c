@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json_read.h"
 #include "moment.h"
 #include "xalloc.h"
 #include "banned.h"
@@ -176,17 +177,44 @@ static bool traceparent_valid(const char *s)
 	return true;
 }
 
-/* A malformed one is replaced; out of the content's hash, so that the message stays the same at a repetition.
- */
-static void mend_traceparent(struct message *out)
+/* Any malformed text is replaced, by what the rest of the message says: the same at each reading. */
+static bool read_traceparent(const struct reading *in, const char *rest, struct message *out)
 {
+	const json_t *value = json_object_get(in->json, "traceparent");
 	char hex[2 * SHA256_SIZE + 1];
 
-	if (!*out->traceparent || traceparent_valid(out->traceparent))
-		return;
-	digest_sha256_hex(out->body, strlen(out->body), hex);
+	if (!value)
+		return true;
+	if (!json_is_string(value))
+		return text_error(in->error, "traceparent: must be a string");
 	free(out->traceparent);
-	out->traceparent = xasprintf("00-%.32s-%.16s-01", hex, hex + 40);
+	if (traceparent_valid(json_string_value(value))) {
+		out->traceparent = xstrdup(json_string_value(value));
+	} else {
+		digest_sha256_hex(rest, strlen(rest), hex);
+		out->traceparent = xasprintf("00-%.32s-%.16s-01", hex, hex + 40);
+	}
+	return true;
+}
+
+/* What is kept, and its hash. The hash leaves the traceparent out: who traces begins a new span at each try,
+ * and the message is still the same. */
+static bool read_body(const struct reading *in, struct message *out)
+{
+	unsigned char hash[SHA256_SIZE];
+	json_t *rest = json_copy((json_t *)in->json);
+
+	json_object_del(rest, "id");
+	free(out->body);
+	out->body = json_dumps(rest, JSON_COMPACT | JSON_SORT_KEYS);
+	json_object_del(rest, "traceparent");
+	char *hashed = json_dumps(rest, JSON_COMPACT | JSON_SORT_KEYS);
+	json_decref(rest);
+	digest_sha256(hashed, strlen(hashed), hash);
+	memcpy(out->hash, hash, sizeof out->hash);
+	bool ok = read_traceparent(in, hashed, out);
+	free(hashed);
+	return ok;
 }
 
 static void message_init(struct message *out)
@@ -218,8 +246,7 @@ static bool message_read(const json_t *json, struct message *out, struct text *e
 	    !read_text(&in, "product", true, ID_MAX, &out->product) ||
 	    !read_text(&in, "template", false, ID_MAX, &out->template) ||
 	    !read_text(&in, "locale", false, LOCALE_MAX, &out->locale) ||
-	    !read_text(&in, "campaign", false, ID_MAX, &out->campaign) ||
-	    !read_text(&in, "traceparent", false, 512, &out->traceparent))
+	    !read_text(&in, "campaign", false, ID_MAX, &out->campaign))
 		return false;
 	if (*out->id && !message_id_valid(out->id))
 		return text_error(error, "id: may hold only A-Z a-z 0-9 . _ : -");
@@ -227,20 +254,8 @@ static bool message_read(const json_t *json, struct message *out, struct text *e
 		return text_error(error, "customer: may hold no control characters");
 	if (*out->locale && !locale_valid(out->locale))
 		return text_error(error, "locale: is not a language tag like es or es-AR");
-	if (!read_words(&in, out) || !read_times(&in, out) || !read_content(&in, out) ||
-	    !read_objects(&in, out))
-		return false;
-
-	json_t *rest = json_copy((json_t *)json);
-	json_object_del(rest, "id");
-	free(out->body);
-	out->body = json_dumps(rest, JSON_COMPACT | JSON_SORT_KEYS);
-	json_decref(rest);
-	unsigned char hash[SHA256_SIZE];
-	digest_sha256(out->body, strlen(out->body), hash);
-	memcpy(out->hash, hash, sizeof out->hash);
-	mend_traceparent(out);
-	return true;
+	return read_words(&in, out) && read_times(&in, out) && read_content(&in, out) &&
+	       read_objects(&in, out) && read_body(&in, out);
 }
 
 bool message_from_json(const json_t *json, struct message *out, struct text *error)
@@ -251,17 +266,16 @@ bool message_from_json(const json_t *json, struct message *out, struct text *err
 
 bool message_parse(const char *json, size_t len, struct message *out, struct text *error)
 {
-	json_error_t why;
+	struct text why;
 
 	message_init(out);
 	if (len > MESSAGE_SIZE_MAX)
 		return text_error(error, "message: has %zu bytes; %d are allowed", len, MESSAGE_SIZE_MAX);
-	json_t *tree = json_loadb(json, len, JSON_REJECT_DUPLICATES, &why);
-	if (!tree)
-		return text_error(error, "message: is not JSON: line %d, column %d: %s", why.line, why.column,
-				  why.text);
-	bool ok = message_read(tree, out, error);
+	text_init(&why, TEXT_ERROR_MAX);
+	json_t *tree = json_read(json, len, false, &why);
+	bool ok = tree ? message_read(tree, out, error) : text_error(error, "message: %s", why.data);
 	json_decref(tree);
+	text_release(&why);
 	return ok;
 }
 

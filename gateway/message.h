@@ -34,7 +34,7 @@ struct message {
 	char *campaign;     /* "" */
 	char *traceparent;  /* well-formed, or "" */
 	char *body; /* the message without its id, canonical: what the store keeps; message_parse reads it */
-	/* of the body: same id, same hash, same message */
+	/* of the body without its traceparent: same id, same hash, same message */
 	unsigned char hash[MESSAGE_HASH_SIZE];
 };
 

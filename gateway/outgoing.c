@@ -6,6 +6,7 @@
 
 #include "command.h"
 #include "config.h"
+#include "customer.h"
 #include "digest.h"
 #include "moment.h"
 #include "xalloc.h"
@@ -99,22 +100,16 @@ bool outgoing_plain(const struct channel_config *config, const struct attempt *a
 
 /* --- webhooks --- */
 
-/* Adds "v1,…" for one secret: "whsec_" and base64, or the base64 alone. */
+/* Adds "v1,…" for one secret. */
 static bool sign(const char *secret, const struct text *signed_text, struct text *signatures)
 {
-	static const char prefix[] = "whsec_";
 	unsigned char *key, mac[SHA256_SIZE];
 	size_t key_len;
 
-	if (strncmp(secret, prefix, sizeof prefix - 1) == 0)
-		secret += sizeof prefix - 1;
-	if (!base64_decode(secret, &key, &key_len))
+	if (!address_secret_key(secret, &key, &key_len))
 		return false;
-	if (key_len)
-		digest_hmac_sha256(key, key_len, signed_text->data, signed_text->len, mac);
+	digest_hmac_sha256(key, key_len, signed_text->data, signed_text->len, mac);
 	free(key);
-	if (!key_len)
-		return false;
 	char *base64 = base64_encode(mac, sizeof mac);
 	text_addf(signatures, "%sv1,%s", signatures->len ? " " : "", base64);
 	free(base64);
@@ -190,9 +185,9 @@ bool outgoing_to_webhook(const struct channel_config *config, const struct attem
 	if (ok && !add_headers(attempt, sink))
 		ok = text_error(error, "its headers can't be made");
 	if (ok && !add_signature(attempt, sink))
-		ok = text_error(error,
-				"the address's secret is not whsec_ and base64, or a list of at most %d",
-				ADDRESS_SECRETS_MAX);
+		ok = text_error(
+			error, "the address's secret is not " ADDRESS_SECRET_FORM ", or a list of at most %d",
+			ADDRESS_SECRETS_MAX);
 	rendered_release(&rendered);
 	return ok;
 }

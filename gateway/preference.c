@@ -503,10 +503,10 @@ json_t *preference_applied_json(const struct product *product, const struct choi
 	static const char *const sources[] = {"own", "parent", "*", "default"};
 	const struct preference *made = product ? choices->own : choices->star;
 	const struct preference *time = choices_time(choices);
-	json_t *channels = json_null();
+	json_t *channels = json_null(), *json;
 	const char *source = "default";
 
-	if (made)
+	if (made && made->has_channels)
 		return preference_to_json(made);
 	if (product) {
 		struct applied applied;
@@ -522,10 +522,15 @@ json_t *preference_applied_json(const struct product *product, const struct choi
 						      ? entry_json(applied_entry(&applied, i))
 						      : json_string(applied_channel(product, &applied, i)));
 	}
-	return json_pack("{s:s,s:o,s:s,s:s,s:o,s:i,s:s}", "product", product ? product->name : "*",
-			 "channels", channels, "hours", time ? time->hours : "", "digest",
-			 time ? time->digest : IMMEDIATE, "paused_until",
-			 moment_json(time ? time->paused_until : 0), "version", 0, "source", source);
+	if (!made)
+		return json_pack("{s:s,s:o,s:s,s:s,s:o,s:i,s:s}", "product", product ? product->name : "*",
+				 "channels", channels, "hours", time ? time->hours : "", "digest",
+				 time ? time->digest : IMMEDIATE, "paused_until",
+				 moment_json(time ? time->paused_until : 0), "version", 0, "source", source);
+	json = preference_to_json(made);
+	json_object_set_new(json, "channels", channels);
+	json_object_set_new(json, "source", json_string(source));
+	return json;
 }
 
 static bool product_or_part(const char *product, const char *of)

@@ -72,9 +72,10 @@ bool preference_from_json(const json_t *json, const struct product *product, con
 /* As the contract shows it; "channels" is null where the preference does not speak about them. A new
  * reference. */
 json_t *preference_to_json(const struct preference *preference);
-/* What a GET answers: the preference that was made for the product itself, else what applies, with version 0
- * and `source` (parent, *, default); for marketing [] where neither product nor parent was chosen. `product`
- * NULL: for "*". A new reference. */
+/* What a GET answers: the preference that was made for the product itself, else version 0. Where it does not
+ * speak about channels, those that apply, with their `source` (parent, *, default); for marketing [] where
+ * neither product nor parent was chosen. `product` NULL: for "*", where no channels apply (null). A new
+ * reference. */
 json_t *preference_applied_json(const struct product *product, const struct choices *choices);
 /* --channels 'sms{hours=mon-fri 09:00-18:00,wait=2h},email' into the JSON array that preference_from_json
  * reads. NULL and `error` if it can't be. */

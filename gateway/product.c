@@ -131,25 +131,23 @@ static void check_channels(struct reading *r, const char *name, const json_t *ow
 		      "right");
 }
 
-/* Quiet hours and cap; what is inherited was told of where it stands. */
-static void check_time(struct reading *r, const char *name, const json_t *own, const json_t *whole,
-		       struct product *product)
+/* Quiet hours and cap. */
+static void check_time(struct reading *r, const char *name, const json_t *whole, struct product *product)
 {
 	const char *cap = json_string_value(json_object_get(whole, "cap"));
 	struct text why;
 
 	text_init(&why, TEXT_ERROR_MAX);
-	if (*product->quiet_hours && !(product->quiet = hours_parse_quiet(product->quiet_hours, &why)) &&
-	    json_object_get(own, "quiet_hours"))
+	if (*product->quiet_hours && !(product->quiet = hours_parse_quiet(product->quiet_hours, &why)))
 		wrong(r, name, "quiet_hours", "%s", why.data);
 	text_clear(&why);
-	if (!cap_parse(cap, &product->cap, &why) && json_object_get(own, "cap"))
+	if (!cap_parse(cap, &product->cap, &why))
 		wrong(r, name, "cap", "%s", why.data);
 	text_release(&why);
 }
 
-/* `whole` is checked for types and filled; `own` is what stands in the file for it. */
-static void add_product(struct reading *r, const char *name, const json_t *own, json_t *whole)
+/* `whole` is checked for types and filled. */
+static void add_product(struct reading *r, const char *name, const json_t *whole)
 {
 	struct product *product = &r->set->products[r->set->count++];
 	const char *content = json_string_value(json_object_get(whole, "content"));
@@ -163,7 +161,7 @@ static void add_product(struct reading *r, const char *name, const json_t *own, 
 		.urgent = json_is_true(json_object_get(whole, "urgent")),
 		.quiet_hours = xstrdup(json_string_value(json_object_get(whole, "quiet_hours"))),
 	};
-	check_time(r, name, own, whole, product);
+	check_time(r, name, whole, product);
 	if (!product->title)
 		product->title = json_object();
 	if (!product->description)
@@ -176,7 +174,6 @@ static void add_product(struct reading *r, const char *name, const json_t *own, 
 		duration_parse(expires, &product->expires_after);
 	product->channels = copy_list(json_object_get(whole, "channels"), &product->channel_count);
 	product->defaults = copy_list(json_object_get(whole, "default"), &product->default_count);
-	check_channels(r, name, own, whole);
 	if (product->urgent && product->purpose != PURPOSE_CRITICAL)
 		wrong(r, name, "urgent", "is for purpose critical only; that, or no urgent, would be right");
 	if (product->purpose == PURPOSE_MARKETING && product->default_count) {
@@ -201,9 +198,43 @@ static json_t *whole_of(const json_t *parent, json_t *own)
 	return whole;
 }
 
+/* What stands in the file for a product, without the keys where a mistake was found. */
+static json_t *sound_keys(const struct reading *r, const char *name, const json_t *product)
+{
+	json_t *sound = json_object(), *value;
+	const char *key;
+
+	json_object_foreach((json_t *)product, key, value)
+	{
+		char *path = xasprintf("%s.%s", name, key);
+		if (!config_is_broken(r->source, path))
+			json_object_set(sound, key, value);
+		free(path);
+	}
+	return sound;
+}
+
+/* Do the product and the one it is a part of say nothing wrong of these keys (NULL-terminated), so that they
+ * may be held against each other? */
+static bool keys_sound(const struct reading *r, const char *name, const json_t *own, const char *parent,
+		       const char *const keys[])
+{
+	bool sound = !*parent || !config_is_doubtful(r->source, parent);
+
+	for (size_t i = 0; keys[i]; i++) {
+		const char *from = *parent && !json_object_get(own, keys[i]) ? parent : name;
+		char *path = xasprintf("%s.%s", from, keys[i]);
+		sound = sound && !config_is_broken(r->source, path);
+		free(path);
+	}
+	return sound;
+}
+
 static void read_product(struct reading *r, const char *name, json_t *own)
 {
+	static const char *const about_channels[] = {"channels", "default", "may_stop", NULL};
 	json_t *parent = NULL;
+	char *parent_name = NULL;
 	const char *slash = strchr(name, '/');
 
 	if (!name_is_valid(name)) {
@@ -213,21 +244,30 @@ static void read_product(struct reading *r, const char *name, json_t *own)
 		return;
 	}
 	if (slash) {
-		char *parent_name = xmemdup0(name, (size_t)(slash - name));
+		parent_name = xmemdup0(name, (size_t)(slash - name));
 		parent = json_object_get(r->source->values, parent_name);
 		if (!parent)
 			wrong(r, name, "", "is a part of %s, which is not there; write %s: above it",
 			      parent_name, parent_name);
-		bool broken = !parent || config_is_broken(r->source, parent_name);
-		free(parent_name);
-		if (broken)
-			return;
 	}
-	if (config_is_broken(r->source, name))
-		return;
-	json_t *whole = whole_of(parent, own);
-	add_product(r, name, own, whole);
-	json_decref(whole);
+	if ((!slash || parent) && !config_is_doubtful(r->source, name)) {
+		const char *above = parent_name ? parent_name : "";
+		bool fine = !config_is_broken(r->source, name) &&
+			    (!parent || !config_is_broken(r->source, above));
+		bool channels_sound = keys_sound(r, name, own, above, about_channels);
+		json_t *sound = sound_keys(r, name, own);
+		json_t *sound_parent = parent ? sound_keys(r, above, parent) : NULL;
+		json_t *whole = whole_of(sound_parent, sound);
+		/* without channels, what else is wrong may be their name */
+		if (channels_sound && (fine || json_object_get(whole, "channels")))
+			check_channels(r, name, sound, whole);
+		if (fine)
+			add_product(r, name, whole);
+		json_decref(whole);
+		json_decref(sound);
+		json_decref(sound_parent);
+	}
+	free(parent_name);
 }
 
 static int product_order(const void *a, const void *b)

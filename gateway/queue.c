@@ -1,5 +1,5 @@
-/* The gate before the back ends of the queue: what is read in which order, and one line in the log when the
- * queue goes away and when it is back. */
+/* The gate before the back ends of the queue: what is read in which order, and for reading, settling and
+ * publishing one line in the log when they begin to fail and when they go on. */
 #include "queue.h"
 
 #include <assert.h>
@@ -277,14 +277,14 @@ static bool read_waiting(struct queue *queue, unsigned lanes, int wait_ms, struc
 	return true;
 }
 
-/* One line when it goes away, one when it is back. */
-static void read_log(struct queue *queue, bool ok)
+/* One line when it begins to fail, one when it goes on. */
+static void say_once(struct queue *queue, bool ok, bool *away, const char *waits, const char *goes_on)
 {
-	if (!ok && !queue->away)
-		log_warn("queue: %s; waiting for it", queue->error.data);
-	else if (ok && queue->away)
-		log_info("queue: %s: answers again", queue->place);
-	queue->away = !ok;
+	if (!ok && !*away)
+		log_warn("queue: %s; %s", queue->error.data, waits);
+	else if (ok && *away)
+		log_info("queue: %s: %s", queue->place, goes_on);
+	*away = !ok;
 }
 
 bool queue_read(struct queue *queue, unsigned lanes, size_t max, int wait_ms, struct queue_entry **out,
@@ -298,7 +298,7 @@ bool queue_read(struct queue *queue, unsigned lanes, size_t max, int wait_ms, st
 		ok = read_new(queue, lanes, &batch);
 	if (ok && batch.count == *count && batch.room)
 		ok = read_waiting(queue, lanes, wait_ms, &batch);
-	read_log(queue, ok);
+	say_once(queue, ok, &queue->read_away, "waiting for it", "answers again");
 	if (!ok && batch.count == *count)
 		sleep_ms(QUEUE_PAUSE_MS);
 	ok = ok ||
@@ -308,17 +308,28 @@ bool queue_read(struct queue *queue, unsigned lanes, size_t max, int wait_ms, st
 	return ok;
 }
 
-/* --- the rest goes straight through --- */
+/* --- settling and publishing --- */
 
-bool queue_settle(struct queue *queue, const struct queue_settlement *done, size_t count)
+bool queue_settle(struct queue *queue, struct queue_settlement *done, size_t count)
 {
-	return count == 0 || queue->ops->settle(queue, done, count);
+	if (count == 0)
+		return true;
+	bool ok = queue->ops->settle(queue, done, count);
+	say_once(queue, ok, &queue->settle_away, "what was read waits to be acknowledged",
+		 "acknowledging goes on");
+	return ok;
 }
 
 bool queue_publish(struct queue *queue, const char *const events[], size_t count)
 {
-	return count == 0 || queue->ops->publish(queue, events, count);
+	if (count == 0)
+		return true;
+	bool ok = queue->ops->publish(queue, events, count);
+	say_once(queue, ok, &queue->publish_away, "events wait to be published", "publishing goes on");
+	return ok;
 }
+
+/* --- the rest goes straight through --- */
 
 bool queue_depths(struct queue *queue, struct queue_depths *out)
 {

@@ -45,10 +45,13 @@ struct dead_letter {
 };
 void dead_letter_release(struct dead_letter *letter);
 
-/* One entry that is done with: acknowledged and deleted; with `dead`, after the dead letter is in. */
+/* One entry that is done with: acknowledged and deleted; with `dead`, after the dead letter is in. The marks
+ * begin as false. */
 struct queue_settlement {
 	const char *stream, *id;
 	const struct dead_letter *dead; /* NULL: it was committed to the store */
+	bool letter_in;                 /* set by queue_settle: the letter is in, and is not put in again */
+	bool settled;                   /* set by queue_settle: nothing more is to be done */
 };
 
 struct queue_depths {
@@ -69,8 +72,10 @@ void queue_interrupt(struct queue *queue);
  * read new entries of. */
 bool queue_read(struct queue *queue, unsigned lanes, size_t max, int wait_ms, struct queue_entry **out,
 		size_t *count);
-/* Deletes and acknowledges, once the dead letters are in; in pipelines. */
-bool queue_settle(struct queue *queue, const struct queue_settlement *done, size_t count);
+/* Deletes and acknowledges, in pipelines: first what was committed, which needs no memory over there, then,
+ * once their letters are in, the dead. After a failure the marks say how far it came: the same list may be
+ * given again and goes on from there. */
+bool queue_settle(struct queue *queue, struct queue_settlement *done, size_t count);
 /* XADD to the events stream, in order, trimmed to events_max. */
 bool queue_publish(struct queue *queue, const char *const events[], size_t count);
 /* *dead: length of the dead stream: the gateway stops reading over dead_max. */
@@ -90,7 +95,8 @@ bool queue_dead_show(struct queue *queue, const char *dead_id, struct dead_lette
 bool queue_dead_retry(struct queue *queue, const struct dead_letter *letter, const char *message, size_t len,
 		      char **new_id);
 bool queue_dead_drop(struct queue *queue, const char *dead_id, bool *found);
-/* What an operator should know (no AOF, an eviction policy): a line each. False: it does not answer. */
+/* What an operator should know (no AOF, an eviction policy): a line each. False: it does not answer, or can't
+ * be used as it is (a key that is no stream). */
 bool queue_check(struct queue *queue, struct text *warnings);
 
 #endif

@@ -41,8 +41,8 @@ struct queue {
 	struct text error;
 	_Atomic bool interrupted;
 	/* the gate's */
-	size_t owed[LANES]; /* tenths of an entry that a lane has waited for */
-	bool away;          /* and said so */
+	size_t owed[LANES];                        /* tenths of an entry that a lane has waited for */
+	bool read_away, settle_away, publish_away; /* and said so */
 };
 /* `place` is copied. */
 void queue_init(struct queue *queue, const struct queue_ops *ops, const struct queue_config *config,
@@ -66,7 +66,8 @@ struct queue_ops {
 	bool (*take)(struct queue *queue, const size_t counts[LANES], struct queue_batch *batch);
 	/* New entries of `lanes` (not 0) within `ms`; may return early with none. */
 	bool (*wait)(struct queue *queue, unsigned lanes, int ms, struct queue_batch *batch);
-	bool (*settle)(struct queue *queue, const struct queue_settlement *done, size_t count);
+	/* Marks what it has done, and leaves out what is marked. */
+	bool (*settle)(struct queue *queue, struct queue_settlement *done, size_t count);
 	bool (*publish)(struct queue *queue, const char *const events[], size_t count);
 	bool (*depths)(struct queue *queue, struct queue_depths *out);
 	/* ids[i] are NULL before; set for those that are in, also when it fails in the middle. */

@@ -22,31 +22,81 @@ static void preferences_free(struct preference *list, size_t count)
 	free(list);
 }
 
-static const struct preference_entry *entry_of(const struct preference *preference, const char *channel)
+/* The channels of the nearest choice that the customer made, by whatever an import changed it since: for the
+ * product, for the one it is a part of, for all. *level: 0 for the product itself. NULL in *channels: the
+ * customer never chose. */
+static bool customers_own(struct turn *turn, int64_t customer, const char *product, json_t **channels,
+			  int *level)
 {
-	for (size_t i = 0; i < preference->channel_count; i++)
-		if (strcmp(preference->channels[i].channel, channel) == 0)
-			return &preference->channels[i];
-	return NULL;
+	char *parent =
+		strchr(product, '/') ? xmemdup0(product, (size_t)(strchr(product, '/') - product)) : NULL;
+	const char *const names[] = {product, parent, strcmp(product, "*") == 0 ? NULL : "*"};
+	bool ok = true;
+
+	*channels = NULL;
+	for (int i = 0; ok && i < 3 && !*channels; i++) {
+		char *words = NULL;
+		ok = !names[i] || store_last_choice(turn->store, customer, names[i], &words);
+		json_t *choice = words ? json_loads(words, 0, NULL) : NULL;
+		json_t *list = json_object_get(choice, "channels");
+		*channels = json_is_array(list) ? json_incref(list) : NULL;
+		*level = i;
+		json_decref(choice);
+		free(words);
+	}
+	free(parent);
+	return ok;
 }
 
-/* True where `to` may reach the customer where, or when, `from` did not. Which of two hours is the narrower
- * is not asked: any other than those chosen may be the wider. */
-static bool loosens(const struct preference *from, const struct preference *to)
+/* Is the channel among them, at no other hours than those? Which of two hours is the wider is not asked. */
+static bool is_among(const json_t *channels, const struct preference_entry *wanted)
 {
-	if ((*from->hours && strcmp(from->hours, to->hours) != 0) || to->paused_until < from->paused_until ||
-	    (strcmp(from->digest, "immediate") != 0 && strcmp(from->digest, to->digest) != 0))
-		return true;
-	if (!from->has_channels)
-		return false;
-	if (!to->has_channels)
-		return true;
-	for (size_t i = 0; i < to->channel_count; i++) {
-		const struct preference_entry *had = entry_of(from, to->channels[i].channel);
-		if (!had || (*had->hours && strcmp(had->hours, to->channels[i].hours) != 0))
-			return true;
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach((json_t *)channels, i, entry)
+	{
+		const char *name =
+			json_string_value(json_is_object(entry) ? json_object_get(entry, "channel") : entry);
+		const char *hours = json_string_value(json_object_get(entry, "hours"));
+		if (name && strcmp(name, wanted->channel) == 0)
+			return !hours || strcmp(hours, wanted->hours) == 0;
 	}
 	return false;
+}
+
+/* Would it reach the customer at times that `own` keeps free? */
+static bool time_loosens(const json_t *own, const struct preference *to, int64_t now)
+{
+	const char *hours = json_string_value(json_object_get(own, "hours"));
+	const char *digest = json_string_value(json_object_get(own, "digest"));
+	const char *paused = json_string_value(json_object_get(own, "paused_until"));
+	int64_t until = 0;
+
+	return (hours && *hours && strcmp(hours, to->hours) != 0) ||
+	       (digest && strcmp(digest, "immediate") != 0 && strcmp(digest, to->digest) != 0) ||
+	       (paused && moment_parse(paused, &until) && until > now &&
+		to->paused_until / MOMENT_MS < until / MOMENT_MS);
+}
+
+/* Would an import of `to` reach the customer where, or when, the customer's own choice does not? */
+static bool import_loosens(struct turn *turn, int64_t customer, const char *product,
+			   const struct preference *to, bool *loosens)
+{
+	json_t *own = NULL, *last = NULL;
+	char *words = NULL;
+	int level = 0;
+	bool ok = customers_own(turn, customer, product, &own, &level) &&
+		  store_last_choice(turn->store, customer, product, &words);
+
+	last = words ? json_loads(words, 0, NULL) : NULL;
+	*loosens = (own && !to->has_channels && level == 0) || time_loosens(last, to, turn->now);
+	for (size_t i = 0; ok && own && i < to->channel_count; i++)
+		*loosens = *loosens || !is_among(own, &to->channels[i]);
+	json_decref(own);
+	json_decref(last);
+	free(words);
+	return ok;
 }
 
 static bool same_choice(const struct preference *a, const struct preference *b)
@@ -82,7 +132,9 @@ static bool version_fits(struct request *request, const struct preference *store
 	if (!json_is_integer(version))
 		request_refuse(request, 422, "version: must be a whole number");
 	else if (json_integer_value(version) != now)
-		request_refuse(request, 409, "version: %lld was changed meanwhile; the stored one is %lld",
+		request_refuse(request, 409,
+			       "version: is %lld here, and the stored one is %lld: somebody changed it "
+			       "meanwhile; read it again",
 			       (long long)json_integer_value(version), (long long)now);
 	else
 		return true;
@@ -178,7 +230,10 @@ bool preference_write(struct request *request, struct turn *turn, const struct a
 	}
 	if (import && same_choice(old ? old : &nothing, &new))
 		goto out; /* a nightly import says the same again: nothing to record */
-	if (import && old && strcmp(old->changed_by, "import") != 0 && loosens(old, &new)) {
+	bool loosens = false;
+	if (import && !(ok = import_loosens(turn, customer->n, product_name, &new, &loosens)))
+		goto out;
+	if (loosens) {
 		json_array_append_new(kept, json_string(product_name));
 		goto out;
 	}

@@ -305,6 +305,12 @@ bool store_count_caps(struct store *store, const struct cap_count counts[], size
 	return !count || WRITE(store, count_caps(store, counts, count, now));
 }
 
+bool store_last_choice(struct store *store, int64_t customer, const char *product, char **choice)
+{
+	*choice = NULL;
+	return READ(store, last_choice(store, customer, product, choice));
+}
+
 bool store_append_changes(struct store *store, struct change *const changes[], size_t count)
 {
 	return !count || WRITE(store, append_changes(store, changes, count));

@@ -62,6 +62,10 @@ struct message_row {
 	char *channel;       /* of the last attempt; "" */
 	int64_t contact;     /* seq of the last contact; 0 */
 	char *reasons;       /* JSON [{"code","args"}] of the last decision and what followed it */
+	/* the turn's, not stored: the clocks before the claim, put back if it never begins */
+	struct {
+		int64_t give_up_at, fault_since, wait_since, wait_until;
+	} claimed;
 	/* the adapter's: what it must take out of the waiting index when the row is saved */
 	struct {
 		enum lane lane;
@@ -219,6 +223,9 @@ struct cap_count {
 };
 bool store_count_caps(struct store *store, const struct cap_count counts[], size_t count, int64_t now);
 bool store_append_changes(struct store *store, struct change *const changes[], size_t count);
+/* The `new_value` of the customer's last choice for the product that was not an import's; NULL: there is
+ * none. The caller frees. */
+bool store_last_choice(struct store *store, int64_t customer, const char *product, char **choice);
 /* A set of products: *seq is that of the last one if its hash is the same, else a new CHANGE_PRODUCTS is
  * appended. */
 bool store_put_products(struct store *store, const char *hash, const char *body, int64_t at, int64_t *seq);

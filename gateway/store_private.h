@@ -80,6 +80,7 @@ struct store_ops {
 	bool (*cap_used)(struct store *, int64_t customer, const char *name, int64_t *used);
 	bool (*count_caps)(struct store *, const struct cap_count counts[], size_t count, int64_t now);
 	bool (*append_changes)(struct store *, struct change *const changes[], size_t count);
+	bool (*last_choice)(struct store *, int64_t customer, const char *product, char **choice);
 	bool (*put_products)(struct store *, const char *hash, const char *body, int64_t at, int64_t *seq);
 	bool (*put_template)(struct store *, const char *hash, const char *name, const char *source,
 			     int64_t at);

@@ -86,9 +86,10 @@ struct carriage {
 	size_t event_count;
 };
 
-/* By the courier's thread: waits at most `wait_ms` for something to carry. False once the turn has ended and
+/* By the courier's thread: waits at most `wait_ms` for something to carry. Without `events` those are neither
+ * waited for nor taken: the courier still has some that it can't publish. False once the turn has ended and
  * nothing is left. */
-bool turn_collect(struct turn *turn, int wait_ms, struct carriage *out);
+bool turn_collect(struct turn *turn, int wait_ms, bool events, struct carriage *out);
 /* Events up to `seq` are out: their rows may go. */
 void turn_published(struct turn *turn, int64_t seq);
 

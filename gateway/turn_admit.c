@@ -158,8 +158,6 @@ bool admissions_take(struct turn *turn)
 			continue;
 		if (!*a->message.id)
 			admission_default_id(a);
-		if (!admission_fits(a, turn->config))
-			continue;
 		fit[count] = a;
 		ids[count++] = a->message.id;
 	}
@@ -167,6 +165,8 @@ bool admissions_take(struct turn *turn)
 	for (size_t i = 0; ok && i < count; i++)
 		if (known[i].n) {
 			admission_repeated(fit[i], known[i].hash);
+		} else if (!admission_fits(fit[i], turn->config)) {
+			fit[i] = NULL; /* only what is new is judged by today's configuration */
 		} else if (!json_object_get(seen, ids[i])) {
 			json_object_set_new(seen, ids[i], json_true());
 			admission_admit(turn, fit[i]);

@@ -56,6 +56,10 @@ static void row_claim(struct turn *turn, struct work *work, const struct line *l
 		work_set_state(turn, work, STATE_QUEUED);
 		work_event(turn, work, STATE_QUEUED, NULL);
 	}
+	row->claimed.give_up_at = row->give_up_at;
+	row->claimed.fault_since = row->fault_since;
+	row->claimed.wait_since = row->wait_since;
+	row->claimed.wait_until = row->wait_until;
 	row_fault_over(row, turn->now);
 	if (!row->give_up_at)
 		row->give_up_at = turn->now + line->config->retry.give_up_after;

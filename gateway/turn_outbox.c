@@ -107,7 +107,7 @@ bool outbox_refill(struct turn *turn)
 	return ok;
 }
 
-bool turn_collect(struct turn *turn, int wait_ms, struct carriage *out)
+bool turn_collect(struct turn *turn, int wait_ms, bool events, struct carriage *out)
 {
 	struct timespec until;
 
@@ -120,18 +120,20 @@ bool turn_collect(struct turn *turn, int wait_ms, struct carriage *out)
 		until.tv_nsec -= 1000000000L;
 	}
 	pthread_mutex_lock(&turn->lock);
-	while (!turn->outbox.settled && !turn->outbox.event_count && !turn->outbox.ended)
+	while (!turn->outbox.settled && !(events && turn->outbox.event_count) && !turn->outbox.ended)
 		if (pthread_cond_timedwait(&turn->space, &turn->lock, &until) != 0)
 			break;
 	out->settled = turn->outbox.settled;
 	turn->outbox.settled = NULL;
 	turn->outbox.settled_tail = &turn->outbox.settled;
-	out->events = turn->outbox.events;
-	out->event_count = turn->outbox.event_count;
-	turn->outbox.events = NULL;
-	turn->outbox.event_count = turn->outbox.event_capacity = 0;
-	bool more = out->settled || out->event_count || !turn->outbox.ended;
-	if (turn->outbox.behind)
+	bool more = out->settled || turn->outbox.event_count || !turn->outbox.ended;
+	if (events) {
+		out->events = turn->outbox.events;
+		out->event_count = turn->outbox.event_count;
+		turn->outbox.events = NULL;
+		turn->outbox.event_count = turn->outbox.event_capacity = 0;
+	}
+	if (events && turn->outbox.behind)
 		pthread_cond_signal(&turn->wake);
 	pthread_mutex_unlock(&turn->lock);
 	return more;

@@ -195,6 +195,11 @@ static void outcome_not_begun(struct turn *turn, struct work *work)
 	work_end_contact(work, STATE_CALLED_BACK, NULL);
 	work->row.attempts--;
 	work->row.tries--;
+	/* its clocks did not run: nothing was tried */
+	work->row.give_up_at = work->row.claimed.give_up_at;
+	work->row.fault_since = work->row.claimed.fault_since;
+	work->row.wait_since = work->row.claimed.wait_since;
+	work->row.wait_until = work->row.claimed.wait_until;
 	work->why = WORK_AGAIN;
 	if (work->flight->resend)
 		work_set_state(turn, work, STATE_IN_DOUBT);

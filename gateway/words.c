@@ -100,8 +100,10 @@ bool locale_valid(const char *locale)
 {
 	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 	size_t part = strspn(locale, letters);
+	/* x-… is private, i-… is from before (RFC 5646 section 2.1) */
+	bool single = part == 1 && strchr("xXiI", *locale) && locale[1] == '-';
 
-	if (part < 2 || part > 8 || strspn(locale, "0123456789") || strlen(locale) > LOCALE_MAX)
+	if ((part < 2 && !single) || part > 8 || strspn(locale, "0123456789") || strlen(locale) > LOCALE_MAX)
 		return false;
 	for (locale += part; *locale == '-'; locale += part) {
 		locale++;

@@ -11,11 +11,11 @@ LIBC = {"assert", "arpa/inet", "ctype", "dirent", "errno", "fcntl", "fnmatch", "
 # Which outside libraries an adapter may use; http_client is the one adapter that others may include.
 ADAPTER_LIBRARIES = {
     "queue_redis": {"hiredis/hiredis"}, "channel_email": set(),
-    "channel_email_plain": {"libesmtp", "auth-client"}, "channel_email_tls": {"curl/curl"}, "mail_sign": {"dkim"}, "http_client": {"curl/curl"},
+    "channel_email_plain": {"libesmtp", "auth-client"}, "channel_email_tls": {"curl/curl"}, "http_client": {"curl/curl"},
     "channel_http": {"curl/curl"}, "channel_webhook": {"curl/curl"}, "channel_capture": set(), "store_sqlite": {"sqlite3"}, "store_memory": set(),
     "web_server": {"microhttpd"}, "config_yaml": {"yaml"},
     "sign": {"openssl/evp", "openssl/hmac", "openssl/rand", "openssl/crypto", "openssl/sha", "openssl/core_names",
-             "openssl/params", "openssl/err"},
+             "openssl/params", "openssl/err", "openssl/pem"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.M)
 

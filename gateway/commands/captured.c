@@ -109,7 +109,7 @@ static int run_captured(const char *config_file, int argc, char **argv)
 	size_t count;
 
 	if (!cli_parse(&command_captured, argc, argv, &given, 0, 0, NULL, &count) ||
-	    !cli_limit(&command_captured, given.limit, &limit))
+	    !cli_limit(&command_captured, given.limit, 1, &limit))
 		return STATUS_USAGE;
 	struct cli *cli = cli_open(config_file);
 	if (!cli)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "json_read.h"
 #include "xalloc.h"
 #include "customer_private.h"
 #include "banned.h"
@@ -16,8 +17,7 @@
 static json_t *read_customer(const char *file)
 {
 	json_t *customer = NULL;
-	json_error_t error;
-	struct text body;
+	struct text body, error;
 	char piece[4096];
 	size_t len;
 
@@ -27,6 +27,7 @@ static json_t *read_customer(const char *file)
 		return NULL;
 	}
 	text_init(&body, CUSTOMER_FILE_MAX);
+	text_init(&error, TEXT_ERROR_MAX);
 	while ((len = fread(piece, 1, sizeof piece, in)) > 0)
 		text_add(&body, piece, len);
 	if (ferror(in)) {
@@ -34,14 +35,14 @@ static json_t *read_customer(const char *file)
 	} else if (body.full) {
 		cli_error("%s: more than %d bytes are no customer", file, CUSTOMER_FILE_MAX);
 	} else {
-		customer = json_loadb(body.data, body.len, JSON_REJECT_DUPLICATES, &error);
+		customer = json_read(body.data, body.len, true, &error);
 		if (!customer)
-			cli_error("%s: line %d, column %d: not JSON: %s", file, error.line, error.column,
-				  error.text);
+			cli_error("%s: %s", file, error.data);
 	}
 	if (in != stdin)
 		fclose(in);
 	text_release(&body);
+	text_release(&error);
 	return customer;
 }
 
@@ -56,6 +57,10 @@ static int put(struct cli *cli, const char *file, bool json)
 	const char *id = json_string_value(json_object_get(customer, "id"));
 	if (!customer)
 		goto out;
+	if (!json_is_object(customer)) {
+		cli_error("%s: an object is wanted, like {\"id\": \"c-1042\", …}", file);
+		goto out;
+	}
 	if (!id || !customer_id_valid(id)) {
 		cli_error("%s: id: is wanted, 1 to %d bytes without control characters", file, ID_MAX);
 		goto out;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "json_read.h"
 #include "moment.h"
 #include "queue.h"
 #include "xalloc.h"
@@ -134,7 +135,7 @@ static char *letter_message_id(const struct dead_letter *letter)
  * The rest stays as it was written, byte for byte. The caller frees both. */
 static char *message_with_id(const struct dead_letter *letter, size_t *len, char **id)
 {
-	json_t *json = json_loadb(letter->message, letter->message_len, JSON_REJECT_DUPLICATES, NULL);
+	json_t *json = json_read(letter->message, letter->message_len, false, NULL);
 	const char *brace = memchr(letter->message, '{', letter->message_len);
 	const json_t *own = json_object_get(json, "id");
 	char *message = xmemdup0(letter->message, letter->message_len);

@@ -147,7 +147,8 @@ static const struct command_option options_of_explain[] = {
 		     "What the message would be about."),
 	OPTION_VALUE(struct explain_words, purpose, "--purpose", "service|marketing|critical",
 		     "Of the message, where it is stricter than the product's."),
-	OPTION_VALUE(struct explain_words, at, "--at", "TIME", "To one that comes in then: 2026-11-22T22:00:00Z."),
+	OPTION_VALUE(struct explain_words, at, "--at", "TIME",
+		     "To one that comes in then: 2026-11-22T22:00:00Z."),
 	OPTION_FLAG(struct explain_words, json, "--json", "One JSON object."),
 	{0},
 };

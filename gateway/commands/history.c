@@ -53,7 +53,7 @@ static int run_history(const char *config_file, int argc, char **argv)
 	int status;
 
 	if (!cli_parse(&command_history, argc, argv, &given, 1, 1, words, &count) ||
-	    !cli_limit(&command_history, given.limit, &limit))
+	    !cli_limit(&command_history, given.limit, 1, &limit))
 		return STATUS_USAGE;
 	struct cli *cli = cli_open(config_file);
 	if (!cli)

@@ -13,6 +13,7 @@
 struct log_words {
 	const char *customer, *product, *channel, *state, *since, *limit;
 	bool follow, json;
+	char since_text[MOMENT_TEXT]; /* of a duration */
 };
 
 /* Lines that are printed, or wait to be: from the newest page back to the oldest. */
@@ -152,15 +153,22 @@ static int follow(struct cli *cli, const struct log_words *words, struct lines *
 	return status;
 }
 
-static bool read_words(const struct log_words *words)
+/* A duration is one from now back. */
+static bool read_words(struct log_words *words)
 {
 	int64_t since;
 
-	if (words->since && !moment_parse(words->since, &since)) {
-		cli_usage(&command_log, "--since: '%s' is not a time such as 2026-11-22T10:00:00Z",
+	if (!words->since || moment_parse(words->since, &since))
+		return true;
+	if (!duration_parse(words->since, &since)) {
+		cli_usage(&command_log,
+			  "--since: '%s' is neither a time such as 2026-11-22T10:00:00Z nor a duration such "
+			  "as 1h",
 			  words->since);
 		return false;
 	}
+	moment_format(moment_now() - since, words->since_text);
+	words->since = words->since_text;
 	return true;
 }
 
@@ -175,13 +183,13 @@ static int run_log(const char *config_file, int argc, char **argv)
 	int status;
 
 	if (!cli_parse(&command_log, argc, argv, &words, 0, 0, NULL, &count) || !read_words(&words) ||
-	    !cli_limit(&command_log, words.limit, &limit))
+	    !cli_limit(&command_log, words.limit, words.follow ? 0 : 1, &limit))
 		return STATUS_USAGE;
 	cli = cli_open(config_file);
 	if (!cli)
 		return STATUS_USAGE;
 	/* --limit 0 --follow: only what changes from now on */
-	status = read_last(cli, &words, limit || !words.follow ? limit : 1, &lines, &cursor);
+	status = read_last(cli, &words, limit ? limit : 1, &lines, &cursor);
 	if (status == STATUS_DONE) {
 		bool ok = true;
 		if (!words.json)
@@ -211,7 +219,8 @@ static const struct command_option options_of_log[] = {
 		     "failed|retry|"
 		     "rejected|called_back",
 		     "In this state only."),
-	OPTION_VALUE(struct log_words, since, "--since", "TIME", "Not older, as 2026-11-22T10:00:00Z."),
+	OPTION_VALUE(struct log_words, since, "--since", "TIME",
+		     "Not older, as 2026-11-22T10:00:00Z or 1h (ago)."),
 	OPTION_VALUE(struct log_words, limit, "--limit", "N", "At most so many; 100 without it."),
 	OPTION_FLAG(struct log_words, json, "--json", "One JSON object a line, whole."),
 	{0},

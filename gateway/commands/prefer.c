@@ -98,17 +98,20 @@ static void add_time(const json_t *preference, struct text *line)
 static void add_origin(const json_t *preference, struct text *line)
 {
 	const char *source = json_string_value(json_object_get(preference, "source"));
+	const char *product = json_string_value(json_object_get(preference, "product"));
+	bool all = product && strcmp(product, "*") == 0;
 	json_int_t version = json_integer_value(json_object_get(preference, "version"));
 	char *at = cli_words(preference, "changed_at"), *by = cli_words(preference, "changed_by");
 
-	if (version)
-		text_addf(line, " (version %" JSON_INTEGER_FORMAT ", %s, by %s)", version, at, by);
-	else if (source && strcmp(source, "parent") == 0)
+	if (source && strcmp(source, "parent") == 0)
 		text_puts(line, " (not chosen: follows the choice for the product that it is a part of)");
 	else if (source && strcmp(source, "*") == 0)
 		text_puts(line, " (not chosen: follows the choice for all products)");
-	else
-		text_puts(line, " (not chosen: the product's default)");
+	else if (source || !version)
+		text_addf(line, " (not chosen: %s)",
+			  all ? "each product's default" : "the product's default");
+	if (version)
+		text_addf(line, " (version %" JSON_INTEGER_FORMAT ", %s, by %s)", version, at, by);
 	free(at);
 	free(by);
 }
@@ -175,20 +178,26 @@ static const struct command_word words_of_prefer[] = {
 };
 
 static const struct command_option options_of_prefer[] = {
-	OPTION_VALUE(struct prefer_words, channels, "--channels", "A,B", "The channels, in order; each may have hours of its own, and how long a message waits for it before "
+	OPTION_VALUE(struct prefer_words, channels, "--channels", "A,B",
+		     "The channels, in order; each may have hours of its own, and how long a message waits "
+		     "for it before "
 		     "the next one is tried: 'sms{hours=mon-fri 09:00-18:00,wait=2h},email'."),
 	OPTION_FLAG(struct prefer_words, stop, "--stop", "None: nothing is sent about it."),
-	OPTION_VALUE(struct prefer_words, hours, "--hours", "HOURS", "When they want to hear it, in their time zone: 'mon-fri 09:00-20:00, sat "
+	OPTION_VALUE(struct prefer_words, hours, "--hours", "HOURS",
+		     "When they want to hear it, in their time zone: 'mon-fri 09:00-20:00, sat "
 		     "10:00-14:00'; '' is always, but for the product's quiet hours."),
-	OPTION_VALUE(struct prefer_words, digest, "--digest", "DIGEST", "Together: immediate, hourly, 'daily 08:00', 'weekly mon 08:00'."),
-	OPTION_VALUE(struct prefer_words, paused_until, "--pause-until", "TIME", "Nothing before: 2027-01-31T08:00:00Z, or from now: 3d; '' ends the pause."),
+	OPTION_VALUE(struct prefer_words, digest, "--digest", "DIGEST",
+		     "Together: immediate, hourly, 'daily 08:00', 'weekly mon 08:00'."),
+	OPTION_VALUE(struct prefer_words, paused_until, "--pause-until", "TIME",
+		     "Nothing before: 2027-01-31T08:00:00Z, or from now: 3d; '' ends the pause."),
 	OPTION_FLAG(struct prefer_words, json, "--json", "One JSON object."),
 	{0},
 };
 
 const struct command command_prefer = {
 	.name = "prefer",
-	.usage = "prefer ID PRODUCT [--channels sms,email] [--stop] [--hours HOURS] [--digest DIGEST] [--pause-until TIME] [--json]",
+	.usage = "prefer ID PRODUCT [--channels sms,email] [--stop] [--hours HOURS] [--digest DIGEST] "
+		 "[--pause-until TIME] [--json]",
 	.summary = "show or change what a customer chose for a product",
 	.help = "Without options it shows what was chosen, or what applies where nothing was.\n\n"
 		"Only what is given changes. It answers once the change is committed and nothing more can "

@@ -9,6 +9,7 @@
 #include "cli.h"
 #include "config.h"
 #include "file.h"
+#include "json_read.h"
 #include "mustache.h"
 #include "suggest.h"
 #include "templates.h"
@@ -57,12 +58,9 @@ static struct mustache *read_partial(struct folder *folder, const char *name)
 {
 	struct mustache *template = NULL;
 
-	/* Such a name could lead out of the folder. */
-	if (strchr(name, '/')) {
-		if (!folder->error->len)
-			text_error(folder->error, "{{>%s}}: a partial's name may not have a '/'", name);
+	/* Such a name could lead out of the folder: it is never looked for. */
+	if (strchr(name, '/'))
 		return NULL;
-	}
 	char *path = xasprintf("%s/%s.mustache", folder->path, name);
 	if (access(path, F_OK) == 0) {
 		struct text error;
@@ -273,7 +271,7 @@ static int run_render(const char *config_file, int argc, char **argv)
 	struct options options = {0};
 	const char *words[2];
 	int status = STATUS_USAGE;
-	json_error_t wrong;
+	struct text wrong;
 	size_t count;
 
 	if (!cli_parse(&command_render, argc, argv, &options, 0, 2, words, &count))
@@ -281,12 +279,13 @@ static int run_render(const char *config_file, int argc, char **argv)
 	if (options.mustache ? count || options.locale || options.json : count != 2 || options.partials)
 		return cli_usage(&command_render,
 				 "render: a template and a channel are wanted, or --mustache FILE");
-	options.data = json_loads(options.data_words ? options.data_words : "{}",
-				  JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &wrong);
-	if (!options.data)
-		return cli_usage(&command_render, "--data: not JSON: %s (column %d)", wrong.text,
-				 wrong.column);
-	if (options.mustache) {
+	if (!options.data_words)
+		options.data_words = "{}";
+	text_init(&wrong, TEXT_ERROR_MAX);
+	options.data = json_read(options.data_words, strlen(options.data_words), true, &wrong);
+	if (!options.data) {
+		cli_usage(&command_render, "--data: %s", wrong.data);
+	} else if (options.mustache) {
 		status = render_mustache(&options);
 	} else if (!json_is_object(options.data)) {
 		cli_usage(&command_render, "--data: of a template it is a JSON object");
@@ -296,6 +295,7 @@ static int run_render(const char *config_file, int argc, char **argv)
 		status = render_template(config_file, &options);
 	}
 	json_decref(options.data);
+	text_release(&wrong);
 	return cli_end(status);
 }
 

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "cli.h"
+#include "json_read.h"
 #include "message.h"
 #include "queue.h"
 #include "xalloc.h"
@@ -210,17 +211,18 @@ static bool set_text(json_t *message, const char *key, const char *value)
 
 static bool set_json(json_t *message, const char *key, const char *value)
 {
-	json_error_t why;
+	struct text why;
 
 	if (!value)
 		return true;
-	json_t *json = json_loads(value, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
-	if (!json) {
-		cli_usage(&command_send, "--%s: is not JSON: %s", key, why.text);
-		return false;
-	}
-	json_object_set_new(message, key, json);
-	return true;
+	text_init(&why, TEXT_ERROR_MAX);
+	json_t *json = json_read(value, strlen(value), true, &why);
+	if (json)
+		json_object_set_new(message, key, json);
+	else
+		cli_usage(&command_send, "--%s: %s", key, why.data);
+	text_release(&why);
+	return json != NULL;
 }
 
 /* NULL, and said: something is not what it should be. */

@@ -263,7 +263,8 @@ static void settle_all(struct queue *queue, const struct reading *reading)
 	struct queue_settlement *done = xcalloc(reading->count, sizeof *done);
 
 	for (size_t i = 0; i < reading->count; i++)
-		done[i] = (struct queue_settlement){reading->entries[i].stream, reading->entries[i].id, NULL};
+		done[i] = (struct queue_settlement){.stream = reading->entries[i].stream,
+						    .id = reading->entries[i].id};
 	if (!queue_settle(queue, done, reading->count))
 		fail_msg("queue_settle: %s", queue_error(queue));
 	free(done);
@@ -275,7 +276,7 @@ static void settle_dead(struct queue *queue, const struct queue_entry *entry, co
 				     .message_len = entry->len,
 				     .error = (char *)error,
 				     .at = 1763805600000000};
-	struct queue_settlement done = {entry->stream, entry->id, &letter};
+	struct queue_settlement done = {.stream = entry->stream, .id = entry->id, .dead = &letter};
 
 	assert_true(queue_settle(queue, &done, 1));
 }
@@ -486,6 +487,26 @@ static void test_what_is_settled_is_gone(void **state)
 	read_up_to(queue, ALL_LANES, 100, &got);
 	assert_int_equal(got.count, 0);
 	free(got.entries);
+	queue_close(queue);
+}
+
+static void test_what_is_marked_as_settled_is_left_out(void **state)
+{
+	struct queue *queue = open_as("a");
+	struct reading got = {0};
+
+	(void)state;
+	send_many(queue, LANE_NORMAL, 2);
+	read_up_to(queue, ALL_LANES, 10, &got);
+	struct dead_letter letter = {.message = "x", .message_len = 1, .error = "e"};
+	struct queue_settlement done[] = {
+		{.stream = got.entries[0].stream, .id = got.entries[0].id},
+		{.stream = got.entries[1].stream, .id = got.entries[1].id, .dead = &letter, .settled = true}};
+	assert_true(queue_settle(queue, done, 2));
+	assert_true(done[0].settled);
+	assert_int_equal(at->length(at->url, "heed:dead"), 0);
+	assert_int_equal(at->length(at->url, "heed:outbound"), 1);
+	reading_release(&got);
 	queue_close(queue);
 }
 
@@ -868,8 +889,8 @@ static void test_nothing_is_lost_when_redis_is_killed_and_comes_back(void **stat
 			}
 			struct queue_settlement *done = xcalloc(got.count, sizeof *done);
 			for (size_t i = 0; i < got.count; i++)
-				done[i] = (struct queue_settlement){got.entries[i].stream, got.entries[i].id,
-								    NULL};
+				done[i] = (struct queue_settlement){.stream = got.entries[i].stream,
+								    .id = got.entries[i].id};
 			while (!queue_settle(settler, done, got.count) && moment_mono() < until)
 				pause_ms(20);
 			free(done);
@@ -897,7 +918,8 @@ static void test_an_entry_is_kept_when_its_dead_letter_is_refused(void **state)
 	read_up_to(queue, ALL_LANES, 10, &got);
 	REDIS("SET", "heed:dead", "in the way");
 	struct dead_letter letter = {.message = "x", .message_len = 1, .error = "e"};
-	struct queue_settlement done = {got.entries[0].stream, got.entries[0].id, &letter};
+	struct queue_settlement done = {
+		.stream = got.entries[0].stream, .id = got.entries[0].id, .dead = &letter};
 	assert_false(queue_settle(queue, &done, 1));
 	assert_non_null(strstr(queue_error(queue), "WRONGTYPE"));
 	assert_int_equal(at->length(at->url, "heed:outbound"), 1);
@@ -907,6 +929,109 @@ static void test_an_entry_is_kept_when_its_dead_letter_is_refused(void **state)
 	reading_release(&got);
 	queue_close(queue);
 }
+
+/* --- a Redis that is full --- */
+
+static int redis_has_room_again(void **state)
+{
+	(void)state;
+	REDIS("CONFIG", "SET", "maxmemory", "0");
+	return 0;
+}
+
+static void redis_room(long long bytes)
+{
+	const char *words[] = {"INFO", "memory"};
+	redisReply *reply = redis_ask(2, words);
+	char max[24];
+
+	assert_non_null(reply);
+	const char *used = strstr(reply->str, "used_memory:");
+	assert_non_null(used);
+	snprintf(max, sizeof max, "%lld", strtoll(used + strlen("used_memory:"), NULL, 10) + bytes);
+	freeReplyObject(reply);
+	REDIS("CONFIG", "SET", "maxmemory", max);
+}
+
+static void test_a_redis_that_is_full_is_still_read_and_acknowledged(void **state)
+{
+	struct queue *queue = open_as("a");
+	struct reading got = {0};
+	const char *event = "{}";
+
+	(void)state;
+	send_many(queue, LANE_NORMAL, 3);
+	read_up_to(queue, ALL_LANES, 1, &got); /* makes the groups */
+	reading_release(&got);
+	queue_close(queue);
+	REDIS("CONFIG", "SET", "maxmemory", "1");
+	queue = open_as("a");
+	while (got.count < 3)
+		read_up_to(queue, ALL_LANES, 10, &got);
+	struct dead_letter letter = {.message = "x", .message_len = 1, .error = "e"};
+	struct queue_settlement done[] = {
+		{.stream = got.entries[0].stream, .id = got.entries[0].id, .dead = &letter},
+		{.stream = got.entries[1].stream, .id = got.entries[1].id},
+		{.stream = got.entries[2].stream, .id = got.entries[2].id}};
+	assert_false(queue_publish(queue, &event, 1));
+	assert_false(queue_settle(queue, done, 3));
+	assert_non_null(strstr(queue_error(queue), "OOM"));
+	assert_int_equal(at->length(at->url, "heed:outbound"), 1);
+	assert_true(!done[0].settled && done[1].settled && done[2].settled);
+	REDIS("CONFIG", "SET", "maxmemory", "0");
+	assert_true(queue_settle(queue, done, 3));
+	assert_int_equal(at->length(at->url, "heed:outbound"), 0);
+	assert_int_equal(at->length(at->url, "heed:dead"), 1);
+	reading_release(&got);
+	queue_close(queue);
+}
+
+static void test_a_letter_that_is_in_is_not_put_in_again_after_a_refusal(void **state)
+{
+	enum { COUNT = 1500 };
+	struct queue *queue = open_as("a");
+	struct reading got = {0};
+	char text[400];
+	int refusals = 0;
+
+	(void)state;
+	memset(text, 'x', sizeof text);
+	send_many(queue, LANE_NORMAL, COUNT);
+	while (got.count < COUNT)
+		read_up_to(queue, ALL_LANES, COUNT, &got);
+	struct dead_letter letter = {.message = text, .message_len = sizeof text, .error = "e"};
+	struct queue_settlement *done = xcalloc(COUNT, sizeof *done);
+	for (size_t i = 0; i < COUNT; i++)
+		done[i] = (struct queue_settlement){
+			.stream = got.entries[i].stream, .id = got.entries[i].id, .dead = &letter};
+	redis_room(200000);
+	while (!queue_settle(queue, done, COUNT) && ++refusals < 200)
+		redis_room(200000);
+	assert_in_range(refusals, 1, 199);
+	assert_int_equal(at->length(at->url, "heed:dead"), COUNT);
+	assert_int_equal(at->length(at->url, "heed:outbound"), 0);
+	free(done);
+	reading_release(&got);
+	queue_close(queue);
+}
+
+static void test_a_key_that_is_no_stream_is_an_error_of_the_check(void **state)
+{
+	struct queue *queue = open_as("a");
+	struct text warnings;
+
+	(void)state;
+	text_init(&warnings, TEXT_ERROR_MAX);
+	REDIS("SET", "heed:events", "x");
+	REDIS("RPUSH", "heed:outbound", "x");
+	assert_false(queue_check(queue, &warnings));
+	assert_non_null(strstr(queue_error(queue), "heed:events is a string"));
+	assert_non_null(strstr(queue_error(queue), "heed:outbound is a list"));
+	text_release(&warnings);
+	queue_close(queue);
+}
+
+/* --- what is there, but not as it was --- */
 
 static void test_an_entry_that_was_deleted_while_pending_is_acknowledged(void **state)
 {
@@ -1077,6 +1202,10 @@ static void test_a_redis_that_is_not_there_is_an_error_within_its_time(void **st
 	{                                                        \
 		"memory: " #test, test, begin_memory, NULL, NULL \
 	}
+#define ON_FULL_REDIS(test)                                                    \
+	{                                                                      \
+		"redis: " #test, test, begin_redis, redis_has_room_again, NULL \
+	}
 #define ON_REDIS(test)                                         \
 	{                                                      \
 		"redis: " #test, test, begin_redis, NULL, NULL \
@@ -1116,6 +1245,7 @@ int main(void)
 		ON_BOTH(test_a_read_waits_for_what_comes_later),
 		ON_BOTH(test_an_interrupt_ends_the_wait),
 		ON_BOTH(test_what_is_settled_is_gone),
+		ON_BOTH(test_what_is_marked_as_settled_is_left_out),
 		ON_BOTH(test_own_entries_that_were_not_settled_come_again_after_reopening),
 		ON_BOTH(test_what_is_in_hand_is_not_handed_out_again),
 		ON_BOTH(test_entries_of_a_reader_that_is_gone_are_taken_over),
@@ -1133,6 +1263,9 @@ int main(void)
 		ON_REDIS(test_a_group_that_is_gone_is_made_again_from_the_start),
 		ON_REDIS(test_nothing_is_lost_when_redis_is_killed_and_comes_back),
 		ON_REDIS(test_an_entry_is_kept_when_its_dead_letter_is_refused),
+		ON_FULL_REDIS(test_a_redis_that_is_full_is_still_read_and_acknowledged),
+		ON_FULL_REDIS(test_a_letter_that_is_in_is_not_put_in_again_after_a_refusal),
+		ON_REDIS(test_a_key_that_is_no_stream_is_an_error_of_the_check),
 		ON_REDIS(test_an_entry_that_was_deleted_while_pending_is_acknowledged),
 		ON_REDIS(test_consumers_that_are_gone_for_long_are_forgotten),
 		ON_REDIS(test_an_answer_that_was_lost_is_read_again),

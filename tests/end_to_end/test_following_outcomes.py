@@ -197,3 +197,21 @@ def test_the_answer_binds_under_a_stream_of_messages(heed, receiver, mail):
     assert numbers["sent"] + numbers["delivered"] == numbers["admitted"] == len(sent)
     got = [r.json["id"] for r in receiver.requests] + [str(m.message["subject"]) for m in mail.mails]
     assert sorted(got) == sorted(sent)
+
+
+def test_the_clock_of_giving_up_does_not_run_for_what_was_never_begun(make_gateway, mail):
+    """A stop puts back what has not begun; however long it lasts, nothing was tried."""
+    mail.delay = 0.3
+    heed = make_gateway({"email": harness.email_channel(mail, sessions=1, retry={**harness.FAST_RETRY, "give_up_after": "3s"})},
+                        config={"gateway": {"drain": "1s"}})
+    heed.start()
+    heed.put({"id": "c-1", "addresses": {"email": "a@example.com"}})
+    messages = [heed.send("c-1") for _ in range(30)]
+    harness.wait_for(lambda: mail.mails, what="the first mail")
+    heed.stop()
+    stopped = time.monotonic()
+    harness.wait_for(lambda: time.monotonic() > stopped + 3.5, what="the time to give up to be over")
+    mail.delay = 0
+    heed.start()
+    numbers = heed.wait_settled()
+    assert numbers["failed"] == 0 and numbers["sent"] + numbers["in_doubt"] == len(messages)

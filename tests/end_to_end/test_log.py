@@ -125,8 +125,9 @@ def test_the_log_is_filtered(ana):
     assert logged("--customer", "c-1", "--channel", "sms", "--state", "sent") == [first]
     since = [c["at"] for c in ana.cli_json("log")][1]
     assert logged("--since", since) == [part, other, stopped]
+    assert logged("--since", "1h") == [first, part, other, stopped]
     assert logged("--since", "2999-01-01T00:00:00Z") == []
-    for words in (["--state", "happy"], ["--since", "yesterday"], ["--limit", "many"]):
+    for words in (["--state", "happy"], ["--since", "yesterday"], ["--limit", "many"], ["--limit", "0"]):
         assert ana.cli("log", *words).returncode == 2
 
 

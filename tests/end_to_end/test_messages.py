@@ -100,6 +100,18 @@ def test_the_same_id_is_sent_once_also_across_a_restart(heed, mail):
     assert len(mail.mails) == 1 and heed.dead() == [] and heed.queue()["admitted"] == 1
 
 
+def test_a_known_id_is_not_judged_by_todays_configuration(heed, mail):
+    heed.put(ANA)
+    heed.send("c-1", id="m-1")
+    heed.wait_state("m-1", "sent")
+    heed.templates = {name: text for name, text in heed.templates.items() if not name.startswith("payment-received")}
+    heed.write()
+    heed.reload()
+    heed.send("c-1", id="m-1")
+    wait_for(lambda: heed.redis.client.xlen("heed:outbound") == 0, what="the repetition to be taken")
+    assert heed.dead() == [] and len(mail.mails) == 1
+
+
 def test_the_same_id_with_other_content_is_an_error(heed, mail):
     heed.put(ANA)
     heed.send("c-1", id="m-1")

@@ -120,6 +120,30 @@ def test_a_file_that_is_not_there_is_named(idle):
     assert done.returncode == 1 and done.stderr == "heed: send: /nowhere/x: No such file or directory\n"
 
 
+def test_render_of_a_mustache_file_never_reads_outside_the_folder_of_partials(idle):
+    partials = idle.folder / "partials"
+    (partials / "a").mkdir(parents=True)
+    for path in (partials / "in.mustache", partials / "a" / "b.mustache", idle.folder / "out.mustache"):
+        path.write_text("read")
+    file = idle.folder / "file.mustache"
+    file.write_text("[{{>in}}][{{>a/b}}][{{>../out}}][{{>missing}}]{{n}}")
+    data = '{"n": 100000000000000000000}'
+    assert idle.cli_ok("render", "--mustache", file, "--data", data, "--partials", partials) == "[read][][][]100000000000000000000"
+    done = idle.cli("render", "--mustache", file, "--data", '{"n": 1e400}')
+    assert done.returncode == 2 and "a number is too large" in done.stderr
+
+
+@pytest.mark.parametrize("text", ["[1]", "7", '"c-1"'])
+def test_a_customer_that_is_no_object_is_refused_in_plain_words(idle, text):
+    done = idle.cli("customer", "put", "-", input=text)
+    assert done.returncode == 1 and done.stderr.startswith("heed: -: an object is wanted, like "), done.stderr
+
+
+def test_a_customer_without_an_id_is_told_which_key_is_wanted(idle):
+    done = idle.cli("customer", "put", "-", input="{}")
+    assert done.returncode == 1 and done.stderr.startswith("heed: -: id: is wanted"), done.stderr
+
+
 # --- dead ---
 
 def bury(heed, message, error="why", stream="heed:outbound", entry="17-0"):

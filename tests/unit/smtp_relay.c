@@ -243,7 +243,7 @@ static void *serve(void *arg)
 			     say(r, last ? answer(s->final, mail, "250 2.0.0 Ok: queued as 4FzX1b")
 					 : "250 2.0.0 chunk");
 		} else if (strncasecmp(line.data, "QUIT", 4) == 0) {
-			say(r, "221 2.0.0 bye");
+			say(r, s->quit ? s->quit : "221 2.0.0 bye");
 			on = false;
 		} else {
 			on = say(r, "250 2.0.0 fine");

@@ -23,7 +23,7 @@
 enum transport { IN_THE_CLEAR, TLS_AT_ONCE, STARTTLS };
 
 struct script {
-	const char *greeting, *ehlo, *auth, *mail, *rcpt, *data, *final; /* NULL: the usual */
+	const char *greeting, *ehlo, *auth, *mail, *rcpt, *data, *final, *quit; /* NULL: the usual */
 	size_t from;      /* the first mail (of all) that it is said to; the others get the usual answers */
 	size_t limit;     /* mails a connection takes before it closes at the next MAIL FROM; 0: any */
 	const char *over; /* what it says then; NULL: closes */

@@ -46,6 +46,8 @@ FLAKY(find_messages, const char *const ids[], size_t n, struct message_row out[]
 	FLAKY(put_preference, int64_t customer, const struct preference *p)(s, customer, p) END
 	FLAKY(set_address_state, int64_t address, enum address_state state, int64_t seq)(s, address, state,
 											 seq) END
+	FLAKY(last_choice, int64_t customer, const char *product, char **choice)(s, customer, product,
+										 choice) END
 	FLAKY(append_changes, struct change *const changes[], size_t n)(s, changes, n) END
 	FLAKY(put_products, const char *hash, const char *body, int64_t at, int64_t *seq)(s, hash, body, at,
 											  seq) END
@@ -101,6 +103,7 @@ void flaky_attach(struct store *store)
 	THROUGH(put_preference);
 	THROUGH(set_address_state);
 	THROUGH(append_changes);
+	THROUGH(last_choice);
 	THROUGH(put_products);
 	THROUGH(put_template);
 	THROUGH(add_events);

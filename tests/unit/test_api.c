@@ -15,11 +15,16 @@
 
 static struct {
 	bool store_fails, redis_fails;
+	enum state waits_in;                 /* of the message m-1; 0: deferred */
+	int64_t due;                         /* of it; 0: LATER */
 	int log_calls, contacts_from_call;   /* the log is empty before this call */
 	struct log_query query;              /* the last one */
 	char asked_for[200];                 /* of the last request_*: its arguments */
 	char by[32], actor[32], message[32]; /* of the query: its own strings are gone by then */
 } world;
+
+#define LATER INT64_C(32472144000123000)
+#define LATER_TEXT "2999-01-01T00:00:00.123Z"
 
 static char *offered[] = {(char *)"sms", (char *)"email"};
 static struct product products[] = {
@@ -167,11 +172,11 @@ bool store_read_message(struct store_reader *reader, const char *id, struct mess
 					    .customer_id = xstrdup("c/1"),
 					    .product = xstrdup("cards"),
 					    .template = xstrdup("payment"),
-					    .state = STATE_DEFERRED,
+					    .state = world.waits_in ? world.waits_in : STATE_DEFERRED,
 					    .waits_for = xstrdup("sms"),
 					    .channel = xstrdup(""),
 					    .wait_channel = xstrdup(""),
-					    .due = 1795341600123000,
+					    .due = world.due ? world.due : LATER,
 					    .reasons = xstrdup("[{\"code\":\"retry\",\"args\":{\"attempt\":1,"
 							       "\"channel\":\"sms\",\"code\":\"429\"}}]")};
 	return !world.store_fails;
@@ -335,6 +340,29 @@ static void expect_problem(const char *method, const char *path, const char *bod
 }
 
 /* --- the promises --- */
+
+/* Neither an unknown path nor a wrong method. */
+static void what_comes_later_is_not_yet_there(void **state)
+{
+	static const char *const later[][3] = {
+		{"POST", "/v1/messages", "not yet (C)"},
+		{"DELETE", "/v1/messages/m-1", "not yet (C)"},
+		{"DELETE", "/v1/customers/c%2F1", "not yet (C)"},
+		{"GET", "/v1/customers/c%2F1/export", "not yet (C)"},
+		{"POST", "/v1/customers/c%2F1/link", "not yet (C)"},
+		{"GET", "/healthz", "not yet (C)"},
+		{"GET", "/readyz", "not yet (C)"},
+		{"GET", "/metrics", "not yet (C)"},
+		{"GET", "/openapi.json", "not yet (C)"},
+		{"POST", "/v1/contacts", "not yet (G)"},
+		{"POST", "/in/sms/twilio", "not yet (G)"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
+		expect_problem(later[i][0], later[i][1], "", 501, later[i][2]);
+	expect_problem("PUT", "/v1/customers/c%2F1/preferences", "{}", 501, "not yet (C)");
+}
 
 static void what_is_not_there_is_a_problem(void **state)
 {
@@ -583,6 +611,26 @@ static void an_explanation_needs_words_that_fit(void **state)
 		       "at: is not a moment");
 }
 
+static void expect_until(enum state state, int64_t due, const char *until)
+{
+	world.waits_in = state;
+	world.due = due;
+	json_t *answer = ask("POST", "/v1/explain", "{\"message\":\"m-1\"}", 200);
+	const char *said = json_string_value(json_object_get(answer, "until"));
+	assert_string_equal(said ? said : "null", until);
+	json_decref(answer);
+}
+
+static void until_is_when_a_message_goes_on_by_itself(void **state)
+{
+	(void)state;
+	expect_until(STATE_DEFERRED, LATER, LATER_TEXT);
+	expect_until(STATE_IN_DOUBT, LATER, LATER_TEXT); /* it is resent */
+	expect_until(STATE_IN_DOUBT, MOMENT_NEVER, "null");
+	expect_until(STATE_DEFERRED, moment_now() - MOMENT_HOUR, "null"); /* behind an open breaker */
+	expect_until(STATE_SENT, MOMENT_NEVER, "null");
+}
+
 static void an_operator_settles_and_retries(void **state)
 {
 	(void)state;
@@ -650,6 +698,7 @@ static void a_process_that_only_reads_changes_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		story(what_comes_later_is_not_yet_there),
 		story(what_is_not_there_is_a_problem),
 		story(bodies_are_checked_before_anything_is_done),
 		story(an_import_is_bounded),
@@ -668,6 +717,7 @@ int main(void)
 		story(a_message_is_explained),
 		story(what_would_happen_is_explained),
 		story(an_explanation_needs_words_that_fit),
+		story(until_is_when_a_message_goes_on_by_itself),
 		story(an_operator_settles_and_retries),
 		story(the_queue_is_the_sum_and_what_waits),
 		story(the_sum_is_told_without_redis),

@@ -208,15 +208,17 @@ static void a_limit_is_a_number(void **state)
 	long long limit;
 
 	(void)state;
-	assert_true(cli_limit(&example, NULL, &limit));
+	assert_true(cli_limit(&example, NULL, 1, &limit));
 	assert_int_equal(limit, 100);
-	assert_true(cli_limit(&example, "7", &limit));
+	assert_true(cli_limit(&example, "7", 1, &limit));
 	assert_int_equal(limit, 7);
 	capture_begin(&capture, STDERR_FILENO);
-	bool minus = cli_limit(&example, "-1", &limit), word = cli_limit(&example, "7x", &limit);
-	bool huge = cli_limit(&example, "99999999999999999999", &limit);
+	bool minus = cli_limit(&example, "-1", 1, &limit), word = cli_limit(&example, "7x", 1, &limit);
+	bool huge = cli_limit(&example, "99999999999999999999", 1, &limit);
+	bool none = cli_limit(&example, "0", 1, &limit);
 	free(capture_end(&capture));
-	assert_false(minus || word || huge);
+	assert_false(minus || word || huge || none);
+	assert_true(cli_limit(&example, "0", 0, &limit));
 }
 
 static void a_reader_that_went_away_is_no_failure(void **state)

@@ -92,7 +92,7 @@ static void secrets_are_shown_only_to_who_may_see_them(void **unused)
 	(void)unused;
 	text_init(&error, TEXT_ERROR_MAX);
 	assert_true(read_customer("{\"id\":\"c\",\"addresses\":{\"webhook\":[\"https://a.example/\",{\"url\":"
-				  "\"https://b.example/\",\"secret\":[\"new\",\"old\"]}]}}",
+				  "\"https://b.example/\",\"secret\":[\"whsec_bmV3\",\"whsec_b2xk\"]}]}}",
 				  false, &customer, &error));
 	assert_shows(
 		&customer, false,
@@ -156,12 +156,29 @@ static void a_mistake_names_its_field_and_what_would_be_right(void **unused)
 		       "addresses.email.url: unknown key; there are: address");
 	assert_refused("{\"id\":\"c\",\"addresses\":{\"email\":{\"address\":\"a@b\",\"secret\":\"s\"}}}",
 		       "addresses.email.secret: unknown key");
-	assert_refused("{\"id\":\"c\",\"addresses\":{\"webhook\":{\"secret\":\"s\"}}}",
+	assert_refused("{\"id\":\"c\",\"addresses\":{\"webhook\":{\"secret\":\"whsec_bmV3\"}}}",
 		       "addresses.webhook.url: is missing");
 	assert_refused(
 		"{\"id\":\"c\",\"addresses\":{\"webhook\":{\"url\":\"https://a.example\",\"secret\":[]}}}",
 		"addresses.webhook.secret: must be");
 	assert_refused("{\"id\":\"c\",\"addresses\":{\"email\":5}}", "addresses.email: must be a string");
+}
+
+static void a_secret_that_cannot_sign_is_refused(void **unused)
+{
+	static const char *const none[] = {
+		"\"my secret!\"", "\"whsec_\"", "\"whsec_*\"", "\"MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"",
+		"\"\"",           "7",          "null",        "[\"whsec_bmV3\",\"old\"]"};
+	char json[256];
+	(void)unused;
+	for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
+		snprintf(json, sizeof json,
+			 "{\"id\":\"c\",\"addresses\":{\"webhook\":{\"url\":\"https://a.example\","
+			 "\"secret\":%s}}}",
+			 none[i]);
+		assert_refused(json,
+			       "addresses.webhook.secret: nothing can be signed with it; whsec_ and base64");
+	}
 }
 
 static void addresses_secrets_and_names_have_bounds(void **unused)
@@ -405,6 +422,7 @@ int main(void)
 		cmocka_unit_test(secrets_are_shown_only_to_who_may_see_them),
 		cmocka_unit_test(merging_changes_only_what_is_named),
 		cmocka_unit_test(a_mistake_names_its_field_and_what_would_be_right),
+		cmocka_unit_test(a_secret_that_cannot_sign_is_refused),
 		cmocka_unit_test(addresses_secrets_and_names_have_bounds),
 		cmocka_unit_test(the_first_usable_address_is_found),
 		cmocka_unit_test(email_is_kept_with_its_domain_in_lower_case),

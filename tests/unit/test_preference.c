@@ -226,6 +226,11 @@ static void words_of_the_command_line_become_a_list(void **unused)
 	"{\"product\":\"" product "\",\"channels\":" channels ",\"hours\":\"\",\"digest\":\"immediate\"," \
 	"\"paused_until\":null,\"version\":0,\"source\":\"" source "\"}"
 
+#define WITHOUT_CHANNELS(product, channels, source)                                                        \
+	"{\"product\":\"" product "\",\"channels\":" channels ",\"hours\":\"\",\"digest\":\"immediate\","  \
+	"\"paused_until\":null,\"version\":0,\"changed_at\":null,\"changed_by\":\"\",\"source\":\"" source \
+	"\"}"
+
 static void where_nothing_was_chosen_the_answer_is_what_applies(void **unused)
 {
 	struct preference_entry email = {.channel = "email", .hours = ""};
@@ -243,7 +248,13 @@ static void where_nothing_was_chosen_the_answer_is_what_applies(void **unused)
 	assert_json(preference_applied_json(&fraud, &choices), APPLIES("cards/fraud", "[]", "*"));
 	assert_json(preference_applied_json(&terms, &choices), APPLIES("terms", "[\"sms\"]", "default"));
 	choices = (struct choices){.own = &silent};
-	assert_json(preference_applied_json(&cards, &choices), SHOWN("cards", "null"));
+	assert_json(preference_applied_json(&cards, &choices),
+		    WITHOUT_CHANNELS("cards", "[\"sms\"]", "default"));
+	choices.star = &star;
+	assert_json(preference_applied_json(&cards, &choices), WITHOUT_CHANNELS("cards", "[]", "*"));
+	silent.product = "*";
+	choices = (struct choices){.star = &silent};
+	assert_json(preference_applied_json(NULL, &choices), WITHOUT_CHANNELS("*", "null", "default"));
 	choices = (struct choices){0};
 	assert_json(preference_applied_json(&cards, &choices), APPLIES("cards", "[\"sms\"]", "default"));
 	assert_json(preference_applied_json(NULL, &choices), APPLIES("*", "null", "default"));

@@ -154,6 +154,25 @@ static void all_mistakes_are_told_at_once(void **state)
 	scratch_has(report.errors.data, ":3: c/d: is a part of c");
 }
 
+static void one_wrong_key_does_not_hide_what_others_contradict(void **state)
+{
+	(void)state;
+	is_refused("a: { purpose: advert, channels: [sms, sms], default: [email] }\n"
+		   "a/b: { title: B, channels: [email], default: [sms] }\n"
+		   "c: { channels: 7, default: [email] }\n"
+		   "d: { chanels: [sms], default: [sms] }\n",
+		   ":1: a.purpose: is \"advert\"");
+	scratch_has(report.errors.data, ":1: a.channels: names sms twice");
+	scratch_has(report.errors.data, ":1: a.default: has the default email");
+	scratch_has(report.errors.data, ":2: a/b.title: is \"B\"");
+	scratch_has(report.errors.data, ":2: a/b.default: has the default sms");
+	scratch_has(report.errors.data, ":3: c.channels: ");
+	/* what only follows from those is not told as well */
+	assert_null(strstr(report.errors.data, "c.default"));
+	assert_null(strstr(report.errors.data, "d.default"));
+	assert_null(strstr(report.errors.data, "d: has no channels"));
+}
+
 static void when_it_may_go_is_checked_and_inherited(void **state)
 {
 	(void)state;
@@ -189,6 +208,7 @@ int main(void)
 		cmocka_unit_test(contradictions_are_told_by_line),
 		cmocka_unit_test(a_channel_that_is_not_set_up_is_warned_of),
 		cmocka_unit_test(all_mistakes_are_told_at_once),
+		cmocka_unit_test(one_wrong_key_does_not_hide_what_others_contradict),
 		cmocka_unit_test(when_it_may_go_is_checked_and_inherited),
 		cmocka_unit_test(marketing_by_default_is_warned_of),
 	};

@@ -231,7 +231,10 @@ static void a_great_many_left_behind_are_all_in_doubt(void **state)
 
 	(void)state;
 	world_restart();
-	line_find(world.turn, "sms")->channel->credit = 2000;
+	struct channel *sms = line_find(world.turn, "sms")->channel;
+	sms->credit = 2000;
+	sms->pace = 1; /* known to be fast */
+	sms->lease = MOMENT_MINUTE;
 	customer_with_all("ana");
 	prefer_way("ana", "card-alerts", "[\"sms\"]");
 	for (int i = 0; i < 1100; i++) {
@@ -377,7 +380,7 @@ static void courier_takes(void)
 {
 	struct carriage carriage;
 
-	turn_collect(world.turn, 0, &carriage);
+	turn_collect(world.turn, 0, true, &carriage);
 	for (struct admission *next; carriage.settled; carriage.settled = next) {
 		next = carriage.settled->next;
 		admission_free(carriage.settled);

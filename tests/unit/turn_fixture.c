@@ -530,7 +530,7 @@ void collect(void)
 
 	if (!world.turn->started)
 		outbox_refill(world.turn);
-	turn_collect(world.turn, 0, &carriage);
+	turn_collect(world.turn, 0, true, &carriage);
 	for (struct admission *next; carriage.settled; carriage.settled = next) {
 		next = carriage.settled->next;
 		if (carriage.settled->error.len)
