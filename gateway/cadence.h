@@ -18,8 +18,6 @@ struct cadence {
 	int hour, minute; /* of daily and weekly */
 };
 
-#define CADENCE_TEXT_MAX 32 /* bytes */
-
 /* "" is immediate. False: `error` says what is wrong and what would be right (without naming the field). */
 bool cadence_parse(const char *text, struct cadence *out, struct text *error);
 void cadence_print(const struct cadence *cadence, struct text *out);

@@ -46,4 +46,10 @@ bool hours_meet(const struct hours *a, const struct hours *b);
  * without having been given is ""; given it is 00:00-24:00. */
 void hours_print(const struct hours *hours, struct text *out);
 
+/* How days and times of day are written, also in a digest: mon to sun (0 to 6), HH:MM (minutes; 24:00 is
+ * one). Steps over what it read. */
+bool weekday_take(const char **s, int *weekday);
+bool clock_take(const char **s, int *minute);
+const char *weekday_name(int weekday);
+
 #endif

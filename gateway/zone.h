@@ -13,10 +13,13 @@
 struct zone;
 
 #define ZONE_NAME_MAX 64            /* bytes */
-#define ZONE_FILE_MAX (256 * 1024)  /* bytes; the longest of the database has 4,000 */
-#define ZONE_TRANSITIONS_MAX 4096   /* in one file's table */
+#define ZONE_FILE_MAX (64 * 1024)   /* bytes; the longest of the database has 4,000 */
+#define ZONE_TRANSITIONS_MAX 4096   /* in one file's table; Casablanca's has 200 */
 #define ZONES_MAX 4096              /* that are kept: the database has 600 names, and as many under posix/ */
-#define ZONE_OFFSET_MAX (26 * 3600) /* seconds from UTC, either way; RFC 9636: under that */
+#define ZONE_OFFSET_MAX (26 * 3600) /* seconds from UTC, either way */
+
+#define ZONE_BEGINS INT64_C(-62167219200000000) /* year 0 */
+#define ZONE_ENDS INT64_C(253402300800000000)   /* year 10000 */
 
 /* A name of /usr/share/zoneinfo: "Europe/Berlin". NULL: unknown, or not for clocks without leap seconds
  * ("right/…"). "UTC" is known without a file. Any thread. */
