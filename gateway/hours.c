@@ -425,7 +425,7 @@ static size_t windows_of(const struct hours *hours, struct window out[HOURS_WIND
 
 void hours_print(const struct hours *hours, struct text *out)
 {
-	struct window windows[HOURS_WINDOWS_MAX];
+	struct window windows[HOURS_WINDOWS_MAX] = {0};
 	bool with_days = false;
 
 	if (!hours || !hours->given)
