@@ -1,13 +1,13 @@
 /* When somebody wants to hear: windows of the week in local time. Pure; after parsing nothing is changed, so
  * any thread may read.
  *
- *   mon-fri 09:00-20:00, sat 10:00-14:00     each window with a day or a range of days (fri-mon goes over
- * Sunday) 09:00-12:00, 13:00-20:00                 or all of them without: every day 22:00-07:00, fri
- * 22:00-24:00             over midnight the window belongs to the day on which it begins
+ * "mon-fri 09:00-20:00, sat 10:00-14:00": each window with a day or a range of days (fri-mon goes over
+ * Sunday). "09:00-12:00, 13:00-20:00": all of them without, for every day. Some with and some without is an
+ * error (does the one without mean every day?); mon-sun says it. "fri 22:00-02:00" goes over midnight: the
+ * day is the one on which the window begins. Windows may touch and overlap.
  *
- * Some windows with days and some without is an error (does the one without mean every day?): mon-sun says
- * it. Windows may touch and overlap. An instant is open if the clock on the wall then shows a time inside a
- * window: one that daylight saving skips is not open that day, one that comes twice is open both times. */
+ * An instant is open if the clock on the wall then shows a time inside a window: a window that daylight
+ * saving skips is not open that day, one that comes twice is open both times. */
 #ifndef HEED_HOURS_H
 #define HEED_HOURS_H
 

@@ -1,8 +1,9 @@
 /* Time zones: the system's TZif files (RFC 9636, which replaces RFC 8536), versions 2 and later, with the
  * rule for the years beyond the table. Any thread, any zone: no process-wide state but a locked cache of the
- * zones that were asked for. A zone is never changed and lives as long as the process. Local time is what a
- * clock on the wall shows: days of 86,400 s, no leap seconds. Moments count from year 0 to 9999; one outside
- * is taken as the nearest end of that. */
+ * zones that were asked for. A zone is never changed and lives as long as the process.
+ *
+ * Local time is what a clock on the wall shows: days of 86,400 s, no leap seconds. Moments count from
+ * ZONE_BEGINS to ZONE_ENDS; one outside is taken as the nearer end. */
 #ifndef HEED_ZONE_H
 #define HEED_ZONE_H
 

@@ -154,7 +154,8 @@ def both(zone, a, b, at):
 
 
 def next_hour(zone, at):
-    candidates = [t for t in range(at // zone.step * zone.step + zone.step, at + 3 * 3600, zone.step) if zone.wall(t) % 3600 == 0]
+    steps = range(at // zone.step * zone.step + zone.step, at + 3 * 3600, zone.step)
+    candidates = list(itertools.islice((t for t in steps if zone.wall(t) % 3600 == 0), 1))
     for t, before, after in zone.transitions_from(at, at + 3 * 3600):
         if after % 3600 == 0 or (after > before and after // 3600 > (before - 1) // 3600):
             candidates.append(t)
@@ -162,13 +163,11 @@ def next_hour(zone, at):
 
 
 def next_at(zone, at, time, weekday=None):
-    for day in range(zone.wall(at) // DAY - 2, zone.wall(at) // DAY + 20):
+    for day in range(zone.wall(at) // DAY - 1, zone.wall(at) // DAY + 20):
         if weekday is not None and (day + 3) % 7 != weekday:
             continue
-        if zone.first_at_least(day * DAY) == zone.first_at_least((day + 1) * DAY):
-            continue
         found = zone.first_at_least(day * DAY + time * 60)
-        if found > at:
+        if found > at and zone.first_at_least(day * DAY) != zone.first_at_least((day + 1) * DAY):
             return found
     return None
 
@@ -238,6 +237,10 @@ def zones():
 def test_hours_and_days_are_those_of_a_second_implementation():
     names = zones()
     with multiprocessing.Pool(2) as pool:
-        differences = [d for d in pool.imap_unordered(check_zone, names) if d]
+        differences = []
+        for done, difference in enumerate(pool.imap_unordered(check_zone, names), 1):
+            differences += [difference] if difference else []
+            if FULL and done % 10 == 0:
+                print(f"{done} of {len(names)} zones, {len(differences)} with a difference", flush=True)
     print(f"seed {SEED}: {len(names)} zones, {CASES} cases in each, {len(differences)} zones with a difference")
     assert not differences, "\n".join(differences[:5])
