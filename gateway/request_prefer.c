@@ -272,7 +272,8 @@ static bool prefer_run(struct request *request, struct turn *turn)
 	bool ok = store_get_customer(turn->store, prefer->customer, &customer);
 
 	if (ok && !customer)
-		request_refuse(request, 404, "customer %s: there is no customer with this id", prefer->customer);
+		request_refuse(request, 404, "customer %s: there is no customer with this id",
+			       prefer->customer);
 	if (!ok || !customer)
 		goto out;
 	ok = preference_write(request, turn, prefer->asker, customer, prefer->product, prefer->json,
