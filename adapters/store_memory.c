@@ -263,6 +263,21 @@ static void messages_of(struct memory *memory, int64_t customer, bool (*want)(co
 		qsort(out->rows + start, out->count - start, sizeof *out->rows, by_number);
 }
 
+static bool memory_waiting_of_campaign(struct store *store, const char *campaign, int64_t after, size_t limit,
+				       struct message_rows *out)
+{
+	const struct memory *memory = of(store);
+
+	for (int64_t n = after + 1; limit && n <= memory->numbers[NUMBER_MESSAGE]; n++) {
+		const struct message_row *row = slots_get(&memory->tables[MESSAGES], n);
+		if (row && is_waiting(row) && strcmp(row->campaign, campaign) == 0) {
+			message_row_read(memory, n, message_rows_add(out));
+			limit--;
+		}
+	}
+	return true;
+}
+
 static bool memory_waiting_of(struct store *store, int64_t customer, struct message_rows *out)
 {
 	messages_of(of(store), customer, is_waiting, out);
@@ -442,6 +457,7 @@ const struct store_ops store_memory_ops = {
 	.next_due = memory_next_due,
 	.waiting = memory_waiting,
 	.waited_for = memory_waited_for,
+	.waiting_of_campaign = memory_waiting_of_campaign,
 	.waiting_of = memory_waiting_of,
 	.open_of = memory_open_of,
 	.sending = memory_sending,
@@ -455,6 +471,9 @@ const struct store_ops store_memory_ops = {
 	.put_preference = memory_store_preference,
 	.set_address_state = memory_set_address_state,
 	.customers_of_address = memory_customers_of_address,
+	.put_hold = memory_put_hold,
+	.drop_hold = memory_drop_hold,
+	.get_holds = memory_get_holds,
 	.append_changes = memory_append_changes,
 	.put_products = memory_put_products,
 	.put_template = memory_put_template,
@@ -470,6 +489,7 @@ const struct store_ops store_memory_ops = {
 	.read_message = memory_read_message,
 	.read_customer = memory_read_customer,
 	.read_find = memory_read_find,
+	.read_holds = memory_read_holds,
 	.read_counters = memory_read_counters,
 	.read_ages = memory_read_ages,
 	.read_changes = memory_read_changes,

@@ -30,6 +30,7 @@ enum statement {
 	SQL_WAITING,
 	SQL_WAITED_FOR,
 	SQL_WAITING_OF,
+	SQL_WAITING_OF_CAMPAIGN,
 	SQL_OPEN_OF,
 	SQL_SENDING,
 	SQL_EVENT_ADD,
@@ -49,6 +50,9 @@ enum statement {
 	SQL_PREFERENCES,
 	SQL_PREFERENCES_CHAIN,
 	SQL_PREFERENCE_PUT,
+	SQL_HOLD_PUT,
+	SQL_HOLD_DROP,
+	SQL_HOLDS,
 	SQL_CHANGE_ADD,
 	SQL_PRODUCTS_LAST,
 	SQL_PRODUCTS_ADD,
@@ -121,6 +125,7 @@ bool sql_get_customer(struct sql *sql, const char *id, int64_t n, struct custome
 bool sql_get_preferences(struct sql *sql, int64_t customer, struct preference **out, size_t *count);
 bool sql_read_facts(struct sql *sql, struct facts *facts);
 bool sql_get_number(struct sql *sql, enum number number, int64_t *value);
+bool sql_get_holds(struct sql *sql, struct hold **out, size_t *count);
 bool sql_begin_reading(struct sql *sql);
 void sql_end_reading(struct sql *sql);
 /* The text of a preference's channels as it is stored; NULL where they were not chosen. */
@@ -169,6 +174,8 @@ bool sqlite_next_due(struct store *, const char *waits_for, int64_t *due);
 bool sqlite_waiting(struct store *, const char *waits_for, struct waiting_at *after, size_t limit,
 		    struct message_rows *out);
 bool sqlite_waited_for(struct store *, char ***names, size_t *count);
+bool sqlite_waiting_of_campaign(struct store *, const char *campaign, int64_t after, size_t limit,
+				struct message_rows *out);
 bool sqlite_waiting_of(struct store *, int64_t customer, struct message_rows *out);
 bool sqlite_open_of(struct store *, int64_t customer, struct message_rows *out);
 bool sqlite_sending(struct store *, int64_t after, size_t limit, struct message_rows *out);
@@ -184,6 +191,9 @@ bool sqlite_put_customer(struct store *, struct customer *customer);
 bool sqlite_put_preference(struct store *, int64_t customer, const struct preference *preference);
 bool sqlite_set_address_state(struct store *, int64_t address, enum address_state state, int64_t seq);
 bool sqlite_customers_of_address(struct store *, int64_t address, int64_t **customers, size_t *count);
+bool sqlite_put_hold(struct store *, const struct hold *hold);
+bool sqlite_drop_hold(struct store *, enum hold_kind kind, const char *name);
+bool sqlite_get_holds(struct store *, struct hold **out, size_t *count);
 bool sqlite_append_changes(struct store *, struct change *const changes[], size_t count);
 bool sqlite_put_products(struct store *, const char *hash, const char *body, int64_t at, int64_t *seq);
 bool sqlite_put_template(struct store *, const char *hash, const char *name, const char *source, int64_t at);
@@ -202,6 +212,7 @@ bool sqlite_read_message(struct store_reader *, const char *id, struct message_r
 bool sqlite_read_customer(struct store_reader *, const char *id, struct customer **out,
 			  struct preference **preferences, size_t *count);
 bool sqlite_read_find(struct store_reader *, const char *address, char ***ids, size_t *count);
+bool sqlite_read_holds(struct store_reader *, struct hold **out, size_t *count);
 bool sqlite_read_counters(struct store_reader *, struct counters *out);
 bool sqlite_read_ages(struct store_reader *, int64_t oldest[LANES]);
 bool sqlite_read_changes(struct store_reader *, int64_t customer, int64_t after, size_t limit,
