@@ -29,7 +29,9 @@ struct message {
 	enum purpose purpose;
 	bool has_lane;
 	enum lane lane;
-	char *campaign;    /* "" */
+	int64_t send_at;    /* not before; 0: at once */
+	int64_t expires_at; /* not after; 0: never */
+	char *campaign;     /* "" */
 	char *traceparent; /* well-formed, or "" */
 	char *body; /* the message without its id, canonical: what the store keeps; message_parse reads it */
 	/* of the body: same id, same hash, same message */

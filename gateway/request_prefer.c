@@ -22,18 +22,28 @@ static void preferences_free(struct preference *list, size_t count)
 	free(list);
 }
 
-/* True where `to` may reach the customer where `from` did not. */
+static const struct preference_entry *entry_of(const struct preference *preference, const char *channel)
+{
+	for (size_t i = 0; i < preference->channel_count; i++)
+		if (strcmp(preference->channels[i].channel, channel) == 0)
+			return &preference->channels[i];
+	return NULL;
+}
+
+/* True where `to` may reach the customer where, or when, `from` did not. Which of two hours is the narrower is
+ * not asked: any other than those chosen may be the wider. */
 static bool loosens(const struct preference *from, const struct preference *to)
 {
+	if ((*from->hours && strcmp(from->hours, to->hours) != 0) || to->paused_until < from->paused_until ||
+	    (strcmp(from->digest, "immediate") != 0 && strcmp(from->digest, to->digest) != 0))
+		return true;
 	if (!from->has_channels)
 		return false;
 	if (!to->has_channels)
 		return true;
 	for (size_t i = 0; i < to->channel_count; i++) {
-		bool had = false;
-		for (size_t j = 0; j < from->channel_count; j++)
-			had = had || strcmp(from->channels[j].channel, to->channels[i].channel) == 0;
-		if (!had)
+		const struct preference_entry *had = entry_of(from, to->channels[i].channel);
+		if (!had || (*had->hours && strcmp(had->hours, to->channels[i].hours) != 0))
 			return true;
 	}
 	return false;
@@ -41,10 +51,15 @@ static bool loosens(const struct preference *from, const struct preference *to)
 
 static bool same_choice(const struct preference *a, const struct preference *b)
 {
-	bool same = a->has_channels == b->has_channels && a->channel_count == b->channel_count;
+	bool same = a->has_channels == b->has_channels && a->channel_count == b->channel_count &&
+		    strcmp(a->hours, b->hours) == 0 && strcmp(a->digest, b->digest) == 0 &&
+		    a->paused_until / MOMENT_MS == b->paused_until / MOMENT_MS;
 
-	for (size_t i = 0; same && i < a->channel_count; i++)
-		same = strcmp(a->channels[i].channel, b->channels[i].channel) == 0;
+	for (size_t i = 0; same && i < a->channel_count; i++) {
+		const struct preference_entry *left = &a->channels[i], *right = &b->channels[i];
+		same = strcmp(left->channel, right->channel) == 0 &&
+		       strcmp(left->hours, right->hours) == 0 && left->wait == right->wait;
+	}
 	return same;
 }
 
@@ -136,6 +151,7 @@ bool preference_write(struct request *request, struct turn *turn, const struct a
 {
 	const struct config *config = turn->config;
 	const struct product *product = product_find(config->products, product_name);
+	static const struct preference nothing = {.hours = (char *)"", .digest = (char *)"immediate"};
 	const bool import = strcmp(asker->by, "import") == 0;
 	struct preference *all = NULL, new = {0};
 	json_t *whole = NULL;
@@ -160,7 +176,7 @@ bool preference_write(struct request *request, struct turn *turn, const struct a
 		request->status = 422;
 		goto out;
 	}
-	if (import && (old ? same_choice(old, &new) : !new.has_channels))
+	if (import && same_choice(old ? old : &nothing, &new))
 		goto out; /* a nightly import says the same again: nothing to record */
 	if (import && old && strcmp(old->changed_by, "import") != 0 && loosens(old, &new)) {
 		json_array_append_new(kept, json_string(product_name));

@@ -34,7 +34,8 @@ static void show_state(const struct explain_words *words, const json_t *answer, 
 	if (words->message)
 		text_addf(line, "%s: %s", words->message, state);
 	else
-		text_addf(line, "%s to %s, now: %s", words->product, words->customer,
+		text_addf(line, "%s to %s, %s: %s", words->product, words->customer,
+			  words->at ? words->at : "now",
 			  strcmp(state, "queued") == 0 ? "would be sent" : state);
 	if (*channel)
 		text_addf(line, " on %s", channel);
@@ -122,13 +123,13 @@ static int run_explain(const char *config_file, int argc, char **argv)
 
 const struct command command_explain = {
 	"explain",
-	"explain MESSAGE | --customer ID --product P [--purpose P] [--json]",
+	"explain MESSAGE | --customer ID --product P [--purpose P] [--at TIME] [--json]",
 	"why a message went where it went, or what would happen now",
 	"MESSAGE      its id: each rule that spoke, and every attempt\n"
 	"--customer, --product   what would happen to such a message now (the state `queued`: it would be "
 	"sent)\n"
 	"--purpose P  of the message, where it is stricter than the product's\n"
-	"--at TIME    not yet (B)\n"
+	"--at TIME    what would happen to one that came in then (2026-11-22T22:00:00Z)\n"
 	"--json       one JSON object\n\n"
 	"Example: heed explain m-1\n"
 	"         heed explain --customer c-1042 --product card-alerts",

@@ -144,6 +144,9 @@ static struct message_row row_of(const char *id, const char *waits_for, enum lan
 				    .waits_for = xstrdup(waits_for),
 				    .due = due,
 				    .rejected = xstrdup(""),
+				    .waited = xstrdup(""),
+				    .wait_channel = xstrdup(""),
+				    .counted = xstrdup(""),
 				    .channel = xstrdup(""),
 				    .reasons = xstrdup("[]")};
 }
