@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bucket.h"
 #include "customer.h"
 #include "product.h"
 #include "templates.h"
@@ -36,6 +37,9 @@ struct channel_config {
 	int max_segments;                      /* of a short message; 0: no limit of its own */
 	struct number_plan numbers;
 	struct retry_policy retry;
+	struct rate rate;
+	struct channel_config *others; /* the providers behind the first: each with its own settings */
+	size_t other_count;
 };
 
 struct config {
