@@ -31,10 +31,16 @@ static const struct route {
 	{"GET", "/v1/log", api_log, false},
 	{"GET", "/v1/captured", api_captured, false},
 	{"GET", "/v1/messages/:", api_message_get, false},
+	{"DELETE", "/v1/messages/:", api_message_delete, false},
+	{"POST", "/v1/messages/:/cancel", api_message_cancel, true},
 	{"POST", "/v1/messages/:/settle", api_message_settle, true},
 	{"POST", "/v1/messages/:/retry", api_message_retry, false},
 	{"POST", "/v1/explain", api_explain, true},
 	{"GET", "/v1/queue", api_queue, false},
+	{"GET", "/v1/holds", api_holds_get, false},
+	{"POST", "/v1/holds", api_hold, true},
+	{"DELETE", "/v1/holds", api_release, false},
+	{"POST", "/v1/campaigns/:/cancel", api_campaign_cancel, true},
 };
 
 void call_answer(struct call *call, int status, json_t *body)

@@ -41,7 +41,7 @@ static const char *message_channel(const struct message_row *row)
 {
 	bool waits = row->state == STATE_QUEUED || row->state == STATE_DEFERRED;
 
-	if (waits && *row->waits_for)
+	if (waits && *row->waits_for && !hold_is_key(row->waits_for))
 		return row->waits_for;
 	return waits && *row->wait_channel ? row->wait_channel : row->channel;
 }
@@ -56,7 +56,9 @@ static json_t *moment_json(int64_t at)
 
 static json_t *message_until(const struct message_row *row)
 {
-	return row->state == STATE_DEFERRED && row->due != MOMENT_NEVER ? moment_json(row->due) : json_null();
+	bool known = row->due != MOMENT_NEVER && !hold_is_key(row->waits_for); /* a hold ends when somebody ends it */
+
+	return row->state == STATE_DEFERRED && known ? moment_json(row->due) : json_null();
 }
 
 /* As `heed explain --json` (contract). */

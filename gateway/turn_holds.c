@@ -50,6 +50,8 @@ static bool moves_rows(enum hold_kind kind)
 static void holding_resume(struct holding *holding, const struct holding *before, size_t count)
 {
 	holding->sweeping = moves_rows(holding->hold.kind);
+	holding->line = 0;
+	holding->swept = (struct waiting_at){0};
 	if (holding->hold.kind == HOLD_LANE)
 		lane_parse(holding->hold.name, &holding->swept.lane);
 	for (size_t i = 0; i < count; i++)
@@ -58,6 +60,14 @@ static void holding_resume(struct holding *holding, const struct holding *before
 			holding->line = before[i].line;
 			holding->swept = before[i].swept;
 		}
+}
+
+/* The lines are others now. */
+void holds_restart(struct turn *turn)
+{
+	for (size_t i = 0; i < turn->hold_count; i++)
+		holding_resume(&turn->holds[i], NULL, 0);
+	lines_follow_holds(turn);
 }
 
 /* What waits for a hold that is gone. */

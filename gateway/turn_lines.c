@@ -186,7 +186,7 @@ bool lines_open(struct turn *turn, struct config *config, bool with_channels, st
 	turn->lines = lines;
 	turn->line_count = config->channel_count;
 	turn->unassigned.due = 0; /* look once: rows may wait for a channel that is gone */
-	lines_follow_holds(turn);
+	holds_restart(turn);
 	return true;
 }
 

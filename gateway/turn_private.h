@@ -295,6 +295,7 @@ bool holds_sweep(struct turn *turn);
 bool holds_take_released(struct turn *turn);
 /* Is anything left to be moved or ended? `cancels`: ended only. */
 bool holds_busy(const struct turn *turn, bool cancels);
+void holds_restart(struct turn *turn); /* the lines are others now */
 void holds_forget(struct turn *turn);
 
 /* turn_claim.c */

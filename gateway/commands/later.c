@@ -7,7 +7,7 @@
 static const struct {
 	const char *command, *issue;
 } issues[] = {
-	{"hold", "B"},  {"release", "B"}, {"cancel", "B"}, {"link", "C"},
+	{"link", "C"},
 	{"token", "C"}, {"inbound", "G"}, {"audit", "D"},  {"prune", "D"},
 };
 
@@ -21,14 +21,6 @@ static int run_later(const char *config_file, int argc, char **argv)
 	return cli_error("%s: not yet", argv[0]);
 }
 
-const struct command command_hold = {"hold",
-				     "hold --channel|--provider|--product|--campaign|--lane X --why WORDS",
-				     "stop what matches (not yet: B)", "", run_later};
-const struct command command_release = {"release",
-					"release --channel|--provider|--product|--campaign|--lane X",
-					"let it go on (not yet: B)", "", run_later};
-const struct command command_cancel = {"cancel", "cancel MESSAGE|--campaign X",
-				       "take messages back (not yet: B)", "", run_later};
 const struct command command_link = {"link", "link ID", "a link to the customer's page (not yet: C)", "",
 				     run_later};
 const struct command command_token = {"token", "token NAME --scopes SCOPE,…",
