@@ -38,7 +38,8 @@ struct channel_config {
 	struct number_plan numbers;
 	struct retry_policy retry;
 	struct rate rate;
-	struct channel_config *others; /* the providers behind the first: each with its own settings */
+	bool of_several;               /* it has several providers: settings stand under each one's name */
+	struct channel_config *others; /* those behind the first: the same, with a provider and settings of their own */
 	size_t other_count;
 };
 
