@@ -6,7 +6,7 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 PYTHON  ?= /usr/bin/python3
 
-PKGS     = jansson hiredis libesmtp-1.0 libcurl sqlite3 libmicrohttpd yaml-0.1 libcrypto
+PKGS     = jansson hiredis libesmtp-1.0 libcurl sqlite3 libmicrohttpd yaml-0.1 libcrypto opendkim
 WARN     = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 OPT     ?= -O2 -g
 SAN     ?=
@@ -24,7 +24,7 @@ OBJ     += $(O)/obj/schema.o
 UNIT     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/peers/*.c))
 TESTLIB  = $(patsubst %.c,$(O)/obj/%.o,$(filter-out $(wildcard tests/*/test_*.c),$(wildcard tests/unit/*.c tests/contract/*.c)))
 
-.PHONY: FORCE all deps demo test check unit format format-check tidy rooms install clean
+.PHONY: FORCE all deps demo test check latency hours-full unit format format-check tidy rooms man install clean
 .SECONDARY:
 
 all: $(O)/heed
@@ -76,7 +76,7 @@ $(O)/libtests.a: $(TESTLIB)
 $(O)/tests/%: $(O)/obj/tests/%.o $(O)/libtests.a $(O)/libheed.a
 	@mkdir -p $(@D)
 	@echo "  LINK $@"
-	@$(CC) $(LDFLAGS) -o $@ $< $(O)/libtests.a $(O)/libheed.a $(LDLIBS) -lcmocka
+	@$(CC) $(LDFLAGS) -o $@ $< $(O)/libtests.a $(O)/libheed.a $(LDLIBS) -lcmocka -lssl
 
 unit: $(UNIT)
 
@@ -102,6 +102,15 @@ test:
 check:
 	@$(PYTHON) tests/run.py
 
+# From XADD to the receiver on an idle machine: printed, not asserted.
+latency: all
+	@$(PYTHON) tests/bench/latency.py
+
+# Every zone of the system against glibc, every three hours, and against Python's zoneinfo, 10,000 cases in each.
+hours-full: $(O)/tests/unit/test_zone $(O)/tests/unit/test_hours
+	@HEED_FULL=1 $(O)/tests/unit/test_zone
+	@HEED_FULL=1 O=$(O) $(PYTHON) -m pytest -q -s -p no:cacheprovider tests/unit/test_hours_model.py
+
 SOURCES = $(wildcard gateway/*.[ch] gateway/commands/*.[ch] adapters/*.[ch] tests/*/*.[ch])
 
 format:
@@ -125,22 +134,43 @@ $(O)/tidy/%.ok: %.c
 rooms:
 	@$(PYTHON) tests/rooms.py
 
+# What the binary says of itself, from its tables of commands, options and keys.
+MAN      = $(O)/man/heed.1 $(O)/man/heed.yaml.5
+COMPLETE = $(O)/completion/bash $(O)/completion/zsh $(O)/completion/fish
+
+man: $(MAN)
+
+$(O)/man/heed.1: $(O)/heed
+	@mkdir -p $(@D)
+	@$(O)/heed help man > $@.new && mv $@.new $@
+
+$(O)/man/heed.yaml.5: $(O)/heed
+	@mkdir -p $(@D)
+	@$(O)/heed help config man > $@.new && mv $@.new $@
+
+$(O)/completion/%: $(O)/heed
+	@mkdir -p $(@D)
+	@$(O)/heed help completion $* > $@.new && mv $@.new $@
+
 # The binary knows where its providers are installed: built for another PREFIX, it is built again.
 $(O)/prefix: FORCE
 	@mkdir -p $(@D)
 	@echo '$(PREFIX)' | cmp -s - $@ || echo '$(PREFIX)' > $@
 
-$(O)/obj/gateway/provider.o: $(O)/prefix
+$(O)/obj/gateway/provider.o $(O)/obj/gateway/commands/help_man.o: $(O)/prefix
 
 SHARE    = $(DESTDIR)$(PREFIX)/share
 
 # /etc is left to people. The sample is for a system's folders: those that heed.service makes.
-install: all
+install: all $(MAN) $(COMPLETE)
 	install -D -m 755 $(O)/heed $(DESTDIR)$(PREFIX)/bin/heed
-	install -d $(SHARE)/man/man1 $(SHARE)/man/man5 $(SHARE)/heed/providers $(SHARE)/heed/config $(DESTDIR)$(PREFIX)/lib/systemd/system
-	config/man/heed.1.sh $(O)/heed $(PREFIX) > $(SHARE)/man/man1/heed.1
-	$(O)/heed help config man > $(SHARE)/man/man5/heed.yaml.5
-	install -m 644 config/providers/*.yaml $(SHARE)/heed/providers
+	install -D -m 644 $(O)/man/heed.1 $(SHARE)/man/man1/heed.1
+	install -D -m 644 $(O)/man/heed.yaml.5 $(SHARE)/man/man5/heed.yaml.5
+	install -D -m 644 $(O)/completion/bash $(SHARE)/bash-completion/completions/heed
+	install -D -m 644 $(O)/completion/zsh $(SHARE)/zsh/site-functions/_heed
+	install -D -m 644 $(O)/completion/fish $(SHARE)/fish/vendor_completions.d/heed.fish
+	install -d $(SHARE)/heed/providers $(SHARE)/heed/config $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 644 config/providers/*.yaml config/providers/README.md $(SHARE)/heed/providers
 	find templates -type f -exec install -D -m 644 {} $(SHARE)/heed/{} \;
 	install -m 644 config/products.yaml $(SHARE)/heed/config
 	sed -e 's|"sqlite:../var/heed.db"|"sqlite:/var/lib/heed/heed.db"|' -e 's|^#http:|http:|' \

@@ -1,10 +1,6 @@
-/* Mail over SMTP by libesmtp 1.1.0: threads that hold sessions of many mails each.
- *
- * A thread takes an attempt, renders it and starts a session with it; libesmtp calls back for all that
- * follows. As soon as a mail's fate is known it is reported and the next one is added, so there is never more
- * than one undecided mail in a session, and what breaks concerns that one alone. attempt_begin is asked when
- * libesmtp wants the body: before it the relay can't take the mail; from then on only the final reply says
- * what became of it.
+/* Mail over SMTP: threads that hold sessions of many mails each. A thread takes an attempt, renders it and
+ * has the engine of the relay's scheme start a session with it: email_plain for smtp, email_tls for the
+ * others. There is no way from the second to the first.
  *
  * libesmtp hides its socket and can't be told to stop. The socket() below is what its call resolves to: it
  * sets TCP_NODELAY, bounds connect(), and keeps a duplicate of the descriptor, by which another thread cuts
@@ -30,7 +26,6 @@
 #include "xalloc.h"
 #include "banned.h"
 
-#define SMTP_PORT 25
 #define SESSIONS_DEFAULT 4
 #define SESSIONS_MAX 64
 #define SESSION_CREDIT 50         /* attempts in hand a session: a few turns' worth, and few to call back */
@@ -235,8 +230,12 @@ static void *worker_main(void *arg)
 	struct email *email = w->email;
 	struct attempt *attempt;
 
-	while ((attempt = email_take(email, -1)) != NULL)
-		email_serve(w, attempt);
+	while ((attempt = email_take(email, -1)) != NULL) {
+		struct mail_job *job = job_prepare(w, attempt);
+		if (job)
+			email->engine->serve(w, job);
+	}
+	email->engine->end(w);
 	pthread_mutex_lock(&email->lock);
 	email->running--;
 	pthread_cond_broadcast(&email->ended);
@@ -251,6 +250,7 @@ void email_settings_release(struct email_settings *s)
 	config_url_release(&s->relay);
 	mailbox_release(&s->from);
 	mailbox_release(&s->envelope);
+	mail_signer_free(s->signer);
 }
 
 /* A string of the channel's settings; NULL, and a line in `errors`, where it has to be there and isn't. */
@@ -267,28 +267,52 @@ static const char *setting(const struct channel_config *config, const char *key,
 	return NULL;
 }
 
-/* smtp://[user:password@]host[:port], without TLS, so that a password stays on this host. */
+static const struct {
+	const char *scheme;
+	int port;
+	bool tls;
+} schemes[] = {{"smtp", 25, false}, {"smtps", 465, true}, {"smtp+starttls", 587, true}};
+
+/* SCHEME://[user:password@]host[:port]; without TLS a password stays on this host. */
 static void relay_read(const char *value, struct email_settings *s, struct text *errors)
 {
-	static const char right[] = "smtp://host:port would be right";
 	struct config_url *url = &s->relay;
+	size_t i = 0, count = sizeof schemes / sizeof schemes[0];
 
 	bool is_url = config_url_parse(value, url) && (!*url->path || strcmp(url->path, "/") == 0);
-	if (is_url && (strcmp(url->scheme, "smtps") == 0 || strcmp(url->scheme, "smtp+starttls") == 0))
-		text_addf(errors, "relay: %s:// is not yet; %s\n", url->scheme, right);
-	else if (!is_url || strcmp(url->scheme, "smtp") != 0)
-		text_addf(errors, "relay: is not a relay; %s\n", right);
-	else if (strchr(url->host, ':')) /* libesmtp would take it for the port */
+	while (is_url && i < count && strcmp(url->scheme, schemes[i].scheme) != 0)
+		i++;
+	if (!is_url || i == count) {
+		text_addf(errors, "relay: is not a relay; smtp://host:port, smtps://user:password@host or "
+				  "smtp+starttls://user:password@host would be right\n");
+		return;
+	}
+	s->tls = schemes[i].tls;
+	snprintf(s->port, sizeof s->port, "%d", url->port ? url->port : schemes[i].port);
+	if (!s->tls && strchr(url->host, ':')) /* libesmtp would take it for the port */
 		text_addf(errors, "relay: an IPv6 address can't be used; a host's name would be right\n");
 	else if (!*url->user != !*url->password)
 		text_addf(errors,
 			  "relay: user and password belong together; both or neither would be right\n");
-	else if (*url->user && !config_host_is_local(url->host))
+	else if (!s->tls && *url->user && !config_host_is_local(url->host))
 		text_addf(errors,
-			  "relay: would send its password in the clear to %s; a relay on this host would be "
-			  "right\n",
+			  "relay: would send its password in the clear to %s; smtps:// or smtp+starttls:// "
+			  "would be right\n",
 			  url->host);
-	snprintf(s->port, sizeof s->port, "%d", url->port ? url->port : SMTP_PORT);
+}
+
+/* A file of certificates; what is in it is seen when it is used. */
+static void ca_read(const struct channel_config *config, struct email_settings *s, struct text *errors)
+{
+	const char *ca = setting(config, "ca", false, errors);
+
+	s->ca = ca ? ca : "";
+	if (ca && !s->tls && *s->port)
+		text_addf(errors,
+			  "ca: means nothing for smtp://; smtps:// or smtp+starttls:// would be right\n");
+	else if (ca && access(ca, R_OK) != 0)
+		text_addf(errors, "ca: %s cannot be read: %s; mend the path or its mode\n", ca,
+			  strerrordesc_np(errno));
 }
 
 bool email_settings_read(const struct channel_config *config, struct email_settings *s, struct text *errors)
@@ -301,6 +325,7 @@ bool email_settings_read(const struct channel_config *config, struct email_setti
 	const char *relay = setting(config, "relay", true, errors);
 	if (relay)
 		relay_read(relay, s, errors);
+	ca_read(config, s, errors);
 	const char *from = setting(config, "from", true, errors);
 	if (from && !mailbox_parse(from, &s->from, &why))
 		text_addf(errors, "from: %s\n", why.data);
@@ -314,6 +339,9 @@ bool email_settings_read(const struct channel_config *config, struct email_setti
 		s->sessions = json_is_integer(sessions) ? json_integer_value(sessions) : 0;
 	if (s->sessions < 1 || s->sessions > SESSIONS_MAX)
 		text_addf(errors, "sessions: must be a whole number from 1 to %d\n", SESSIONS_MAX);
+	const json_t *dkim = json_object_get(config->settings, "dkim");
+	if (dkim && json_array_size(dkim))
+		s->signer = mail_signer_new(dkim, errors);
 	text_release(&why);
 	return errors->len == before;
 }
@@ -351,10 +379,8 @@ static void email_free(struct email *email)
 	pthread_cond_destroy(&email->in_session);
 	pthread_cond_destroy(&email->idle);
 	pthread_cond_destroy(&email->ended);
-	config_url_release(&email->relay);
-	mailbox_release(&email->from);
-	free(email->envelope_from);
-	free(email->server);
+	email_settings_release(&email->settings);
+	free(email->ca);
 	free(email->workers);
 	free(email);
 }
@@ -450,18 +476,16 @@ static struct channel *email_open(const struct channel_config *config, struct ou
 	email->base.config = config;
 	email->base.sink = sink;
 	email->base.credit = (size_t)settings.sessions * SESSION_CREDIT;
-	email->relay = settings.relay;
-	email->from = settings.from;
-	email->server = xasprintf("%s:%s", settings.relay.host, settings.port);
-	email->envelope_from = settings.envelope.address;
-	free(settings.envelope.name);
+	email->settings = settings;
+	email->settings.ca = email->ca = xstrdup(settings.ca);
+	email->engine = settings.tls ? &email_tls : &email_plain;
 	email->timeout = config->timeout < STEP_MIN ? STEP_MIN : config->timeout;
 	email->last = &email->first;
 	pthread_mutex_init(&email->lock, NULL);
 	cond_init(&email->in_session);
 	cond_init(&email->idle);
 	cond_init(&email->ended);
-	auth_client_init();
+	email->engine->init();
 	if (!email_start(email, (size_t)settings.sessions)) {
 		email_close(&email->base, 0);
 		text_error(error, "channel %s: no more threads can be started", config->name);
@@ -474,6 +498,25 @@ static void email_send(struct channel *channel, struct attempt *attempt)
 {
 	attempt->channel_private = NULL;
 	queue_push((struct email *)channel, attempt, false);
+}
+
+static bool email_probe(const struct channel_config *config, struct text *error)
+{
+	struct email_settings settings;
+	struct text errors;
+
+	text_init(&errors, TEXT_ERROR_MAX);
+	bool ok = email_settings_read(config, &settings, &errors);
+	if (!ok) {
+		text_error(error, "%s", errors.data);
+	} else {
+		ok = (settings.tls ? &email_tls : &email_plain)->probe(&settings, &errors);
+		if (!ok)
+			text_error(error, "relay %s:%s: %s", settings.relay.host, settings.port, errors.data);
+	}
+	email_settings_release(&settings);
+	text_release(&errors);
+	return ok;
 }
 
 extern const struct channel_ops channel_email_ops; /* adapters/registry.c names it */

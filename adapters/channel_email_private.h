@@ -1,62 +1,69 @@
-/* Mail over SMTP, in three files: channel_email.c has the channel, its threads and what waits for them,
- * channel_email_session.c a session of libesmtp and the mails in it, channel_email_probe.c the question
- * whether the relay answers. */
+/* Mail over SMTP. channel_email.c has the channel, its threads and what waits for them; channel_email_job.c
+ * what is done with one mail whoever carries it. Two engines carry: channel_email_plain.c by libesmtp, in the
+ * clear; channel_email_tls.c by libcurl, which verifies whom it speaks to. channel_email_probe.c asks whether
+ * the relay of the first answers. */
 #ifndef HEED_CHANNEL_EMAIL_PRIVATE_H
 #define HEED_CHANNEL_EMAIL_PRIVATE_H
 
-#include <stddef.h>
-
-#include <auth-client.h> /* before libesmtp.h, which declares less without it */
-#include <libesmtp.h>
 #include <pthread.h>
+#include <stddef.h>
 
 #include "channel.h"
 #include "config_check.h"
+#include "mail_sign.h"
 #include "mail_text.h"
+#include "moment.h"
 #include "smtp_reply.h"
 
 #define TAKEN_BACK "taken back before it had begun"
 #define CLOSING "the channel is closing"
 #define SESSION_MAILS_MAX 100 /* then a new session: relays count, too */
 #define SAID_MAX 4096         /* of what the relay wrote since the last command */
+#define PROBE_TIME (5 * MOMENT_S)
+
+struct worker;
 
 struct email_settings {
 	struct config_url relay;
-	char port[8];
+	bool tls;       /* smtps or smtp+starttls */
+	char port[8];   /* the given one, or the scheme's */
+	const char *ca; /* borrowed; "": those that this system trusts */
 	struct mailbox from;
 	struct mailbox envelope;
 	int64_t sessions;
+	struct mail_signer *signer; /* NULL: none */
 };
 
+/* An attempt in a worker's hands. */
 struct mail_job {
 	struct attempt *attempt; /* NULL once reported */
-	struct worker *worker;
 	struct text bytes;
 	char *summary, *content;
-	smtp_message_t message;
-	smtp_recipient_t recipient;
-	bool reused; /* not the first of its session */
-	bool moved;  /* to a new session, once */
-	/* the body's progress */
+	bool reused;  /* not the first of its session */
+	bool moved;   /* to a new session, once */
 	bool begun;   /* attempt_begin said yes: from here on it may be taken */
 	bool refused; /* attempt_begin said no */
-	bool given, drained;
 };
+
+/* Whoever carries mail. */
+struct email_engine {
+	void (*init)(void); /* before there are threads */
+	/* Sends the mail, and those that follow while the session lasts; all of them are reported or put
+	 * back. */
+	void (*serve)(struct worker *w, struct mail_job *job);
+	/* The worker ends: gives up what it kept in `kept`. */
+	void (*end)(struct worker *w);
+	/* For heed check: connects, says EHLO, logs in where there is a password. */
+	bool (*probe)(const struct email_settings *settings, struct text *error);
+};
+extern const struct email_engine email_plain, email_tls;
 
 struct worker {
 	struct email *email;
 	pthread_t thread;
 	bool started;
-	/* the session's, of the worker's thread alone */
-	smtp_session_t session;
-	struct mail_job *jobs[SESSION_MAILS_MAX]; /* all of this session: libesmtp may still ask for them */
-	size_t job_count;
-	struct mail_job *job; /* the undecided one */
-	enum smtp_step step;
-	bool authenticated, barred;
+	void *kept;    /* the engine's, from one session to the next */
 	int64_t asked; /* when heed last said something */
-	char said[SAID_MAX];
-	size_t said_len;
 	/* shared with whoever cuts it off */
 	pthread_mutex_t lock;
 	int fd;           /* a duplicate of libesmtp's; -1 */
@@ -67,10 +74,9 @@ struct worker {
 
 struct email {
 	struct channel base;
-	struct config_url relay; /* no user: no AUTH */
-	char *server;            /* host:port */
-	struct mailbox from;
-	char *envelope_from;
+	const struct email_engine *engine;
+	struct email_settings settings;
+	char *ca;
 	int64_t timeout;
 	pthread_mutex_t lock;      /* for what follows */
 	pthread_cond_t in_session; /* a session waits for one more mail */
@@ -105,10 +111,19 @@ void worker_cut(struct worker *w);
 /* The other side has `steps` timeouts for what comes next, from now on; 0: it is our turn. */
 void worker_watch(struct worker *w, int steps);
 
-/* Serves an attempt, and those that follow while the session lasts. */
-void email_serve(struct worker *w, struct attempt *attempt);
+/* NULL: it has been reported already. */
+struct mail_job *job_prepare(struct worker *w, struct attempt *attempt);
+/* The point of no return. False: give nothing. */
+bool job_begin(struct worker *w, struct mail_job *job);
+/* Reports, once. Nothing but NOT_BEGUN is said of an attempt that was called back. */
+void job_finish(struct mail_job *job, struct outcome outcome);
+/* Back to those that wait, unreported: the relay had had enough of the session before it looked at the mail.
+ */
+void job_move(struct worker *w, struct mail_job *job);
 void job_free(struct mail_job *job); /* NULL is fine */
+/* The relay can't be reached or hangs: what waits behind would only find the same, each after its time. */
+void email_fail_all(struct email *email, const struct outcome *failure);
 
-bool email_probe(const struct channel_config *config, struct text *error);
+bool email_plain_probe(const struct email_settings *settings, struct text *error);
 
 #endif

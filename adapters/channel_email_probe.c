@@ -1,4 +1,4 @@
-/* `heed check` asks whether the relay answers: a connection, EHLO and QUIT. */
+/* `heed check` asks whether a relay without TLS answers: a connection, EHLO and QUIT. */
 #include "channel_email_private.h"
 
 #include <errno.h>
@@ -11,8 +11,6 @@
 
 #include "moment.h"
 #include "banned.h"
-
-#define PROBE_TIME (5 * MOMENT_S)
 
 static bool probe_wait(int fd, short events, int64_t until)
 {
@@ -81,29 +79,17 @@ out:
 	return ok;
 }
 
-bool email_probe(const struct channel_config *config, struct text *error)
+bool email_plain_probe(const struct email_settings *settings, struct text *error)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
-	struct email_settings settings;
-	struct text errors;
+	int failure = getaddrinfo(settings->relay.host, settings->port, &hints, &found);
 	bool ok = false;
 
-	text_init(&errors, TEXT_ERROR_MAX);
-	if (!email_settings_read(config, &settings, &errors)) {
-		text_error(error, "%s", errors.data);
-		goto out;
-	}
-	int failure = getaddrinfo(settings.relay.host, settings.port, &hints, &found);
 	if (failure)
-		text_error(&errors, "%s", gai_strerror(failure));
+		text_error(error, "%s", gai_strerror(failure));
 	for (const struct addrinfo *a = found; a && !ok; a = a->ai_next)
-		ok = probe_one(a, moment_mono() + PROBE_TIME, &errors);
-	if (!ok)
-		text_error(error, "relay %s:%s: %s", settings.relay.host, settings.port, errors.data);
+		ok = probe_one(a, moment_mono() + PROBE_TIME, error);
 	if (found)
 		freeaddrinfo(found);
-out:
-	email_settings_release(&settings);
-	text_release(&errors);
 	return ok;
 }

@@ -6,8 +6,11 @@
 #include "channel.h"
 #include "config.h"
 #include "http_client.h"
+#include "command.h"
+#include "moment.h"
 #include "outgoing.h"
 #include "provider_answer.h"
+#include "provider_token.h"
 #include "xalloc.h"
 #include "banned.h"
 
@@ -18,7 +21,8 @@ struct http_channel {
 	struct http_engine *engine;
 	struct provider_request *request;
 	struct provider_answer *answer;
-	int failures; /* 5xx since the last other answer; the engine's thread */
+	struct provider_token *token; /* NULL: the file asks for none; the engine's thread */
+	int failures;                 /* 5xx since the last other answer; the engine's thread */
 };
 
 static enum address_kind http_address_kind(const struct channel_config *config)
@@ -51,14 +55,18 @@ static bool http_prepare(struct channel *base, const struct attempt *attempt, st
 {
 	const struct http_channel *channel = (const struct http_channel *)base;
 	struct outgoing kept = {0};
-	struct provider_sink sink = {
-		.url = &request->url, .body = &request->body, .header = add_header, .context = request};
+	struct provider_sink sink = {.url = &request->url,
+				     .body = &request->body,
+				     .header = add_header,
+				     .context = request,
+				     .token = channel->token ? provider_token_value(channel->token) : NULL};
 	struct text error;
 
 	text_init(&error, OUTCOME_TEXT_MAX);
 	bool ok = outgoing_to_provider(base->config, attempt, channel->request, &sink, &kept, &error);
 	if (!ok)
 		*outcome = outcome_make(OUTCOME_UNSENDABLE, SCOPE_MESSAGE, "", "%s", error.data);
+	request->tag = channel->token ? provider_token_number(channel->token) : 0;
 	request->method = sink.method;
 	request->has_body = sink.has_body;
 	request->summary = kept.summary;
@@ -68,15 +76,23 @@ static bool http_prepare(struct channel *base, const struct attempt *attempt, st
 	return ok;
 }
 
-static void http_judge(struct channel *base, const struct http_response *response, struct outcome *outcome)
+static struct provider_reply reply_of(const struct http_channel *channel,
+				      const struct http_response *response)
 {
-	struct http_channel *channel = (struct http_channel *)base;
-	struct provider_reply reply = {.status = response->status,
+	return (struct provider_reply){.status = response->status,
 				       .complete = response->complete,
 				       .body = response->body.data,
 				       .body_len = response->body.len,
 				       .header = response->header.data,
-				       .retry_after = response->retry_after};
+				       .retry_after = response->retry_after,
+				       .secret =
+					       channel->token ? provider_token_value(channel->token) : NULL};
+}
+
+static void http_judge(struct channel *base, const struct http_response *response, struct outcome *outcome)
+{
+	struct http_channel *channel = (struct http_channel *)base;
+	struct provider_reply reply = reply_of(channel, response);
 
 	provider_answer_judge(channel->answer, &reply, outcome);
 	channel->failures = response->status >= 500 ? channel->failures + 1 : 0;
@@ -84,7 +100,69 @@ static void http_judge(struct channel *base, const struct http_response *respons
 		outcome->scope = SCOPE_PROVIDER;
 }
 
-static const struct http_handler http_handler = {.prepare = http_prepare, .judge = http_judge};
+/* --- the access token --- */
+
+static enum http_need token_need(struct channel *base)
+{
+	static const enum http_need needs[] = {[TOKEN_FINE] = HTTP_NEED_NOTHING,
+					       [TOKEN_WANTED] = HTTP_NEED_SOON,
+					       [TOKEN_MISSING] = HTTP_NEED_FIRST};
+	const struct http_channel *channel = (const struct http_channel *)base;
+
+	return channel->token ? needs[provider_token_need(channel->token, moment_mono())] : HTTP_NEED_NOTHING;
+}
+
+static bool token_errand(struct channel *base, struct http_request *request, struct outcome *outcome)
+{
+	const struct http_channel *channel = (const struct http_channel *)base;
+	struct provider_sink sink = {
+		.url = &request->url, .body = &request->body, .header = add_header, .context = request};
+	struct text error;
+
+	text_init(&error, OUTCOME_TEXT_MAX);
+	bool ok = http_request_header(request, "User-Agent", "heed/" HEED_VERSION) &&
+		  provider_token_request(channel->token, &sink, &error);
+	request->method = sink.method;
+	request->has_body = sink.has_body;
+	if (!ok)
+		*outcome = outcome_make(OUTCOME_RETRY, SCOPE_PROVIDER, "token",
+					"the request for a token can't be made: %s", error.data);
+	text_release(&error);
+	return ok;
+}
+
+static bool token_done(struct channel *base, const struct http_response *response, struct outcome *outcome)
+{
+	struct http_channel *channel = (struct http_channel *)base;
+
+	if (!response) {
+		struct outcome why = *outcome;
+		*outcome = outcome_make(OUTCOME_RETRY, SCOPE_PROVIDER, why.code, "no token could be had: %s",
+					why.text);
+		return provider_token_take(channel->token, NULL, moment_mono(), outcome);
+	}
+	struct provider_reply reply = reply_of(channel, response);
+	return provider_token_take(channel->token, &reply, moment_mono(), outcome);
+}
+
+/* A token may end before its time: once more with a new one. */
+static bool token_refused(struct channel *base, const struct http_request *request,
+			  const struct http_response *response)
+{
+	struct http_channel *channel = (struct http_channel *)base;
+
+	if (!channel->token || response->status != 401)
+		return false;
+	provider_token_refuse(channel->token, request->tag);
+	return true;
+}
+
+static const struct http_handler http_handler = {.prepare = http_prepare,
+						 .judge = http_judge,
+						 .need = token_need,
+						 .errand = token_errand,
+						 .errand_done = token_done,
+						 .again = token_refused};
 
 static bool http_check(const struct channel_config *config, struct text *errors)
 {
@@ -96,8 +174,11 @@ static bool http_check(const struct channel_config *config, struct text *errors)
 	}
 	struct provider_request *request = provider_request_compile(config->provider_file, settings, errors);
 	struct provider_answer *answer = provider_answer_compile(config->provider_file, settings, errors);
-	bool ok = request && answer;
+	size_t before = errors->len;
+	struct provider_token *token = provider_token_compile(config->provider_file, settings, errors);
+	bool ok = request && answer && errors->len == before;
 
+	provider_token_free(token);
 	provider_request_free(request);
 	provider_answer_free(answer);
 	return ok;
@@ -107,6 +188,7 @@ static void http_free(struct http_channel *channel)
 {
 	provider_request_free(channel->request);
 	provider_answer_free(channel->answer);
+	provider_token_free(channel->token);
 	free(channel);
 }
 
@@ -119,7 +201,9 @@ static struct channel *http_open(const struct channel_config *config, struct out
 	(void)sink;
 	channel->request = provider_request_compile(config->provider_file, settings, error);
 	channel->answer = provider_answer_compile(config->provider_file, settings, error);
-	if (channel->request && channel->answer) {
+	size_t before = error->len;
+	channel->token = provider_token_compile(config->provider_file, settings, error);
+	if (channel->request && channel->answer && error->len == before) {
 		struct http_options options = {.timeout = config->timeout,
 					       .fault = SCOPE_PROVIDER,
 					       .keep_header = provider_answer_header(channel->answer)};

@@ -91,42 +91,132 @@ static struct slot *slot_take(struct http_engine *engine)
 	return slot;
 }
 
+/* In attempt->channel_private: it is sent again. */
+static const char again_mark;
+
+static bool was_begun(const struct attempt *attempt)
+{
+	return attempt->channel_private == &again_mark;
+}
+
+static bool request_fits(const struct http_request *request, struct outcome *outcome)
+{
+	if (!request->url.full && !request->body.full)
+		return true;
+	*outcome = outcome_make(OUTCOME_UNSENDABLE, SCOPE_MESSAGE, "",
+				"the request is too large: at most %d bytes of URL and %d of body",
+				HTTP_URL_MAX, HTTP_REQUEST_MAX);
+	return false;
+}
+
+static bool slot_go(struct http_engine *engine, struct slot *slot)
+{
+	slot->running = slot_aim(slot) && !curl_multi_add_handle(engine->multi, slot->easy);
+	return slot->running;
+}
+
 static void engine_start(struct http_engine *engine, struct slot *slot, struct attempt *attempt)
 {
 	struct outcome outcome = outcome_make(OUTCOME_UNSENDABLE, SCOPE_MESSAGE, "", "it can't be sent");
 
 	slot->attempt = attempt;
+	slot->again = was_begun(attempt);
+	attempt->channel_private = NULL;
 	engine->at_work++;
-	if (engine->stopping || atomic_load(&attempt->phase) != ATTEMPT_HANDED) {
+	if (engine->stopping || (!slot->again && atomic_load(&attempt->phase) != ATTEMPT_HANDED)) {
 		outcome = outcome_make(OUTCOME_NOT_BEGUN, SCOPE_MESSAGE, "", "it was not begun");
-	} else if (engine->handler->prepare(engine->channel, attempt, &slot->request, &outcome)) {
-		bool fits = !slot->request.url.full && !slot->request.body.full;
-		if (!fits)
-			outcome = outcome_make(
-				OUTCOME_UNSENDABLE, SCOPE_MESSAGE, "",
-				"the request is too large: at most %d bytes of URL and %d of body",
-				HTTP_URL_MAX, HTTP_REQUEST_MAX);
-		else if (slot_aim(slot) && !curl_multi_add_handle(engine->multi, slot->easy)) {
-			slot->running = true;
-			return;
-		}
+	} else if (engine->handler->prepare(engine->channel, attempt, &slot->request, &outcome) &&
+		   request_fits(&slot->request, &outcome) && slot_go(engine, slot)) {
+		return;
 	}
 	slot_report(slot, outcome);
 	slot_idle(slot);
+}
+
+static struct attempt *waiting_take(struct http_engine *engine)
+{
+	struct attempt *attempt = engine->waiting;
+
+	engine->waiting = attempt->next;
+	if (!engine->waiting)
+		engine->waiting_tail = &engine->waiting;
+	attempt->next = NULL;
+	return attempt;
+}
+
+/* --- errands --- */
+
+void http_wait_again(struct http_engine *engine, struct attempt *attempt)
+{
+	attempt->channel_private = (void *)&again_mark;
+	attempt->next = engine->waiting;
+	if (!engine->waiting)
+		engine->waiting_tail = &attempt->next;
+	engine->waiting = attempt;
+}
+
+/* Whoever waits for the errand ends as it did; others may go on with what is there. */
+static void errand_failed(struct http_engine *engine, const struct outcome *outcome)
+{
+	if (engine->handler->need(engine->channel) != HTTP_NEED_FIRST)
+		return;
+	while (engine->waiting) {
+		struct attempt *attempt = waiting_take(engine);
+		attempt->channel_private = NULL;
+		channel_report(attempt, outcome);
+	}
+}
+
+void http_errand_end(struct http_engine *engine, CURLcode result)
+{
+	struct slot *slot = &engine->errand;
+	struct outcome outcome = {0};
+
+	slot->response.complete = result == CURLE_OK;
+	if (!slot->response.status) {
+		outcome = slot_failure(slot, result);
+		outcome.kind = OUTCOME_RETRY; /* whatever became of it, no message went with it */
+		outcome.scope = engine->options.fault;
+	}
+	bool ok = engine->handler->errand_done(engine->channel,
+					       slot->response.status ? &slot->response : NULL, &outcome);
+	slot_idle(slot);
+	if (!ok)
+		errand_failed(engine, &outcome);
+}
+
+static void errand_start(struct http_engine *engine)
+{
+	struct slot *slot = &engine->errand;
+	struct outcome outcome = outcome_make(OUTCOME_RETRY, engine->options.fault, "", "it can't be sent");
+
+	if (engine->handler->errand(engine->channel, &slot->request, &outcome) &&
+	    request_fits(&slot->request, &outcome) && slot_go(engine, slot))
+		return;
+	outcome.kind = OUTCOME_RETRY;
+	outcome.scope = engine->options.fault;
+	engine->handler->errand_done(engine->channel, NULL, &outcome);
+	slot_idle(slot);
+	errand_failed(engine, &outcome);
+}
+
+/* May what waits be started? Runs the errand where there is one. */
+static bool engine_may_start(struct http_engine *engine)
+{
+	if (!engine->handler->need || engine->stopping)
+		return true;
+	enum http_need need = engine->handler->need(engine->channel);
+	if (need != HTTP_NEED_NOTHING && !engine->errand.running)
+		errand_start(engine);
+	return need != HTTP_NEED_FIRST;
 }
 
 static void engine_start_waiting(struct http_engine *engine)
 {
 	struct slot *slot;
 
-	while (engine->waiting && (slot = slot_take(engine))) {
-		struct attempt *attempt = engine->waiting;
-		engine->waiting = attempt->next;
-		if (!engine->waiting)
-			engine->waiting_tail = &engine->waiting;
-		attempt->next = NULL;
-		engine_start(engine, slot, attempt);
-	}
+	while (engine->waiting && engine_may_start(engine) && engine->waiting && (slot = slot_take(engine)))
+		engine_start(engine, slot, waiting_take(engine));
 }
 
 /* Takes over what was handed; at the wish to close lets go of all that has not begun. */
@@ -235,19 +325,34 @@ static void *engine_run(void *context)
 
 /* --- open, send, close --- */
 
+static bool slot_open(struct http_engine *engine, struct slot *slot)
+{
+	slot->engine = engine;
+	text_init(&slot->request.url, HTTP_URL_MAX);
+	text_init(&slot->request.body, HTTP_REQUEST_MAX);
+	text_init(&slot->response.body, HTTP_RESPONSE_MAX);
+	text_init(&slot->response.header, HTTP_HEADER_MAX);
+	slot->easy = curl_easy_init();
+	return slot->easy && slot_setup(slot);
+}
+
+static void slot_release(struct slot *slot)
+{
+	if (slot->running)
+		curl_multi_remove_handle(slot->engine->multi, slot->easy);
+	curl_easy_cleanup(slot->easy);
+	slot_clear(slot);
+	text_release(&slot->request.url);
+	text_release(&slot->request.body);
+	text_release(&slot->response.body);
+	text_release(&slot->response.header);
+}
+
 static void engine_free(struct http_engine *engine)
 {
-	for (size_t i = 0; i < HTTP_IN_FLIGHT; i++) {
-		struct slot *slot = &engine->slots[i];
-		if (slot->running)
-			curl_multi_remove_handle(engine->multi, slot->easy);
-		curl_easy_cleanup(slot->easy);
-		slot_clear(slot);
-		text_release(&slot->request.url);
-		text_release(&slot->request.body);
-		text_release(&slot->response.body);
-		text_release(&slot->response.header);
-	}
+	for (size_t i = 0; i < HTTP_IN_FLIGHT; i++)
+		slot_release(&engine->slots[i]);
+	slot_release(&engine->errand);
 	curl_multi_cleanup(engine->multi);
 	if (engine->epoll >= 0)
 		close(engine->epoll);
@@ -276,16 +381,10 @@ static bool engine_setup(struct http_engine *engine)
 	     !curl_multi_setopt(multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING) &&
 	     !curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)HTTP_IN_FLIGHT);
 	for (size_t i = HTTP_IN_FLIGHT; i-- > 0;) {
-		struct slot *slot = &engine->slots[i];
-		slot->engine = engine;
-		text_init(&slot->request.url, HTTP_URL_MAX);
-		text_init(&slot->request.body, HTTP_REQUEST_MAX);
-		text_init(&slot->response.body, HTTP_RESPONSE_MAX);
-		text_init(&slot->response.header, HTTP_HEADER_MAX);
-		slot->easy = curl_easy_init();
-		ok = ok && slot->easy && slot_setup(slot);
-		slot_idle(slot);
+		ok = slot_open(engine, &engine->slots[i]) && ok;
+		slot_idle(&engine->slots[i]);
 	}
+	ok = slot_open(engine, &engine->errand) && ok;
 	return ok;
 }
 

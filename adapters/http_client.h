@@ -3,7 +3,8 @@
  *
  * It promises (contract: "What becomes of an attempt"): attempt_begin() is called when the connection stands
  * and directly before the first byte of the request; what fails before is a retry, what fails after is in
- * doubt; no request is ever sent twice. Redirects are not followed. Everything is bounded by a name below. */
+ * doubt; no request is ever sent twice, unless it was answered and the handler says so (`again`). Redirects
+ * are not followed. Everything is bounded by a name below. */
 #ifndef HEED_HTTP_CLIENT_H
 #define HEED_HTTP_CLIENT_H
 
@@ -33,6 +34,7 @@ struct http_request {
 	struct curl_slist *headers;
 	int segments;            /* goes into the outcome */
 	char *summary, *content; /* go into the outcome, owned */
+	unsigned tag;            /* the handler's own */
 };
 /* "Name: value". False: it holds a control character or is too long. */
 bool http_request_header(struct http_request *request, const char *name, const char *value);
@@ -55,13 +57,33 @@ struct http_options {
 	const char *keep_header;  /* name of a header that `judge` wants; "" or NULL: none */
 };
 
-/* Both in the engine's thread, and quick. */
+enum http_need {
+	HTTP_NEED_NOTHING,
+	HTTP_NEED_SOON, /* requests go on beside the errand */
+	HTTP_NEED_FIRST /* they wait for it */
+};
+
+/* All in the engine's thread, and quick. */
 struct http_handler {
 	/* False: it can't be sent, and `outcome` says why. */
 	bool (*prepare)(struct channel *channel, const struct attempt *attempt, struct http_request *request,
 			struct outcome *outcome);
 	/* What an answer means; response->status is not 0. */
 	void (*judge)(struct channel *channel, const struct http_response *response, struct outcome *outcome);
+
+	/* What has to be fetched before requests can be made, as an access token: one request of the engine's
+	 * own at a time, beside the others. All NULL: nothing. */
+	enum http_need (*need)(struct channel *channel);
+	/* False: as for prepare. */
+	bool (*errand)(struct channel *channel, struct http_request *request, struct outcome *outcome);
+	/* `response` NULL: there was none, and `outcome` says why. False: `outcome` is that of all who wait.
+	 */
+	bool (*errand_done)(struct channel *channel, const struct http_response *response,
+			    struct outcome *outcome);
+	/* True: nothing was taken, and the same request may do once an errand was run. Asked once an attempt.
+	 */
+	bool (*again)(struct channel *channel, const struct http_request *request,
+		      const struct http_response *response);
 };
 
 struct http_engine;

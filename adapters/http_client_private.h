@@ -20,6 +20,7 @@ struct slot {
 	size_t sent;          /* bytes of the body that were given away */
 	size_t drained;       /* bytes of the answer since the verdict */
 	bool running;         /* in the multi handle */
+	bool again;           /* the attempt was begun and refused before, by what an errand mended */
 	bool begun;           /* attempt_begin said yes: from here on it may have been taken */
 	bool not_begun;       /* attempt_begin said no */
 	bool opened, blocked; /* a socket was opened; an address was refused */
@@ -39,6 +40,7 @@ struct http_engine {
 	int epoll, wakeup;
 	int64_t timer; /* monotonic: when curl wants to be called; MOMENT_NEVER */
 	struct slot slots[HTTP_IN_FLIGHT];
+	struct slot errand; /* beside them; never idle, never with an attempt */
 	struct slot *idle;
 	size_t at_work; /* slots with an attempt */
 	struct watched *watched;
@@ -59,16 +61,25 @@ void http_curl_start(void);
 /* What epoll knows of a socket; valid until the next call. */
 struct watched *http_watched(struct http_engine *engine, curl_socket_t fd);
 
+/* The errand is over. */
+void http_errand_end(struct http_engine *engine, CURLcode result);
+/* Takes the attempt back to be sent again, once an errand was run. */
+void http_wait_again(struct http_engine *engine, struct attempt *attempt);
+
 /* The options that a slot keeps for ever; false: libcurl refuses one. */
 bool slot_setup(struct slot *slot);
 /* Points the handle at slot->request. */
 bool slot_aim(struct slot *slot);
+/* Why a transfer ended without an answer. */
+struct outcome slot_failure(const struct slot *slot, CURLcode result);
 /* The attempt is over; the slot may go on draining. */
 void slot_report(struct slot *slot, struct outcome outcome);
 /* The transfer is over: reports what wasn't, and puts the slot among the idle. */
 void slot_finish(struct slot *slot, CURLcode result);
 /* Takes the slot out of curl, whatever it was at, and puts it among the idle. */
 void slot_idle(struct slot *slot);
+/* Is it the one for errands? */
+bool slot_is_errand(const struct slot *slot);
 /* Empties it for the next request. */
 void slot_clear(struct slot *slot);
 

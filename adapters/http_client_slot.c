@@ -53,12 +53,34 @@ void slot_report(struct slot *slot, struct outcome outcome)
 	channel_report(attempt, &outcome);
 }
 
+bool slot_is_errand(const struct slot *slot)
+{
+	return slot == &slot->engine->errand;
+}
+
 static void slot_judge(struct slot *slot)
 {
+	const struct http_handler *handler = slot->engine->handler;
 	struct outcome outcome = {0};
 
+	if (handler->again && !slot->again &&
+	    handler->again(slot->engine->channel, &slot->request, &slot->response)) {
+		struct attempt *attempt = slot->attempt;
+		slot->attempt = NULL;
+		slot->engine->at_work--;
+		http_wait_again(slot->engine, attempt);
+		return;
+	}
 	slot->engine->handler->judge(slot->engine->channel, &slot->response, &outcome);
 	slot_report(slot, outcome);
+}
+
+/* One that is sent again was begun before; its lease counts as if it had not. */
+static bool slot_may_begin(struct slot *slot)
+{
+	if (slot_is_errand(slot))
+		return true;
+	return slot->again ? moment_mono() < slot->attempt->lease_until : attempt_begin(slot->attempt);
 }
 
 /* The connection stands and nothing was sent on it yet: the point of no return. A second call for the same
@@ -73,7 +95,7 @@ static int on_ready(void *context, char *remote_ip, char *local_ip, int remote_p
 	(void)local_port;
 	if (slot->begun)
 		return CURL_PREREQFUNC_ABORT;
-	slot->not_begun = slot->engine->stopping || !attempt_begin(slot->attempt);
+	slot->not_begun = slot->engine->stopping || !slot_may_begin(slot);
 	slot->begun = !slot->not_begun;
 	return slot->begun ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
@@ -96,7 +118,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *context)
 	struct slot *slot = context;
 	size_t len = size * count;
 
-	if (!slot->attempt) {
+	if (!slot->attempt && !slot_is_errand(slot)) {
 		slot->drained += len;
 		return slot->drained > HTTP_RESPONSE_MAX ? 0 : len;
 	}
@@ -164,14 +186,14 @@ static size_t on_header(char *line, size_t size, size_t count, void *context)
 	int status = status_of(line, len);
 	char *value;
 
-	if (!slot->attempt)
+	if (!slot->attempt && !slot_is_errand(slot))
 		return len;
 	if (status)
 		response->status = status >= 200 ? status : 0; /* 1xx: the answer is still to come */
 	if (!response->status)
 		return len;
 	bool success = response->status < 300, end = len <= 2;
-	if (options->status_line_decides && (success || end)) {
+	if (options->status_line_decides && slot->attempt && (success || end)) {
 		slot_judge(slot);
 		return len;
 	}
@@ -213,7 +235,7 @@ void slot_clear(struct slot *slot)
 	slot->response.retry_after = 0;
 	slot->response.complete = false;
 	slot->sent = slot->drained = 0;
-	slot->begun = slot->not_begun = slot->opened = slot->blocked = false;
+	slot->begun = slot->not_begun = slot->again = slot->opened = slot->blocked = false;
 }
 
 /* Takes the slot out of curl, whatever it was at. */
@@ -223,13 +245,15 @@ void slot_idle(struct slot *slot)
 		curl_multi_remove_handle(slot->engine->multi, slot->easy);
 	slot->running = false;
 	slot_clear(slot);
+	if (slot_is_errand(slot))
+		return;
 	slot->next_idle = slot->engine->idle;
 	slot->engine->idle = slot;
 }
 
 /* Why a transfer ended without an answer. libcurl's fixed words, not its message: that may hold a URL, and
  * the URL a secret. */
-static struct outcome slot_failure(struct slot *slot, CURLcode result)
+struct outcome slot_failure(const struct slot *slot, CURLcode result)
 {
 	enum outcome_scope fault = slot->engine->options.fault;
 	char code[32];
@@ -260,6 +284,10 @@ static struct outcome slot_failure(struct slot *slot, CURLcode result)
 
 void slot_finish(struct slot *slot, CURLcode result)
 {
+	if (slot_is_errand(slot)) {
+		http_errand_end(slot->engine, result);
+		return;
+	}
 	if (slot->attempt) {
 		slot->response.complete = result == CURLE_OK;
 		if (slot->response.status)

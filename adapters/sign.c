@@ -130,6 +130,32 @@ void digest_hmac_sha256(const void *key, size_t key_len, const void *data, size_
 		EVP_MAC_CTX_free(mac);
 }
 
+static const char *const digest_names[] = {
+	[DIGEST_MD5] = "MD5",
+	[DIGEST_SHA1] = "SHA1",
+	[DIGEST_SHA256] = "SHA256",
+	[DIGEST_SHA512] = "SHA512",
+};
+
+size_t digest_hash(enum digest_kind kind, const void *data, size_t len, unsigned char out[DIGEST_SIZE_MAX])
+{
+	size_t size = 0;
+
+	must(EVP_Q_digest(NULL, digest_names[kind], NULL, data, len, out, &size) == 1, digest_names[kind]);
+	return size;
+}
+
+size_t digest_hmac(enum digest_kind kind, const void *key, size_t key_len, const void *data, size_t len,
+		   unsigned char out[DIGEST_SIZE_MAX])
+{
+	size_t size = 0;
+
+	must(EVP_Q_mac(NULL, "HMAC", NULL, digest_names[kind], NULL, key_len ? key : "", key_len, data, len,
+		       out, DIGEST_SIZE_MAX, &size) != NULL,
+	     "HMAC");
+	return size;
+}
+
 void digest_random(void *out, size_t len)
 {
 	unsigned char *at = out;

@@ -87,11 +87,11 @@ struct memory {
 	struct slots tables[TABLES];          /* PREFERENCES: struct memory_lists, by customer */
 	struct names message_ids, customer_ids, address_keys;
 	struct names cap_keys; /* customer, a space, name: number in CAPS */
-	int64_t caps;          /* the last number there; they stay when a rollback takes back what is in them */
+	int64_t caps; /* the last number there; they stay when a rollback takes back what is in them */
 	struct wait_queue *queues;
 	size_t queue_count;
 	struct wait_queue expiring; /* what waits and can expire, by expires_at */
-	int64_t first_event; /* there is none below */
+	int64_t first_event;        /* there is none below */
 	struct undo *undo;
 	size_t undo_count, undo_size;
 	/* the part of a transaction that may be taken back alone */

@@ -139,6 +139,8 @@ static void queue_add(struct wait_queue *queue, struct wait wait)
 
 static void queue_remove(struct wait_queue *queue, struct wait wait)
 {
+	if (!queue->at)
+		return;
 	size_t place = queue_place(queue, wait);
 	struct wait *at = queue->at + queue->head + place;
 	if (place == 0)

@@ -172,9 +172,8 @@ static bool several_add(struct sql *sql, const struct contact *contact)
 	bool ok = true;
 
 	for (size_t i = 0; ok && i < contact->several_count; i++) {
-		sqlite3_stmt *statement =
-			sql_statement(sql, SQL_SEVERAL_ADD,
-				      "INSERT INTO contact_message (contact, message) VALUES (?, ?)");
+		sqlite3_stmt *statement = sql_statement(
+			sql, SQL_SEVERAL_ADD, "INSERT INTO contact_message (contact, message) VALUES (?, ?)");
 		struct cells cells = sql_cells(statement);
 		put_number(&cells, contact->seq);
 		put_number(&cells, contact->several[i]);

@@ -87,8 +87,10 @@ bool sqlite_add_messages(struct store *store, struct message_row *const rows[], 
 		"INSERT INTO message (lane, state, waits_for, due, attempts, tries, epoch, lease, "
 		"give_up_at, fault_since, rejected, waited, wait_channel, wait_since, wait_until, best, "
 		"counted, channel, contact, reasons, n, id, hash, "
-		"customer, product, template, campaign, purpose, admitted_at, send_at, expires_at, body) VALUES "
-		"(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+		"customer, product, template, campaign, purpose, admitted_at, send_at, expires_at, body) "
+		"VALUES "
+		"(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+		"?, "
 		"?)");
 	bool ok = true;
 
@@ -135,7 +137,8 @@ bool sqlite_save_messages(struct store *store, struct message_row *const rows[],
 		sql, SQL_MESSAGE_SAVE,
 		"UPDATE message SET lane = ?, state = ?, waits_for = ?, due = ?, attempts = ?, tries = ?, "
 		"epoch = ?, lease = ?, give_up_at = ?, fault_since = ?, rejected = ?, waited = ?, "
-		"wait_channel = ?, wait_since = ?, wait_until = ?, best = ?, counted = ?, channel = ?, contact = ?, reasons = ? WHERE n = ?");
+		"wait_channel = ?, wait_since = ?, wait_until = ?, best = ?, counted = ?, channel = ?, "
+		"contact = ?, reasons = ? WHERE n = ?");
 	bool ok = true;
 
 	for (size_t i = 0; ok && i < count; i++) {
@@ -220,12 +223,11 @@ bool sqlite_waiting(struct store *store, const char *waits_for, struct waiting_a
 bool sqlite_expired(struct store *store, int64_t now, size_t limit, struct message_rows *out)
 {
 	struct sql *sql = &of(store)->sql;
-	sqlite3_stmt *statement =
-		sql_statement(sql, SQL_EXPIRED,
-			      "SELECT " MESSAGE_COLUMNS
-			      " FROM message m INDEXED BY message_expires" MESSAGE_CUSTOMER
-			      "WHERE m.expires_at > 0 AND m.due < 9223372036854775807 AND m.expires_at <= ? "
-			      "ORDER BY m.expires_at LIMIT ?");
+	sqlite3_stmt *statement = sql_statement(
+		sql, SQL_EXPIRED,
+		"SELECT " MESSAGE_COLUMNS " FROM message m INDEXED BY message_expires" MESSAGE_CUSTOMER
+		"WHERE m.expires_at > 0 AND m.due < 9223372036854775807 AND m.expires_at <= ? "
+		"ORDER BY m.expires_at LIMIT ?");
 	struct cells cells = sql_cells(statement);
 
 	put_number(&cells, now);
@@ -236,10 +238,10 @@ bool sqlite_expired(struct store *store, int64_t now, size_t limit, struct messa
 bool sqlite_next_expiry(struct store *store, int64_t *at)
 {
 	struct sql *sql = &of(store)->sql;
-	sqlite3_stmt *statement =
-		sql_statement(sql, SQL_NEXT_EXPIRY,
-			      "SELECT expires_at FROM message INDEXED BY message_expires WHERE expires_at > 0 "
-			      "AND due < 9223372036854775807 ORDER BY expires_at LIMIT 1");
+	sqlite3_stmt *statement = sql_statement(
+		sql, SQL_NEXT_EXPIRY,
+		"SELECT expires_at FROM message INDEXED BY message_expires WHERE expires_at > 0 "
+		"AND due < 9223372036854775807 ORDER BY expires_at LIMIT 1");
 	int more = sql_step(sql, statement);
 
 	if (more > 0) {

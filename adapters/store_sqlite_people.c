@@ -323,9 +323,10 @@ bool sqlite_cap_used(struct store *store, int64_t customer, const char *name, in
 bool sqlite_count_caps(struct store *store, const struct cap_count counts[], size_t count, int64_t now)
 {
 	struct sql *sql = &((struct store_sqlite *)store)->sql;
-	sqlite3_stmt *add = sql_statement(sql, SQL_CAP_COUNT,
-					  "INSERT INTO cap_count (customer, name, used, ends) VALUES (?, ?, ?, ?) "
-					  "ON CONFLICT DO UPDATE SET used = used + excluded.used");
+	sqlite3_stmt *add =
+		sql_statement(sql, SQL_CAP_COUNT,
+			      "INSERT INTO cap_count (customer, name, used, ends) VALUES (?, ?, ?, ?) "
+			      "ON CONFLICT DO UPDATE SET used = used + excluded.used");
 	sqlite3_stmt *drop =
 		sql_statement(sql, SQL_CAPS_DROP, "DELETE FROM cap_count WHERE customer = ? AND ends <= ?");
 	bool ok = true;

@@ -108,11 +108,12 @@ char *get_text(struct cells *cells); /* a copy */
 
 /* --- rows (_rows.c) --- */
 
-#define MESSAGE_COLUMNS                                                                                     \
-	"m.n, m.id, m.hash, m.customer, coalesce(k.id, ''), m.product, m.template, m.campaign, m.purpose, " \
-	"m.lane, m.admitted_at, m.send_at, m.expires_at, m.state, m.waits_for, m.due, m.attempts, m.tries, m.epoch, m.lease, "       \
-	"m.give_up_at, "                                                                                    \
-	"m.fault_since, m.rejected, m.waited, m.wait_channel, m.wait_since, m.wait_until, m.best, "         \
+#define MESSAGE_COLUMNS                                                                                      \
+	"m.n, m.id, m.hash, m.customer, coalesce(k.id, ''), m.product, m.template, m.campaign, m.purpose, "  \
+	"m.lane, m.admitted_at, m.send_at, m.expires_at, m.state, m.waits_for, m.due, m.attempts, m.tries, " \
+	"m.epoch, m.lease, "                                                                                 \
+	"m.give_up_at, "                                                                                     \
+	"m.fault_since, m.rejected, m.waited, m.wait_channel, m.wait_since, m.wait_until, m.best, "          \
 	"m.counted, m.channel, m.contact, m.reasons, m.body"
 #define MESSAGE_CUSTOMER " LEFT JOIN customer k ON k.n = m.customer "
 

@@ -179,8 +179,8 @@ static bool read_several(struct sql *sql, struct contact *out)
 	put_number(&cells, out->seq);
 	while ((more = sql_step(sql, statement)) > 0) {
 		cells = sql_cells(statement);
-		out->message_ids = xreallocarray(out->message_ids, out->message_count + 1,
-						 sizeof *out->message_ids);
+		out->message_ids =
+			xreallocarray(out->message_ids, out->message_count + 1, sizeof *out->message_ids);
 		out->message_ids[out->message_count++] = get_text(&cells);
 		const char *body = (const char *)sqlite3_column_text(statement, cells.at);
 		if (out->message_count == 1) {

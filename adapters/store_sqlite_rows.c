@@ -370,8 +370,8 @@ bool sql_get_number(struct sql *sql, enum number number, int64_t *value)
 
 bool sql_cap_used(struct sql *sql, int64_t customer, const char *name, int64_t *used)
 {
-	sqlite3_stmt *statement = sql_statement(
-		sql, SQL_CAP_USED, "SELECT used FROM cap_count WHERE customer = ? AND name = ?");
+	sqlite3_stmt *statement = sql_statement(sql, SQL_CAP_USED,
+						"SELECT used FROM cap_count WHERE customer = ? AND name = ?");
 	struct cells cells = sql_cells(statement);
 
 	put_number(&cells, customer);

@@ -181,8 +181,8 @@ static bool explain_caps(struct call *call, struct choose_input *input)
 			return false;
 		}
 		if (used >= counters[i].cap.count)
-			input->caps[input->cap_count++] = (struct choose_cap){
-				counters[i].cap, counters[i].marketing, counters[i].ends};
+			input->caps[input->cap_count++] =
+				(struct choose_cap){counters[i].cap, counters[i].marketing, counters[i].ends};
 	}
 	return true;
 }
@@ -221,19 +221,17 @@ static bool explain_until(struct call *call, const struct choose_input *input, s
 /* What would happen to a message now. `queued` stands for "it would be sent". */
 static json_t *decision_json(const struct decision *decision)
 {
-	static const enum state states[] = {[CHOOSE_SEND] = STATE_QUEUED,
-					    [CHOOSE_SUPPRESS] = STATE_SUPPRESSED,
-					    [CHOOSE_FAIL] = STATE_FAILED,
-					    [CHOOSE_STAY_IN_DOUBT] = STATE_IN_DOUBT,
-					    [CHOOSE_DEFER] = STATE_DEFERRED,
-					    [CHOOSE_EXPIRE] = STATE_EXPIRED,
-					    [CHOOSE_REST] = STATE_SENT};
+	static const enum state states[] = {
+		[CHOOSE_SEND] = STATE_QUEUED,    [CHOOSE_SUPPRESS] = STATE_SUPPRESSED,
+		[CHOOSE_FAIL] = STATE_FAILED,    [CHOOSE_STAY_IN_DOUBT] = STATE_IN_DOUBT,
+		[CHOOSE_DEFER] = STATE_DEFERRED, [CHOOSE_EXPIRE] = STATE_EXPIRED,
+		[CHOOSE_REST] = STATE_SENT};
 	json_t *until = decision->kind == CHOOSE_DEFER ? moment_json(decision->until) : json_null();
 	json_t *stored = reasons_to_json(&decision->reasons);
-	json_t *out = json_pack(
-		"{s:n, s:s, s:o, s:o, s:o}", "message", "state", state_name(states[decision->kind]),
-		"channel", word_or_null(decision->channel), "until", until, "reasons",
-		reasons_with_words(stored));
+	json_t *out =
+		json_pack("{s:n, s:s, s:o, s:o, s:o}", "message", "state", state_name(states[decision->kind]),
+			  "channel", word_or_null(decision->channel), "until", until, "reasons",
+			  reasons_with_words(stored));
 
 	json_decref(stored);
 	return out;
@@ -283,7 +281,8 @@ static void explain_choice(struct call *call, const struct explain_asked *asked)
 		input.customer = view.customer;
 		input.zone = customer_zone(config, view.customer);
 		input.zone_known = *view.customer->timezone != '\0';
-		input.expires_at = input.product->expires_after ? asked->at + input.product->expires_after : 0;
+		input.expires_at =
+			input.product->expires_after ? asked->at + input.product->expires_after : 0;
 		customer_view_choices(&view, input.product, &input.choices);
 		if (explain_caps(call, &input)) {
 			choose(&input, &decision);

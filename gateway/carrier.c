@@ -210,12 +210,14 @@ struct carrier *carrier_start(struct turn *turn, const struct config *config, st
 	atomic_init(&carrier->last_words, MOMENT_NEVER);
 	if (!(carrier->in = queue_open(&queue, error)) || !(carrier->out = queue_open(&queue, error)))
 		goto fail;
-	if (pthread_create(&carrier->courier, NULL, courier_thread, carrier) != 0 ||
-	    pthread_create(&carrier->reader, NULL, reader_thread, carrier) != 0) {
-		text_error(error, "the threads for the queue could not be made");
-		goto fail;
+	/* the reader first: it ends when it is told to, the courier only with the turn */
+	if (pthread_create(&carrier->reader, NULL, reader_thread, carrier) == 0) {
+		if (pthread_create(&carrier->courier, NULL, courier_thread, carrier) == 0)
+			return carrier;
+		carrier_stop_reading(carrier);
+		pthread_join(carrier->reader, NULL);
 	}
-	return carrier;
+	text_error(error, "the threads for the queue could not be made");
 fail:
 	queue_close(carrier->in);
 	queue_close(carrier->out);

@@ -50,6 +50,7 @@ enum attempt_phase { ATTEMPT_HANDED, ATTEMPT_BEGUN, ATTEMPT_CALLED_BACK };
 
 /* A message of a digest: what its summary is made of. */
 struct attempt_item {
+	int64_t message; /* message_row.n: what they are ordered by */
 	char *message_id;
 	char *locale;
 	const struct template *template; /* NULL: content */
@@ -89,8 +90,8 @@ struct attempt {
 };
 
 /* To be called by an adapter directly before the point of no return (the first byte that could make the other
- * side take the message). False: it was called back, its lease ran out or its time is over; report OUTCOME_NOT_BEGUN and send
- * nothing. */
+ * side take the message). False: it was called back, its lease ran out or its time is over; report
+ * OUTCOME_NOT_BEGUN and send nothing. */
 bool attempt_begin(struct attempt *attempt);
 /* By the turn. True: it had not begun and never will; the channel still reports it, as NOT_BEGUN. */
 bool attempt_call_back(struct attempt *attempt);

@@ -202,7 +202,8 @@ static void choose_again(const struct choose_input *in, const struct applied *ap
 			continue;
 		const struct address *address = try_channel(in, channel, &passed, &out->reasons);
 		const struct turned turned = {channel, address, in->wait_since, 0, REASON_doubt_resend};
-		if (address && (hold(in, when, out) || use(in, when, applied_entry(applied, i), &turned, out)) &&
+		if (address &&
+		    (hold(in, when, out) || use(in, when, applied_entry(applied, i), &turned, out)) &&
 		    out->kind != CHOOSE_FAIL)
 			return;
 		break;
@@ -231,17 +232,14 @@ static bool has_next(const struct choose_input *in, const struct applied *applie
 static void ran_out(const struct preference_entry *entry, struct decision *out)
 {
 	size_t len = strlen(out->waited);
-	char wait[MOMENT_TEXT];
 
-	duration_format(entry->wait ? entry->wait : MOMENT_MS, wait);
-	reasons_add(&out->reasons, REASON_wait_over, "{s:s, s:s}", "channel", entry->channel, "wait", wait);
 	if (!channel_list_has(out->waited, entry->channel) &&
 	    len + strlen(entry->channel) + 2 < sizeof out->waited)
 		snprintf(out->waited + len, sizeof out->waited - len, "%s%s", len ? "," : "", entry->channel);
 }
 
-/* It was sent on a channel whose provider gives receipts: until the wait there is over, nothing is tried. True:
- * the next one is to be chosen. */
+/* It was sent on a channel whose provider gives receipts: until the wait there is over, nothing is tried.
+ * True: the next one is to be chosen. */
 static bool receipt_is_overdue(const struct choose_input *in, const struct applied *applied,
 			       struct decision *out)
 {
@@ -256,7 +254,8 @@ static bool receipt_is_overdue(const struct choose_input *in, const struct appli
 			ran_out(entry, out);
 			return true;
 		}
-		const struct turned turned = {entry->channel, NULL, in->wait_since, until, REASON_waits_receipt};
+		const struct turned turned = {entry->channel, NULL, in->wait_since, until,
+					      REASON_waits_receipt};
 		keep_turn(&turned, out);
 		out->kind = CHOOSE_DEFER;
 		out->until = until;
@@ -280,7 +279,8 @@ static void choose_none(const struct choose_input *in, const struct passed *pass
 		/* Nothing failed: the owners of the addresses said no, and theirs is the last word. */
 		out->kind = CHOOSE_SUPPRESS;
 		if (reasons->list[reasons->count - 1].code != REASON_address_stopped)
-			reasons_add(reasons, REASON_address_stopped, "{s:s}", "channel", passed->last_stopped);
+			reasons_add(reasons, REASON_address_stopped, "{s:s}", "channel",
+				    passed->last_stopped);
 	}
 }
 
@@ -306,8 +306,12 @@ static void choose_first(const struct choose_input *in, const struct applied *ap
 			turned.since = in->wait_since;
 		if (entry && entry->wait && has_next(in, applied, i))
 			turned.until = turned.since + entry->wait;
-		if (entry && (channel_list_has(out->waited, channel) ||
-			      (turned.until && in->now >= turned.until))) {
+		if (entry &&
+		    (channel_list_has(out->waited, channel) || (turned.until && in->now >= turned.until))) {
+			char wait[MOMENT_TEXT];
+			duration_format(entry->wait ? entry->wait : MOMENT_MS, wait);
+			reasons_add(&out->reasons, REASON_wait_over, "{s:s, s:s}", "channel", channel, "wait",
+				    wait);
 			ran_out(entry, out);
 			turned.until = 0;
 			last = turned;
@@ -317,7 +321,8 @@ static void choose_first(const struct choose_input *in, const struct applied *ap
 		}
 		passed.other_than_stopped = true;
 	}
-	/* Nothing comes behind them: what waited goes on waiting, but what was taken is not sent there again. */
+	/* Nothing comes behind them: what waited goes on waiting, but what was taken is not sent there again.
+	 */
 	if (!last.channel || in->taken || !use(in, when, last_entry, &last, out))
 		choose_none(in, &passed, out);
 }
@@ -338,8 +343,8 @@ void choose(const struct choose_input *input, struct decision *out)
 		choose_again(input, &applied, allowed, &when, out);
 	} else if (input->sent) {
 		out->kind = CHOOSE_REST;
-		if (allowed && !is_expired(input, &out->reasons) && receipt_is_overdue(input, &applied, out) &&
-		    !hold(input, &when, out))
+		if (allowed && !is_expired(input, &out->reasons) &&
+		    receipt_is_overdue(input, &applied, out) && !hold(input, &when, out))
 			choose_first(input, &applied, &when, out);
 	} else if (allowed && is_expired(input, &out->reasons)) {
 		out->kind = CHOOSE_EXPIRE;

@@ -53,8 +53,8 @@ struct choose_input {
 	const char *waited;       /* channels whose wait ran out */
 	const char *wait_channel; /* whose turn it is; "" before the first */
 	int64_t wait_since;       /* time in which the provider was at fault taken off */
-	bool sent;                /* it was sent on wait_channel, whose provider gives receipts, and waits for one */
-	bool taken;               /* some channel took it: no earlier channel is tried again */
+	bool sent;  /* it was sent on wait_channel, whose provider gives receipts, and waits for one */
+	bool taken; /* some channel took it: no earlier channel is tried again */
 };
 
 enum choose_kind {
@@ -71,7 +71,8 @@ enum choose_kind {
 
 struct decision {
 	enum choose_kind kind;
-	const char *channel; /* of the choice or the product; NULL unless CHOOSE_SEND, or CHOOSE_DEFER for it */
+	const char
+		*channel; /* of the choice or the product; NULL unless CHOOSE_SEND, or CHOOSE_DEFER for it */
 	const struct address *address;       /* the customer's; NULL unless CHOOSE_SEND */
 	const struct preference *preference; /* the one that gave the list; NULL: the product's default */
 	enum choice_source source;
@@ -79,7 +80,7 @@ struct decision {
 	int64_t before; /* CHOOSE_SEND: it may not begin later: hours close, or it expires; MOMENT_NEVER */
 	bool digest;    /* CHOOSE_SEND: together with all others of the customer and product that are due */
 	/* the list with patience, for the next time */
-	const char *wait_channel; /* NULL: as it was */
+	const char *wait_channel;       /* NULL: as it was */
 	int64_t wait_since, wait_until; /* wait_until 0: no end */
 	char waited[CHOOSE_LIST_MAX];
 	struct reasons reasons; /* the last one settled it */

@@ -93,7 +93,16 @@ static int64_t digest_at(const struct choose_input *in, const struct when *when)
 	return cadence_next(&when->digest, in->zone, from);
 }
 
-enum rule { RULE_SEND_AT, RULE_PAUSED, RULE_DIGEST, RULE_OWN, RULE_QUIET, RULE_MARKETING, RULE_CAPS, RULES = 16 };
+enum rule {
+	RULE_SEND_AT,
+	RULE_PAUSED,
+	RULE_DIGEST,
+	RULE_OWN,
+	RULE_QUIET,
+	RULE_MARKETING,
+	RULE_CAPS,
+	RULES = 16
+};
 
 /* The first instant at or after `at` that the rule allows. */
 static int64_t rule_allows(const struct choose_input *in, const struct when *when, unsigned rule, int64_t at)

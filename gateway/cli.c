@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "suggest.h"
 #include "url.h"
+#include "xalloc.h"
 #include "banned.h"
 
 #define CLI_ERROR_MAX 8192
@@ -60,47 +62,111 @@ int cli_errors(const char *lines)
 	return STATUS_USAGE;
 }
 
-static const struct cli_option *option_find(const struct cli_option *options, const char *arg, size_t len)
+static const struct command_option *option_find(const struct command_option *options, const char *arg,
+						size_t len)
 {
-	for (; options->name; options++)
+	for (; options && options->name; options++)
 		if (strlen(options->name) == len && memcmp(options->name, arg, len) == 0)
 			return options;
 	return NULL;
 }
 
+static void unknown_option(const struct command *command, const char *arg, size_t len)
+{
+	char *word = xmemdup0(arg, len);
+	struct suggest suggest;
+
+	suggest_init(&suggest, word);
+	suggest_look(&suggest, "--config");
+	for (const struct command_option *option = command->options; option && option->name; option++)
+		suggest_look(&suggest, option->name);
+	if (suggest.best)
+		cli_usage(command, "%s: there is no such option; did you mean %s?", word, suggest.best);
+	else
+		cli_usage(command, "%s: there is no such option", word);
+	free(word);
+}
+
+bool cli_is_choice(const char *value)
+{
+	return strchr(value, '|') && value[strspn(value, "abcdefghijklmnopqrstuvwxyz_|")] == '\0';
+}
+
+/* Is the word one of "a|b|c"? */
+static bool choice_has(const char *choices, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (; *choices; choices += strcspn(choices, "|"), choices += *choices == '|')
+		if (len && strcspn(choices, "|") == len && memcmp(choices, word, len) == 0)
+			return true;
+	return false;
+}
+
+/* "a|b|c" as "a, b or c" */
+static void choices_words(const char *choices, struct text *out)
+{
+	for (; *choices; choices++)
+		if (*choices == '|')
+			text_puts(out, strchr(choices + 1, '|') ? ", " : " or ");
+		else
+			text_putc(out, *choices);
+}
+
+static bool choice_fits(const struct command *command, const struct command_option *option, const char *value)
+{
+	struct text choices;
+
+	if (!cli_is_choice(option->value) || choice_has(option->value, value))
+		return true;
+	text_init(&choices, CLI_ERROR_MAX);
+	choices_words(option->value, &choices);
+	cli_usage(command, "%s: %s is not %s", option->name, *value ? value : "''", choices.data);
+	text_release(&choices);
+	return false;
+}
+
+static bool flag_take(const struct command *command, const struct command_option *option, bool *flag,
+		      bool has_value)
+{
+	if (*flag)
+		cli_usage(command, "%s: is there twice", option->name);
+	else if (has_value)
+		cli_usage(command, "%s: takes no value", option->name);
+	else
+		return *flag = true;
+	return false;
+}
+
 /* Takes argv[*i], an option, and its value. */
-static bool option_take(const struct command *command, int argc, char **argv, int *i,
-			const struct cli_option *options)
+static bool option_take(const struct command *command, int argc, char **argv, int *i, char *given)
 {
 	const char *arg = argv[*i];
 	size_t len = strcspn(arg, "=");
-	const struct cli_option *option = option_find(options, arg, len);
+	const struct command_option *option = option_find(command->options, arg, len);
 
 	if (!option) {
-		cli_usage(command, "%.*s: there is no such option", (int)len, arg);
+		unknown_option(command, arg, len);
 		return false;
 	}
-	if ((option->value && *option->value) || (option->flag && *option->flag)) {
+	void *where = given + option->where;
+	if (!option->value)
+		return flag_take(command, option, where, arg[len] != '\0');
+	const char **value = where;
+	if (*value) {
 		cli_usage(command, "%s: is there twice", option->name);
 		return false;
 	}
-	if (option->flag) {
-		if (arg[len])
-			cli_usage(command, "%s: takes no value", option->name);
-		*option->flag = true;
-		return !arg[len];
-	}
 	if (!arg[len] && *i + 1 == argc) {
-		cli_usage(command, "%s: a value is wanted", option->name);
+		cli_usage(command, "%s: a value is wanted: %s", option->name, option->value);
 		return false;
 	}
-	if (option->value)
-		*option->value = arg[len] ? arg + len + 1 : argv[++*i];
-	return option->value != NULL;
+	*value = arg[len] ? arg + len + 1 : argv[++*i];
+	return choice_fits(command, option, *value);
 }
 
-bool cli_parse(const struct command *command, int argc, char **argv, const struct cli_option options[],
-	       size_t least, size_t most, const char *words[], size_t *count)
+bool cli_parse(const struct command *command, int argc, char **argv, void *given, size_t least, size_t most,
+	       const char *words[], size_t *count)
 {
 	bool only_words = false;
 
@@ -109,7 +175,7 @@ bool cli_parse(const struct command *command, int argc, char **argv, const struc
 		if (!only_words && strcmp(argv[i], "--") == 0) {
 			only_words = true;
 		} else if (!only_words && argv[i][0] == '-' && argv[i][1]) {
-			if (!option_take(command, argc, argv, &i, options))
+			if (!option_take(command, argc, argv, &i, given))
 				return false;
 		} else if (*count == most) {
 			cli_usage(command, "%s: is one word too many", argv[i]);
@@ -138,12 +204,34 @@ bool cli_limit(const struct command *command, const char *word, long long *limit
 	return true;
 }
 
+/* What to do about it, where there is something. */
+static const char *next_step(int status, const char *detail)
+{
+	static const struct {
+		int status;
+		const char *starts, *step;
+	} steps[] = {
+		{404, "customer", "; `heed customer find ADDRESS` looks for one"},
+		{404, "message",
+		 "; `heed log` shows those that are known, `heed queue` what still waits in Redis, `heed "
+		 "dead "
+		 "list` what could not be taken"},
+		{404, "product", "; the products file of the configuration names them"},
+	};
+
+	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++)
+		if (status == steps[i].status &&
+		    strncmp(detail, steps[i].starts, strlen(steps[i].starts)) == 0)
+			return steps[i].step;
+	return "";
+}
+
 int cli_problem(int status, const json_t *problem)
 {
 	const char *detail = json_string_value(json_object_get(problem, "detail"));
 
 	if (detail)
-		cli_error("%s", detail);
+		cli_error("%s%s", detail, next_step(status, detail));
 	else
 		cli_error("the gateway answered %d and said nothing more", status);
 	return status == 400 ? STATUS_USAGE : STATUS_FAILED;

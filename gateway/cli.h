@@ -14,16 +14,13 @@
 
 /* --- words --- */
 
-struct cli_option {
-	const char *name;   /* "--channels"; NULL ends the table */
-	const char **value; /* takes a value; else */
-	bool *flag;
-};
-
-/* Sorts argv into options (anywhere; `--name value` or `--name=value`; `--` ends them) and words. False, and
- * said on standard error: an unknown option, one twice, a missing value, or not `least` to `most` words. */
-bool cli_parse(const struct command *command, int argc, char **argv, const struct cli_option options[],
-	       size_t least, size_t most, const char *words[], size_t *count);
+/* Sorts argv into the command's options (anywhere; `--name value` or `--name=value`; `--` ends them), written
+ * into `given` (NULL where there are none), and words. False, and said on standard error: an unknown option,
+ * one twice, a missing value, one that is none of its choices, or not `least` to `most` words. */
+bool cli_parse(const struct command *command, int argc, char **argv, void *given, size_t least, size_t most,
+	       const char *words[], size_t *count);
+/* Is it "a|b|c", one of which is wanted? */
+bool cli_is_choice(const char *value);
 /* The value of --limit; 100 without (NULL). False, and said: it is not a number. */
 bool cli_limit(const struct command *command, const char *word, long long *limit);
 /* `heed: …` and the usage, on standard error. */
@@ -48,10 +45,21 @@ char *cli_words(const json_t *json, const char *key);
 /* The end of every command: an error of writing makes it STATUS_FAILED, but for a reader that went away. */
 int cli_end(int status);
 
+/* The terminal that standard output is. */
+struct cli_screen {
+	size_t width; /* in columns; 0: it is no terminal, and lines are as long as they are */
+	bool colours; /* on a terminal, unless NO_COLOR says no (no-color.org) */
+};
+struct cli_screen cli_screen(void);
+/* Appends a state, in its colour, padded to `width`. */
+void cli_state(struct text *line, const char *state, size_t width, const struct cli_screen *screen);
+/* Cuts a line without colours where the screen ends. */
+void cli_fit(struct text *line, const struct cli_screen *screen);
+
 /* A table of contacts, as log, history and explain print it; or one JSON object a line. */
 void cli_contact_heading(void);
+char *cli_contact_words(const json_t *contact, bool json); /* on this screen; the caller frees */
 void cli_on_their_way(const json_t *answer); /* a line for each message that a change came too late for */
-char *cli_contact_words(const json_t *contact, bool json); /* the caller frees */
 
 /* A bar on standard error while a person looks on; nothing otherwise. `total` 0: unknown. */
 struct cli_progress {
@@ -66,6 +74,7 @@ void cli_progress_end(struct cli_progress *progress);
 /* --- the door --- */
 
 struct cli;
+struct queue;
 
 /* Reads the configuration; nothing is opened yet. NULL, and said: then the status is STATUS_USAGE. */
 struct cli *cli_open(const char *config_file);
@@ -73,6 +82,12 @@ void cli_close(struct cli *cli); /* NULL is fine */
 struct config *cli_config(struct cli *cli);
 /* From now on calls are an import's: changed_by says so. */
 void cli_as_import(struct cli *cli);
+
+/* The queue of the configuration, opened at the first call; the cli's own. NULL, and said: it can't be. */
+struct queue *cli_queue(struct cli *cli);
+
+/* `heed: WHAT: why`, of a call of the queue that failed. */
+int cli_queue_error(const char *what, const struct queue *queue); /* STATUS_FAILED */
 
 /* One call of the API. False: neither a gateway nor the store could be reached, `error` says why. *body may
  * be NULL; the caller releases it. */
@@ -93,5 +108,7 @@ void cli_query(struct text *path, const char *name, const char *value);
 void cli_query_number(struct text *path, const char *name, long long number);
 
 #define CLI_PATH_MAX 16384
+#define CLI_LINE_MAX (64 * 1024)
+#define CLI_WIDTH_LEAST 60 /* columns: a narrower terminal breaks lines */
 
 #endif

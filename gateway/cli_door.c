@@ -104,19 +104,37 @@ static bool open_reader(struct cli *cli, struct text *error)
 	return cli->reader != NULL;
 }
 
-static void open_queue(struct cli *cli)
+static struct queue *open_queue(struct cli *cli, struct text *error)
 {
 	const struct queue_config config = {.url = cli->config->queue.redis,
 					    .prefix = cli->config->queue.prefix,
 					    .consumer = "cli",
 					    .events_max = cli->config->queue.events_max,
 					    .dead_max = cli->config->queue.dead_max};
-	struct text unused; /* a bad URL was refused with the configuration */
 
-	text_init(&unused, TEXT_ERROR_MAX);
 	if (!cli->queue)
-		cli->queue = queue_open(&config, &unused);
-	text_release(&unused);
+		cli->queue = queue_open(&config, error);
+	return cli->queue;
+}
+
+struct queue *cli_queue(struct cli *cli)
+{
+	struct text error;
+
+	text_init(&error, TEXT_ERROR_MAX);
+	if (!open_queue(cli, &error))
+		cli_error("queue.redis: %s", error.data);
+	text_release(&error);
+	return cli->queue;
+}
+
+int cli_queue_error(const char *what, const struct queue *queue)
+{
+	const char *why = queue_error(queue);
+	bool away = strstr(why, "could not connect") != NULL;
+
+	return cli_error("%s: %s%s", what, why,
+			 away ? "; does Redis run there? queue.redis in the configuration says where" : "");
 }
 
 /* The call in this process, on what was opened. */
@@ -159,8 +177,9 @@ static bool open_store(struct cli *cli, bool *locked, struct text *error)
 		cli->turn = turn_new(cli->store, cli->config);
 	} else {
 		*locked = store_open_was_locked();
-		text_error(error, *locked ? "another process holds the store: %s" : "the store: %s",
-			   why.data);
+		text_error(error, "%s%s", why.data,
+			   *locked ? "; if that is a gateway, http.socket of its configuration is wanted here"
+				   : "");
 	}
 	text_release(&why);
 	return cli->turn != NULL;
@@ -188,7 +207,7 @@ bool cli_ask(struct cli *cli, const char *method, const char *path, const json_t
 		if (only_reads(method, path) || open_store(cli, &locked, error)) {
 			if (!open_reader(cli, error))
 				return false;
-			open_queue(cli);
+			open_queue(cli, error); /* a bad URL was refused with the configuration */
 			call_here(cli, method, path, send, status, body);
 			return true;
 		}

@@ -9,8 +9,6 @@
 #include "xalloc.h"
 #include "banned.h"
 
-#define CLI_LINE_MAX (64 * 1024)
-
 static int output_failed; /* the errno of the first write that failed; 0 */
 
 bool cli_line(const char *line)
@@ -76,66 +74,6 @@ char *cli_words(const json_t *json, const char *key)
 		return xstrdup(json_string_value(value));
 	char *words = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
 	return words ? words : xstrdup("");
-}
-
-/* --- contacts --- */
-
-static const struct {
-	const char *key, *heading;
-	size_t width;
-} contact_columns[] = {
-	{"at", "TIME (UTC)", 24},     {"state", "STATE", 11},     {"channel", "CHANNEL", 8},
-	{"customer", "CUSTOMER", 14}, {"product", "PRODUCT", 18}, {"address", "ADDRESS", 22},
-	{"messages", "MESSAGE", 16},
-};
-#define CONTACT_COLUMNS (sizeof contact_columns / sizeof contact_columns[0])
-
-void cli_contact_heading(void)
-{
-	struct text line;
-
-	text_init(&line, CLI_LINE_MAX);
-	for (size_t i = 0; i < CONTACT_COLUMNS; i++)
-		cli_cell(&line, contact_columns[i].heading, contact_columns[i].width);
-	cli_cell(&line, "WHY", 0);
-	cli_line(line.data);
-	text_release(&line);
-}
-
-/* ["m-1","m-2"] as m-1,m-2 */
-static char *message_words(const json_t *contact)
-{
-	struct text words;
-	const json_t *message;
-	size_t i;
-
-	text_init(&words, CLI_LINE_MAX);
-	json_array_foreach(json_object_get(contact, "messages"), i, message)
-		text_addf(&words, "%s%s", i ? "," : "", json_string_value(message));
-	return text_detach(&words);
-}
-
-char *cli_contact_words(const json_t *contact, bool json)
-{
-	struct text line;
-
-	if (json)
-		return json_dumps(contact, JSON_COMPACT);
-	text_init(&line, CLI_LINE_MAX);
-	for (size_t i = 0; i < CONTACT_COLUMNS; i++) {
-		const char *key = contact_columns[i].key;
-		char *words = strcmp(key, "messages") == 0 ? message_words(contact) : cli_words(contact, key);
-		cli_cell(&line, *words ? words : "-", contact_columns[i].width);
-		free(words);
-	}
-	char *why = cli_words(json_object_get(contact, "reason"), "says");
-	char *detail = cli_words(contact, "detail");
-	cli_cell(&line, *why ? why : "-", 0);
-	if (*detail)
-		cli_cell(&line, detail, 0);
-	free(why);
-	free(detail);
-	return text_detach(&line);
 }
 
 void cli_on_their_way(const json_t *answer)

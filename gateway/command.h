@@ -3,15 +3,50 @@
 #define HEED_COMMAND_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Exit status (contract: Command line). */
 enum { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
+
+/* An option. What is given is written into the command's own struct: cli_parse. Help, man page and completion
+ * come from this table too. */
+struct command_option {
+	const char *name; /* "--channels"; NULL ends the table */
+	const char
+		*value; /* how its value is called; "a|b|c": one of these; FILE, DIR: a path; NULL: a flag */
+	const char *help;
+	size_t where; /* in the struct: a const char * that was NULL, or a bool for a flag */
+};
+
+/* The offset of a member that has the right type; of another it does not compile. */
+#define COMMAND_MEMBER(type, member, of) \
+	(offsetof(type, member) +        \
+	 0 * sizeof(char[__builtin_types_compatible_p(__typeof__(((type *)0)->member), of) ? 1 : -1]))
+#define OPTION_VALUE(type, member, name, value, help)                         \
+	{                                                                     \
+		name, value, help, COMMAND_MEMBER(type, member, const char *) \
+	}
+#define OPTION_FLAG(type, member, name, help)                        \
+	{                                                            \
+		name, NULL, help, COMMAND_MEMBER(type, member, bool) \
+	}
+
+/* What the first word may be: a word as it stands ("put"), or what it is called ("ID"). */
+struct command_word {
+	const char *name;  /* NULL ends the table */
+	const char *value; /* of the word behind it, as for options; NULL: there is none */
+	const char *help;
+};
 
 struct command {
 	const char *name;
 	const char *usage;   /* "prefer ID PRODUCT [--channels sms,email] [--stop]" */
 	const char *summary; /* one line for `heed --help` */
-	const char *help;    /* options and an example */
+	const char *help;    /* paragraphs with an empty line between them; lines break where they fit; "" */
+	const struct command_word *words;     /* NULL: none that need a word */
+	const struct command_option *options; /* NULL: none */
+	const char *example; /* for a shell, a command a line; each is run by a test. "": not yet */
+	const char *later;   /* the letter of the issue that builds it; NULL: it is there */
 	/* argv[0] is the command's name. `config_file` NULL: the usual places. */
 	int (*run)(const char *config_file, int argc, char **argv);
 };

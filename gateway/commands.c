@@ -4,11 +4,8 @@
 #include <string.h>
 
 #include "cli.h"
-#include "xalloc.h"
+#include "suggest.h"
 #include "banned.h"
-
-#define SUGGEST_DISTANCE 2
-#define SUGGEST_WORD_MAX 32
 
 const struct command *const commands[] = {
 	&command_gateway, &command_check,
@@ -34,46 +31,15 @@ const struct command *command_find(const char *name)
 	return NULL;
 }
 
-static size_t least(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
-/* How many letters must be changed, put in or left out (Levenshtein). */
-static size_t distance(const char *a, const char *b)
-{
-	size_t row[SUGGEST_WORD_MAX + 1], a_len = strlen(a), b_len = strlen(b);
-
-	if (a_len > SUGGEST_WORD_MAX || b_len > SUGGEST_WORD_MAX)
-		return SIZE_MAX;
-	for (size_t j = 0; j <= b_len; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= a_len; i++) {
-		size_t corner = row[0];
-		row[0] = i;
-		for (size_t j = 1; j <= b_len; j++) {
-			size_t above = row[j];
-			row[j] = least(corner + (a[i - 1] != b[j - 1]), least(above, row[j - 1]) + 1);
-			corner = above;
-		}
-	}
-	return row[b_len];
-}
-
 static int unknown_command(const char *word)
 {
-	const char *best = NULL;
-	size_t best_distance = SUGGEST_DISTANCE + 1;
+	struct suggest suggest;
 
-	for (size_t i = 0; commands[i]; i++) {
-		size_t far = distance(word, commands[i]->name);
-		if (far < best_distance) {
-			best_distance = far;
-			best = commands[i]->name;
-		}
-	}
-	if (best)
-		cli_error("%s: there is no such command; did you mean `heed %s`?", word, best);
+	suggest_init(&suggest, word);
+	for (size_t i = 0; commands[i]; i++)
+		suggest_look(&suggest, commands[i]->name);
+	if (suggest.best)
+		cli_error("%s: there is no such command; did you mean `heed %s`?", word, suggest.best);
 	else
 		cli_error("%s: there is no such command; `heed help` lists them", word);
 	return STATUS_USAGE;

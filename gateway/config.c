@@ -449,7 +449,8 @@ struct config *config_load(const char *file, struct config_report *report)
 	if (!found) {
 		text_puts(&report->errors, "config/heed.yaml:1: is not there, and neither is "
 					   "/etc/heed/heed.yaml; --config FILE or "
-					   "HEED_CONFIG would be right");
+					   "HEED_CONFIG would be right; `heed help config sample` "
+					   "prints one to begin with");
 		goto out;
 	}
 	counted->config.file = xstrdup(found);

@@ -40,38 +40,55 @@ static bool channel_name_is_valid(const char *name)
 	       strlen(name) <= CHANNEL_NAME_MAX;
 }
 
-/* The relay of a mail channel: its provider is host:port. Only plain smtp:// is there so far, and a password
- * never crosses a network that way. */
+/* The relay of a mail channel: its provider is host:port. Without TLS a password never crosses a network. */
 static void fill_relay(struct config_loading *load, struct channel_config *channel, const char *path)
 {
+	static const struct {
+		const char *scheme;
+		int port;
+	} schemes[] = {{"smtp", 25}, {"smtps", 465}, {"smtp+starttls", 587}};
 	const char *relay = load_text(load, path);
 	struct config_url url = {0};
+	int port = 0;
 
 	if (!relay)
 		return;
 	bool valid = config_url_parse(relay, &url) && (!*url.path || strcmp(url.path, "/") == 0);
-	if (valid && (strcmp(url.scheme, "smtps") == 0 || strcmp(url.scheme, "smtp+starttls") == 0)) {
+	for (size_t i = 0; valid && i < sizeof schemes / sizeof schemes[0]; i++)
+		if (strcmp(url.scheme, schemes[i].scheme) == 0)
+			port = schemes[i].port;
+	if (!port) {
 		config_wrong(&load->source, path,
-			     "%s:// is not yet (A2); smtp:// to a relay on this host would be right",
-			     url.scheme);
-	} else if (!valid || strcmp(url.scheme, "smtp") != 0) {
-		config_wrong(&load->source, path, "is not a relay; smtp://host:port would be right");
+			     "is not a relay; smtp://host:port, smtps://user:password@host or "
+			     "smtp+starttls://user:password@host would be right");
 	} else {
-		bool local = config_host_is_local(url.host);
-		if (!local && (*url.user || *url.password))
+		bool open = strcmp(url.scheme, "smtp") == 0 && !config_host_is_local(url.host);
+		if (open && (*url.user || *url.password))
 			config_wrong(&load->source, path,
-				     "would send its password in the clear to %s; a relay on this host would "
-				     "be right",
+				     "would send its password in the clear to %s; smtps:// or "
+				     "smtp+starttls:// would be right",
 				     url.host);
-		else if (!local)
+		else if (open)
 			config_warn(&load->source, path,
 				    "mail goes to %s in the clear; right only on a network that you trust",
 				    url.host);
 		free(channel->provider);
 		channel->provider = xasprintf(strchr(url.host, ':') ? "[%s]:%d" : "%s:%d", url.host,
-					      url.port ? url.port : 25);
+					      url.port ? url.port : port);
 	}
 	config_url_release(&url);
+}
+
+/* A private certification authority: the adapter gets the whole path. */
+static void fill_ca(struct config_loading *load, struct channel_config *channel, const char *path)
+{
+	const char *ca = load_text(load, path);
+
+	if (ca && *ca) {
+		char *whole = config_path_join(load->config->folder, ca);
+		json_object_set_new(channel->settings, "ca", json_string(whole));
+		free(whole);
+	}
 }
 
 /* What contacts call it: providers/x.yaml is x. */
@@ -352,7 +369,8 @@ static void fill_channel(struct config_loading *load, const char *name, json_t *
 	     *doubt_path = xasprintf("channels.%s.in_doubt", name),
 	     *relay_path = xasprintf("channels.%s.relay", name),
 	     *provider_path = xasprintf("channels.%s.provider", name),
-	     *settings_path = xasprintf("channels.%s.settings", name);
+	     *settings_path = xasprintf("channels.%s.settings", name),
+	     *ca_path = xasprintf("channels.%s.ca", name);
 	const char *adapter = load_text(load, adapter_path);
 
 	if (!channel_name_is_valid(name))
@@ -382,6 +400,7 @@ static void fill_channel(struct config_loading *load, const char *name, json_t *
 			json_object_set_new(value, "in_doubt",
 					    json_string(channel->resend_in_doubt ? "resend" : "hold"));
 		fill_relay(load, channel, relay_path);
+		fill_ca(load, channel, ca_path);
 		if (json_array_size(json_object_get(value, "providers")))
 			fill_first(load, channel, path);
 		else if (config_at(value, "provider"))
@@ -402,6 +421,7 @@ static void fill_channel(struct config_loading *load, const char *name, json_t *
 	free(relay_path);
 	free(provider_path);
 	free(settings_path);
+	free(ca_path);
 }
 
 void config_load_channels(struct config_loading *load)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "config_check.h"
+#include "mdoc.h"
 #include "banned.h"
 
 static int depth_of(const char *path)
@@ -82,32 +83,44 @@ static void write_text(const char *title, const struct config_table *table, stru
 
 /* --- the man page --- */
 
-/* In mdoc a line that begins with a dot or quote is a request, and a backslash an escape. */
-static void write_man_text(const char *s, struct text *out)
+static void write_man(const char *title, const char *says, const struct config_table *table, struct text *out)
 {
-	if (*s == '.' || *s == '\'')
-		text_puts(out, "\\&");
-	for (; *s; s++)
-		if (*s == '\\')
-			text_puts(out, "\\e");
-		else
-			text_putc(out, *s);
-}
+	struct text line;
 
-static void write_man(const char *title, const struct config_table *table, struct text *out)
-{
-	text_addf(out, ".Sh %s\n.Bl -tag -width Ds\n", title);
+	text_init(&line, TEXT_ERROR_MAX);
+	text_addf(out, ".Sh %s\n%s.Bl -tag -width Ds\n", title, says);
 	for (size_t i = 0; i < table->count; i++) {
 		const struct config_key *key = &table->keys[i];
-		text_puts(out, ".It Cm ");
-		write_man_text(key->path, out);
-		text_puts(out, " Pq ");
-		describe(key, out);
+		text_puts(out, ".It Cm");
+		mdoc_word(out, key->path);
 		text_puts(out, "\n");
-		write_man_text(key->help, out);
-		text_puts(out, "\n");
+		mdoc_text(out, key->help);
+		text_clear(&line);
+		text_puts(&line, "(");
+		describe(key, &line);
+		text_puts(&line, ")");
+		mdoc_line(out, line.data);
 	}
 	text_puts(out, ".El\n");
+	text_release(&line);
+}
+
+static void write_man_page(struct text *out)
+{
+	text_puts(out, ".Dd November 23, 2026\n.Dt HEED.YAML 5\n.Os\n.Sh NAME\n.Nm heed.yaml\n"
+		       ".Nd configuration of heed\n.Sh DESCRIPTION\n"
+		       "The format is YAML.\nRelative paths count from the file's folder.\n"
+		       ".Ql ${NAME}\nis taken from the environment,\n.Ql ${file:PATH}\nfrom a file.\n"
+		       "Durations are written as 500ms, 10s, 5m, 2h, 3d.\n"
+		       "An unknown key, a wrong type or a missing variable is an error;\n"
+		       ".Ql heed check\nnames all of them, each with file and line.\n.Pp\n"
+		       "A key that is not yet there is a warning, or an error where it would change who gets "
+		       "what or when.\n");
+	write_man("KEYS", "A dot leads into a map;\n.Ql *\nis a name of your own.\n", &config_table, out);
+	write_man("PRODUCTS", "The file that\n.Cm products\nnames;\n.Ql *\nis a product's name.\n",
+		  &product_table, out);
+	write_man("PROVIDERS", "A file that describes the API of a provider.\n", &provider_table, out);
+	text_puts(out, ".Sh SEE ALSO\n.Xr heed 1\n");
 }
 
 /* --- the samples --- */
@@ -153,7 +166,7 @@ static void write_channel(const struct sample *s, const char *name, const char *
 	text_addf(s->out, "%s  %s:\n", off ? "#" : "", name);
 	for (size_t i = 0; i < s->table->count; i++) {
 		struct config_key key = s->table->keys[i];
-		if (!is_below("channels.*", key.path) ||
+		if (!is_below("channels.*", key.path) || strchr(key.path + strlen("channels.*"), '*') ||
 		    (key.adapter[0] && strcmp(key.adapter, adapter) != 0))
 			continue;
 		if (strcmp(key.path, "channels.*.adapter") == 0)
@@ -220,12 +233,7 @@ void config_help_write(enum config_help form, struct text *out)
 		write_text("\nproviders/NAME.yaml", &provider_table, out);
 		break;
 	case CONFIG_HELP_MAN:
-		text_puts(out, ".Dd November 23, 2026\n.Dt HEED.YAML 5\n.Os\n.Sh NAME\n.Nm heed.yaml\n"
-			       ".Nd configuration of heed\n");
-		write_man("KEYS", &config_table, out);
-		write_man("PRODUCTS", &product_table, out);
-		write_man("PROVIDERS", &provider_table, out);
-		text_puts(out, ".Sh SEE ALSO\n.Xr heed 1\n");
+		write_man_page(out);
 		break;
 	case CONFIG_HELP_SAMPLE:
 		write_config_sample(out);

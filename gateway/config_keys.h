@@ -67,12 +67,24 @@ KEY("channels.*", MAP, NULL, "", "", 0, NOW, "", "", "A channel.")              
 KEY("channels.*.adapter", TEXT, NULL, "required", "", KEY_REQUIRED | KEY_SAMPLE, NOW, "", "smtp",                      \
     "The code that speaks its protocol: smtp, http or webhook; capture sends nothing (heed captured shows it).")       \
 KEY("channels.*.relay", URL, NULL, "required", "smtp", KEY_REQUIRED | KEY_SAMPLE | KEY_SECRET, NOW, "",                \
-    "\"smtp://127.0.0.1:25\"", "The mail relay: smtp://[user:password@]host[:port], to this host or a trusted network.") \
+    "\"smtp://127.0.0.1:25\"",                                                                                         \
+    "smtp://host[:port] to this host or a trusted network; smtps:// or smtp+starttls://[user:password@]host[:port] else.")\
+KEY("channels.*.ca", TEXT, "", "", "smtp", 0, NOW, "", "mail-ca.pem",                                                  \
+    "Whom the relay's certificate must come from, a PEM file. Default: those whom this system trusts.")                \
 KEY("channels.*.from", TEXT, NULL, "required", "smtp", KEY_REQUIRED | KEY_SAMPLE, NOW, "",                             \
     "\"Example Bank <messages@example.com>\"", "Whom the mail is from.")                                               \
 KEY("channels.*.envelope_from", TEXT, "", "", "smtp", KEY_SAMPLE, NOW, "", "\"bounces@example.com\"",                  \
     "Where bounces go. Default: the address of `from`.")                                                               \
 KEY("channels.*.sessions", INTEGER, "4", "1..64", "smtp", 0, NOW, "", "", "Connections to the relay.")                 \
+KEY("channels.*.dkim", MAPS, "[]", "", "smtp", 0, NOW, "",                                                             \
+    "[ { domain: example.com, selector: s2026, key: \"${file:dkim.pem}\" } ]",                                         \
+    "DKIM keys; each signs every mail. RSA and Ed25519 may stand side by side, at most 4.")                            \
+KEY("channels.*.dkim.*", MAP, NULL, "", "smtp", 0, NOW, "", "", "A key.")                                              \
+KEY("channels.*.dkim.*.domain", TEXT, NULL, "required", "smtp", KEY_REQUIRED, NOW, "", "example.com", "That of `from`, or one above it.")\
+KEY("channels.*.dkim.*.selector", TEXT, NULL, "required", "smtp", KEY_REQUIRED, NOW, "", "s2026",                      \
+    "The public key stands in the DNS at SELECTOR._domainkey.DOMAIN.")                                                 \
+KEY("channels.*.dkim.*.key", TEXT, NULL, "required", "smtp", KEY_REQUIRED | KEY_SECRET, NOW, "", "\"${file:dkim.pem}\"",\
+    "The private key, as PEM.")                                                                                        \
 KEY("channels.*.provider", TEXT, NULL, "required", "http", KEY_SAMPLE, NOW, "", "twilio",               \
     "The provider's file: providers/NAME.yaml beside this one, or an installed one; with a / a path.")                 \
 KEY("channels.*.settings", FREE, NULL, "", "http", KEY_SAMPLE | KEY_SECRET, NOW, "",                                   \
@@ -130,7 +142,7 @@ KEY("response." LIST, MAPS, "[]", "", "", 0, NOW, "", "", WHAT)                 
 KEY("response." LIST ".*", MAP, NULL, "", "", 0, NOW, "", "", "A rule: all that it names must hold.")                  \
 KEY("response." LIST ".*.status", FREE, NULL, "", "", 0, NOW, "", "2xx", "200, 2xx, or a list.")                       \
 KEY("response." LIST ".*.code", FREE, NULL, "", "", 0, NOW, "", "[21211]", "What error_code gives: one, or a list.")   \
-KEY("response." LIST ".*.json", TEXT, NULL, "required", "", 0, NOW, "", "messages.0.status", "A path into the answer.") \
+KEY("response." LIST ".*.json", TEXT, NULL, "required", "", 0, NOW, "", "messages.0.status", "A path into the answer; * is each element.") \
 KEY("response." LIST ".*.equals", FREE, NULL, "", "", 0, NOW, "", "\"0\"", "What stands at the path.")                 \
 KEY("response." LIST ".*.in", FREE, NULL, "", "", 0, NOW, "", "[\"0\"]", "What may stand at the path.")                \
 KEY("response." LIST ".*.text", FREE, NULL, "", "", 0, NOW, "", "{ prefix: \"0:\" }", "prefix and contains, of the whole answer.")
@@ -162,8 +174,23 @@ KEY("request.auth.type", WORD, "none", "none|basic|bearer|header|query|hmac|oaut
 KEY("request.auth.user", TEXT, NULL, "required", "", 0, NOW, "", "", "For basic.")                                     \
 KEY("request.auth.password", TEXT, NULL, "required", "", KEY_SECRET, NOW, "", "", "For basic.")                        \
 KEY("request.auth.token", TEXT, NULL, "required", "", KEY_SECRET, NOW, "", "", "For bearer.")                          \
-KEY("request.auth.name", TEXT, NULL, "required", "", 0, NOW, "", "", "For header and query.")                          \
-KEY("request.auth.value", TEXT, NULL, "required", "", KEY_SECRET, NOW, "", "", "For header and query.")                \
+KEY("request.auth.name", TEXT, NULL, "required", "", 0, NOW, "", "", "The header's or parameter's: for header, query, hmac.")\
+KEY("request.auth.value", TEXT, NULL, "required", "", KEY_SECRET, NOW, "", "",                                         \
+    "For header and query; for hmac it holds {{signature}}, which is its default.")                                    \
+KEY("request.auth.key", TEXT, NULL, "required", "", KEY_SECRET, NOW, "", "", "For hmac: what it is signed with.")      \
+KEY("request.auth.key_encoding", WORD, NULL, "text|base64|hex", "", 0, NOW, "", "text", "How the key is written. Default: text.")\
+KEY("request.auth.digest", WORD, NULL, "sha256|sha512|sha1|md5", "", 0, NOW, "", "sha256", "For hmac. Default: sha256.")\
+KEY("request.auth.sign", TEXT, NULL, "required", "", 0, NOW, "",                                                       \
+    "\"{{request.method}}\\n{{request.target}}\\n{{time.unix}}\\n{{request.body}}\"", "For hmac: what is signed.")     \
+KEY("request.auth.encoding", WORD, NULL, "hex|base64", "", 0, NOW, "", "hex", "How the signature is written. Default: hex.")\
+KEY("request.auth.in", WORD, NULL, "header|query", "", 0, NOW, "", "header", "Where the signature goes. Default: header.")\
+KEY("request.auth.token_url", TEXT, NULL, "required", "", 0, NOW, "", "\"{{settings.token_url}}\"",                    \
+    "For oauth2: where a token is fetched (RFC 6749, client credentials).")                                            \
+KEY("request.auth.client_id", TEXT, NULL, "required", "", 0, NOW, "", "", "For oauth2.")                               \
+KEY("request.auth.client_secret", TEXT, NULL, "required", "", KEY_SECRET, NOW, "", "", "For oauth2.")                  \
+KEY("request.auth.client_auth", WORD, NULL, "basic|body", "", 0, NOW, "", "basic", "How id and secret are sent. Default: basic.")\
+KEY("request.auth.scope", TEXT, NULL, "required", "", 0, NOW, "", "", "For oauth2, where it is asked for.")            \
+KEY("request.auth.params", LOCALES, NULL, "", "", 0, NOW, "", "{ audience: … }", "For oauth2: further fields of the token's request.")\
 KEY("request.headers", LOCALES, NULL, "", "", 0, NOW, "", "", "Further headers.")                                      \
 KEY("request.query", LOCALES, NULL, "", "", 0, NOW, "", "", "Behind the URL; encoded by heed.")                        \
 KEY("request.form", LOCALES, NULL, "", "", 0, NOW, "", "", "The body as a form; encoded by heed.")                     \
@@ -175,6 +202,9 @@ PROVIDER_RULE_KEYS(KEY, "success", "It was taken.")                             
 PROVIDER_FIND_KEYS(KEY, "id", "Where the provider's id of the message is.")                                            \
 PROVIDER_FIND_KEYS(KEY, "error_code", "Where its code of the error is.")                                               \
 PROVIDER_FIND_KEYS(KEY, "error_text", "Where its words are.")                                                          \
+PROVIDER_FIND_KEYS(KEY, "retry_after", "Where it says how long to wait; the header Retry-After is always read.")           \
+KEY("response.retry_after.unit", WORD, NULL, "s|ms", "", 0, NOW, "", "s", "What it counts. Default: s.")               \
+PROVIDER_RULE_KEYS(KEY, "in_doubt", "Nobody can say whether it was taken.")                                            \
 PROVIDER_RULE_KEYS(KEY, "dead", "The address does not exist.")                                                         \
 PROVIDER_RULE_KEYS(KEY, "company", "The company's own trouble: the provider is at fault.")                             \
 PROVIDER_RULE_KEYS(KEY, "retry", "Later.")                                                                             \

@@ -17,8 +17,8 @@ struct contact {
 	int64_t message;  /* message_row.n; 0: none, or several */
 	int64_t *several; /* their n, where it has several (a digest); owned; NULL otherwise */
 	size_t several_count;
-	char *product;    /* "" */
-	char *channel;    /* "": ended without an attempt */
+	char *product; /* "" */
+	char *channel; /* "": ended without an attempt */
 	enum direction direction;
 	enum state state;    /* STATE_SENDING, SENT, DELIVERED, RETRY, REJECTED, IN_DOUBT, CALLED_BACK, or the
 				message's */

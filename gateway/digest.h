@@ -14,6 +14,12 @@ void digest_sha256_hex(const void *data, size_t len, char out[2 * SHA256_SIZE + 
 /* HMAC-SHA256 (RFC 2104). Thread-local keyed contexts make a repeated key cheap. */
 void digest_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
 			unsigned char out[SHA256_SIZE]);
+/* What the interfaces of others still ask for; ours use SHA-256. The length of `out`. */
+enum digest_kind { DIGEST_MD5, DIGEST_SHA1, DIGEST_SHA256, DIGEST_SHA512 };
+#define DIGEST_SIZE_MAX 64
+size_t digest_hash(enum digest_kind kind, const void *data, size_t len, unsigned char out[DIGEST_SIZE_MAX]);
+size_t digest_hmac(enum digest_kind kind, const void *key, size_t key_len, const void *data, size_t len,
+		   unsigned char out[DIGEST_SIZE_MAX]);
 void digest_random(void *out, size_t len);
 /* Takes the same time whatever differs. */
 bool digest_equal(const void *a, const void *b, size_t len);

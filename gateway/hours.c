@@ -126,8 +126,27 @@ static bool window_error(const char *start, const struct window *window, struct 
 	return text_error(error, "\"%.*s\" is no window; " RIGHT, (int)len, start);
 }
 
-/* Opens in `minutes` what the text says. */
-static bool read_windows(const char *text, bool minutes[WEEK], struct text *error)
+/* What the windows of a text cover, as they come. */
+struct cover {
+	size_t count;
+	struct span spans[HOURS_WINDOWS_MAX * 8]; /* one a day, and one over Sunday midnight */
+};
+
+static void cover_window(struct cover *cover, const struct window *window)
+{
+	int length = window->to - window->from + (window->to > window->from ? 0 : DAY);
+
+	for (int day = window->first;; day = (day + 1) % 7) {
+		int from = day * DAY + window->from, over = from + length - WEEK;
+		cover->spans[cover->count++] = (struct span){from, over > 0 ? WEEK : from + length};
+		if (over > 0)
+			cover->spans[cover->count++] = (struct span){0, over};
+		if (day == window->last)
+			break;
+	}
+}
+
+static bool read_windows(const char *text, struct cover *cover, struct text *error)
 {
 	const char *s = text;
 	bool has_days, first_has_days = false;
@@ -148,34 +167,37 @@ static bool read_windows(const char *text, bool minutes[WEEK], struct text *erro
 				"some windows have days and some have none; write the days with each, "
 				"mon-sun for every day, like mon-fri 09:00-12:00, mon-sun 18:00-20:00");
 		first_has_days = has_days;
-		int length =
-			window.to > window.from ? window.to - window.from : window.to - window.from + DAY;
-		for (int day = window.first;; day = (day + 1) % 7) {
-			for (int m = 0; m < length; m++)
-				minutes[(day * DAY + window.from + m) % WEEK] = true;
-			if (day == window.last)
-				break;
-		}
+		cover_window(cover, &window);
 		if (!*s)
 			return true;
 		s++; /* the comma */
 	}
 }
 
-static struct hours *hours_make(const bool minutes[WEEK])
+static int span_order(const void *a, const void *b)
 {
-	size_t count = 0;
+	return ((const struct span *)a)->from - ((const struct span *)b)->from;
+}
 
-	for (int m = 0; m < WEEK; m++)
-		count += minutes[m] && (m == 0 || !minutes[m - 1]);
-	struct hours *hours = xcalloc(1, sizeof *hours + count * sizeof *hours->spans);
-	for (int m = 0; m < WEEK; m++) {
-		if (!minutes[m])
-			continue;
-		if (m == 0 || !minutes[m - 1])
-			hours->spans[hours->count++].from = m;
-		hours->spans[hours->count - 1].to = m + 1;
+/* What is covered, or with `quiet` the rest of the week. */
+static struct hours *hours_make(struct cover *cover, bool quiet)
+{
+	struct hours *hours = xcalloc(1, sizeof *hours + (cover->count + 1) * sizeof *hours->spans);
+	int end = 0; /* the week is covered or done with up to here */
+
+	qsort(cover->spans, cover->count, sizeof *cover->spans, span_order);
+	for (size_t i = 0; i < cover->count; i++) {
+		const struct span *span = &cover->spans[i];
+		if (quiet && span->from > end)
+			hours->spans[hours->count++] = (struct span){end, span->from};
+		else if (!quiet && (!hours->count || span->from > end))
+			hours->spans[hours->count++] = *span;
+		else if (!quiet && span->to > end)
+			hours->spans[hours->count - 1].to = span->to;
+		end = span->to > end ? span->to : end;
 	}
+	if (quiet && end < WEEK)
+		hours->spans[hours->count++] = (struct span){end, WEEK};
 	return hours;
 }
 
@@ -183,7 +205,7 @@ static size_t windows_of(const struct hours *hours, struct window out[HOURS_WIND
 
 static struct hours *parse(const char *text, bool quiet, struct text *error)
 {
-	bool minutes[WEEK] = {false};
+	struct cover cover;
 	struct window windows[HOURS_WINDOWS_MAX];
 	const char *s = text;
 
@@ -193,11 +215,10 @@ static struct hours *parse(const char *text, bool quiet, struct text *error)
 	}
 	skip_spaces(&s);
 	bool given = *s != '\0';
-	if (given && !read_windows(s, minutes, error))
+	cover.count = 0;
+	if (given && !read_windows(s, &cover, error))
 		return NULL;
-	for (int m = 0; quiet || !given ? m < WEEK : false; m++)
-		minutes[m] = !minutes[m];
-	struct hours *hours = hours_make(minutes);
+	struct hours *hours = hours_make(&cover, quiet || !given);
 	hours->given = given;
 	if (!hours->count) {
 		text_error(error,
@@ -425,7 +446,7 @@ static size_t windows_of(const struct hours *hours, struct window out[HOURS_WIND
 
 void hours_print(const struct hours *hours, struct text *out)
 {
-	struct window windows[HOURS_WINDOWS_MAX];
+	struct window windows[HOURS_WINDOWS_MAX] = {0};
 	bool with_days = false;
 
 	if (!hours || !hours->given)

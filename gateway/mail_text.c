@@ -506,3 +506,18 @@ bool mail_text_build(const struct mail *mail, struct text *out, struct text *err
 	text_release(&html);
 	return ok;
 }
+
+void mail_text_wire(const struct text *mail, struct text *out)
+{
+	size_t from = 0;
+
+	for (size_t i = 0; i < mail->len; i++) {
+		if (mail->data[i] != '.' || (i && mail->data[i - 1] != '\n'))
+			continue;
+		text_add(out, mail->data + from, i - from);
+		text_putc(out, '.');
+		from = i;
+	}
+	text_add(out, mail->data + from, mail->len - from);
+	text_puts(out, ".\r\n");
+}

@@ -48,4 +48,8 @@ void mailbox_release(struct mailbox *mailbox);
  * says what can't be made: an address that may not be written, nothing to say, too long. */
 bool mail_text_build(const struct mail *mail, struct text *out, struct text *error);
 
+/* As it goes over the wire (RFC 5321 section 4.5.2): a dot before each line's leading dot, and the end.
+ * `mail` is whole lines with CRLF. */
+void mail_text_wire(const struct text *mail, struct text *out);
+
 #endif

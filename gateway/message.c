@@ -48,10 +48,9 @@ static bool depth_within(const json_t *json, int left)
 
 static bool known_keys(const struct reading *in)
 {
-	static const char *const keys[] = {"id",      "customer", "product",  "template",
-					   "content", "data",     "meta",     "locale",
-					   "purpose", "lane",     "send_at",  "expires_at",
-					   "campaign", "traceparent"};
+	static const char *const keys[] = {"id",      "customer",   "product",  "template",   "content",
+					   "data",    "meta",       "locale",   "purpose",    "lane",
+					   "send_at", "expires_at", "campaign", "traceparent"};
 	const char *key;
 	json_t *value;
 

@@ -32,7 +32,7 @@ struct message {
 	int64_t send_at;    /* not before; 0: at once */
 	int64_t expires_at; /* not after; 0: never */
 	char *campaign;     /* "" */
-	char *traceparent; /* well-formed, or "" */
+	char *traceparent;  /* well-formed, or "" */
 	char *body; /* the message without its id, canonical: what the store keeps; message_parse reads it */
 	/* of the body: same id, same hash, same message */
 	unsigned char hash[MESSAGE_HASH_SIZE];

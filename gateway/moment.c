@@ -154,8 +154,7 @@ bool moment_parse(const char *s, int64_t *at)
 static const struct {
 	const char *name;
 	int64_t unit;
-} units[] = {
-	{"ms", MOMENT_MS}, {"s", MOMENT_S}, {"m", MOMENT_MINUTE}, {"h", MOMENT_HOUR}, {"d", MOMENT_DAY}};
+} units[] = {{"ms", MOMENT_MS}, {"s", MOMENT_S}, {"m", MOMENT_MINUTE}, {"h", MOMENT_HOUR}, {"d", MOMENT_DAY}};
 
 void duration_format(int64_t duration, char out[MOMENT_TEXT])
 {

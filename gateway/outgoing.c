@@ -69,9 +69,15 @@ bool outgoing_to_provider(const struct channel_config *config, const struct atte
 	if (ok) {
 		const struct provider_message message = {.to = attempt->address,
 							 .text = rendered.text.data,
+							 .summary = rendered.summary.data,
+							 .locale = attempt->locale,
 							 .message_id = attempt->message_id,
 							 .customer_id = attempt->customer_id,
-							 .attempt = attempt->number};
+							 .customer_name = attempt->customer_name,
+							 .product = attempt->product,
+							 .product_title = attempt->product_title,
+							 .attempt = attempt->number,
+							 .now = moment_now()};
 		ok = sink->header(sink->context, "User-Agent", "heed/" HEED_VERSION) &&
 		     provider_request_make(request, &message, sink, error);
 	}

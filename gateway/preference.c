@@ -169,9 +169,9 @@ static bool read_patience(const json_t *value, size_t i, const char **hours, con
 	{
 		const char *text = json_string_value(member);
 		if (strcmp(key, "channel") != 0 && strcmp(key, "hours") != 0 && strcmp(key, "wait") != 0)
-			return text_error(
-				error, "channels[%zu].%s: unknown key; an entry has: channel, hours, wait", i,
-				shown(key));
+			return text_error(error,
+					  "channels[%zu].%s: unknown key; an entry has: channel, hours, wait",
+					  i, shown(key));
 		if (json_is_null(member) && strcmp(key, "channel") != 0)
 			continue;
 		if (!text)
@@ -200,16 +200,18 @@ static struct hours *check_hours(const char *text, const char *name, struct text
 static bool read_entry(const json_t *value, size_t i, const struct product *product, const char *const *known,
 		       size_t known_count, struct preference *out, struct text *error)
 {
-	const char *name = json_string_value(json_is_object(value) ? json_object_get(value, "channel") : value);
+	const char *name =
+		json_string_value(json_is_object(value) ? json_object_get(value, "channel") : value);
 	const char *hours = "", *wait = "";
 	char field[48];
 	struct preference_entry entry = {0};
 
 	if (!name)
-		return text_error(error,
-				  "channels[%zu]: must be the name of a channel, like \"email\", or "
-				  "{\"channel\": \"email\", \"hours\": \"mon-fri 09:00-18:00\", \"wait\": \"2h\"}",
-				  i);
+		return text_error(
+			error,
+			"channels[%zu]: must be the name of a channel, like \"email\", or "
+			"{\"channel\": \"email\", \"hours\": \"mon-fri 09:00-18:00\", \"wait\": \"2h\"}",
+			i);
 	if (!check_name(name, i, product, known, known_count, out, error) ||
 	    (json_is_object(value) && !read_patience(value, i, &hours, &wait, error)))
 		return false;
@@ -276,8 +278,7 @@ static bool read_digest(const json_t *json, struct preference *out, struct text 
 	if (ok && *digest)
 		xreplace(&out->digest, digest);
 	else if (!ok)
-		text_error(error, "digest: %s",
-			   digest ? why.data : "must be a string like \"daily 08:00\"");
+		text_error(error, "digest: %s", digest ? why.data : "must be a string like \"daily 08:00\"");
 	text_release(&why);
 	return ok;
 }
@@ -288,8 +289,8 @@ static bool read_time(const json_t *json, const struct product *product, struct 
 	const char *hours = text_at(json, "hours"), *paused = text_at(json, "paused_until");
 
 	if (!hours)
-		return text_error(
-			error, "hours: must be a string like \"mon-fri 09:00-20:00, sat 10:00-14:00\"");
+		return text_error(error,
+				  "hours: must be a string like \"mon-fri 09:00-20:00, sat 10:00-14:00\"");
 	struct hours *parsed = check_hours(hours, "hours", error);
 	if (!parsed)
 		return false;
@@ -299,9 +300,9 @@ static bool read_time(const json_t *json, const struct product *product, struct 
 		return text_error(error,
 				  "paused_until: must be a moment like \"2027-01-31T08:00:00Z\", or null");
 	if (out->paused_until && product && !product->may_stop)
-		return text_error(error,
-				  "paused_until: %s cannot be paused; leave it out, or choose another channel",
-				  product->name);
+		return text_error(
+			error, "paused_until: %s cannot be paused; leave it out, or choose another channel",
+			product->name);
 	return read_digest(json, out, error);
 }
 
@@ -321,7 +322,9 @@ static bool hours_agree(const struct product *product, const struct preference *
 				"some time with them would be right",
 				i, out->channels[i].hours,
 				own ? "hours: " : "the quiet hours of this product, ",
-				own ? out->hours : product->quiet_hours);
+				own       ? out->hours
+				: product ? product->quiet_hours
+					  : "");
 		hours_free(channel);
 	}
 	hours_free(own);
@@ -416,8 +419,7 @@ static json_t *words_entry(const char **at, struct text *error)
 		size_t inner = strcspn(rest + 1, "}");
 		entry = json_pack("{s:o}", "channel", entry);
 		if (!rest[1 + inner]) {
-			text_error(error,
-				   "channels: { is not closed; as in " LIST_EXAMPLE " would be right");
+			text_error(error, "channels: { is not closed; as in " LIST_EXAMPLE " would be right");
 			goto bad;
 		}
 		if (!words_patience(rest + 1, inner, entry, error))
@@ -515,10 +517,10 @@ json_t *preference_applied_json(const struct product *product, const struct choi
 		if (product->purpose == PURPOSE_MARKETING && applied.source != CHOICE_PARENT)
 			applied.count = 0;
 		for (size_t i = 0; i < applied.count; i++)
-			json_array_append_new(
-				channels, applied.preference
-						  ? entry_json(applied_entry(&applied, i))
-						  : json_string(applied_channel(product, &applied, i)));
+			json_array_append_new(channels,
+					      applied.preference
+						      ? entry_json(applied_entry(&applied, i))
+						      : json_string(applied_channel(product, &applied, i)));
 	}
 	return json_pack("{s:s,s:o,s:s,s:s,s:o,s:i,s:s}", "product", product ? product->name : "*",
 			 "channels", channels, "hours", time ? time->hours : "", "digest",

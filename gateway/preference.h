@@ -14,7 +14,8 @@
 struct preference_entry {
 	char *channel;
 	char *hours;  /* of the channel itself (hours.h); "" for none */
-	int64_t wait; /* microseconds that a message may wait for it before the next one is tried; 0: no end */
+	int64_t wait; /* microseconds that a message may wait for it before the next one is tried; 0: no end
+		       */
 };
 
 #define PREFERENCE_CHANNELS_MAX 16

@@ -9,6 +9,8 @@
 #include "config.h"
 #include "text.h"
 
+#define PROVIDER_SETTINGS_MAX 64 /* of one provider */
+
 struct config_source;
 
 /* Adds every mistake to `errors`, a line each, "FILE:LINE: KEY: …", and fills the defaults in the tree. False

@@ -21,8 +21,9 @@ struct finder {
 };
 
 struct provider_answer {
-	const json_t *success, *dead, *company, *retry, *permanent;
-	struct finder id, error_code, error_text;
+	const json_t *success, *in_doubt, *dead, *company, *retry, *permanent;
+	struct finder id, error_code, error_text, retry_after;
+	int64_t retry_after_unit;
 	char *secrets[SECRETS_MAX];
 	size_t secret_count;
 };
@@ -81,6 +82,7 @@ struct provider_answer *provider_answer_compile(const json_t *file, const json_t
 	size_t before = errors->len;
 
 	rules->success = json_object_get(response, "success");
+	rules->in_doubt = json_object_get(response, "in_doubt");
 	rules->dead = json_object_get(response, "dead");
 	rules->company = json_object_get(response, "company");
 	rules->retry = json_object_get(response, "retry");
@@ -88,8 +90,13 @@ struct provider_answer *provider_answer_compile(const json_t *file, const json_t
 	finder_compile(response, "id", &rules->id, errors);
 	finder_compile(response, "error_code", &rules->error_code, errors);
 	finder_compile(response, "error_text", &rules->error_text, errors);
+	finder_compile(response, "retry_after", &rules->retry_after, errors);
+	const char *unit =
+		json_string_value(json_object_get(json_object_get(response, "retry_after"), "unit"));
+	rules->retry_after_unit = unit && strcmp(unit, "ms") == 0 ? MOMENT_MS : MOMENT_S;
 	take_secrets(rules, file, settings);
-	if (rules->error_code.kind == FIND_HEADER || rules->error_text.kind == FIND_HEADER)
+	if (rules->error_code.kind == FIND_HEADER || rules->error_text.kind == FIND_HEADER ||
+	    rules->retry_after.kind == FIND_HEADER)
 		text_puts(errors, "response: only id can be in a header\n");
 	if (errors->len == before && !errors->full)
 		return rules;
@@ -110,6 +117,7 @@ void provider_answer_free(struct provider_answer *rules)
 	finder_release(&rules->id);
 	finder_release(&rules->error_code);
 	finder_release(&rules->error_text);
+	finder_release(&rules->retry_after);
 	for (size_t i = 0; i < rules->secret_count; i++)
 		free(rules->secrets[i]);
 	free(rules);
@@ -219,16 +227,41 @@ static bool text_among(const json_t *wanted, const char *text)
 	return false;
 }
 
-static bool json_holds(const json_t *rule, const struct reading *reading)
+static bool value_holds(const json_t *rule, const json_t *value)
 {
 	const json_t *equals = json_object_get(rule, "equals"), *in = json_object_get(rule, "in");
-	const json_t *value = at_path(reading->json, json_string_value(json_object_get(rule, "json")));
 	char text[FOUND_MAX] = "";
 
 	if (!equals && !in)
 		return value != NULL;
 	return scalar_text(value, text) && (!equals || text_is(equals, text)) &&
 	       (!in || text_among(in, text));
+}
+
+/* "messages.*.status": of each message, and there is one. */
+static bool path_holds(const json_t *rule, const json_t *node, const char *path)
+{
+	const char *star = *path == '*' ? path : strstr(path, ".*");
+	json_t *element;
+	size_t i;
+
+	if (!star)
+		return value_holds(rule, at_path(node, path));
+	char *head = xmemdup0(path, (size_t)(star - path));
+	const char *rest = star + (*star == '.' ? 2 : 1);
+	const json_t *list = at_path(node, head);
+	bool holds = json_is_array(list) && json_array_size(list) > 0;
+	free(head);
+	json_array_foreach(list, i, element)
+	{
+		holds = holds && path_holds(rule, element, rest + (*rest == '.'));
+	}
+	return holds;
+}
+
+static bool json_holds(const json_t *rule, const struct reading *reading)
+{
+	return path_holds(rule, reading->json, json_string_value(json_object_get(rule, "json")));
 }
 
 static bool text_holds(const json_t *wanted, const char *body)
@@ -289,10 +322,13 @@ static void kind_by_rules(const struct provider_answer *rules, const struct read
 	bool success =
 		json_array_size(rules->success) ? any_holds(rules->success, reading) : is_2xx(reply->status);
 
+	outcome->kind = OUTCOME_IN_DOUBT;
 	if (!reply->complete && is_2xx(reply->status))
-		outcome->kind = OUTCOME_IN_DOUBT;
-	else if (success)
+		return;
+	if (success)
 		outcome->kind = OUTCOME_ACCEPTED;
+	else if (any_holds(rules->in_doubt, reading))
+		return;
 	else if (any_holds(rules->dead, reading)) {
 		outcome->kind = OUTCOME_REJECTED;
 		outcome->scope = SCOPE_ADDRESS;
@@ -336,12 +372,28 @@ static void words(const struct provider_answer *rules, const struct reading *rea
 		blot_out(theirs, rules->secrets[i]);
 		blot_out(out->code, rules->secrets[i]);
 	}
+	if (reply->secret && strlen(reply->secret) >= SECRET_LEN_MIN) {
+		blot_out(theirs, reply->secret);
+		blot_out(out->code, reply->secret);
+	}
 	struct outcome made =
 		outcome_make(out->kind, out->scope, out->code, "the provider answered %d%s%s%s%s",
 			     reply->status, *ours ? ", " : "", ours, *theirs ? ": " : "", theirs);
 	memcpy(out->code, made.code, sizeof out->code);
 	memcpy(out->text, made.text, sizeof out->text);
 	free(theirs);
+}
+
+/* The wait that the body asks for; 0: none. */
+static int64_t wait_said(const struct provider_answer *rules, const struct reading *reading)
+{
+	char found[FOUND_MAX];
+
+	if (!find(&rules->retry_after, reading, found))
+		return 0;
+	double units = strtod(found, NULL), most = (double)PROVIDER_RETRY_AFTER_MAX;
+	double wait = units * (double)rules->retry_after_unit;
+	return !(wait > 0) ? 0 : wait > most ? PROVIDER_RETRY_AFTER_MAX : (int64_t)wait;
 }
 
 void provider_answer_judge(const struct provider_answer *rules, const struct provider_reply *reply,
@@ -362,9 +414,10 @@ void provider_answer_judge(const struct provider_answer *rules, const struct pro
 			ours = "without an id that can be read";
 		}
 	} else if (outcome->kind == OUTCOME_IN_DOUBT) {
-		ours = reply->complete ? "which its file does not know" : "and was cut";
+		ours = reply->complete ? "which does not say whether it was taken" : "and was cut";
 	}
-	outcome->retry_after = outcome->kind == OUTCOME_RETRY ? reply->retry_after : 0;
+	if (outcome->kind == OUTCOME_RETRY)
+		outcome->retry_after = reply->retry_after ? reply->retry_after : wait_said(rules, &reading);
 	snprintf(outcome->code, sizeof outcome->code, "%d%s%.50s", reply->status, reading.code[0] ? " " : "",
 		 reading.code);
 	words(rules, &reading, ours, outcome);

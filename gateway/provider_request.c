@@ -4,15 +4,11 @@
 #include <string.h>
 #include <strings.h>
 
-#include "digest.h"
-#include "mustache.h"
-#include "sms_text.h"
-#include "url.h"
+#include "provider_private.h"
 #include "xalloc.h"
 #include "banned.h"
 
 #define FIELDS_MAX 64 /* headers, query, form, and texts of a JSON tree, each */
-#define VALUE_MAX (256 * 1024)
 
 struct field {
 	const char *name;
@@ -24,7 +20,7 @@ struct fields {
 	size_t count;
 };
 
-enum auth { AUTH_NONE, AUTH_BASIC, AUTH_BEARER, AUTH_HEADER, AUTH_QUERY };
+enum auth { AUTH_NONE, AUTH_BASIC, AUTH_BEARER, AUTH_HEADER, AUTH_QUERY, AUTH_HMAC, AUTH_OAUTH2 };
 
 struct provider_request {
 	const char *method, *content_type, *auth_name;
@@ -32,27 +28,13 @@ struct provider_request {
 	enum auth auth;
 	enum escape body_escape;
 	struct fields headers, query, form, json_texts; /* json_texts: in the order of a walk */
+	struct provider_sign *sign;
 	const json_t *json;
-	json_t *settings, *encoded_settings;
-	bool has_form;
+	json_t *settings, *encoded_settings, *xml_settings, *json_settings;
+	bool has_form, shows_xml, shows_json, shows_time, shows_nonce;
 };
 
 /* --- compile --- */
-
-static struct mustache *compile(const char *what, const json_t *source, struct text *errors)
-{
-	struct text error;
-	struct mustache *compiled = NULL;
-
-	text_init(&error, TEXT_ERROR_MAX);
-	if (!json_is_string(source))
-		text_addf(errors, "%s: must be a text\n", what);
-	else if (!(compiled =
-			   mustache_compile(json_string_value(source), json_string_length(source), &error)))
-		text_addf(errors, "%s: %s\n", what, error.data);
-	text_release(&error);
-	return compiled;
-}
 
 static void compile_field(const char *what, const char *name, const json_t *source, struct fields *out,
 			  struct text *errors)
@@ -61,7 +43,7 @@ static void compile_field(const char *what, const char *name, const json_t *sour
 		text_addf(errors, "%s: has more than %d entries\n", what, FIELDS_MAX);
 		return;
 	}
-	struct mustache *value = compile(what, source, errors);
+	struct mustache *value = provider_text(what, source, errors);
 	if (value)
 		out->list[out->count++] = (struct field){name, value};
 }
@@ -90,7 +72,7 @@ static void compile_tree(const json_t *node, struct fields *out, struct text *er
 
 static void compile_auth(struct provider_request *request, const json_t *auth, struct text *errors)
 {
-	static const char *const types[] = {"none", "basic", "bearer", "header", "query"};
+	static const char *const types[] = {"none", "basic", "bearer", "header", "query", "hmac", "oauth2"};
 	const char *type = json_string_value(json_object_get(auth, "type"));
 	size_t i = 0;
 
@@ -99,24 +81,27 @@ static void compile_auth(struct provider_request *request, const json_t *auth, s
 	while (i < sizeof types / sizeof types[0] && strcmp(types[i], type) != 0)
 		i++;
 	if (i == sizeof types / sizeof types[0]) {
-		text_addf(errors,
-			  "request.auth.type: %s is not there yet; none, basic, bearer, header, query\n",
-			  type);
+		text_addf(errors, "request.auth.type: %s is not known\n", type);
 		return;
 	}
 	request->auth = (enum auth)i;
 	if (request->auth == AUTH_BASIC) {
-		request->auth_user = compile("request.auth.user", json_object_get(auth, "user"), errors);
+		request->auth_user =
+			provider_text("request.auth.user", json_object_get(auth, "user"), errors);
 		request->auth_value =
-			compile("request.auth.password", json_object_get(auth, "password"), errors);
+			provider_text("request.auth.password", json_object_get(auth, "password"), errors);
 	} else if (request->auth == AUTH_BEARER) {
-		request->auth_value = compile("request.auth.token", json_object_get(auth, "token"), errors);
-	} else if (request->auth != AUTH_NONE) {
+		request->auth_value =
+			provider_text("request.auth.token", json_object_get(auth, "token"), errors);
+	} else if (request->auth == AUTH_HMAC) {
+		request->sign = provider_sign_compile(auth, errors);
+	} else if (request->auth == AUTH_HEADER || request->auth == AUTH_QUERY) {
 		request->auth_name = json_string_value(json_object_get(auth, "name"));
 		if (!request->auth_name)
 			text_puts(errors,
 				  "request.auth.name: is missing; the header's or parameter's name\n");
-		request->auth_value = compile("request.auth.value", json_object_get(auth, "value"), errors);
+		request->auth_value =
+			provider_text("request.auth.value", json_object_get(auth, "value"), errors);
 	}
 }
 
@@ -143,43 +128,23 @@ static void compile_body(struct provider_request *request, const json_t *source,
 		request->body_escape = strcasestr(request->content_type, "json")  ? ESCAPE_JSON
 				       : strcasestr(request->content_type, "xml") ? ESCAPE_HTML
 										  : ESCAPE_NONE;
-		request->body = compile("request.body", body, errors);
+		request->body = provider_text("request.body", body, errors);
 	}
 }
 
-static json_t *encoded_string(const char *s)
+/* The settings in each view that the texts ask for. */
+static void take_settings(struct provider_request *request, const json_t *source, const json_t *settings)
 {
-	struct text out;
-
-	text_init(&out, 3 * VALUE_MAX);
-	url_encode(s, &out);
-	json_t *encoded = json_string(out.data);
-	text_release(&out);
-	return encoded;
-}
-
-/* The settings as they are rendered, and as they are rendered in a URL. */
-static void take_settings(struct provider_request *request, const json_t *settings)
-{
-	const char *name;
-	json_t *value;
-
-	request->settings = json_object();
-	request->encoded_settings = json_object();
-	json_object_foreach((json_t *)settings, name, value)
-	{
-		const char *text = json_string_value(value);
-		size_t len = text ? strlen(text) : 0;
-		bool base = strcmp(name, "base_url") == 0;
-		while (base && len && text[len - 1] == '/')
-			len--; /* "{{settings.base_url}}/send" has one of its own */
-		json_object_set_new(request->settings, name,
-				    text ? json_stringn(text, len) : json_incref(value));
-		json_object_set_new(request->encoded_settings, name,
-				    !text  ? json_incref(value)
-				    : base ? json_stringn(text, len)
-					   : encoded_string(text));
-	}
+	request->shows_xml = provider_mentions(source, "xml.");
+	request->shows_json = provider_mentions(source, "json.");
+	request->shows_time = provider_mentions(source, "time.");
+	request->shows_nonce = provider_mentions(source, "nonce");
+	request->settings = provider_settings_view(settings, VIEW_PLAIN);
+	request->encoded_settings = provider_settings_view(settings, VIEW_URL);
+	if (request->shows_xml)
+		request->xml_settings = provider_settings_view(settings, VIEW_XML);
+	if (request->shows_json)
+		request->json_settings = provider_settings_view(settings, VIEW_JSON);
 }
 
 struct provider_request *provider_request_compile(const json_t *file, const json_t *settings,
@@ -191,8 +156,8 @@ struct provider_request *provider_request_compile(const json_t *file, const json
 	size_t before = errors->len;
 
 	request->method = method ? method : "POST";
-	take_settings(request, settings);
-	request->url = compile("request.url", json_object_get(source, "url"), errors);
+	take_settings(request, source, settings);
+	request->url = provider_text("request.url", json_object_get(source, "url"), errors);
 	compile_auth(request, json_object_get(source, "auth"), errors);
 	compile_fields("request.headers", json_object_get(source, "headers"), &request->headers, errors);
 	compile_fields("request.query", json_object_get(source, "query"), &request->query, errors);
@@ -221,8 +186,11 @@ void provider_request_free(struct provider_request *request)
 	fields_release(&request->query);
 	fields_release(&request->form);
 	fields_release(&request->json_texts);
+	provider_sign_free(request->sign);
 	json_decref(request->settings);
 	json_decref(request->encoded_settings);
+	json_decref(request->xml_settings);
+	json_decref(request->json_settings);
 	free(request);
 }
 
@@ -243,22 +211,25 @@ struct making {
 	struct text *error;
 };
 
-static json_t *data_of(const struct provider_message *m, json_t *settings, bool encode)
+/* What the texts see: the message as it is and, where they ask for them, its other views, time and a nonce.
+ */
+static void take_data(struct making *m, const struct provider_message *message)
 {
-	json_t *data = json_object(), *message = json_object(), *customer = json_object();
+	const struct provider_request *request = m->request;
 
-	json_object_set(data, "settings", settings);
-	json_object_set_new(data, "to", encode ? encoded_string(m->to) : json_string(m->to));
-	json_object_set_new(data, "text", encode ? encoded_string(m->text) : json_string(m->text));
-	json_object_set_new(data, "attempt", json_integer(m->attempt));
-	json_object_set_new(data, "unicode", json_boolean(!sms_text_is_gsm(m->text)));
-	json_object_set_new(message, "id",
-			    encode ? encoded_string(m->message_id) : json_string(m->message_id));
-	json_object_set_new(customer, "id",
-			    encode ? encoded_string(m->customer_id) : json_string(m->customer_id));
-	json_object_set_new(data, "message", message);
-	json_object_set_new(data, "customer", customer);
-	return data;
+	m->data = provider_message_view(message, request->settings, VIEW_PLAIN);
+	m->encoded = provider_message_view(message, request->encoded_settings, VIEW_URL);
+	json_object_set(m->data, "url", m->encoded);
+	if (request->shows_xml)
+		json_object_set_new(m->data, "xml",
+				    provider_message_view(message, request->xml_settings, VIEW_XML));
+	if (request->shows_json)
+		json_object_set_new(m->data, "json",
+				    provider_message_view(message, request->json_settings, VIEW_JSON));
+	if (request->shows_time)
+		json_object_set_new(m->data, "time", provider_time_view(message->now));
+	if (request->shows_nonce)
+		json_object_set_new(m->data, "nonce", provider_nonce());
 }
 
 static bool render(struct making *m, const struct mustache *template, json_t *data, enum escape escape,
@@ -274,14 +245,6 @@ static bool value_of(struct making *m, const struct mustache *template)
 	return render(m, template, m->data, ESCAPE_NONE, &m->value);
 }
 
-static bool add_pair(const char *name, const char *value, struct text *out)
-{
-	url_encode(name, out);
-	text_putc(out, '=');
-	url_encode(value, out);
-	return !out->full;
-}
-
 /* name=value&… ; `separator` stands before the first pair, where it isn't NUL. */
 static bool add_pairs(struct making *m, const struct fields *fields, char separator, struct text *out)
 {
@@ -293,7 +256,7 @@ static bool add_pairs(struct making *m, const struct fields *fields, char separa
 		if (separator)
 			text_putc(out, separator);
 		separator = '&';
-		add_pair(fields->list[i].name, m->value.data, out);
+		provider_pair(fields->list[i].name, m->value.data, out);
 	}
 	return true;
 }
@@ -309,7 +272,7 @@ static bool add_url(struct making *m, struct text *url)
 		if (!value_of(m, request->auth_value))
 			return false;
 		text_putc(url, strchr(url->data, '?') ? '&' : '?');
-		add_pair(request->auth_name, m->value.data, url);
+		provider_pair(request->auth_name, m->value.data, url);
 	}
 	return true;
 }
@@ -320,40 +283,62 @@ static bool add_header(struct making *m, struct provider_sink *sink, const char 
 	       text_error(m->error, "the header %s can't be made: a control character, or too long", name);
 }
 
+static bool add_authorization(struct making *m, struct provider_sink *sink)
+{
+	const struct provider_request *request = m->request;
+	struct text line, user;
+	bool ok = false;
+
+	text_init(&line, 2 * PROVIDER_VALUE_MAX);
+	text_init(&user, PROVIDER_VALUE_MAX);
+	if (request->auth == AUTH_OAUTH2) {
+		ok = text_addf(&line, "Bearer %s", sink->token ? sink->token : "");
+	} else if (request->auth == AUTH_BEARER) {
+		ok = value_of(m, request->auth_value) && text_addf(&line, "Bearer %s", m->value.data);
+	} else if (render(m, request->auth_user, m->data, ESCAPE_NONE, &user)) {
+		ok = value_of(m, request->auth_value);
+		provider_basic(user.data, m->value.data, &line);
+	}
+	ok = ok && add_header(m, sink, "Authorization", line.data);
+	text_release(&line);
+	text_release(&user);
+	return ok;
+}
+
+/* The last of all: it signs what is there. */
+static bool add_signature(struct making *m, struct provider_sink *sink)
+{
+	const struct provider_sign *sign = m->request->sign;
+	const char *name = provider_sign_name(sign);
+
+	text_clear(&m->value);
+	if (!provider_sign_make(sign, m->data, &m->value, m->error))
+		return false;
+	if (!provider_sign_in_query(sign))
+		return add_header(m, sink, name, m->value.data);
+	text_putc(sink->url, strchr(sink->url->data, '?') ? '&' : '?');
+	return provider_pair(name, m->value.data, sink->url);
+}
+
 static bool add_auth(struct making *m, struct provider_sink *sink)
 {
 	const struct provider_request *request = m->request;
-	struct text line;
-	bool ok = false;
 
-	text_init(&line, VALUE_MAX);
 	switch (request->auth) {
 	case AUTH_BASIC:
-		ok = value_of(m, request->auth_user) && text_addf(&line, "%s:", m->value.data) &&
-		     value_of(m, request->auth_value) && text_puts(&line, m->value.data);
-		if (ok) {
-			char *base64 = base64_encode(line.data, line.len);
-			text_clear(&line);
-			text_addf(&line, "Basic %s", base64);
-			free(base64);
-			ok = add_header(m, sink, "Authorization", line.data);
-		}
-		break;
 	case AUTH_BEARER:
-		ok = value_of(m, request->auth_value) && text_addf(&line, "Bearer %s", m->value.data) &&
-		     add_header(m, sink, "Authorization", line.data);
-		break;
+	case AUTH_OAUTH2:
+		return add_authorization(m, sink);
 	case AUTH_HEADER:
-		ok = value_of(m, request->auth_value) &&
-		     add_header(m, sink, request->auth_name, m->value.data);
-		break;
+		return value_of(m, request->auth_value) &&
+		       add_header(m, sink, request->auth_name, m->value.data);
+	case AUTH_HMAC:
+		return add_signature(m, sink);
 	case AUTH_NONE:
-	case AUTH_QUERY:
-		ok = true;
+	case AUTH_QUERY: /* is in the URL */
 		break;
 	}
-	text_release(&line);
-	return ok;
+	return true;
 }
 
 /* The tree with its strings rendered; walks as compile_tree did. NULL: `error`. */
@@ -368,9 +353,16 @@ static json_t *make_tree(struct making *m, const json_t *node, size_t *next)
 			made = json_stringn(m->value.data, m->value.len);
 	} else if (json_is_object(node)) {
 		made = json_object();
-		json_object_foreach((json_t *)node, name,
-				    value) if (json_object_set_new(made, name, make_tree(m, value, next)) <
-					       0) goto failed;
+		json_object_foreach((json_t *)node, name, value)
+		{
+			json_t *member = make_tree(m, value, next);
+			if (!member)
+				goto failed;
+			if (json_is_string(member) && !json_string_length(member))
+				json_decref(member);
+			else
+				json_object_set_new(made, name, member);
+		}
 	} else if (json_is_array(node)) {
 		made = json_array();
 		json_array_foreach(node, i,
@@ -392,8 +384,12 @@ static bool add_body(struct making *m, struct provider_sink *sink)
 	sink->has_body = request->has_form || request->json || request->body;
 	if (request->has_form)
 		return add_pairs(m, &request->form, '\0', sink->body);
-	if (request->body)
-		return render(m, request->body, m->data, request->body_escape, sink->body);
+	if (request->body) {
+		bool ok = render(m, request->body, m->data, request->body_escape, sink->body);
+		if (ok && request->body_escape == ESCAPE_HTML && sink->body->len)
+			provider_xml_clean(sink->body->data);
+		return ok;
+	}
 	if (request->json) {
 		size_t next = 0;
 		json_t *tree = make_tree(m, request->json, &next);
@@ -415,16 +411,21 @@ bool provider_request_make(const struct provider_request *request, const struct 
 {
 	struct making m = {.request = request, .error = error};
 
-	m.data = data_of(message, request->settings, false);
-	m.encoded = data_of(message, request->encoded_settings, true);
-	text_init(&m.value, VALUE_MAX);
+	take_data(&m, message);
+	text_init(&m.value, PROVIDER_VALUE_MAX);
 	sink->method = request->method;
-	bool ok = add_url(&m, sink->url) && add_body(&m, sink) && add_auth(&m, sink);
+	bool ok = add_url(&m, sink->url) && add_body(&m, sink);
+	if (ok && request->auth == AUTH_HMAC)
+		json_object_set_new(
+			m.data, "request",
+			provider_request_view(request->method, sink->url->data, sink->body,
+					      request->content_type ? request->content_type : ""));
 	if (ok && request->content_type)
 		ok = add_header(&m, sink, "Content-Type", request->content_type);
 	for (size_t i = 0; ok && i < request->headers.count; i++)
 		ok = value_of(&m, request->headers.list[i].value) &&
 		     add_header(&m, sink, request->headers.list[i].name, m.value.data);
+	ok = ok && add_auth(&m, sink);
 	if (ok && (sink->url->full || sink->body->full))
 		ok = text_error(error, "the request is too large for the provider's description");
 	text_release(&m.value);

@@ -30,8 +30,8 @@ static const struct preference_entry *entry_of(const struct preference *preferen
 	return NULL;
 }
 
-/* True where `to` may reach the customer where, or when, `from` did not. Which of two hours is the narrower is
- * not asked: any other than those chosen may be the wider. */
+/* True where `to` may reach the customer where, or when, `from` did not. Which of two hours is the narrower
+ * is not asked: any other than those chosen may be the wider. */
 static bool loosens(const struct preference *from, const struct preference *to)
 {
 	if ((*from->hours && strcmp(from->hours, to->hours) != 0) || to->paused_until < from->paused_until ||
@@ -57,8 +57,8 @@ static bool same_choice(const struct preference *a, const struct preference *b)
 
 	for (size_t i = 0; same && i < a->channel_count; i++) {
 		const struct preference_entry *left = &a->channels[i], *right = &b->channels[i];
-		same = strcmp(left->channel, right->channel) == 0 &&
-		       strcmp(left->hours, right->hours) == 0 && left->wait == right->wait;
+		same = strcmp(left->channel, right->channel) == 0 && strcmp(left->hours, right->hours) == 0 &&
+		       left->wait == right->wait;
 	}
 	return same;
 }

@@ -21,25 +21,30 @@ static int line_code(const char *line)
 		       : 0;
 }
 
-/* The first reply in `said`, where it is whole; its words go to `words`. */
-static struct smtp_reply reply_read(const char *said, struct text *words)
+int smtp_reply_read(const char *said, struct smtp_reply *out, struct text *words)
 {
-	struct smtp_reply reply = {.code = line_code(said)};
+	const char *line = said;
 
-	while (line_code(said) == reply.code && reply.code) {
-		size_t len = strcspn(said, "\n");
-		if (!said[len])
-			break; /* the line has no end */
+	*out = (struct smtp_reply){0};
+	text_clear(words);
+	for (;;) {
+		size_t len = strcspn(line, "\n");
+		if (!line[len])
+			return 0;
+		int code = line_code(line);
+		if (!code || (out->code && code != out->code))
+			return -1;
+		out->code = code;
 		if (len > 4)
-			text_add(words, said + 4, len - 4);
+			text_add(words, line + 4, len - 4);
 		text_putc(words, ' ');
-		if (said[3] != '-') {
-			reply.text = words->data;
+		bool last = line[3] != '-';
+		line += len + 1;
+		if (last)
 			break;
-		}
-		said += len + 1;
 	}
-	return reply;
+	out->text = words->data;
+	return (int)(line - said);
 }
 
 /* "5.1.1 no such user": the three numbers, and the words behind them. */
@@ -167,17 +172,22 @@ static struct outcome broke(const struct smtp_dialogue *d, enum outcome_kind kin
 /* Before the envelope: nothing was said of any mail yet, so it is the relay's fault. */
 static struct outcome judge_session(const struct smtp_dialogue *d)
 {
-	static const char *const where[] = {"while connecting", "before the greeting", "at EHLO", "at AUTH"};
+	static const char *const where[] = {"while connecting", "during the TLS handshake",
+					    "before the greeting", "at EHLO", "at AUTH"};
+	struct smtp_reply reply;
 	struct text words;
 	struct outcome out;
 
 	text_init(&words, REPLY_MAX);
-	struct smtp_reply reply = reply_read(d->said, &words);
+	smtp_reply_read(d->said, &reply, &words);
 	int class = reply.code / 100;
 	if (reply.text && (class == 4 || class == 5))
 		out = by_reply(OUTCOME_RETRY, SCOPE_PROVIDER, &reply);
 	else if (d->step == SMTP_CONNECT && !d->timed_out)
 		out = outcome_make(OUTCOME_RETRY, SCOPE_PROVIDER, "connect", "%s", d->trouble);
+	else if (d->step == SMTP_TLS && !d->timed_out)
+		out = outcome_make(OUTCOME_RETRY, SCOPE_PROVIDER, "tls", "no safe connection: %s",
+				   d->trouble);
 	else if (d->step == SMTP_AUTH && reply.text && class == 2)
 		out = outcome_make(OUTCOME_RETRY, SCOPE_PROVIDER, "auth",
 				   "the relay offers no way to log in that heed knows (PLAIN, LOGIN, "
@@ -227,6 +237,12 @@ struct outcome smtp_judge(const struct smtp_dialogue *d)
 	if (!d->rcpt.text || d->rcpt.code / 100 != 2)
 		return broke(d, OUTCOME_RETRY, SCOPE_MESSAGE, "at RCPT TO", &d->rcpt);
 	return broke(d, OUTCOME_RETRY, SCOPE_MESSAGE, "at DATA", &d->message);
+}
+
+bool smtp_is_hopeless(enum smtp_step step, const struct outcome *outcome)
+{
+	return step == SMTP_CONNECT || step == SMTP_TLS || step == SMTP_AUTH ||
+	       (step < SMTP_ENVELOPE && strcmp(outcome->code, "timeout") == 0);
 }
 
 struct outcome smtp_address_refused(bool not_ascii, const char *why)

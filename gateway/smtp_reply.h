@@ -15,8 +15,12 @@ struct smtp_reply {
 		text; /* all lines without code and enhanced code; NULL: the reply was cut off or malformed */
 };
 
+/* The first reply in `said`: its words go to `words`, which is cleared before and has to live as long as
+ * `out`. How many bytes it takes; 0: it has no end yet; -1: it makes no sense. */
+int smtp_reply_read(const char *said, struct smtp_reply *out, struct text *words);
+
 /* How far the session came. From SMTP_ENVELOPE on it is the mails' turn, and each has replies of its own. */
-enum smtp_step { SMTP_CONNECT, SMTP_GREETING, SMTP_HELLO, SMTP_AUTH, SMTP_ENVELOPE };
+enum smtp_step { SMTP_CONNECT, SMTP_TLS, SMTP_GREETING, SMTP_HELLO, SMTP_AUTH, SMTP_ENVELOPE };
 
 struct smtp_dialogue {
 	enum smtp_step step;
@@ -26,10 +30,13 @@ struct smtp_dialogue {
 	bool complete;             /* message is the final reply, and the recipient is covered by it */
 	bool timed_out;
 	const char *said;    /* all that the relay wrote since heed last spoke; "" where that isn't known */
-	const char *trouble; /* what the system said of a connection that failed; "" */
+	const char *trouble; /* what the system said of a connection, or of TLS, that failed; "" */
 };
 
 struct outcome smtp_judge(const struct smtp_dialogue *dialogue);
+/* Would the mails that wait find the same, and only later, or hurt (a password that is tried again and
+ * again)? */
+bool smtp_is_hopeless(enum smtp_step step, const struct outcome *outcome);
 
 /* Where no relay has to be asked: an address that plain SMTP can't carry. */
 struct outcome smtp_address_refused(bool not_ascii, const char *why);

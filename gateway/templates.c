@@ -490,9 +490,9 @@ static bool render_item(const struct render_input *input, const char *channel, e
 	const struct template *t = input->template;
 	struct rendered out;
 
-	if (t && (find_file(t, "summary", "", input->locale) ||
-		  find_file(t, channel, ".subject", input->locale) ||
-		  find_file(t, "email", ".subject", input->locale)))
+	if (t &&
+	    (find_file(t, "summary", "", input->locale) || find_file(t, channel, ".subject", input->locale) ||
+	     find_file(t, "email", ".subject", input->locale)))
 		return render_short(input, channel, summary, error);
 	bool mail = t && !template_has(t, channel, text);
 	bool done = templates_render(input, mail ? "email" : channel, mail ? CHANNEL_TEXT_MAIL : text, &out,
@@ -522,8 +522,9 @@ static json_t *digest_data(const struct render_input *input, const char *channel
 		one.message_id = item->message_id;
 		text_init(&summary, (size_t)4 * TEMPLATE_SUMMARY_MAX);
 		done = render_item(&one, channel, text, &summary, error);
-		json_array_append_new(items, json_pack("{s:s, s:s}", "id", item->message_id, "summary",
-						       summary.len ? summary.data : ""));
+		json_array_append_new(items, json_pack("{s:s, s:s, s:b}", "id", item->message_id, "summary",
+						       summary.len ? summary.data : "", "more",
+						       i + 1 < input->item_count));
 		text_release(&summary);
 	}
 	if (!done) {

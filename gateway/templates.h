@@ -60,8 +60,8 @@ struct render_input {
 	const char *message_id;
 	const char *customer_id, *customer_name; /* a name "" is null to the template */
 	const char *product, *product_title;
-	/* A digest: the template sees `items`, each with `id` and `summary`, and how many there are as `count`.
-	 */
+	/* A digest: the template sees `count` and `items`, each with `id`, `summary`, and `more` where
+	 * another one follows (for the commas of JSON). */
 	const struct attempt_item *items;
 	size_t item_count;
 };

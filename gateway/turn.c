@@ -92,9 +92,8 @@ static void contact_of(const struct turn *turn, struct work *lead)
 	struct contact *contact = lead->contact;
 
 	contact->message = lead->followers ? 0 : lead->row.n;
-	contact->several = lead->followers
-				   ? xreallocarray(NULL, lead->followers + 1, sizeof *contact->several)
-				   : NULL;
+	contact->several =
+		lead->followers ? xreallocarray(NULL, lead->followers + 1, sizeof *contact->several) : NULL;
 	for (const struct work *work = turn->plan.first; work && lead->followers; work = work->next)
 		if (work == lead || work->lead == lead)
 			contact->several[contact->several_count++] = work->row.n;
@@ -171,15 +170,20 @@ static bool turn_transaction(struct turn *turn)
 
 /* --- after the commit --- */
 
+static void flight_free(struct flight *flight)
+{
+	message_row_release(&flight->row);
+	message_rows_release(&flight->others);
+	contact_release(&flight->contact);
+	free(flight);
+}
+
 static void flight_remove(struct turn *turn, struct flight *flight)
 {
 	*flight->link = flight->next;
 	if (flight->next)
 		flight->next->link = flight->link;
-	message_row_release(&flight->row);
-	message_rows_release(&flight->others);
-	contact_release(&flight->contact);
-	free(flight);
+	flight_free(flight);
 	turn->flight_count--;
 }
 
@@ -397,7 +401,7 @@ static bool turn_once(struct turn *turn)
 {
 	int64_t recovered = turn->recovered;
 
-	turn->now = moment_now();
+	turn->now = moment_now() + turn->ahead;
 	turn->mono = moment_mono();
 	turn->number++;
 	plan_begin(turn);
@@ -467,7 +471,7 @@ static bool taken_waits(const struct turn *turn)
 
 static bool turn_has_work(struct turn *turn, int64_t *wait)
 {
-	turn->now = moment_now();
+	turn->now = moment_now() + turn->ahead;
 	turn->mono = moment_mono();
 	*wait = turn->stopping ? 20 * MOMENT_MS : lines_next(turn);
 	if (turn->expiry.due - turn->now < *wait)
@@ -505,6 +509,15 @@ bool turn_step(struct turn *turn)
 	return turn_once(turn) && outbox_refill(turn);
 }
 
+/* What was called back will never begin: its channel may report that when it is closed. */
+static bool anything_begun(const struct turn *turn)
+{
+	for (const struct flight *flight = turn->flights; flight; flight = flight->next)
+		if (flight->state == FLIGHT_ALOFT)
+			return true;
+	return false;
+}
+
 /* Nothing begins any more; what had begun is waited for, then cut. */
 static void turn_wind_down(struct turn *turn)
 {
@@ -512,14 +525,15 @@ static void turn_wind_down(struct turn *turn)
 
 	for (bool ok = true, closed = false;;) {
 		pthread_mutex_lock(&turn->lock);
-		if (!closed && (!ok || (!inbox_waits(turn) && turn->flight_count)))
+		if (!closed && (!ok || (!inbox_waits(turn) && anything_begun(turn))))
 			pause_until(turn, 20 * MOMENT_MS);
 		if (!taken_waits(turn))
 			take_inbox(turn);
 		pthread_mutex_unlock(&turn->lock);
 		bool reported = turn->outcomes != NULL;
 		ok = turn_once(turn);
-		if (!closed && (!turn->flight_count || moment_mono() >= until)) {
+		bool waits = anything_begun(turn) || (!ok && turn->flight_count);
+		if (!closed && (!waits || moment_mono() >= until)) {
 			lines_close(turn, 0);
 			closed = true;
 		} else if (closed && (!turn->flight_count || !ok || !reported)) {
@@ -679,8 +693,10 @@ void turn_free(struct turn *turn)
 	admissions_free(turn->outbox.settled);
 	attempts_free(turn->inbox.outcomes);
 	attempts_free(turn->outcomes);
-	while (turn->flights)
-		flight_remove(turn, turn->flights);
+	for (struct flight *flight = turn->flights, *next; flight; flight = next) {
+		next = flight->next;
+		flight_free(flight);
+	}
 	for (size_t i = 0; i < turn->outbox.event_count; i++)
 		free(turn->outbox.events[i].json);
 	free(turn->outbox.events);

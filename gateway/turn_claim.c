@@ -96,6 +96,7 @@ static void item_make(struct turn *turn, struct work *work, struct attempt *atte
 	struct attempt_item *item = &attempt->items[attempt->item_count++];
 
 	*item = (struct attempt_item){
+		.message = work->row.n,
 		.message_id = xstrdup(work->row.id),
 		.locale = xstrdup(*message->locale ? message->locale : attempt->locale),
 		.template = *message->template ? templates_find(turn->config->templates, message->template)
@@ -105,8 +106,19 @@ static void item_make(struct turn *turn, struct work *work, struct attempt *atte
 	};
 }
 
-/* May it go in the contact of `lead`? It is due, not held, and chosen in the same way; a doubt goes again with those that
- * it went with. False: the store failed. */
+/* In one digest before: put off or in doubt, they go together again, though each has its own pause. */
+static bool went_with(const struct work *lead, const struct message_row *row)
+{
+	return row->contact && row->contact == lead->row.contact;
+}
+
+static bool is_due(const struct turn *turn, const struct work *lead, const struct message_row *row)
+{
+	return row->due == MOMENT_NEVER || row->due <= turn->now || went_with(lead, row);
+}
+
+/* May it go in the contact of `lead`? It is due, not held, and chosen in the same way; a doubt goes again
+ * with those that it went with. False: the store failed. */
 static bool may_follow(struct turn *turn, const struct work *lead, struct work *work,
 		       const struct decision *of_lead, bool *may)
 {
@@ -117,9 +129,9 @@ static bool may_follow(struct turn *turn, const struct work *lead, struct work *
 
 	*may = false;
 	if (row->customer != lead->row.customer || strcmp(row->product, lead->row.product) != 0 ||
-	    (row->state == STATE_IN_DOUBT) != again || (again && row->contact != lead->row.contact) ||
-	    (row->due != MOMENT_NEVER && row->due > turn->now) || !work_message(work) ||
-	    holds_cancel(turn, row) || holds_stop(turn, row, NULL, NULL))
+	    (row->state == STATE_IN_DOUBT) != again || (again && !went_with(lead, row)) ||
+	    !is_due(turn, lead, row) || !work_message(work) || holds_cancel(turn, row) ||
+	    holds_stop(turn, row, NULL, NULL))
 		return true;
 	/* the contact counts once in a cap: its first message does */
 	bool ok = work_decide(turn, work, &lead->facts, false, &decision);
@@ -139,6 +151,7 @@ static void follow(struct turn *turn, struct work *lead, struct work *work)
 	xreplace(&work->row.wait_channel, lead->row.wait_channel);
 	work->row.wait_since = lead->row.wait_since;
 	work->row.wait_until = lead->row.wait_until;
+	caps_share(lead, work);
 	row_claim(turn, work, lead->outlet);
 	item_make(turn, work, lead->attempt);
 	lead->followers++;
@@ -161,7 +174,7 @@ static bool gather(struct turn *turn, struct work *lead, const struct decision *
 	}
 	for (size_t i = 0; ok && i < rows.count && lead->followers + 1 < DIGEST_MAX; i++) {
 		const struct message_row *row = &rows.rows[i];
-		if (row->due > turn->now || strcmp(row->product, lead->row.product) != 0 ||
+		if (!is_due(turn, lead, row) || strcmp(row->product, lead->row.product) != 0 ||
 		    work_of(turn, row->n))
 			continue;
 		struct work *work = work_add(turn, WORK_DUE, row);
@@ -176,6 +189,14 @@ static bool gather(struct turn *turn, struct work *lead, const struct decision *
 	return ok;
 }
 
+static int by_message(const void *a, const void *b)
+{
+	int64_t left = ((const struct attempt_item *)a)->message;
+	int64_t right = ((const struct attempt_item *)b)->message;
+
+	return (left > right) - (left < right);
+}
+
 static bool digest_make(struct turn *turn, struct work *lead, const struct decision *decision)
 {
 	struct attempt *attempt = lead->attempt;
@@ -183,6 +204,9 @@ static bool digest_make(struct turn *turn, struct work *lead, const struct decis
 	attempt->items = xcalloc(DIGEST_MAX, sizeof *attempt->items);
 	item_make(turn, lead, attempt);
 	bool ok = gather(turn, lead, decision);
+	/* it has the id of its first message, on every attempt */
+	qsort(attempt->items, attempt->item_count, sizeof *attempt->items, by_message);
+	xreplace(&attempt->message_id, attempt->items[0].message_id);
 	attempt->template = templates_find(turn->config->templates, TEMPLATE_DIGEST);
 	json_decref(attempt->content);
 	json_decref(attempt->data);

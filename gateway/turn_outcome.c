@@ -108,6 +108,10 @@ static void outcome_retry(struct turn *turn, struct work *work, const struct out
 		work->flight->resend ? STATE_IN_DOUBT : STATE_DEFERRED; /* a doubt is not forgotten */
 
 	work_end_contact(work, STATE_RETRY, outcome);
+	if (work->row.best == STATE_DELIVERED) { /* an earlier channel's receipt came meanwhile */
+		work->why = WORK_AGAIN;
+		return;
+	}
 	if (is_providers_fault(turn, work, outcome)) {
 		/* nothing of this counts against the message */
 		work->row.attempts--;
@@ -133,7 +137,8 @@ static bool outcome_rejected(struct turn *turn, struct work *work, const struct 
 	contact = work->ended;
 	if (outcome->scope == SCOPE_ADDRESS) {
 		work_reason(work, REASON_address_died, outcome_args(work, outcome));
-		ok = work->shares || turn_address_dies(turn, contact->address, contact->channel, work->row.customer,
+		ok = work->shares ||
+		     turn_address_dies(turn, contact->address, contact->channel, work->row.customer,
 				       work->row.customer_id, contact->provider);
 	} else {
 		work_reason(work, REASON_rejected, outcome_args(work, outcome));
@@ -154,6 +159,10 @@ static void outcome_in_doubt(struct turn *turn, struct work *work, const struct 
 	const struct channel_config *config = config_channel(turn->config, work->row.channel);
 
 	work_end_contact(work, STATE_IN_DOUBT, outcome);
+	if (work->row.best == STATE_DELIVERED) {
+		work->why = WORK_AGAIN;
+		return;
+	}
 	work_reason(work, why, outcome ? outcome_args(work, outcome) : NULL);
 	if (config && config->resend_in_doubt) {
 		work_reason(work, REASON_doubt_resend, json_pack("{s:s}", "channel", work->row.channel));

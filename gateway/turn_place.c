@@ -25,9 +25,9 @@ void pointers_add(struct pointers *p, void *item)
 void message_row_copy(const struct message_row *row, struct message_row *out)
 {
 	*out = *row;
-	char **texts[] = {&out->id,       &out->customer_id, &out->product,       &out->template,
-			  &out->campaign, &out->body,        &out->waits_for,     &out->rejected,
-			  &out->waited,   &out->wait_channel, &out->counted,      &out->channel,
+	char **texts[] = {&out->id,       &out->customer_id,   &out->product,   &out->template,
+			  &out->campaign, &out->body,          &out->waits_for, &out->rejected,
+			  &out->waited,   &out->wait_channel,  &out->counted,   &out->channel,
 			  &out->reasons,  &out->kept.waits_for};
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
 		*texts[i] = xstrdup(*texts[i] ? *texts[i] : "");
@@ -36,8 +36,9 @@ void message_row_copy(const struct message_row *row, struct message_row *out)
 void contact_copy(const struct contact *contact, struct contact *out)
 {
 	*out = *contact;
-	out->several = contact->several_count ? xreallocarray(NULL, contact->several_count, sizeof *out->several)
-					      : NULL;
+	out->several = contact->several_count
+			       ? xreallocarray(NULL, contact->several_count, sizeof *out->several)
+			       : NULL;
 	for (size_t i = 0; i < contact->several_count; i++)
 		out->several[i] = contact->several[i];
 	char **texts[] = {&out->product,     &out->channel,       &out->provider, &out->provider_ref,
@@ -508,6 +509,10 @@ static bool work_place(struct turn *turn, struct work *work)
 	const struct hold *cancel = holds_cancel(turn, row);
 	if (cancel)
 		return work_cancel(turn, work, hold_who(cancel), cancel->why);
+	if (row->best == STATE_DELIVERED) { /* a receipt came meanwhile: nothing more is tried */
+		work_end(turn, work, STATE_DELIVERED, NULL);
+		return true;
+	}
 	if (!product || !work_message(work) || !work->facts.customer) {
 		work_reason(work, REASON_unsendable,
 			    json_pack("{s:s, s:s}", "channel", "", "error",

@@ -20,8 +20,8 @@
 #define TURN_RECONSIDER_MAX 10000 /* waiting rows of one customer looked at when a choice changes */
 #define INBOX_ADMISSIONS_MAX 2000
 #define OUTBOX_MEMORY_MAX 20000 /* events kept ready for the courier; the store has the rest */
-#define TURN_EXPIRED_MAX 500      /* rows whose time is over, a turn */
-#define TURN_FREED_MAX 3          /* times that what waits for a cap is looked at again in a turn */
+#define TURN_EXPIRED_MAX 500    /* rows whose time is over, a turn */
+#define TURN_FREED_MAX 3        /* times that what waits for a cap is looked at again in a turn */
 #define TURN_WAIT_MAX (1 * MOMENT_S)
 #define TURN_FAILURE_PAUSE (500 * MOMENT_MS)
 
@@ -70,7 +70,7 @@ enum flight_state { FLIGHT_ALOFT, FLIGHT_CALLED_BACK, FLIGHT_RESOLVED };
 struct flight {
 	struct flight *next, **link;
 	struct attempt *attempt;
-	struct message_row row; /* as committed */
+	struct message_row row;     /* as committed */
 	struct message_rows others; /* of a digest: its other messages, likewise */
 	struct contact contact;     /* as committed */
 	int64_t claimed_at;
@@ -173,7 +173,8 @@ struct turn {
 	bool alone;
 	bool config_new; /* its products and templates are not kept yet */
 	bool stopping, claiming;
-	int64_t now; /* of this run, stored clock */
+	int64_t now;   /* of this run, stored clock */
+	int64_t ahead; /* of the wall clock: for tests that can't wait for tomorrow */
 	int64_t mono;
 	uint64_t random;
 	unsigned long number;
@@ -310,6 +311,8 @@ bool when_fill(struct turn *turn, const struct message_row *row, const struct cu
 /* It counts in its caps from now on, if it does not yet. False: the store failed. */
 bool caps_count(struct turn *turn, struct work *work, const struct customer *customer,
 		const struct product *product);
+/* It went in the contact of `lead`, which counts once: it is covered, and adds nothing. */
+void caps_share(const struct work *lead, struct work *work);
 /* It does not count any more. */
 bool caps_release(struct turn *turn, struct work *work);
 bool caps_write(struct turn *turn);

@@ -58,17 +58,34 @@ static struct cap_use *cap_use_of(struct turn *turn, int64_t customer, const cha
 	return use;
 }
 
-/* The row's lines are "ENDS NAME". */
-static bool counts_in(const char *counted, const char *name)
+/* The row's lines are "ENDS NAME", with 0 for what another message of the same digest has counted. NULL: it
+ * does not count there. */
+static const char *counts_in(const char *counted, const char *name)
 {
 	size_t len = strlen(name);
 
 	for (const char *line = counted; *line; line += strcspn(line, "\n"), line += *line == '\n') {
 		size_t size = strcspn(line, "\n"), ends = strcspn(line, " ") + 1;
 		if (size == ends + len && strncmp(line + ends, name, len) == 0)
-			return true;
+			return line;
 	}
-	return false;
+	return NULL;
+}
+
+void caps_share(const struct work *lead, struct work *work)
+{
+	struct text lines;
+
+	text_init(&lines, (size_t)CHOOSE_CAPS_MAX * (COUNTER_NAME_MAX + 32));
+	for (const char *line = lead->row.counted; *line;
+	     line += strcspn(line, "\n"), line += *line == '\n') {
+		size_t space = strcspn(line, " ");
+		text_addf(&lines, "%s0", lines.len ? "\n" : "");
+		text_add(&lines, line + space, strcspn(line, "\n") - space);
+	}
+	if (!*work->row.counted && lines.len)
+		xreplace(&work->row.counted, lines.data);
+	text_release(&lines);
 }
 
 /* Takes back the lines of the row that are not among `kept`. */
@@ -80,12 +97,11 @@ static bool counters_drop(struct turn *turn, struct work *work, const struct cou
 	     line += strcspn(line, "\n"), line += *line == '\n') {
 		size_t size = strcspn(line, "\n"), space = strcspn(line, " ");
 		char *name = xmemdup0(line + space + 1, size - space - 1);
-		bool keep = false;
+		bool keep = line[0] == '0'; /* not its own */
 		for (size_t i = 0; i < count; i++)
 			keep = keep || strcmp(kept[i].name, name) == 0;
 		struct cap_use *use =
-			keep ? NULL
-			     : cap_use_of(turn, work->row.customer, name, strtoll(line, NULL, 10));
+			keep ? NULL : cap_use_of(turn, work->row.customer, name, strtoll(line, NULL, 10));
 		ok = keep || use;
 		if (use) {
 			use->more--;
@@ -109,12 +125,12 @@ bool caps_count(struct turn *turn, struct work *work, const struct customer *cus
 	for (size_t i = 0; ok && i < count; i++) {
 		int64_t ends = counters[i].ends + CAP_KEPT;
 		struct cap_use *use = cap_use_of(turn, work->row.customer, counters[i].name, ends);
+		const char *line = counts_in(work->row.counted, counters[i].name);
 		ok = use != NULL;
-		if (ok && !counts_in(work->row.counted, counters[i].name))
+		if (ok && !line)
 			use->more++;
-		if (ok && !use->ends)
-			use->ends = ends;
-		text_addf(&lines, "%s%lld %s", i ? "\n" : "", (long long)ends, counters[i].name);
+		text_addf(&lines, "%s%lld %s", i ? "\n" : "", line && *line == '0' ? 0 : (long long)ends,
+			  counters[i].name);
 	}
 	if (ok)
 		xreplace(&work->row.counted, lines.len ? lines.data : "");
@@ -149,8 +165,8 @@ bool caps_write(struct turn *turn)
 
 static bool waits_for_cap(const struct message_row *row)
 {
-	return row->state == STATE_DEFERRED && (strstr(row->reasons, "\"cap\"") != NULL ||
-						strstr(row->reasons, "\"marketing_cap\"") != NULL);
+	return row->state == STATE_DEFERRED &&
+	       (strstr(row->reasons, "\"cap\"") != NULL || strstr(row->reasons, "\"marketing_cap\"") != NULL);
 }
 
 bool caps_freed(struct turn *turn, bool *any)
@@ -201,12 +217,12 @@ bool when_fill(struct turn *turn, const struct message_row *row, const struct cu
 	for (size_t i = 0; ok && i < count; i++) {
 		if (counts_in(row->counted, counters[i].name))
 			continue;
-		const struct cap_use *use = cap_use_of(turn, row->customer, counters[i].name,
-						       counters[i].ends + CAP_KEPT);
+		const struct cap_use *use =
+			cap_use_of(turn, row->customer, counters[i].name, counters[i].ends + CAP_KEPT);
 		ok = use != NULL;
 		if (ok && use->used + use->more >= counters[i].cap.count)
-			in->caps[in->cap_count++] = (struct choose_cap){
-				counters[i].cap, counters[i].marketing, counters[i].ends};
+			in->caps[in->cap_count++] =
+				(struct choose_cap){counters[i].cap, counters[i].marketing, counters[i].ends};
 	}
 	return ok;
 }

@@ -105,15 +105,10 @@ static int read_captured(struct cli *cli, const struct captured_given *given, lo
 static int run_captured(const char *config_file, int argc, char **argv)
 {
 	struct captured_given given = {0};
-	const struct cli_option options[] = {{"--customer", &given.customer, NULL},
-					     {"--channel", &given.channel, NULL},
-					     {"--limit", &given.limit, NULL},
-					     {"--json", NULL, &given.json},
-					     {0}};
 	long long limit;
 	size_t count;
 
-	if (!cli_parse(&command_captured, argc, argv, options, 0, 0, NULL, &count) ||
+	if (!cli_parse(&command_captured, argc, argv, &given, 0, 0, NULL, &count) ||
 	    !cli_limit(&command_captured, given.limit, &limit))
 		return STATUS_USAGE;
 	struct cli *cli = cli_open(config_file);
@@ -128,23 +123,31 @@ static int run_captured(const char *config_file, int argc, char **argv)
 	return cli_end(status);
 }
 
+static const struct command_option options_of_captured[] = {
+	OPTION_VALUE(struct captured_given, customer, "--customer", "ID", "Of this customer only."),
+	OPTION_VALUE(struct captured_given, channel, "--channel", "CHANNEL", "On this channel only."),
+	OPTION_VALUE(struct captured_given, limit, "--limit", "N",
+		     "The last ones, at most so many; 100 without it."),
+	OPTION_FLAG(struct captured_given, json, "--json",
+		    "The contact with its content, byte for byte; one JSON object a line."),
+	{0},
+};
+
 const struct command command_captured = {
-	"captured",
-	"captured [--customer ID] [--channel C] [--limit 100] [--json]",
-	"what was captured instead of sent, oldest first",
-	"What channels with `adapter: capture`, or all of `heed gateway --capture`, would have sent: a mail "
-	"as it\n"
-	"would have gone to the relay, a request with its headers and body, a text. Secrets of a provider "
-	"are\n"
-	"shown as \"hidden\".\n\n"
-	"The address says the outcome: +sent, +rejected, +retry or +doubt behind the local part of an "
-	"e-mail\n"
-	"(ana+retry@example.com) or at the end of a URL's path (https://example.com/hook+retry); 01, 02, 03 "
-	"or 04\n"
-	"as the last two digits of a phone number, in that order. Anything else was sent.\n\n"
-	"--customer, --channel   only those\n"
-	"--limit N               the last ones, at most so many (100)\n"
-	"--json                  the contact with its `content`, byte for byte; one JSON object a line\n\n"
-	"Example: heed captured --customer c-1042 --limit 1",
-	run_captured,
+	.name = "captured",
+	.usage = "captured [--customer ID] [--channel C] [--limit 100] [--json]",
+	.summary = "what was captured instead of sent, oldest first",
+	.help = "What channels with `adapter: capture`, or all of `heed gateway --capture`, would have sent: "
+		"a mail "
+		"as it would have gone to the relay, a request with its headers and body, a text. Secrets of "
+		"a "
+		"provider are shown as \"hidden\".\n\n"
+		"The address says the outcome: +sent, +rejected, +retry or +doubt behind the local part of "
+		"an e-mail "
+		"(ana+retry@example.com) or at the end of a URL's path (https://example.com/hook+retry); 01, "
+		"02, 03 "
+		"or 04 as the last two digits of a phone number, in that order. Anything else was sent.",
+	.options = options_of_captured,
+	.example = "heed captured --customer c-1042 --limit 1",
+	.run = run_captured,
 };

@@ -1,7 +1,6 @@
 /* heed check: every mistake in the files, then whether what they name answers, then what is unsafe. Changes
  * nothing. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +8,7 @@
 #include <unistd.h>
 
 #include "channel.h"
-#include "command.h"
+#include "cli.h"
 #include "config.h"
 #include "config_check.h"
 #include "queue.h"
@@ -52,18 +51,28 @@ static json_t *split_line(const char *line)
 	return out;
 }
 
+/* A line for a person; errors go where errors go. */
+static void tell_person(const char *level, const char *line)
+{
+	if (strcmp(level, "error") == 0) {
+		cli_error("%s: %s", level, line);
+		return;
+	}
+	char *words = xasprintf("heed: %s: %s", level, line);
+	cli_line(words);
+	free(words);
+}
+
 static void tell_line(const struct check *check, const char *level, const char *line)
 {
 	if (!check->json) {
-		fprintf(strcmp(level, "error") == 0 ? stderr : stdout, "heed: %s: %s\n", level, line);
+		tell_person(level, line);
 		return;
 	}
 	json_t *parts = split_line(line);
 	json_t *out = json_pack("{s:s}", "level", level);
 	json_object_update(out, parts);
-	char *s = json_dumps(out, JSON_COMPACT);
-	puts(s);
-	free(s);
+	cli_json(out);
 	json_decref(out);
 	json_decref(parts);
 }
@@ -86,13 +95,12 @@ static void tell(struct check *check, const char *level, const char *key, const 
 	if (check->json) {
 		json_t *out = json_pack("{s:s, s:s, s:i, s:s, s:s}", "level", level, "file", check->file,
 					"line", 0, "key", key, "message", message);
-		char *s = json_dumps(out, JSON_COMPACT);
-		puts(s);
-		free(s);
+		cli_json(out);
 		json_decref(out);
 	} else {
-		fprintf(strcmp(level, "error") == 0 ? stderr : stdout, "heed: %s: %s: %s\n", level, key,
-			message);
+		char *line = xasprintf("%s%s%s", key, *key ? ": " : "", message);
+		tell_person(level, line);
+		free(line);
 	}
 }
 
@@ -209,23 +217,14 @@ static void warn_unsafe(struct check *check, const struct config *config)
 	}
 }
 
-static int run(const char *config_file, int argc, char **argv)
+static int run_check(const char *config_file, int argc, char **argv)
 {
-	static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
 	struct check check = {.status = STATUS_DONE};
 	struct config_report report;
-	int option;
+	size_t count;
 
-	optind = 0;
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option != 'j')
-			return STATUS_USAGE;
-		check.json = true;
-	}
-	if (optind < argc) {
-		fprintf(stderr, "heed: check: takes no words; %s is one\n", argv[optind]);
+	if (!cli_parse(&command_check, argc, argv, &check, 0, 0, NULL, &count))
 		return STATUS_USAGE;
-	}
 	config_report_init(&report);
 	struct config *config = config_load(config_file, &report);
 	tell_lines(&check, "warning", &report.warnings);
@@ -242,17 +241,24 @@ static int run(const char *config_file, int argc, char **argv)
 	}
 	config_drop(config);
 	config_report_release(&report);
-	return check.status;
+	return cli_end(check.status);
 }
+
+static const struct command_option options_of_check[] = {
+	OPTION_FLAG(struct check, json, "--json",
+		    "One JSON object a line: level (error, warning, ok), file, line, key, message."),
+	{0},
+};
 
 const struct command command_check = {
 	.name = "check",
 	.usage = "check [--json]",
-	.summary = "reads configuration, products and templates, and asks whether all that they name answers",
+	.summary = "read all that is configured, and ask whether what it names answers",
 	.help = "Prints every mistake and every warning, each with file, line and key; then tries Redis, the "
-		"store and the\n"
-		"relays. Changes nothing. Status 2: the configuration is wrong; 1: something does not "
-		"answer.\n"
-		"  --json   one object a line: level (error, warning, ok), file, line, key, message\n",
-	.run = run,
+		"store and the relays. Changes nothing. Status 2: the configuration is wrong; 1: something "
+		"does "
+		"not answer.",
+	.options = options_of_check,
+	.example = "heed check\nheed check --json",
+	.run = run_check,
 };

@@ -168,7 +168,9 @@ static int find(struct cli *cli, const char *address, bool json)
 	text_release(&path);
 	const json_t *found = json_object_get(answer, "customers");
 	if (status == STATUS_DONE && !json_array_size(found))
-		status = cli_error("%s: no customer has this address", address);
+		status = cli_error("%s: no customer has this address; it is looked for as it is stored, as "
+				   "in +5491155550100",
+				   address);
 	json_array_foreach(found, i, customer)
 	{
 		if (json) {
@@ -186,19 +188,22 @@ static int find(struct cli *cli, const char *address, bool json)
 
 /* --- */
 
+struct customer_given {
+	bool json;
+};
+
 static int run_customer(const char *config_file, int argc, char **argv)
 {
+	struct customer_given given = {0};
 	const char *words[2];
-	bool json = false;
 	size_t count;
 	int status;
-	const struct cli_option options[] = {{"--json", NULL, &json}, {0}};
 	static const struct {
 		const char *name;
 		int (*run)(struct cli *cli, const char *word, bool json);
 	} verbs[] = {{"put", put}, {"import", customer_import}, {"show", show_one}, {"find", find}};
 
-	if (!cli_parse(&command_customer, argc, argv, options, 2, 2, words, &count))
+	if (!cli_parse(&command_customer, argc, argv, &given, 2, 2, words, &count))
 		return STATUS_USAGE;
 	if (strcmp(words[0], "export") == 0 || strcmp(words[0], "erase") == 0)
 		return cli_error("customer %s: not yet (C)", words[0]);
@@ -206,30 +211,44 @@ static int run_customer(const char *config_file, int argc, char **argv)
 		if (strcmp(words[0], verbs[i].name) != 0)
 			continue;
 		struct cli *cli = cli_open(config_file);
-		status = cli ? verbs[i].run(cli, words[1], json) : STATUS_USAGE;
+		status = cli ? verbs[i].run(cli, words[1], given.json) : STATUS_USAGE;
 		cli_close(cli);
 		return cli_end(status);
 	}
 	return cli_usage(&command_customer, "%s: is not put, import, show or find", words[0]);
 }
 
+static const struct command_word words_of_customer[] = {
+	{"put", "FILE", "One customer as JSON: replaces what is known of it. - is standard input."},
+	{"import", "FILE",
+	 "Changes what the file names, one customer a record: JSON lines (.jsonl), or CSV with the columns "
+	 "id, "
+	 "name, locale, timezone, a channel's name, CHANNEL.secret, prefer:PRODUCT. Several addresses in a "
+	 "cell "
+	 "are separated by ; (inside a URL write %3B). A preference is written as for `prefer --channels`, "
+	 "or "
+	 "is the word stop. An empty cell clears."},
+	{"show", "ID", "All that is known, and what was chosen."},
+	{"find", "ADDRESS", "Who has it, on any channel."},
+	{0},
+};
+
+static const struct command_option options_of_customer[] = {
+	OPTION_FLAG(struct customer_given, json, "--json", "One JSON object a line."),
+	{0},
+};
+
 const struct command command_customer = {
-	"customer",
-	"customer put FILE|- | import FILE.csv|FILE.jsonl | show ID | find ADDRESS [--json]",
-	"who is reached where",
-	"put FILE     one customer as JSON: replaces what is known (-: standard input)\n"
-	"import FILE  changes what the file names, one customer a record. JSON lines, or CSV with the "
-	"columns\n"
-	"             id, name, locale, timezone, a channel's name, CHANNEL.secret, prefer:PRODUCT; several\n"
-	"             addresses in a cell are separated by ; (inside a URL write %3B); a preference is "
-	"written\n"
-	"             as for `prefer --channels`, or is the word stop; an empty cell clears\n"
-	"show ID      all that is known, and what was chosen\n"
-	"find ADDRESS who has it, on any channel\n"
-	"export, erase   not yet (C)\n"
-	"--json       one JSON object a line\n\n"
-	"Example: echo '{\"id\":\"c-1042\",\"addresses\":{\"email\":\"ana@example.com\"}}' | heed customer "
-	"put -\n"
-	"         heed customer import customers.csv",
-	run_customer,
+	.name = "customer",
+	.usage = "customer put FILE|- | import FILE.csv|FILE.jsonl | show ID | find ADDRESS [--json]",
+	.summary = "who is reached where",
+	.help = "export and erase are not yet there (C).",
+	.words = words_of_customer,
+	.options = options_of_customer,
+	.example = "heed customer import customers.csv\n"
+		   "heed customer show c-1042\n"
+		   "heed customer find ana@example.com\n"
+		   "echo '{\"id\":\"c-2000\",\"addresses\":{\"email\":\"ana@example.com\"}}' | heed customer "
+		   "put -",
+	.run = run_customer,
 };

@@ -10,7 +10,6 @@
 #include "banned.h"
 
 #define DEAD_PAGE 200
-#define DEAD_CELL_MAX (64 * 1024)
 #define DEAD_MESSAGE_MAX (1024 * 1024) /* of a message as it is put back or shown */
 
 /* --- words --- */
@@ -74,13 +73,15 @@ static void line_print(struct text *line)
 
 static void row_print(const char *id, const char *at, const char *stream, const char *error)
 {
+	const struct cli_screen screen = cli_screen();
 	struct text line;
 
-	text_init(&line, DEAD_CELL_MAX);
+	text_init(&line, CLI_LINE_MAX);
 	cli_cell(&line, id, 18);
 	cli_cell(&line, at, 24);
 	cli_cell(&line, stream, 20);
 	cli_cell(&line, error, 0);
+	cli_fit(&line, &screen);
 	line_print(&line);
 	text_release(&line);
 }
@@ -158,8 +159,11 @@ static bool letter_retry(struct queue *queue, const struct dead_letter *letter, 
 	char *entry = NULL, *id = NULL, *message = message_with_id(letter, &len, &id);
 
 	bool ok = queue_dead_retry(queue, letter, message, len, &entry);
-	if (!ok)
-		cli_error("dead: %s: %s", letter->dead_id, queue_error(queue));
+	if (!ok) {
+		char *what = xasprintf("dead: %s", letter->dead_id);
+		cli_queue_error(what, queue);
+		free(what);
+	}
 	if (ok && !id)
 		id = xasprintf("%s:%s", letter->stream, entry);
 	if (ok && json) {
@@ -182,7 +186,7 @@ static bool letter_retry(struct queue *queue, const struct dead_letter *letter, 
 
 static int failed(const struct queue *queue)
 {
-	return cli_error("dead: %s", queue_error(queue));
+	return cli_queue_error("dead", queue);
 }
 
 /* Calls `each` for all that are there now, oldest first: what dies again meanwhile comes behind them. */
@@ -240,7 +244,7 @@ static int dead_list(struct queue *queue, bool json)
 
 static int no_such_letter(const char *id)
 {
-	return cli_error("dead: %s: there is no dead letter with this id", id);
+	return cli_error("dead: %s: there is no dead letter with this id; `heed dead list` shows all", id);
 }
 
 static int dead_one(struct queue *queue, const char *what, const char *id, bool json)
@@ -297,63 +301,58 @@ static bool words_fit(const char *const words[], size_t count, bool all)
 	return false;
 }
 
-static struct queue *dead_open(struct cli *cli)
-{
-	const struct config *config = cli_config(cli);
-	struct queue_config where = {.url = config->queue.redis,
-				     .prefix = config->queue.prefix,
-				     .consumer = config->gateway.name,
-				     .events_max = config->queue.events_max,
-				     .dead_max = config->queue.dead_max};
-	struct text error;
-
-	text_init(&error, TEXT_ERROR_MAX);
-	struct queue *queue = queue_open(&where, &error);
-	if (!queue)
-		cli_error("queue.redis: %s", error.data);
-	text_release(&error);
-	return queue;
-}
+struct dead_given {
+	bool json, all;
+};
 
 static int run_dead(const char *config_file, int argc, char **argv)
 {
 	const char *words[2] = {NULL, NULL};
-	bool json = false, all = false;
-	const struct cli_option options[] = {{"--json", NULL, &json}, {"--all", NULL, &all}, {0}};
+	struct dead_given given = {0};
 	size_t count;
 
-	if (!cli_parse(&command_dead, argc, argv, options, 1, 2, words, &count) ||
-	    !words_fit(words, count, all))
+	if (!cli_parse(&command_dead, argc, argv, &given, 1, 2, words, &count) ||
+	    !words_fit(words, count, given.all))
 		return STATUS_USAGE;
 	struct cli *cli = cli_open(config_file);
 	if (!cli)
 		return STATUS_USAGE;
-	struct queue *queue = dead_open(cli);
+	struct queue *queue = cli_queue(cli);
 	int status = STATUS_USAGE;
 	if (queue && strcmp(words[0], "list") == 0)
-		status = dead_list(queue, json);
-	else if (queue && all)
-		status = dead_each(queue, json, letter_retry);
+		status = dead_list(queue, given.json);
+	else if (queue && given.all)
+		status = dead_each(queue, given.json, letter_retry);
 	else if (queue)
-		status = dead_one(queue, words[0], words[1], json);
-	queue_close(queue);
+		status = dead_one(queue, words[0], words[1], given.json);
 	cli_close(cli);
 	return cli_end(status);
 }
 
+static const struct command_word words_of_dead[] = {
+	{"list", NULL, "All of them, oldest first."},
+	{"show", "ID", "One, with the message as it came. ID is the letter's own, as list prints it."},
+	{"retry", "ID",
+	 "Back into the stream that it came from, with the id that it had or would have had; prints that."},
+	{"drop", "ID", "Gone for good."},
+	{0},
+};
+
+static const struct command_option options_of_dead[] = {
+	OPTION_FLAG(struct dead_given, all, "--all", "With retry: all that are there now."),
+	OPTION_FLAG(struct dead_given, json, "--json",
+		    "One JSON object a line: id, at, stream, entry, error, message; of retry: id, stream, "
+		    "entry."),
+	{0},
+};
+
 const struct command command_dead = {
-	"dead",
-	"dead list|show ID|retry ID|retry --all|drop ID [--json]",
-	"messages that could not be taken, and why",
-	"ID is the letter's own id, as list prints it.\n\n"
-	"list     all of them, oldest first\n"
-	"show     one, with the message as it came\n"
-	"retry    back into the stream that it came from, with the id that it had or would have had; prints "
-	"that\n"
-	"drop     gone for good\n"
-	"--json   one JSON object a line: {\"id\",\"at\",\"stream\",\"entry\",\"error\",\"message\"}; "
-	"retry:\n"
-	"         {\"id\",\"stream\",\"entry\"}\n\n"
-	"Example: heed dead retry --all",
-	run_dead,
+	.name = "dead",
+	.usage = "dead list|show ID|retry ID|retry --all|drop ID [--json]",
+	.summary = "messages that could not be taken, and why",
+	.help = "Straight from Redis: neither a gateway nor the store is needed.",
+	.words = words_of_dead,
+	.options = options_of_dead,
+	.example = "heed dead list\nheed dead retry --all",
+	.run = run_dead,
 };

@@ -6,6 +6,7 @@
 
 struct explain_words {
 	const char *message, *customer, *product, *purpose, *at;
+	bool json;
 };
 
 static json_t *explain_body(const struct explain_words *words)
@@ -30,13 +31,17 @@ static void show_state(const struct explain_words *words, const json_t *answer, 
 {
 	char *state = cli_words(answer, "state"), *channel = cli_words(answer, "channel");
 	char *until = cli_words(answer, "until");
+	const struct cli_screen screen = cli_screen();
 
 	if (words->message)
-		text_addf(line, "%s: %s", words->message, state);
+		text_addf(line, "%s: ", words->message);
 	else
-		text_addf(line, "%s to %s, %s: %s", words->product, words->customer,
-			  words->at ? words->at : "now",
-			  strcmp(state, "queued") == 0 ? "would be sent" : state);
+		text_addf(line, "%s to %s, %s: ", words->product, words->customer,
+			  words->at ? words->at : "now");
+	if (!words->message && strcmp(state, "queued") == 0)
+		text_puts(line, "would be sent");
+	else
+		cli_state(line, state, 0, &screen);
 	if (*channel)
 		text_addf(line, " on %s", channel);
 	if (*until)
@@ -46,13 +51,28 @@ static void show_state(const struct explain_words *words, const json_t *answer, 
 	free(until);
 }
 
+/* On a terminal the contact's line may have been cut. */
+static void show_detail(const json_t *contact)
+{
+	char *detail = cli_words(contact, "detail");
+	struct text line;
+
+	text_init(&line, CLI_LINE_MAX);
+	text_puts(&line, "    ");
+	cli_clean(&line, detail);
+	if (*detail && cli_screen().width)
+		cli_line(line.data);
+	text_release(&line);
+	free(detail);
+}
+
 static void show(const struct explain_words *words, const json_t *answer)
 {
 	const json_t *contacts = json_object_get(answer, "contacts"), *item;
 	struct text line;
 	size_t i;
 
-	text_init(&line, CLI_PATH_MAX);
+	text_init(&line, CLI_LINE_MAX);
 	show_state(words, answer, &line);
 	cli_line(line.data);
 	json_array_foreach(json_object_get(answer, "reasons"), i, item)
@@ -73,6 +93,7 @@ static void show(const struct explain_words *words, const json_t *answer)
 		char *contact = cli_contact_words(item, false);
 		cli_line(contact);
 		free(contact);
+		show_detail(item);
 	}
 	text_release(&line);
 }
@@ -81,19 +102,12 @@ static int run_explain(const char *config_file, int argc, char **argv)
 {
 	struct explain_words words = {0};
 	const char *message[1] = {NULL};
-	bool json = false;
 	size_t count;
-	const struct cli_option options[] = {{"--customer", &words.customer, NULL},
-					     {"--product", &words.product, NULL},
-					     {"--purpose", &words.purpose, NULL},
-					     {"--at", &words.at, NULL},
-					     {"--json", NULL, &json},
-					     {0}};
 	json_t *body = NULL, *answer = NULL;
 	struct text path;
 	int status;
 
-	if (!cli_parse(&command_explain, argc, argv, options, 0, 1, message, &count))
+	if (!cli_parse(&command_explain, argc, argv, &words, 0, 1, message, &count))
 		return STATUS_USAGE;
 	words.message = message[0];
 	bool choice = words.customer && words.product;
@@ -103,14 +117,14 @@ static int run_explain(const char *config_file, int argc, char **argv)
 	if (!cli)
 		return STATUS_USAGE;
 	text_init(&path, CLI_PATH_MAX);
-	if (words.message && !json) { /* for a person with its contacts */
+	if (words.message && !words.json) { /* for a person with its contacts */
 		cli_path(&path, "/v1/messages/:", words.message, NULL);
 		status = cli_call(cli, "GET", path.data, NULL, &answer);
 	} else {
 		body = explain_body(&words);
 		status = cli_call(cli, "POST", "/v1/explain", body, &answer);
 	}
-	if (status == STATUS_DONE && json)
+	if (status == STATUS_DONE && words.json)
 		cli_json(answer);
 	else if (status == STATUS_DONE)
 		show(&words, answer);
@@ -121,17 +135,31 @@ static int run_explain(const char *config_file, int argc, char **argv)
 	return cli_end(status);
 }
 
+static const struct command_word words_of_explain[] = {
+	{"MESSAGE", NULL, "Its id: each rule that spoke, and every attempt."},
+	{0},
+};
+
+static const struct command_option options_of_explain[] = {
+	OPTION_VALUE(struct explain_words, customer, "--customer", "ID",
+		     "With --product: what would happen now to a message for this customer."),
+	OPTION_VALUE(struct explain_words, product, "--product", "PRODUCT",
+		     "What the message would be about."),
+	OPTION_VALUE(struct explain_words, purpose, "--purpose", "service|marketing|critical",
+		     "Of the message, where it is stricter than the product's."),
+	OPTION_VALUE(struct explain_words, at, "--at", "TIME", "To one that comes in then: 2026-11-22T22:00:00Z."),
+	OPTION_FLAG(struct explain_words, json, "--json", "One JSON object."),
+	{0},
+};
+
 const struct command command_explain = {
-	"explain",
-	"explain MESSAGE | --customer ID --product P [--purpose P] [--at TIME] [--json]",
-	"why a message went where it went, or what would happen now",
-	"MESSAGE      its id: each rule that spoke, and every attempt\n"
-	"--customer, --product   what would happen to such a message now (the state `queued`: it would be "
-	"sent)\n"
-	"--purpose P  of the message, where it is stricter than the product's\n"
-	"--at TIME    what would happen to one that came in then (2026-11-22T22:00:00Z)\n"
-	"--json       one JSON object\n\n"
-	"Example: heed explain m-1\n"
-	"         heed explain --customer c-1042 --product card-alerts",
-	run_explain,
+	.name = "explain",
+	.usage = "explain MESSAGE | --customer ID --product P [--purpose P] [--at TIME] [--json]",
+	.summary = "why a message went where it went, or what would happen now",
+	.help = "",
+	.words = words_of_explain,
+	.options = options_of_explain,
+	.example = "heed explain m-1\n"
+		   "heed explain --customer c-1042 --product card-alerts --at 2026-11-22T22:00:00Z",
+	.run = run_explain,
 };

@@ -125,9 +125,8 @@ static int run(const char *config_file, int argc, char **argv)
 	sigset_t signals;
 	int status = STATUS_DONE, caught;
 	size_t words = 0;
-	const struct cli_option options[] = {{"--capture", NULL, &gateway.capture}, {NULL, NULL, NULL}};
 
-	if (!cli_parse(&command_gateway, argc, argv, options, 0, 0, NULL, &words))
+	if (!cli_parse(&command_gateway, argc, argv, &gateway, 0, 0, NULL, &words))
 		return STATUS_USAGE;
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
@@ -138,7 +137,8 @@ static int run(const char *config_file, int argc, char **argv)
 	if (!(gateway.config = load(config_file, gateway.capture, &status)))
 		goto out;
 	if (!gateway_start(&gateway, &error)) {
-		status = cli_error("gateway: %s", error.data);
+		status = cli_error("gateway: %s%s", error.data,
+				   store_open_was_locked() ? "; end that one first" : "");
 		goto out;
 	}
 	while ((caught = sigwaitinfo(&signals, NULL)) != SIGTERM && caught != SIGINT)
@@ -153,18 +153,21 @@ out:
 	return status;
 }
 
+static const struct command_option options_of_gateway[] = {
+	OPTION_FLAG(struct gateway, capture, "--capture",
+		    "Nothing leaves: every channel keeps what it would have sent, for `heed captured`."),
+	{0},
+};
+
 const struct command command_gateway = {
 	.name = "gateway",
 	.usage = "gateway [--capture]",
-	.summary = "runs the gateway until SIGTERM",
-	.help = "Reads the queue, sends to the channels that customers chose, records every contact.\n"
-		"SIGTERM puts back what has not begun, waits gateway.drain for the rest and ends.\n"
-		"SIGHUP reads the configuration again, but for queue, store and listeners.\n"
-		"\n"
-		"--capture   nothing leaves: every channel keeps what it would have sent, for `heed "
-		"captured`\n"
-		"\n"
-		"Example:\n"
-		"  heed --config config/heed.yaml gateway\n",
+	.summary = "run the gateway until SIGTERM",
+	.help = "Reads the queue, sends to the channels that customers chose, records every contact.\n\n"
+		"SIGTERM puts back what has not begun, waits gateway.drain for the rest and ends. SIGHUP "
+		"reads the "
+		"configuration again, but for queue, store and listeners; a broken file changes nothing.",
+	.options = options_of_gateway,
+	.example = "heed --config config/heed.yaml gateway",
 	.run = run,
 };

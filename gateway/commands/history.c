@@ -39,37 +39,47 @@ static int history_page(struct cli *cli, const char *customer, long long limit, 
 	return status;
 }
 
+struct history_given {
+	const char *limit;
+	bool json;
+};
+
 static int run_history(const char *config_file, int argc, char **argv)
 {
-	const char *words[1], *limit_word = NULL;
+	struct history_given given = {0};
 	long long limit, printed = 0;
-	bool json = false;
+	const char *words[1];
 	size_t count;
 	int status;
-	const struct cli_option options[] = {{"--limit", &limit_word, NULL}, {"--json", NULL, &json}, {0}};
 
-	if (!cli_parse(&command_history, argc, argv, options, 1, 1, words, &count) ||
-	    !cli_limit(&command_history, limit_word, &limit))
+	if (!cli_parse(&command_history, argc, argv, &given, 1, 1, words, &count) ||
+	    !cli_limit(&command_history, given.limit, &limit))
 		return STATUS_USAGE;
 	struct cli *cli = cli_open(config_file);
 	if (!cli)
 		return STATUS_USAGE;
 	char *before = xstrdup("");
 	do {
-		status = history_page(cli, words[0], limit > printed ? limit - printed : 1, &before, json,
-				      &printed);
+		status = history_page(cli, words[0], limit > printed ? limit - printed : 1, &before,
+				      given.json, &printed);
 	} while (status == STATUS_DONE && *before && printed < limit && !ferror(stdout));
 	free(before);
 	cli_close(cli);
 	return cli_end(status);
 }
 
+static const struct command_option options_of_history[] = {
+	OPTION_VALUE(struct history_given, limit, "--limit", "N", "At most so many; 100 without it."),
+	OPTION_FLAG(struct history_given, json, "--json", "One JSON object a line."),
+	{0},
+};
+
 const struct command command_history = {
-	"history",
-	"history ID [--limit 100] [--json]",
-	"everything that was sent to a customer, newest first",
-	"--limit N   at most so many (100)\n"
-	"--json      one JSON object a line\n\n"
-	"Example: heed history c-1042",
-	run_history,
+	.name = "history",
+	.usage = "history ID [--limit 100] [--json]",
+	.summary = "everything that was sent to a customer, newest first",
+	.help = "",
+	.options = options_of_history,
+	.example = "heed history c-1042",
+	.run = run_history,
 };

@@ -12,18 +12,22 @@ static const enum hold_kind kinds[] = {HOLD_CHANNEL, HOLD_PROVIDER, HOLD_PRODUCT
 #define KINDS (sizeof kinds / sizeof kinds[0])
 
 struct hold_words {
-	const char *names[KINDS], *why;
+	const char *channel, *provider, *product, *campaign, *lane, *why;
 	bool list, json;
 };
 
-/* The place in `kinds` of the one selector that was given. False, and said: none, or several. */
-static bool one_selector(const struct command *command, const struct hold_words *words, size_t *which)
+/* The one selector that was given. False, and said: none, or several. */
+static bool one_selector(const struct command *command, const struct hold_words *words, enum hold_kind *kind,
+			 const char **name)
 {
+	const char *const values[KINDS] = {words->channel, words->provider, words->product, words->campaign,
+					   words->lane};
 	size_t found = 0;
 
 	for (size_t i = 0; i < KINDS; i++)
-		if (words->names[i]) {
-			*which = i;
+		if (values[i]) {
+			*kind = kinds[i];
+			*name = values[i];
 			found++;
 		}
 	if (found != 1)
@@ -68,10 +72,9 @@ static int list(struct cli *cli, bool json)
 	return status;
 }
 
-static int hold(struct cli *cli, const struct hold_words *words, size_t which)
+static int hold(struct cli *cli, const struct hold_words *words, enum hold_kind kind, const char *name)
 {
-	json_t *body = json_pack("{s:s, s:s}", hold_kind_name(kinds[which]), words->names[which], "why",
-				 words->why ? words->why : "");
+	json_t *body = json_pack("{s:s, s:s}", hold_kind_name(kind), name, "why", words->why);
 	json_t *answer = NULL;
 	struct text line;
 	int status = body ? cli_call(cli, "POST", "/v1/holds", body, &answer)
@@ -81,7 +84,7 @@ static int hold(struct cli *cli, const struct hold_words *words, size_t which)
 	if (status == STATUS_DONE && words->json) {
 		cli_json(answer);
 	} else if (status == STATUS_DONE) {
-		text_addf(&line, "%s %s is held", hold_kind_name(kinds[which]), words->names[which]);
+		text_addf(&line, "%s %s is held", hold_kind_name(kind), name);
 		cli_line(line.data);
 		cli_on_their_way(answer);
 	}
@@ -94,24 +97,20 @@ static int hold(struct cli *cli, const struct hold_words *words, size_t which)
 static int run_hold(const char *config_file, int argc, char **argv)
 {
 	struct hold_words words = {0};
-	size_t count, which = 0;
-	const struct cli_option options[] = {
-		{"--channel", &words.names[0], NULL}, {"--provider", &words.names[1], NULL},
-		{"--product", &words.names[2], NULL}, {"--campaign", &words.names[3], NULL},
-		{"--lane", &words.names[4], NULL},    {"--why", &words.why, NULL},
-		{"--list", NULL, &words.list},	      {"--json", NULL, &words.json},
-		{0}};
+	enum hold_kind kind = HOLD_CHANNEL;
+	const char *name = NULL;
+	size_t count;
 
-	if (!cli_parse(&command_hold, argc, argv, options, 0, 0, NULL, &count))
+	if (!cli_parse(&command_hold, argc, argv, &words, 0, 0, NULL, &count))
 		return STATUS_USAGE;
-	if (!words.list && !one_selector(&command_hold, &words, &which))
+	if (!words.list && !one_selector(&command_hold, &words, &kind, &name))
 		return STATUS_USAGE;
 	if (!words.list && (!words.why || !*words.why))
 		return cli_usage(&command_hold, "--why: say why, for those who ask later");
 	struct cli *cli = cli_open(config_file);
 	if (!cli)
 		return STATUS_USAGE;
-	int status = words.list ? list(cli, words.json) : hold(cli, &words, which);
+	int status = words.list ? list(cli, words.json) : hold(cli, &words, kind, name);
 	cli_close(cli);
 	return cli_end(status);
 }
@@ -119,31 +118,28 @@ static int run_hold(const char *config_file, int argc, char **argv)
 static int run_release(const char *config_file, int argc, char **argv)
 {
 	struct hold_words words = {0};
-	size_t count, which = 0;
-	const struct cli_option options[] = {
-		{"--channel", &words.names[0], NULL}, {"--provider", &words.names[1], NULL},
-		{"--product", &words.names[2], NULL}, {"--campaign", &words.names[3], NULL},
-		{"--lane", &words.names[4], NULL},    {"--why", &words.why, NULL},
-		{"--json", NULL, &words.json},	      {0}};
+	enum hold_kind kind = HOLD_CHANNEL;
+	const char *name = NULL;
+	size_t count;
 	json_t *answer = NULL;
 	struct text text;
 
-	if (!cli_parse(&command_release, argc, argv, options, 0, 0, NULL, &count) ||
-	    !one_selector(&command_release, &words, &which))
+	if (!cli_parse(&command_release, argc, argv, &words, 0, 0, NULL, &count) ||
+	    !one_selector(&command_release, &words, &kind, &name))
 		return STATUS_USAGE;
 	struct cli *cli = cli_open(config_file);
 	if (!cli)
 		return STATUS_USAGE;
 	text_init(&text, CLI_PATH_MAX);
 	text_puts(&text, "/v1/holds");
-	cli_query(&text, hold_kind_name(kinds[which]), words.names[which]);
+	cli_query(&text, hold_kind_name(kind), name);
 	cli_query(&text, "why", words.why);
 	int status = cli_call(cli, "DELETE", text.data, NULL, &answer);
 	if (status == STATUS_DONE && words.json) {
 		cli_json(answer);
 	} else if (status == STATUS_DONE) {
 		text_clear(&text);
-		text_addf(&text, "%s %s goes on", hold_kind_name(kinds[which]), words.names[which]);
+		text_addf(&text, "%s %s goes on", hold_kind_name(kind), name);
 		cli_line(text.data);
 	}
 	text_release(&text);
@@ -152,25 +148,49 @@ static int run_release(const char *config_file, int argc, char **argv)
 	return cli_end(status);
 }
 
+#define SELECTOR_OPTIONS                                                                                        \
+	OPTION_VALUE(struct hold_words, channel, "--channel", "CHANNEL", "All that goes there."),              \
+		OPTION_VALUE(struct hold_words, provider, "--provider", "PROVIDER",                            \
+			     "All that goes through it; where the channel has another, that one takes over."), \
+		OPTION_VALUE(struct hold_words, product, "--product", "PRODUCT", "All about it and its parts."), \
+		OPTION_VALUE(struct hold_words, campaign, "--campaign", "CAMPAIGN", "All that belongs to it."),  \
+		OPTION_VALUE(struct hold_words, lane, "--lane", "urgent|normal|bulk", "All in it.")
+
+static const struct command_option options_of_hold[] = {
+	SELECTOR_OPTIONS,
+	OPTION_VALUE(struct hold_words, why, "--why", "WORDS", "For those who ask later; wanted."),
+	OPTION_FLAG(struct hold_words, list, "--list", "What is held, and which campaigns are cancelled."),
+	OPTION_FLAG(struct hold_words, json, "--json", "One JSON object."),
+	{0},
+};
+
+static const struct command_option options_of_release[] = {
+	SELECTOR_OPTIONS,
+	OPTION_VALUE(struct hold_words, why, "--why", "WORDS", "For those who ask later."),
+	OPTION_FLAG(struct hold_words, json, "--json", "One JSON object."),
+	{0},
+};
+
 const struct command command_hold = {
-	"hold",
-	"hold --channel|--provider|--product|--campaign|--lane X --why WORDS | --list [--json]",
-	"stop what matches",
-	"Nothing of it leaves any more once this is answered, but for the messages listed as on their way. What is\n"
-	"held waits, as deferred, until `heed release`; it is not given up meanwhile. A product is held with its\n"
-	"parts. Who held it, and why, stand in `heed explain` and in the log of changes.\n\n"
-	"--list   what is held, and campaigns that were cancelled\n"
-	"--json   as JSON\n\n"
-	"Example: heed hold --campaign spring --why 'wrong date in the text'",
-	run_hold,
+	.name = "hold",
+	.usage = "hold --channel|--provider|--product|--campaign|--lane X --why WORDS | --list [--json]",
+	.summary = "stop what matches",
+	.help = "Nothing of it leaves any more once this is answered, but for the messages that are listed as on "
+		"their way. What is held waits, as deferred, until `heed release`, and is not given up "
+		"meanwhile. Who held it, and why, stand in `heed explain` and in the log of changes.",
+	.options = options_of_hold,
+	.example = "heed hold --campaign spring --why 'wrong date in the text'\n"
+		   "heed hold --list",
+	.run = run_hold,
 };
 
 const struct command command_release = {
-	"release",
-	"release --channel|--provider|--product|--campaign|--lane X [--why WORDS] [--json]",
-	"let what was held go on",
-	"It goes on where it was. A campaign that was cancelled is one like any other again: what ended stays\n"
-	"ended, what comes from now on is sent.\n\n"
-	"Example: heed release --campaign spring",
-	run_release,
+	.name = "release",
+	.usage = "release --channel|--provider|--product|--campaign|--lane X [--why WORDS] [--json]",
+	.summary = "let what was held go on",
+	.help = "It goes on where it was. A campaign that was cancelled is one like any other again: what ended "
+		"stays ended, what comes from now on is sent.",
+	.options = options_of_release,
+	.example = "heed release --campaign spring",
+	.run = run_release,
 };

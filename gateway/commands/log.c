@@ -154,13 +154,8 @@ static int follow(struct cli *cli, const struct log_words *words, struct lines *
 
 static bool read_words(const struct log_words *words)
 {
-	enum state state;
 	int64_t since;
 
-	if (words->state && !state_parse(words->state, &state)) {
-		cli_usage(&command_log, "--state: '%s' is not a state of a message or contact", words->state);
-		return false;
-	}
 	if (words->since && !moment_parse(words->since, &since)) {
 		cli_usage(&command_log, "--since: '%s' is not a time such as 2026-11-22T10:00:00Z",
 			  words->since);
@@ -172,15 +167,6 @@ static bool read_words(const struct log_words *words)
 static int run_log(const char *config_file, int argc, char **argv)
 {
 	struct log_words words = {0};
-	const struct cli_option options[] = {{"--customer", &words.customer, NULL},
-					     {"--product", &words.product, NULL},
-					     {"--channel", &words.channel, NULL},
-					     {"--state", &words.state, NULL},
-					     {"--since", &words.since, NULL},
-					     {"--limit", &words.limit, NULL},
-					     {"--follow", NULL, &words.follow},
-					     {"--json", NULL, &words.json},
-					     {0}};
 	struct lines lines = {0};
 	char *cursor = NULL;
 	struct cli *cli;
@@ -188,7 +174,7 @@ static int run_log(const char *config_file, int argc, char **argv)
 	size_t count;
 	int status;
 
-	if (!cli_parse(&command_log, argc, argv, options, 0, 0, NULL, &count) || !read_words(&words) ||
+	if (!cli_parse(&command_log, argc, argv, &words, 0, 0, NULL, &count) || !read_words(&words) ||
 	    !cli_limit(&command_log, words.limit, &limit))
 		return STATUS_USAGE;
 	cli = cli_open(config_file);
@@ -213,17 +199,36 @@ static int run_log(const char *config_file, int argc, char **argv)
 	return cli_end(status);
 }
 
+static const struct command_option options_of_log[] = {
+	OPTION_FLAG(struct log_words, follow, "--follow",
+		    "Goes on: a line again whenever one changes; misses none."),
+	OPTION_VALUE(struct log_words, customer, "--customer", "ID", "Of this customer only."),
+	OPTION_VALUE(struct log_words, product, "--product", "PRODUCT",
+		     "About this product only, and its parts."),
+	OPTION_VALUE(struct log_words, channel, "--channel", "CHANNEL", "On this channel only."),
+	OPTION_VALUE(struct log_words, state, "--state",
+		     "queued|deferred|sending|sent|delivered|in_doubt|suppressed|held_out|expired|cancelled|"
+		     "failed|retry|"
+		     "rejected|called_back",
+		     "In this state only."),
+	OPTION_VALUE(struct log_words, since, "--since", "TIME", "Not older, as 2026-11-22T10:00:00Z."),
+	OPTION_VALUE(struct log_words, limit, "--limit", "N", "At most so many; 100 without it."),
+	OPTION_FLAG(struct log_words, json, "--json", "One JSON object a line, whole."),
+	{0},
+};
+
 const struct command command_log = {
-	"log",
-	"log [--follow] [--customer ID] [--product P] [--channel C] [--state S] [--since TIME] [--limit 100] "
-	"[--json]",
-	"what was sent, oldest first",
-	"The last contacts, and a line for each message that ended without one.\n\n"
-	"--follow        goes on: a line again whenever one changes; misses none\n"
-	"--customer, --product (with its parts), --channel, --state   only those\n"
-	"--since TIME    not older, as 2026-11-22T10:00:00Z\n"
-	"--limit N       at most so many (100)\n"
-	"--json          one JSON object a line\n\n"
-	"Example: heed log --follow --product card-alerts",
-	run_log,
+	.name = "log",
+	.usage = "log [--follow] [--customer ID] [--product P] [--channel C] [--state S] [--since TIME] "
+		 "[--limit 100] "
+		 "[--json]",
+	.summary = "what was sent, oldest first",
+	.help = "The last contacts, and a line for each message that ended without one. On a terminal a line "
+		"is as "
+		"wide as it; into a pipe it is whole.",
+	.options = options_of_log,
+	.example = "heed log --product card-alerts --since 2026-11-22T10:00:00Z\n"
+		   "heed log --state failed --json\n"
+		   "heed log --follow",
+	.run = run_log,
 };

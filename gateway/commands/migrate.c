@@ -31,35 +31,47 @@ static int show(struct store_versions versions, bool json)
 	return STATUS_DONE;
 }
 
+struct migrate_given {
+	bool json;
+};
+
 static int run_migrate(const char *config_file, int argc, char **argv)
 {
-	bool json = false;
+	struct migrate_given given = {0};
 	size_t count;
-	const struct cli_option options[] = {{"--json", NULL, &json}, {0}};
 	struct text error;
 	int status;
 
-	if (!cli_parse(&command_migrate, argc, argv, options, 0, 0, NULL, &count))
+	if (!cli_parse(&command_migrate, argc, argv, &given, 0, 0, NULL, &count))
 		return STATUS_USAGE;
 	struct cli *cli = cli_open(config_file);
 	if (!cli)
 		return STATUS_USAGE;
 	text_init(&error, TEXT_ERROR_MAX);
 	struct store *store = store_open(cli_config(cli)->store.url, true, &error);
-	status = store ? show(store_versions(store), json) : cli_error("%s", error.data);
+	status = store ? show(store_versions(store), given.json)
+		       : cli_error("%s%s", error.data, store_open_was_locked() ? "; end that one first" : "");
 	store_close(store);
 	text_release(&error);
 	cli_close(cli);
 	return cli_end(status);
 }
 
+static const struct command_option options_of_migrate[] = {
+	OPTION_FLAG(struct migrate_given, json, "--json", "One JSON object."),
+	{0},
+};
+
 const struct command command_migrate = {
-	"migrate",
-	"migrate [--json]",
-	"make the store, or bring its schema up to date",
-	"Applies the steps of the schema that are missing, each whole or not at all. The gateway does so "
-	"itself at\n"
-	"its start unless the configuration says `store: { migrate: manual }`; it must not be running.\n\n"
-	"Example: heed migrate",
-	run_migrate,
+	.name = "migrate",
+	.usage = "migrate [--json]",
+	.summary = "make the store, or bring its schema up to date",
+	.help = "Applies the steps of the schema that are missing, each whole or not at all. The gateway "
+		"does so "
+		"itself at its start unless the configuration says `store: { migrate: manual }`; it must not "
+		"be "
+		"running.",
+	.options = options_of_migrate,
+	.example = "heed migrate",
+	.run = run_migrate,
 };

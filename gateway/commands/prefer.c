@@ -9,7 +9,7 @@
 
 struct prefer_words {
 	const char *channels, *hours, *digest, *paused_until;
-	bool stop;
+	bool stop, json;
 };
 
 /* A moment, or a time from now: 3d. "" ends the pause. */
@@ -131,21 +131,13 @@ static int run_prefer(const char *config_file, int argc, char **argv)
 {
 	struct prefer_words given = {0};
 	const char *words[2];
-	bool json = false;
 	size_t count;
-	const struct cli_option options[] = {{"--channels", &given.channels, NULL},
-					     {"--stop", NULL, &given.stop},
-					     {"--hours", &given.hours, NULL},
-					     {"--digest", &given.digest, NULL},
-					     {"--pause-until", &given.paused_until, NULL},
-					     {"--json", NULL, &json},
-					     {0}};
 	json_t *body = NULL, *answer = NULL;
 	struct cli *cli = NULL;
 	struct text path;
 	int status = STATUS_USAGE;
 
-	if (!cli_parse(&command_prefer, argc, argv, options, 2, 2, words, &count))
+	if (!cli_parse(&command_prefer, argc, argv, &given, 2, 2, words, &count))
 		return STATUS_USAGE;
 	if (given.stop && given.channels)
 		return cli_usage(&command_prefer, "--stop and --channels exclude each other");
@@ -164,7 +156,7 @@ static int run_prefer(const char *config_file, int argc, char **argv)
 					: cli_call(cli, "GET", path.data, NULL, &answer);
 	if (status != STATUS_DONE)
 		goto out;
-	if (json)
+	if (given.json)
 		cli_json(answer);
 	else
 		show(words[0], words[1], answer);
@@ -176,22 +168,36 @@ out:
 	return cli_end(status);
 }
 
+static const struct command_word words_of_prefer[] = {
+	{"ID", "PRODUCT",
+	 "PRODUCT may be a part (card-alerts/fraud), or '*' for all that nothing was chosen for."},
+	{0},
+};
+
+static const struct command_option options_of_prefer[] = {
+	OPTION_VALUE(struct prefer_words, channels, "--channels", "A,B", "The channels, in order; each may have hours of its own, and how long a message waits for it before "
+		     "the next one is tried: 'sms{hours=mon-fri 09:00-18:00,wait=2h},email'."),
+	OPTION_FLAG(struct prefer_words, stop, "--stop", "None: nothing is sent about it."),
+	OPTION_VALUE(struct prefer_words, hours, "--hours", "HOURS", "When they want to hear it, in their time zone: 'mon-fri 09:00-20:00, sat "
+		     "10:00-14:00'; '' is always, but for the product's quiet hours."),
+	OPTION_VALUE(struct prefer_words, digest, "--digest", "DIGEST", "Together: immediate, hourly, 'daily 08:00', 'weekly mon 08:00'."),
+	OPTION_VALUE(struct prefer_words, paused_until, "--pause-until", "TIME", "Nothing before: 2027-01-31T08:00:00Z, or from now: 3d; '' ends the pause."),
+	OPTION_FLAG(struct prefer_words, json, "--json", "One JSON object."),
+	{0},
+};
+
 const struct command command_prefer = {
-	"prefer",
-	"prefer ID PRODUCT [--channels sms,email] [--stop] [--hours H] [--digest D] [--pause-until T] [--json]",
-	"show or change what a customer chose for a product",
-	"Without options it shows what was chosen, or what applies where nothing was.\n"
-	"PRODUCT may be a part (card-alerts/fraud) or '*' for all that nothing was chosen for.\n\n"
-	"--channels A,B   the channels, in order; each may have hours of its own, and how long a message waits\n"
-	"                 for it before the next one is tried: 'sms{hours=mon-fri 09:00-18:00,wait=2h},email'\n"
-	"--stop           none: nothing is sent about it\n"
-	"--hours H        when they want to hear it, in their time zone: 'mon-fri 09:00-20:00, sat 10:00-14:00';\n"
-	"                 '' is always, but for the product's quiet hours\n"
-	"--digest D       together: immediate, hourly, 'daily 08:00', 'weekly mon 08:00'\n"
-	"--pause-until T  nothing before: 2027-01-31T08:00:00Z, or from now: 3d; '' ends the pause\n"
-	"--json           one JSON object\n\n"
-	"Only what is given changes. It answers once the change is committed and nothing more can leave\n"
-	"against it; what was on its way already is listed.\n\n"
-	"Example: heed prefer c-1042 card-alerts --channels sms,email",
-	run_prefer,
+	.name = "prefer",
+	.usage = "prefer ID PRODUCT [--channels sms,email] [--stop] [--hours HOURS] [--digest DIGEST] [--pause-until TIME] [--json]",
+	.summary = "show or change what a customer chose for a product",
+	.help = "Without options it shows what was chosen, or what applies where nothing was.\n\n"
+		"Only what is given changes. It answers once the change is committed and nothing more can "
+		"leave "
+		"against it; what was on its way already is listed.",
+	.words = words_of_prefer,
+	.options = options_of_prefer,
+	.example = "heed prefer c-1042 card-alerts\n"
+		   "heed prefer c-1042 card-alerts --channels sms,email\n"
+		   "heed prefer c-1042 card-alerts --hours 'mon-fri 09:00-20:00' --digest 'daily 18:00'",
+	.run = run_prefer,
 };

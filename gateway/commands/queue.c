@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli.h"
 #include "words.h"
@@ -9,11 +10,15 @@
 
 static void show_number(const json_t *answer, const char *key)
 {
-	struct text line;
+	const struct cli_screen screen = cli_screen();
 	char *number = cli_words(answer, key);
+	struct text line;
 
 	text_init(&line, CLI_PATH_MAX);
-	cli_cell(&line, key, LABEL_WIDTH);
+	if (*number && strcmp(number, "0") != 0)
+		cli_state(&line, key, LABEL_WIDTH, &screen);
+	else
+		cli_cell(&line, key, LABEL_WIDTH);
 	text_addf(&line, "  %*s", NUMBER_WIDTH, *number ? number : "?");
 	cli_line(line.data);
 	free(number);
@@ -60,20 +65,23 @@ static void show(const json_t *answer)
 	free(redis);
 }
 
+struct queue_given {
+	bool json;
+};
+
 static int run_queue(const char *config_file, int argc, char **argv)
 {
-	bool json = false;
+	struct queue_given given = {0};
 	size_t count;
-	const struct cli_option options[] = {{"--json", NULL, &json}, {0}};
 	json_t *answer = NULL;
 
-	if (!cli_parse(&command_queue, argc, argv, options, 0, 0, NULL, &count))
+	if (!cli_parse(&command_queue, argc, argv, &given, 0, 0, NULL, &count))
 		return STATUS_USAGE;
 	struct cli *cli = cli_open(config_file);
 	if (!cli)
 		return STATUS_USAGE;
 	int status = cli_call(cli, "GET", "/v1/queue", NULL, &answer);
-	if (status == STATUS_DONE && json)
+	if (status == STATUS_DONE && given.json)
 		cli_json(answer);
 	else if (status == STATUS_DONE)
 		show(answer);
@@ -82,14 +90,21 @@ static int run_queue(const char *config_file, int argc, char **argv)
 	return cli_end(status);
 }
 
+static const struct command_option options_of_queue[] = {
+	OPTION_FLAG(struct queue_given, json, "--json",
+		    "One JSON object; dead and waiting are null where Redis does not answer, and redis says "
+		    "why."),
+	{0},
+};
+
 const struct command command_queue = {
-	"queue",
-	"queue [--json]",
-	"depths, ages and the sum of all states",
-	"admitted is always the sum of the states below it. dead letters and what waits in Redis are not "
-	"admitted.\n\n"
-	"--json   one JSON object; dead and waiting are null where Redis does not answer, and redis says "
-	"why\n\n"
-	"Example: heed queue --json",
-	run_queue,
+	.name = "queue",
+	.usage = "queue [--json]",
+	.summary = "depths, ages and the sum of all states",
+	.help = "admitted is always the sum of the states below it. Dead letters and what waits in Redis are "
+		"not "
+		"admitted.",
+	.options = options_of_queue,
+	.example = "heed queue\nheed queue --json",
+	.run = run_queue,
 };

@@ -1,5 +1,4 @@
 /* heed render: what a template makes of data, without sending anything. */
-#include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,10 +6,11 @@
 #include <unistd.h>
 
 #include "channel.h"
-#include "command.h"
+#include "cli.h"
 #include "config.h"
 #include "file.h"
 #include "mustache.h"
+#include "suggest.h"
 #include "templates.h"
 #include "xalloc.h"
 #include "banned.h"
@@ -19,8 +19,9 @@ struct options {
 	const char *template, *channel;
 	const char *locale;
 	const char *mustache, *partials;
-	json_t *data; /* owned */
+	const char *data_words;
 	bool json;
+	json_t *data; /* owned */
 };
 
 /* --- heed render --mustache FILE --- */
@@ -129,7 +130,7 @@ static int render_mustache(const struct options *options)
 	}
 out:
 	if (error.len)
-		fprintf(stderr, "heed: render: %s\n", error.data);
+		cli_error("render: %s", error.data);
 	mustache_free(template);
 	folder_release(&folder);
 	text_release(&out);
@@ -166,8 +167,7 @@ static void print_rendered(const struct rendered *r, enum channel_text text, int
 				  r->html.data, r->html.len, "summary", r->summary.data, r->summary.len);
 		if (segments)
 			json_object_set_new(object, "segments", json_integer(segments));
-		json_dumpf(object, stdout, JSON_COMPACT);
-		putchar('\n');
+		cli_json(object);
 		json_decref(object);
 		return;
 	}
@@ -182,6 +182,25 @@ static void print_rendered(const struct rendered *r, enum channel_text text, int
 		putchar('\n');
 }
 
+static void no_such_template(const struct config *config, const char *name, struct text *error)
+{
+	struct suggest suggest;
+
+	suggest_init(&suggest, name);
+	for (size_t i = 0; i < templates_count(config->templates); i++)
+		suggest_look(&suggest, template_name(templates_at(config->templates, i)));
+	text_error(error, "there is no template '%s' in the configuration's templates", name);
+	if (suggest.best)
+		text_addf(error, "; did you mean %s?", suggest.best);
+}
+
+static void no_such_channel(const struct config *config, const char *name, struct text *error)
+{
+	text_error(error, "there is no channel '%s' in the configuration; it has", name);
+	for (size_t i = 0; i < config->channel_count; i++)
+		text_addf(error, "%s %s", i ? "," : "", config->channel_names[i]);
+}
+
 static int render_in(const struct config *config, const struct options *options, struct text *error)
 {
 	const struct template *template = templates_find(config->templates, options->template);
@@ -189,20 +208,21 @@ static int render_in(const struct config *config, const struct options *options,
 	struct rendered rendered;
 
 	if (!template) {
-		text_error(error, "there is no template '%s' in the configuration's templates",
-			   options->template);
+		no_such_template(config, options->template, error);
 		return STATUS_FAILED;
 	}
 	if (!channel) {
-		text_error(error, "there is no channel '%s' in the configuration", options->channel);
+		no_such_channel(config, options->channel, error);
 		return STATUS_FAILED;
 	}
 	if (!template_has(template, channel->name, channel->ops->text)) {
 		text_error(error, "the template '%s' has no text for %s", options->template, channel->name);
 		return STATUS_FAILED;
 	}
-	if (!template_check_data(template, options->data, error))
+	if (!template_check_data(template, options->data, error)) {
+		text_puts(error, "; --data '{\"NAME\":…}' gives it");
 		return STATUS_FAILED;
+	}
 	const char *name = sample(options->data, "product", "id", "");
 	const struct product *product = product_find(config->products, name);
 	const char *locale = options->locale ? options->locale : config->customers.locale;
@@ -239,83 +259,74 @@ static int render_template(const char *config_file, const struct options *option
 	if (config)
 		status = render_in(config, options, &error);
 	else
-		fprintf(stderr, "%s", report.errors.data);
+		cli_errors(report.errors.data);
 	if (error.len)
-		fprintf(stderr, "heed: render: %s\n", error.data);
+		cli_error("render: %s", error.data);
 	config_drop(config);
 	config_report_release(&report);
 	text_release(&error);
 	return status;
 }
 
-static int usage(const char *what)
+static int run_render(const char *config_file, int argc, char **argv)
 {
-	fprintf(stderr, "heed: render: %s; usage: heed %s\n", what, command_render.usage);
-	return STATUS_USAGE;
-}
-
-static int run(const char *config_file, int argc, char **argv)
-{
-	static const struct option known[] = {
-		{"locale", required_argument, NULL, 'l'},   {"data", required_argument, NULL, 'd'},
-		{"mustache", required_argument, NULL, 'm'}, {"partials", required_argument, NULL, 'p'},
-		{"json", no_argument, NULL, 'j'},           {NULL, 0, NULL, 0},
-	};
 	struct options options = {0};
-	const char *data = "{}";
-	json_error_t wrong;
-	int option;
-
-	optind = 0;
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
-		if (option == 'l')
-			options.locale = optarg;
-		else if (option == 'd')
-			data = optarg;
-		else if (option == 'm')
-			options.mustache = optarg;
-		else if (option == 'p')
-			options.partials = optarg;
-		else if (option == 'j')
-			options.json = true;
-		else
-			return usage("unknown option, or one without its value");
-	}
-	if (options.mustache ? optind != argc || options.locale || options.json
-			     : optind + 2 != argc || options.partials)
-		return usage("a template and a channel are needed, or --mustache FILE");
-	options.data = json_loads(data, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &wrong);
-	if (!options.data) {
-		fprintf(stderr, "heed: render: --data: not JSON: %s (column %d)\n", wrong.text, wrong.column);
-		return STATUS_USAGE;
-	}
+	const char *words[2];
 	int status = STATUS_USAGE;
+	json_error_t wrong;
+	size_t count;
+
+	if (!cli_parse(&command_render, argc, argv, &options, 0, 2, words, &count))
+		return STATUS_USAGE;
+	if (options.mustache ? count || options.locale || options.json : count != 2 || options.partials)
+		return cli_usage(&command_render,
+				 "render: a template and a channel are wanted, or --mustache FILE");
+	options.data = json_loads(options.data_words ? options.data_words : "{}",
+				  JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &wrong);
+	if (!options.data)
+		return cli_usage(&command_render, "--data: not JSON: %s (column %d)", wrong.text,
+				 wrong.column);
 	if (options.mustache) {
 		status = render_mustache(&options);
 	} else if (!json_is_object(options.data)) {
-		usage("--data of a template is a JSON object");
+		cli_usage(&command_render, "--data: of a template it is a JSON object");
 	} else {
-		options.template = argv[optind];
-		options.channel = argv[optind + 1];
+		options.template = words[0];
+		options.channel = words[1];
 		status = render_template(config_file, &options);
 	}
 	json_decref(options.data);
-	return status;
+	return cli_end(status);
 }
+
+static const struct command_word words_of_render[] = {
+	{"TEMPLATE", "CHANNEL", "A template of the configuration, as it is on that channel."},
+	{0},
+};
+
+static const struct command_option options_of_render[] = {
+	OPTION_VALUE(struct options, locale, "--locale", "LOCALE",
+		     "The customer's language, as es-AR; else the configuration's."),
+	OPTION_VALUE(struct options, data_words, "--data", "JSON",
+		     "What the template sees. Objects customer, product and message in it stand for what the "
+		     "gateway would know of them."),
+	OPTION_FLAG(struct options, json, "--json",
+		    "One object: locale (the one found), subject, text, html, summary."),
+	OPTION_VALUE(struct options, mustache, "--mustache", "FILE",
+		     "Any Mustache file, HTML-escaped; no configuration is read."),
+	OPTION_VALUE(struct options, partials, "--partials", "DIR",
+		     "With --mustache: {{>NAME}} is DIR/NAME.mustache."),
+	{0},
+};
 
 const struct command command_render = {
 	.name = "render",
 	.usage = "render TEMPLATE CHANNEL [--locale L] [--data JSON] [--json] | "
 		 "render --mustache FILE --data JSON [--partials DIR]",
 	.summary = "show what a template makes of data; nothing is sent",
-	.help = "  --locale L       the customer's language, as in es-AR; else the configuration's\n"
-		"  --data JSON      what the template sees; objects customer, product and message in it\n"
-		"                   stand for what the gateway would know of them\n"
-		"  --json           subject, text, html, summary and the locale found, as one object\n"
-		"  --mustache FILE  any Mustache file, HTML-escaped; no configuration is read\n"
-		"  --partials DIR   {{>NAME}} is DIR/NAME.mustache\n"
-		"\n"
-		"  heed render payment-received email --locale es --data '{\"amount\":\"12.50\"}'\n",
-	.run = run,
+	.help = "",
+	.words = words_of_render,
+	.options = options_of_render,
+	.example = "heed render payment-received email --locale es --data '{\"amount\":\"12.50\"}'",
+	.run = run_render,
 };

@@ -3,16 +3,19 @@
 #include "cli.h"
 #include "banned.h"
 
+struct retry_given {
+	bool json;
+};
+
 static int run_retry(const char *config_file, int argc, char **argv)
 {
 	const char *words[1];
-	bool json = false;
+	struct retry_given given = {0};
 	size_t count;
-	const struct cli_option options[] = {{"--json", NULL, &json}, {0}};
 	json_t *answer = NULL;
 	struct text path;
 
-	if (!cli_parse(&command_retry, argc, argv, options, 1, 1, words, &count))
+	if (!cli_parse(&command_retry, argc, argv, &given, 1, 1, words, &count))
 		return STATUS_USAGE;
 	struct cli *cli = cli_open(config_file);
 	if (!cli)
@@ -20,7 +23,7 @@ static int run_retry(const char *config_file, int argc, char **argv)
 	text_init(&path, CLI_PATH_MAX);
 	cli_path(&path, "/v1/messages/:/retry", words[0], NULL);
 	int status = cli_call(cli, "POST", path.data, NULL, &answer);
-	if (status == STATUS_DONE && json) {
+	if (status == STATUS_DONE && given.json) {
 		cli_json(answer);
 	} else if (status == STATUS_DONE) {
 		char *state = cli_words(answer, "state");
@@ -35,11 +38,17 @@ static int run_retry(const char *config_file, int argc, char **argv)
 	return cli_end(status);
 }
 
+static const struct command_option options_of_retry[] = {
+	OPTION_FLAG(struct retry_given, json, "--json", "One JSON object."),
+	{0},
+};
+
 const struct command command_retry = {
-	"retry",
-	"retry MESSAGE [--json]",
-	"try a failed message again",
-	"From the start of what the customer chose, as it is now.\n\n"
-	"Example: heed retry m-1",
-	run_retry,
+	.name = "retry",
+	.usage = "retry MESSAGE [--json]",
+	.summary = "try a failed message again",
+	.help = "From the start of what the customer chose, as it is now.",
+	.options = options_of_retry,
+	.example = "heed retry m-8",
+	.run = run_retry,
 };

@@ -94,11 +94,15 @@ static bool batch_send(struct send *send)
 			missing = &send->batch[i];
 		}
 	}
-	if (!ok && missing && missing->line)
-		cli_error("send: line %lld: not known to be in the queue, nor what follows without an id: %s",
-			  missing->line, queue_error(send->queue));
-	else if (!ok)
-		cli_error("send: %s", queue_error(send->queue));
+	if (!ok && missing && missing->line) {
+		char *what = xasprintf(
+			"send: line %lld: not known to be in the queue, nor what follows without an id",
+			missing->line);
+		cli_queue_error(what, send->queue);
+		free(what);
+	} else if (!ok) {
+		cli_queue_error("send", send->queue);
+	}
 	batch_clear(send);
 	return ok;
 }
@@ -277,58 +281,21 @@ static bool options_fit(const struct send_options *options, struct send *send)
 		cli_usage(&command_send, "--template, --content or --text is wanted");
 	else if (options->content && (options->text || options->subject))
 		cli_usage(&command_send, "--content: says it all; --text and --subject don't fit with it");
-	else if (options->lane && !lane_parse(options->lane, &send->lane))
-		cli_usage(&command_send, "--lane: %s is not urgent, normal or bulk", options->lane);
 	else
-		return true;
+		return !options->lane || lane_parse(options->lane, &send->lane);
 	return false;
-}
-
-static int send_open(struct send *send, struct cli *cli)
-{
-	const struct config *config = cli_config(cli);
-	struct queue_config where = {.url = config->queue.redis,
-				     .prefix = config->queue.prefix,
-				     .consumer = config->gateway.name,
-				     .events_max = config->queue.events_max,
-				     .dead_max = config->queue.dead_max};
-	struct text error;
-
-	text_init(&error, TEXT_ERROR_MAX);
-	send->queue = queue_open(&where, &error);
-	if (!send->queue)
-		cli_error("queue.redis: %s", error.data);
-	text_release(&error);
-	return send->queue ? STATUS_DONE : STATUS_USAGE;
 }
 
 static int run_send(const char *config_file, int argc, char **argv)
 {
 	struct send_options given = {0};
-	const struct cli_option options[] = {{"--file", &given.file, NULL},
-					     {"--lane", &given.lane, NULL},
-					     {"--customer", &given.customer, NULL},
-					     {"--product", &given.product, NULL},
-					     {"--template", &given.template, NULL},
-					     {"--id", &given.id, NULL},
-					     {"--locale", &given.locale, NULL},
-					     {"--purpose", &given.purpose, NULL},
-					     {"--campaign", &given.campaign, NULL},
-					     {"--traceparent", &given.traceparent, NULL},
-					     {"--data", &given.data, NULL},
-					     {"--content", &given.content, NULL},
-					     {"--meta", &given.meta, NULL},
-					     {"--text", &given.text, NULL},
-					     {"--subject", &given.subject, NULL},
-					     {"--json", NULL, &given.json},
-					     {0}};
 	struct send *send = xcalloc(1, sizeof *send);
 	json_t *message = NULL;
 	struct cli *cli = NULL;
 	size_t count;
 	int status = STATUS_USAGE;
 
-	if (!cli_parse(&command_send, argc, argv, options, 0, 0, NULL, &count) || !options_fit(&given, send))
+	if (!cli_parse(&command_send, argc, argv, &given, 0, 0, NULL, &count) || !options_fit(&given, send))
 		goto out;
 	if (!given.file && !(message = message_make(&given)))
 		goto out;
@@ -337,35 +304,59 @@ static int run_send(const char *config_file, int argc, char **argv)
 		goto out;
 	send->json = given.json;
 	send->has_lane = given.lane != NULL;
-	status = send_open(send, cli);
-	if (status == STATUS_DONE)
+	send->queue = cli_queue(cli);
+	if (send->queue)
 		status = given.file ? send_file(send, given.file) : send_one(send, message);
 out:
 	batch_clear(send);
-	queue_close(send->queue);
 	cli_close(cli);
 	json_decref(message);
 	free(send);
 	return cli_end(status);
 }
 
+static const struct command_option options_of_send[] = {
+	OPTION_VALUE(struct send_options, customer, "--customer", "ID", "Whom it is for."),
+	OPTION_VALUE(struct send_options, product, "--product", "PRODUCT", "What it is about."),
+	OPTION_VALUE(struct send_options, template, "--template", "TEMPLATE",
+		     "What it says, made from --data; or one of --text and --content."),
+	OPTION_VALUE(struct send_options, data, "--data", "JSON", "An object: what the template sees."),
+	OPTION_VALUE(struct send_options, text, "--text", "TEXT", "The words themselves."),
+	OPTION_VALUE(struct send_options, subject, "--subject", "TEXT",
+		     "With --text, where the channel has subjects."),
+	OPTION_VALUE(struct send_options, content, "--content", "JSON",
+		     "The words as an object of subject, text and html."),
+	OPTION_VALUE(struct send_options, id, "--id", "ID",
+		     "Your own; a message with the same id is never sent twice."),
+	OPTION_VALUE(struct send_options, lane, "--lane", "urgent|normal|bulk",
+		     "Which of the three queues; normal without it."),
+	OPTION_VALUE(struct send_options, locale, "--locale", "LOCALE",
+		     "Instead of the customer's, as es-AR."),
+	OPTION_VALUE(struct send_options, purpose, "--purpose", "service|marketing|critical",
+		     "Where it is stricter than the product's."),
+	OPTION_VALUE(struct send_options, campaign, "--campaign", "NAME", "For reports."),
+	OPTION_VALUE(struct send_options, meta, "--meta", "JSON",
+		     "An object of texts, carried on to events, log and webhooks."),
+	OPTION_VALUE(struct send_options, traceparent, "--traceparent", "TRACEPARENT",
+		     "W3C's, carried on to events and webhooks."),
+	OPTION_VALUE(struct send_options, file, "--file", "FILE",
+		     "A message a line, as JSON; - is standard input. Lines that are wrong are named and "
+		     "left out, and the status is 1."),
+	OPTION_FLAG(struct send_options, json, "--json", "One JSON object a message: id, stream, entry."),
+	{0},
+};
+
 const struct command command_send = {
-	"send",
-	"send --customer ID --product P --template T [--data JSON] … | --file FILE.jsonl",
-	"put messages into the queue; prints their ids",
-	"The message is checked and put into Redis; a gateway that runs, or starts later, takes it from "
-	"there.\n\n"
-	"--customer ID, --product P    whom it is for, and what it is about\n"
-	"--template T, --data JSON     what it says; or\n"
-	"--text T [--subject S]        the words themselves; or --content '{\"subject\",\"text\",\"html\"}'\n"
-	"--id ID                       the same id is never sent twice\n"
-	"--lane L                      urgent, normal or bulk\n"
-	"--locale L, --purpose P, --campaign C, --meta JSON, --traceparent T\n"
-	"--file FILE                   a message a line, as JSON; - is standard input. Lines that are wrong "
-	"are\n"
-	"                              named and left out, and the status is 1\n"
-	"--json                        {\"id\",\"stream\",\"entry\"} for each, one a line\n\n"
-	"Example: heed send --customer c-1042 --product card-alerts --template payment-received \\\n"
-	"             --data '{\"amount\":\"12.50\"}'",
-	run_send,
+	.name = "send",
+	.usage = "send --customer ID --product P --template T [--data JSON] … | --file FILE.jsonl",
+	.summary = "put messages into the queue; prints their ids",
+	.help = "The message is checked and put into Redis; a gateway that runs, or starts later, takes it "
+		"from there.",
+	.options = options_of_send,
+	.example = "heed send --customer c-1042 --product card-alerts --template payment-received \\\n"
+		   "    --data '{\"amount\":\"12.50\"}'\n"
+		   "heed send --customer c-1042 --product card-alerts --text 'Your card was blocked.' --lane "
+		   "urgent\n"
+		   "heed send --file messages.jsonl",
+	.run = run_send,
 };

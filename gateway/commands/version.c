@@ -3,19 +3,33 @@
 #include "cli.h"
 #include "banned.h"
 
+struct version_given {
+	bool json;
+};
+
 static int run_version(const char *config_file, int argc, char **argv)
 {
-	bool json = false;
+	struct version_given given = {0};
 	size_t count;
-	const struct cli_option options[] = {{"--json", NULL, &json}, {0}};
 
 	(void)config_file;
-	if (!cli_parse(&command_version, argc, argv, options, 0, 0, NULL, &count))
+	if (!cli_parse(&command_version, argc, argv, &given, 0, 0, NULL, &count))
 		return STATUS_USAGE;
-	printf(json ? "{\"version\":\"%s\"}\n" : "heed %s\n", HEED_VERSION);
+	printf(given.json ? "{\"version\":\"%s\"}\n" : "heed %s\n", HEED_VERSION);
 	return cli_end(STATUS_DONE);
 }
 
+static const struct command_option options_of_version[] = {
+	OPTION_FLAG(struct version_given, json, "--json", "One JSON object."),
+	{0},
+};
+
 const struct command command_version = {
-	"version", "version [--json]", "which heed this is", "Example: heed --version", run_version,
+	.name = "version",
+	.usage = "version [--json]",
+	.summary = "which heed this is",
+	.help = "",
+	.options = options_of_version,
+	.example = "heed --version",
+	.run = run_version,
 };

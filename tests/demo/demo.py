@@ -5,6 +5,7 @@ DEMO=once ends by itself: status 0 once every message is where it belongs, 1 wit
 behind is in var/demo/."""
 import ctypes
 import fcntl
+import http.client
 import json
 import os
 import pathlib
@@ -14,12 +15,15 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import urllib.parse
 
 sys.dont_write_bytecode = True
 
 import story  # noqa: E402
 from receivers import Arrivals, HttpReceiver, MailSink  # noqa: E402
+from view import View  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HEED = ROOT / "build" / "heed"
@@ -27,6 +31,7 @@ WORK = ROOT / "var" / "demo"
 SOCKET_PATH_MAX = 100  # of the 107 that Unix allows
 READY_SECONDS = 20
 ARRIVE_SECONDS = 60  # for all messages together
+READ_SECONDS = 6  # what was told stays on the screen, before the live view
 QUIET_SECONDS = 1  # what should not arrive is waited for so long
 ENDED_UNSENT = {"suppressed", "failed", "expired", "cancelled"}
 SETTLED = {"sent", "delivered"} | ENDED_UNSENT
@@ -124,6 +129,8 @@ class Demo:
         self.failed = []
         self.customers = {customer.id: customer for customer in story.CUSTOMERS}
         self.told = set()  # messages that have their line
+        self.lines = []    # what was told, for the live view
+        self.view = None
 
     def start(self):
         if len(str(WORK / "redis.sock")) > SOCKET_PATH_MAX:
@@ -200,7 +207,12 @@ class Demo:
 
     def tell(self, customer, product, chose, place, shows, why, good):
         name = self.customers[customer].name if customer in self.customers else customer
-        row((name, product, chose, place, f"“{shows}”" if shows else ""), why, "32" if good else "31")
+        read = f"“{shows}”" if shows else ""
+        self.lines.append(((name, product, place, read), why, bool(shows)))
+        if self.view:
+            self.view.arrived(*self.lines[-1])
+        else:
+            row((name, product, chose, place, read), why, "32" if good else "31")
 
     def follow(self, message, end):
         """Waits until the message is where the story says, and tells it in a line."""
@@ -289,6 +301,10 @@ It goes on running until Ctrl-C. In a second terminal, in {ROOT}:
 What you send is told here as well.
 """)
 
+    def pause_to_read(self):
+        say("\nIn a moment: the live view, in which you see what you change and send from a second terminal.")
+        time.sleep(READ_SECONDS)
+
     def keep_telling(self):
         """A line for each message that somebody else enqueues, until Ctrl-C."""
         log = subprocess.Popen([str(HEED), "--config", str(self.config), "log", "--follow", "--limit", "0", "--json"],
@@ -303,6 +319,66 @@ What you send is told here as well.
             log.terminate()
             log.wait()
         raise Trouble(f"the log ended:\n{self.gateway.tail()}")
+
+    # --- the live view ---
+
+    def ask(self, path):
+        """The gateway's API on its Unix socket."""
+        connection = http.client.HTTPConnection("heed", timeout=10)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        try:
+            connection.sock.connect(str(self.sockets / "heed.sock"))
+            connection.request("GET", path)
+            return json.load(connection.getresponse())
+        finally:
+            connection.close()
+
+    def choice_now(self, customer, product):
+        """What applies, in words; in parentheses where the customer chose nothing for this product itself."""
+        path = f"/v1/customers/{customer}/preferences/{urllib.parse.quote(product, safe='')}"
+        choice = self.ask(path)
+        channels = [one if isinstance(one, str) else one["channel"] for one in choice.get("channels") or []]
+        words = ", ".join(channels) or ("stopped" if choice["version"] else "–" if product == "*" else "no")
+        return words if choice["version"] else f"({words})"
+
+    def watch_choices(self, view, products, alive):
+        while alive():
+            for customer in self.customers.values():
+                view.customer(customer.id, customer.name, {product: self.choice_now(customer.id, product) for product in products})
+            queue = self.ask("/v1/queue")
+            view.sums("admitted " + str(queue["admitted"]) + " = " + " + ".join(
+                f"{queue[state]} {state}" for state in ("queued", "deferred", "sending", "sent", "delivered", "in_doubt", "suppressed",
+                                                        "expired", "cancelled", "failed") if queue[state]))
+            time.sleep(0.5)
+
+    def live(self):
+        """Until Ctrl-C: customers, their choices and what arrives, as others change and send."""
+        products = {"*": "all products", **{name: name for name in story.PRODUCTS}}
+        heed = f"build/heed --config {self.config.relative_to(ROOT)}"
+        view = View(list(products.items()),
+                    [f"Try in a second terminal, in {ROOT} (Ctrl-C ends the demo):",
+                     f"  {heed} prefer ana card-alerts --channels sms",
+                     f"  {heed} send --customer ana --product card-alerts --template payment-received --data '{{\"amount\":\"3.20\"}}'"],
+                    COLOURS)
+        ended = []
+
+        def thread(work):
+            def run():
+                try:
+                    work()
+                except BaseException as trouble:  # told by the main thread
+                    ended.append(trouble)
+                    view.dirty.set()
+            threading.Thread(target=run, daemon=True).start()
+
+        for line in self.lines:
+            view.arrived(*line)
+        self.view = view
+        thread(lambda: self.watch_choices(view, products, lambda: not ended))
+        thread(self.keep_telling)
+        with view:
+            view.run(lambda: not ended)
+        raise ended[0] if isinstance(ended[0], Trouble) else Trouble(f"the gateway does not answer any more: {ended[0]}\n{self.gateway.tail()}")
 
     def tell_other(self, message, contact):
         if message in self.told or contact["state"] not in SETTLED:
@@ -352,7 +428,10 @@ def main():
         demo.start()
         demo.play()
         status = demo.verdict()
-        if not once:
+        if not once and sys.stdout.isatty():
+            demo.pause_to_read()
+            demo.live()
+        elif not once:
             demo.invite()
             demo.keep_telling()
     except Trouble as trouble:

@@ -39,6 +39,8 @@ class Message:
         return {"id": self.id, "customer": self.customer, "product": self.product, "template": self.template, "data": self.data}
 
 
+PRODUCTS = ["card-alerts", "card-alerts/fraud", "accounts", "accounts/statements", "offers"]
+
 CUSTOMERS = [
     # One channel for one product; the other stays with its default.
     Customer("ana", "Ana Díaz", "es-AR", {"email": "ana@example.com", "sms": "+5491155550100"}, {"card-alerts": ["email"]}),

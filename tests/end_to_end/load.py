@@ -90,7 +90,7 @@ def arrived(receiver, sms, mail):
     return copies
 
 
-def channels_of(gateway):
+def contacts_by_message(gateway):
     """{message: [contact, …]} of all, oldest first."""
     found = collections.defaultdict(list)
     for contact in gateway.cli_json("log", "--limit", "100000", seconds=60):

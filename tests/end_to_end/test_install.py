@@ -42,11 +42,32 @@ def test_the_installed_sample_names_a_systems_folders_and_is_valid(system, folde
     assert "ok: configuration" in run(system, "--config", str(sample), "check").stdout
 
 
-def test_the_man_pages_tell_every_command_and_every_key(system):
+def test_the_man_pages_tell_every_command_every_option_and_every_key(system):
     manual = (system / "share/man/man1/heed.1").read_text()
     for line in run(system, "help").stdout.splitlines():
-        if line.startswith("  "):
-            assert f"\n.Ss {line.split()[0]}\n" in manual
-    assert manual.count(".Bd ") == manual.count(".Ed\n") and "@" not in manual.replace("@example", "")
-    assert manual.isascii()
-    assert ".It Cm queue.redis" in (system / "share/man/man5/heed.yaml.5").read_text()
+        if not line.startswith("  "):
+            continue
+        command = line.split()[0]
+        assert f"\n.Ss {command}\n" in manual or f"\n.It Cm {command}\n" in manual
+        for told in run(system, command, "--help").stdout.splitlines():
+            if told.startswith("  --"):
+                assert '"' + told.split()[0].replace("-", "\\-") + '"' in manual
+    assert manual.isascii() and f"{PREFIX}/share/heed/providers" in manual
+    keys = (system / "share/man/man5/heed.yaml.5").read_text()
+    for line in run(system, "help", "config").stdout.splitlines():
+        if line.endswith(")") and not line.startswith(" "):
+            assert f'.It Cm "{line.split()[0]}"' in keys or line.startswith("products.yaml")
+
+
+@pytest.mark.parametrize("page", ["man1/heed.1", "man5/heed.yaml.5"])
+def test_the_man_pages_are_clean(system, page):
+    done = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", system / "share/man" / page], text=True, capture_output=True, timeout=20)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    done = subprocess.run(["groff", "-ww", "-mdoc", "-Tutf8", system / "share/man" / page], text=True, capture_output=True, timeout=20)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_each_shell_finds_what_completes_heeds_words(system):
+    for shell, place in (("bash", "bash-completion/completions/heed"), ("zsh", "zsh/site-functions/_heed"),
+                         ("fish", "fish/vendor_completions.d/heed.fish")):
+        assert (system / "share" / place).read_text() == run(system, "help", "completion", shell).stdout

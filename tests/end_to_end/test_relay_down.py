@@ -4,7 +4,7 @@ import time
 
 import harness
 from harness import wait_for
-from load import Load, arrived, channels_of, put_customers
+from load import Load, arrived, contacts_by_message, put_customers
 
 DOWN_SECONDS = 10       # that messages keep coming in for
 BACK_SECONDS = 6        # the breaker's longest pause, and one more
@@ -39,7 +39,7 @@ def test_a_relay_that_is_down_costs_nothing(heed, receiver, sms, mail):
     assert numbers["sent"] + numbers["delivered"] == numbers["admitted"] == len(load.ids)
 
     assert set(arrived(receiver, sms, mail).values()) == {1}
-    contacts = channels_of(heed)
+    contacts = contacts_by_message(heed)
     for name in load.ids:
         channel = name.split(".")[0]
         assert {c["channel"] for c in contacts[name]} == {channel}          # no message moved

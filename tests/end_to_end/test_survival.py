@@ -3,7 +3,7 @@ Nothing is lost, the sum holds, and a second copy is there only where a contact 
 import harness
 from harness import wait_for
 from http_receiver import Answer
-from load import Load, arrived, channels_of, put_customers
+from load import Load, arrived, contacts_by_message, put_customers
 
 KILLS = 20
 
@@ -19,6 +19,10 @@ def sizes(receiver, sms, mail):
 
 def more_arrive(receiver, sms, mail, count=60):
     wait_for(lambda seen=sizes(receiver, sms, mail): sizes(receiver, sms, mail) >= seen + count, what="messages to arrive")
+
+
+def last_contacts(heed):
+    return [contacts[-1] for contacts in contacts_by_message(heed).values()]
 
 
 def all_arrived_once(heed, load, receiver, sms, mail):
@@ -63,31 +67,30 @@ def test_twenty_kills_under_load_lose_nothing_and_repeat_only_what_is_in_doubt(h
             heed.kill()
             heed.start()
             heed.sum_holds()
-    numbers = heed.wait_settled(60)
+    heed.wait_settled(60)
+    wait_for(lambda: all(c["channel"] == "sms" for c in last_contacts(heed) if c["state"] == "in_doubt"), what="all that may to be sent again",
+             pause=0.5)
+    numbers = heed.wait_settled()
     assert numbers["admitted"] == len(load.ids) and numbers["dead"] == 0
     assert numbers["sent"] + numbers["delivered"] + numbers["in_doubt"] == len(load.ids), numbers
-    copies, contacts = arrived(receiver, sms, mail), channels_of(heed)
+    copies, contacts = arrived(receiver, sms, mail), contacts_by_message(heed)
     doubts = {name: [c for c in contacts[name] if c["state"] == "in_doubt"] for name in load.ids}
     held = {name for name in load.ids if contacts[name][-1]["state"] == "in_doubt"}
     assert len(held) == numbers["in_doubt"]
     for name in load.ids:
         assert copies[name] >= 1 or name in held, name                        # lost
         assert copies[name] <= 1 + len(doubts[name]), (name, copies[name])    # repeated, and nothing says so
-    for name in held:
-        assert name.startswith("sms"), name         # the others are sent again
     assert any(doubts.values()), "no kill hit anything: the test tests nothing"
-    # the counters are those of the rows: a rebuilt sum says the same
+    # what the counters say, the contacts say too
     ended = [contacts[name][-1]["state"] for name in load.ids]
     for state in ("sent", "delivered", "in_doubt"):
         assert numbers[state] == ended.count(state)
 
 
 def test_another_process_cannot_open_the_store(heed):
-    second = heed.cli("gateway")
-    assert second.returncode == 1 and str(heed.process.pid) in second.stderr or "another" in second.stderr, second.stderr
-    assert second.returncode == 1
-    alone = heed.cli("migrate")
-    assert alone.returncode == 1 and "heed.db" in alone.stderr, alone.stderr
+    for command in ("gateway", "migrate"):
+        second = heed.cli(command)
+        assert second.returncode == 1 and f"heed.db: held by process {heed.process.pid} " in second.stderr, second.stderr
     assert heed.queue()["admitted"] == 0
 
 

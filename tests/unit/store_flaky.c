@@ -8,8 +8,7 @@ static const struct store_ops *real;
 
 static bool fails(struct store *store)
 {
-	flaky.calls++;
-	if (flaky.fails || flaky.calls == flaky.fail_at)
+	if (++flaky.calls == flaky.fail_at || flaky.fails)
 		return !text_error(&store->error, "the test wants the store to fail");
 	return false;
 }
@@ -72,7 +71,9 @@ void flaky_attach(struct store *store)
 {
 	static struct store_ops ops;
 
-	flaky = (struct flaky){0};
+	flaky_fail(0);
+	flaky.fails = false;
+	flaky.before_commit = NULL;
 	real = store->ops;
 	ops = *real;
 	ops.begin = flaky_begin;

@@ -5,9 +5,9 @@
 #include "store.h"
 
 struct flaky {
-	long calls;                  /* since flaky_attach or flaky_fail */
-	long fail_at;                /* this one fails, once; 0: none */
-	bool fails;                  /* all of them */
+	_Atomic long calls;          /* since flaky_attach or flaky_fail */
+	_Atomic long fail_at;        /* this one fails, once; 0: none */
+	_Atomic bool fails;          /* all of them */
 	void (*before_commit)(void); /* NULL */
 };
 extern struct flaky flaky;

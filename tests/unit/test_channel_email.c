@@ -7,8 +7,6 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,272 +19,16 @@
 #include "channel.h"
 #include "config.h"
 #include "moment.h"
+#include "scratch.h"
+#include "smtp_relay.h"
 #include "words.h"
 #include "xalloc.h"
 #include "banned.h"
 
 #define WAIT_MS 20000
 #define ATTEMPTS_MAX 400
-#define CONNECTIONS_MAX 16
 
 extern const struct channel_ops channel_email_ops;
-
-/* --- the relay --- */
-
-#define CLOSE "\001close" /* hang up in the place of an answer */
-#define HANG "\001hang"   /* say nothing more */
-#define SLOW "\001slow "  /* what follows, a byte at a time */
-#define LATE "\001late "  /* what follows, after half a second */
-#define DRIP "\001drip "  /* what follows, a byte every 300 ms */
-
-#define CHUNKS "250-relay\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 ENHANCEDSTATUSCODES"
-
-struct script {
-	const char *greeting, *ehlo, *auth, *mail, *rcpt, *data, *final; /* NULL: the usual */
-	size_t from;      /* the first mail (of all) that it is said to; the others get the usual answers */
-	size_t limit;     /* mails a connection takes before it closes at the next MAIL FROM; 0: any */
-	const char *over; /* what it says then; NULL: closes */
-	bool cut_in_body;
-	int pause_ms; /* before the final answer */
-};
-
-static struct relay {
-	int listener, port;
-	struct script script;
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_t connections[CONNECTIONS_MAX];
-	size_t connection_count;
-	struct text log;     /* the commands, a line each */
-	struct text content; /* of the mails, after DATA or by BDAT, as they came */
-	size_t mails, taken;
-	_Atomic bool ends;
-	bool nodelay;
-} relay;
-
-struct line_reader {
-	int fd;
-	char buffer[65536];
-	size_t at, len; /* what was not taken yet is from `at`, `len` bytes */
-};
-
-/* A line with its CRLF; false: the other side is gone. */
-static bool take_line(struct line_reader *r, struct text *line)
-{
-	text_clear(line);
-	for (;;) {
-		char *start = r->buffer + r->at, *end = memchr(start, '\n', r->len);
-		if (end) {
-			size_t n = (size_t)(end - start) + 1;
-			text_add(line, start, n);
-			r->at += n;
-			r->len -= n;
-			return true;
-		}
-		memmove(r->buffer, start, r->len);
-		r->at = 0;
-		struct pollfd p = {.fd = r->fd, .events = POLLIN};
-		if (atomic_load(&relay.ends) || r->len == sizeof r->buffer)
-			return false;
-		if (poll(&p, 1, 100) <= 0)
-			continue;
-		ssize_t n = recv(r->fd, r->buffer + r->len, sizeof r->buffer - r->len, 0);
-		if (n <= 0)
-			return false;
-		r->len += (size_t)n;
-	}
-}
-
-static bool take_bytes(struct line_reader *r, size_t want, struct text *out)
-{
-	while (want) {
-		if (!r->len) {
-			ssize_t n = recv(r->fd, r->buffer, sizeof r->buffer, 0);
-			if (n <= 0)
-				return false;
-			r->at = 0;
-			r->len = (size_t)n;
-		}
-		size_t n = r->len < want ? r->len : want;
-		text_add(out, r->buffer + r->at, n);
-		r->at += n;
-		r->len -= n;
-		want -= n;
-	}
-	return true;
-}
-
-/* False: the connection is over. */
-static bool say(int fd, const char *words)
-{
-	if (strcmp(words, CLOSE) == 0)
-		return false;
-	if (strcmp(words, HANG) == 0) {
-		char byte;
-		while (!atomic_load(&relay.ends) && recv(fd, &byte, 1, MSG_DONTWAIT) != 0)
-			usleep(20000);
-		return false;
-	}
-	bool drip = strncmp(words, DRIP, strlen(DRIP)) == 0, slow = strncmp(words, SLOW, strlen(SLOW)) == 0;
-	bool late = strncmp(words, LATE, strlen(LATE)) == 0;
-	if (drip || slow || late)
-		words += strlen(SLOW);
-	if (late)
-		usleep(500000);
-	struct text out;
-	text_init(&out, 100000);
-	text_puts(&out, words);
-	if (words[0] && words[strlen(words) - 1] != '\t')
-		text_puts(&out, "\r\n");
-	bool ok = true;
-	for (size_t i = 0; ok && i < out.len;) {
-		size_t n = drip || slow ? 1 : out.len;
-		ok = send(fd, out.data + i, n, MSG_NOSIGNAL) == (ssize_t)n && !atomic_load(&relay.ends);
-		i += n;
-		usleep(drip ? 300000 : slow ? 500 : 0);
-	}
-	text_release(&out);
-	return ok;
-}
-
-static const char *answer(const char *scripted, size_t mail, const char *usual)
-{
-	return scripted && mail >= relay.script.from ? scripted : usual;
-}
-
-static bool take_data(struct line_reader *r, struct text *content)
-{
-	struct text line;
-	bool whole = false;
-
-	text_init(&line, 100000);
-	while (take_line(r, &line)) {
-		whole = strcmp(line.data, ".\r\n") == 0;
-		if (whole || relay.script.cut_in_body)
-			break;
-		text_add(content, line.data, line.len);
-	}
-	text_release(&line);
-	return whole;
-}
-
-static void *serve(void *arg)
-{
-	struct line_reader *r = xcalloc(1, sizeof *r);
-	struct text line, content;
-	size_t mail = 0, here = 0;
-	const struct script *s = &relay.script;
-
-	r->fd = (int)(intptr_t)arg;
-	text_init(&line, 100000);
-	text_init(&content, 8 << 20);
-	bool on = say(r->fd, s->greeting ? s->greeting : "220 relay ESMTP");
-	while (on && take_line(r, &line)) {
-		pthread_mutex_lock(&relay.lock);
-		text_add(&relay.log, line.data, line.len);
-		pthread_mutex_unlock(&relay.lock);
-		if (strncasecmp(line.data, "EHLO", 4) == 0) {
-			on = say(r->fd, s->ehlo ? s->ehlo
-						: "250-relay\r\n250-PIPELINING\r\n250 ENHANCEDSTATUSCODES");
-		} else if (strncasecmp(line.data, "AUTH", 4) == 0) {
-			on = say(r->fd, s->auth ? s->auth : "235 2.7.0 welcome");
-		} else if (strncasecmp(line.data, "MAIL", 4) == 0) {
-			pthread_mutex_lock(&relay.lock);
-			mail = relay.mails++;
-			pthread_mutex_unlock(&relay.lock);
-			if (s->limit && here++ == s->limit)
-				on = say(r->fd, s->over ? s->over : CLOSE);
-			else
-				on = say(r->fd, answer(s->mail, mail, "250 2.1.0 sender fine"));
-		} else if (strncasecmp(line.data, "RCPT", 4) == 0) {
-			on = say(r->fd, answer(s->rcpt, mail, "250 2.1.5 recipient fine"));
-		} else if (strncasecmp(line.data, "DATA", 4) == 0) {
-			const char *words = answer(s->data, mail, "354 go on");
-			on = say(r->fd, words);
-			if (on && strstr(words, "354")) {
-				on = take_data(r, &content);
-				usleep((useconds_t)s->pause_ms * 1000);
-				on = on &&
-				     say(r->fd, answer(s->final, mail, "250 2.0.0 Ok: queued as 4FzX1b"));
-			}
-		} else if (strncasecmp(line.data, "BDAT", 4) == 0) {
-			bool last = strstr(line.data, "LAST") != NULL;
-			on = take_bytes(r, (size_t)strtol(line.data + 5, NULL, 10), &content) &&
-			     say(r->fd, last ? answer(s->final, mail, "250 2.0.0 Ok: queued as 4FzX1b")
-					     : "250 2.0.0 chunk");
-		} else if (strncasecmp(line.data, "QUIT", 4) == 0) {
-			say(r->fd, "221 2.0.0 bye");
-			on = false;
-		} else {
-			on = say(r->fd, "250 2.0.0 fine");
-		}
-	}
-	pthread_mutex_lock(&relay.lock);
-	text_add(&relay.content, content.data, content.len);
-	pthread_mutex_unlock(&relay.lock);
-	close(r->fd);
-	text_release(&line);
-	text_release(&content);
-	free(r);
-	return NULL;
-}
-
-static void *listen_on(void *arg)
-{
-	(void)arg;
-	while (!atomic_load(&relay.ends)) {
-		struct pollfd p = {.fd = relay.listener, .events = POLLIN};
-		if (poll(&p, 1, 50) <= 0)
-			continue;
-		int fd = accept(relay.listener, NULL, NULL), on = 1;
-		if (fd < 0 || relay.connection_count == CONNECTIONS_MAX)
-			continue;
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-		pthread_create(&relay.connections[relay.connection_count++], NULL, serve,
-			       (void *)(intptr_t)fd);
-	}
-	return NULL;
-}
-
-static void relay_bind(void)
-{
-	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t size = sizeof at;
-
-	relay.listener = socket(AF_INET, SOCK_STREAM, 0);
-	assert_int_equal(bind(relay.listener, (struct sockaddr *)&at, sizeof at), 0);
-	getsockname(relay.listener, (struct sockaddr *)&at, &size);
-	relay.port = ntohs(at.sin_port);
-}
-
-static void relay_start(struct script script)
-{
-	memset(&relay, 0, sizeof relay);
-	pthread_mutex_init(&relay.lock, NULL);
-	text_init(&relay.log, 1 << 20);
-	text_init(&relay.content, 16 << 20);
-	relay.script = script;
-	relay_bind();
-	assert_int_equal(listen(relay.listener, 64), 0);
-	pthread_create(&relay.thread, NULL, listen_on, NULL);
-}
-
-/* Afterwards what it saw may be read. */
-static void relay_stop(void)
-{
-	atomic_store(&relay.ends, true);
-	pthread_join(relay.thread, NULL);
-	for (size_t i = 0; i < relay.connection_count; i++)
-		pthread_join(relay.connections[i], NULL);
-	close(relay.listener);
-}
-
-static void relay_release(void)
-{
-	text_release(&relay.log);
-	text_release(&relay.content);
-	pthread_mutex_destroy(&relay.lock);
-}
 
 /* --- the turn's side --- */
 
@@ -312,7 +54,7 @@ static void take_report(void *context, struct attempt *attempt)
 	pthread_mutex_unlock(&reports.lock);
 }
 
-static void channel_start_at(const char *relay_url, int sessions, int64_t timeout)
+static void channel_start_at(const char *url, int sessions, int64_t timeout)
 {
 	struct text error;
 
@@ -324,9 +66,10 @@ static void channel_start_at(const char *relay_url, int sessions, int64_t timeou
 		.name = "email",
 		.ops = &channel_email_ops,
 		.timeout = timeout,
-		.settings = json_pack("{s:s,s:s,s:s,s:i}", "relay", relay_url, "from",
+		.settings = json_pack("{s:s,s:s,s:s,s:i,s:s}", "relay", url, "from",
 				      "Example Bank <messages@example.com>", "envelope_from",
-				      "bounces@example.com", "sessions", sessions),
+				      "bounces@example.com", "sessions", sessions, "ca",
+				      relay.transport == IN_THE_CLEAR ? "" : relay_ca()),
 	};
 	channel = channel_open(&config, (struct outcome_sink){.report = take_report}, &error);
 	assert_string_equal(error.data, "");
@@ -336,10 +79,7 @@ static void channel_start_at(const char *relay_url, int sessions, int64_t timeou
 
 static void channel_start(int sessions, int64_t timeout)
 {
-	char url[64];
-
-	snprintf(url, sizeof url, "smtp://127.0.0.1:%d", relay.port);
-	channel_start_at(url, sessions, timeout);
+	channel_start_at(relay_url(""), sessions, timeout);
 }
 
 /* An attempt with all that a channel may look at. */
@@ -722,10 +462,9 @@ static void a_421_is_the_relays_fault_at_every_step(void **state)
 static void a_relay_that_is_not_there_fails_all_at_once(void **state)
 {
 	(void)state;
-	memset(&relay, 0, sizeof relay);
+	relay = (struct relay){.transport = relay.transport};
 	relay_bind();
-	char url[64];
-	snprintf(url, sizeof url, "smtp://127.0.0.1:%d", relay.port);
+	const char *url = relay_url("");
 	close(relay.listener);
 	relay.port = 0;
 	channel_start_at(url, 2, 10 * MOMENT_S);
@@ -743,8 +482,11 @@ static void a_relay_that_is_not_there_fails_all_at_once(void **state)
 static void a_name_that_nobody_knows_is_the_relays_fault(void **state)
 {
 	(void)state;
-	memset(&relay, 0, sizeof relay);
-	channel_start_at("smtp://no-such-relay.invalid:25", 1, 10 * MOMENT_S);
+	relay = (struct relay){.transport = relay.transport};
+	channel_start_at(relay.transport == IN_THE_CLEAR ? "smtp://no-such-relay.invalid:25"
+			 : relay.transport == STARTTLS   ? "smtp+starttls://no-such-relay.invalid"
+							 : "smtps://no-such-relay.invalid",
+			 1, 10 * MOMENT_S);
 	hand_over(0, "ana@example.org");
 	wait_for(1);
 	finish(1);
@@ -756,7 +498,7 @@ static void a_connection_that_nobody_answers_ends_in_time(void **state)
 {
 	(void)state;
 	int fill[8];
-	memset(&relay, 0, sizeof relay);
+	relay = (struct relay){.transport = relay.transport};
 	relay_bind();
 	/* a full backlog: the kernel drops what more comes */
 	assert_int_equal(listen(relay.listener, 0), 0);
@@ -950,7 +692,7 @@ static void closing_cuts_a_connection_that_is_being_made(void **state)
 {
 	(void)state;
 	int fill[8];
-	memset(&relay, 0, sizeof relay);
+	relay = (struct relay){.transport = relay.transport};
 	relay_bind();
 	assert_int_equal(listen(relay.listener, 0), 0);
 	struct sockaddr_in at = {.sin_family = AF_INET,
@@ -1009,10 +751,8 @@ static void what_cannot_be_rendered_is_our_own_fault(void **state)
 
 static struct outcome one_mail_with_password(struct script script)
 {
-	char url[80];
 	relay_start(script);
-	snprintf(url, sizeof url, "smtp://shop:s%%40fe@127.0.0.1:%d", relay.port);
-	channel_start_at(url, 1, 10 * MOMENT_S);
+	channel_start_at(relay_url("shop:s%40fe@"), 1, 10 * MOMENT_S);
 	hand_over(0, "ana@example.org");
 	wait_for(1);
 	finish(1);
@@ -1024,7 +764,8 @@ static void a_password_is_used_and_without_it_nothing_leaves(void **state)
 	(void)state;
 	assert_outcome(one_mail_with_password((struct script){.ehlo = "250-relay\r\n250 AUTH PLAIN"}),
 		       ACCEPTED, "250 2.0.0");
-	assert_non_null(strstr(relay.log.data, "AUTH PLAIN AHNob3AAc0BmZQ==\r\n")); /* \0shop\0s@fe */
+	assert_non_null(strstr(relay.log.data, "AUTH PLAIN"));
+	assert_non_null(strstr(relay.log.data, "AHNob3AAc0BmZQ==\r\n")); /* \0shop\0s@fe */
 	release(1);
 	assert_outcome(one_mail_with_password((struct script){.ehlo = "250-relay\r\n250 AUTH PLAIN",
 							      .auth = "535 5.7.8 wrong password"}),
@@ -1072,17 +813,17 @@ static void the_probe_says_whether_the_relay_answers(void **state)
 	(void)state;
 	const struct {
 		const char *greeting, *error;
-	} cases[] = {{NULL, ""}, {"554 no", "it greets with 554 in place of 220"}};
+	} cases[] = {{NULL, ""}, {"554 no", "554"}};
 	struct text error;
-	char url[64];
 
 	text_init(&error, TEXT_ERROR_MAX);
 	for (size_t i = 0; i < 2; i++) {
 		relay_start((struct script){.greeting = cases[i].greeting});
-		snprintf(url, sizeof url, "smtp://127.0.0.1:%d", relay.port);
 		struct channel_config probed = {
 			.name = "email",
-			.settings = json_pack("{s:s,s:s}", "relay", url, "from", "m@example.com")};
+			.settings =
+				json_pack("{s:s,s:s,s:s}", "relay", relay_url(""), "from", "m@example.com",
+					  "ca", relay.transport == IN_THE_CLEAR ? "" : relay_ca())};
 		assert_int_equal(channel_email_ops.probe(&probed, &error), i == 0);
 		assert_non_null(strstr(error.data, cases[i].error));
 		json_decref(probed.settings);
@@ -1092,44 +833,252 @@ static void the_probe_says_whether_the_relay_answers(void **state)
 	text_release(&error);
 }
 
+/* --- TLS --- */
+
+/* What became of a mail for which there was no safe connection; the relay saw no envelope and no password. */
+static struct outcome unsafe(struct script script)
+{
+	relay_start(script);
+	channel_start_at(relay_url("shop:s%40fe@"), 1, 10 * MOMENT_S);
+	for (size_t i = 0; i < 5; i++)
+		hand_over(i, "ana@example.org");
+	wait_for(5);
+	finish(5);
+	assert_int_equal(relay.mails, 0);
+	assert_null(strstr(relay.log.data, "AUTH"));
+	assert_string_equal(relay.content.data, "");
+	for (size_t i = 1; i < 5; i++)
+		assert_int_equal(attempts[i].outcome.scope, SCOPE_PROVIDER);
+	struct outcome outcome = attempts[0].outcome;
+	outcome.summary = outcome.content = NULL;
+	release(5);
+	return outcome;
+}
+
+static void a_certificate_that_is_not_right_is_the_relays_fault_and_nothing_leaves(void **state)
+{
+	(void)state;
+	const struct {
+		const char *certificate, *says;
+	} cases[] = {{"expired", "certificate has expired"},
+		     {"other-name", "no alternative certificate subject name matches"},
+		     {"other-ca", "unable to get local issuer certificate"}};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct outcome outcome = unsafe((struct script){.certificate = cases[i].certificate,
+								.ehlo = "250-relay\r\n250 AUTH PLAIN"});
+		assert_outcome(outcome, PROVIDER, "tls");
+		scratch_has(outcome.text, "no safe connection: ");
+		scratch_has(outcome.text, cases[i].says);
+	}
+}
+
+static void an_old_tls_is_none(void **state)
+{
+	(void)state;
+	assert_outcome(unsafe((struct script){.old_tls = true}), PROVIDER, "tls");
+}
+
+static void a_relay_whose_issuer_nobody_knows_is_not_trusted(void **state)
+{
+	(void)state;
+	relay_start((struct script){0});
+	channel_start(1, 10 * MOMENT_S);
+	channel_close(channel, 0);
+	json_object_set_new(config.settings, "ca", json_string(""));
+	struct text error;
+	text_init(&error, TEXT_ERROR_MAX);
+	channel = channel_open(&config, (struct outcome_sink){.report = take_report}, &error);
+	hand_over(0, "ana@example.org");
+	wait_for(1);
+	finish(1);
+	assert_outcome(attempts[0].outcome, PROVIDER, "tls");
+	release(1);
+	text_release(&error);
+}
+
+static void a_login_is_plain_or_login(void **state)
+{
+	(void)state;
+	const char *ehlos[] = {"250-relay\r\n250 AUTH PLAIN LOGIN", "250-relay\r\n250 AUTH LOGIN",
+			       "250-relay\r\n250 AUTH GSSAPI NTLM PLAIN"};
+	for (size_t i = 0; i < sizeof ehlos / sizeof ehlos[0]; i++) {
+		relay_start((struct script){.ehlo = ehlos[i]});
+		channel_start_at(relay_url("shop%40example.com:s%40fe@"), 1, 10 * MOMENT_S);
+		hand_over(0, "ana@example.org");
+		wait_for(1);
+		finish(1);
+		assert_outcome(attempts[0].outcome, ACCEPTED, "250 2.0.0");
+		scratch_has(relay.log.data, i == 1 ? "c0BmZQ==\r\n" : "AHNob3BAZXhhbXBsZS5jb20Ac0BmZQ==\r\n");
+		release(1);
+	}
+}
+
+static void a_refused_login_is_tried_once_and_not_for_every_mail(void **state)
+{
+	(void)state;
+	relay_start(
+		(struct script){.ehlo = "250-relay\r\n250 AUTH PLAIN", .auth = "535 5.7.8 wrong password"});
+	channel_start_at(relay_url("shop:s%40fe@"), 1, 10 * MOMENT_S);
+	for (size_t i = 0; i < 20; i++)
+		attempt_fill(i, "ana@example.org");
+	for (size_t i = 0; i < 20; i++)
+		channel_send(channel, &attempts[i]);
+	wait_for(20);
+	finish(20);
+	for (size_t i = 0; i < 20; i++)
+		assert_outcome(attempts[i].outcome, PROVIDER, "535 5.7.8");
+	assert_true(relay.connection_count <= 2);
+	release(20);
+}
+
+static void a_handshake_that_hangs_is_left_in_time(void **state)
+{
+	(void)state;
+	relay_start((struct script){.hang_in_handshake = true});
+	channel_start(1, 1 * MOMENT_S);
+	int64_t begin = moment_mono();
+	hand_over(0, "ana@example.org");
+	wait_for(1);
+	assert_true(moment_mono() - begin < 3 * MOMENT_S);
+	finish(1);
+	assert_outcome(attempts[0].outcome, PROVIDER, "timeout");
+	scratch_has(attempts[0].outcome.text,
+		    relay.transport == STARTTLS ? "during the TLS handshake" : "while connecting");
+	release(1);
+}
+
+/* --- STARTTLS --- */
+
+static void a_relay_without_starttls_gets_nothing(void **state)
+{
+	(void)state;
+	const char *clear[] = {"250 relay", "250-relay\r\n250 AUTH PLAIN LOGIN",
+			       "250-relay\r\n250 XSTARTTLS"};
+	for (size_t i = 0; i < sizeof clear / sizeof clear[0]; i++) {
+		struct outcome outcome = unsafe((struct script){.clear_ehlo = clear[i]});
+		assert_outcome(outcome, PROVIDER, "tls");
+		assert_string_equal(outcome.text,
+				    "no safe connection: the relay does not offer STARTTLS, and "
+				    "nothing goes out without");
+	}
+	assert_outcome(unsafe((struct script){.clear_ehlo = "502 5.5.1 what"}), PROVIDER, "502 5.5.1");
+}
+
+static void a_starttls_that_is_refused_ends_it(void **state)
+{
+	(void)state;
+	assert_outcome(unsafe((struct script){.starttls = "454 4.7.0 TLS not available"}), PROVIDER,
+		       "454 4.7.0");
+	assert_outcome(unsafe((struct script){.starttls = "501 5.5.4 no"}), PROVIDER, "501 5.5.4");
+	assert_outcome(unsafe((struct script){.starttls = "250 2.0.0 fine, go on"}), PROVIDER, "tls");
+	assert_outcome(unsafe((struct script){.starttls = CLOSE}), PROVIDER, "tls");
+}
+
+static void a_forged_word_before_tls_ends_it(void **state)
+{
+	(void)state;
+	const char *forged[] = {
+		"220 go\r\n250-relay\r\n250 AUTH PLAIN",
+		"220 go\r\n250-relay\r\n250 AUTH PLAIN\r\n235 welcome\r\n250 ok\r\n250 ok\r\n354 go"};
+	for (size_t i = 0; i < sizeof forged / sizeof forged[0]; i++) {
+		struct outcome outcome = unsafe((struct script){.starttls = forged[i]});
+		assert_outcome(outcome, PROVIDER, "tls");
+		scratch_has(outcome.text, "in the clear after STARTTLS");
+	}
+	/* what was offered in the clear counts for nothing afterwards */
+	relay_start((struct script){.clear_ehlo = "250-relay\r\n250-AUTH PLAIN\r\n250 STARTTLS",
+				    .ehlo = "250 relay"});
+	channel_start_at(relay_url("shop:s%40fe@"), 1, 10 * MOMENT_S);
+	hand_over(0, "ana@example.org");
+	wait_for(1);
+	finish(1);
+	assert_outcome(attempts[0].outcome, PROVIDER, "auth");
+	assert_null(strstr(relay.log.data, "AUTH"));
+	release(1);
+}
+
+static int in_the_clear(void **state)
+{
+	(void)state;
+	relay.transport = IN_THE_CLEAR;
+	return 0;
+}
+
+static int tls_at_once(void **state)
+{
+	(void)state;
+	relay.transport = TLS_AT_ONCE;
+	return 0;
+}
+
+static int by_starttls(void **state)
+{
+	(void)state;
+	relay.transport = STARTTLS;
+	return 0;
+}
+
+/* The same dialogues whatever carries them. */
+#define DIALOGUES                                                                                          \
+	cmocka_unit_test(a_mail_is_taken_with_the_relays_code_text_and_id),                                \
+		cmocka_unit_test(the_mail_arrives_as_it_was_made),                                         \
+		cmocka_unit_test(a_large_mail_is_taken_whole),                                             \
+		cmocka_unit_test(a_mail_of_several_packets_does_not_stall),                                \
+		cmocka_unit_test(a_session_carries_many_mails),                                            \
+		cmocka_unit_test(a_steady_stream_stays_in_one_session),                                    \
+		cmocka_unit_test(several_sessions_work_at_once),                                           \
+		cmocka_unit_test(odd_but_valid_answers_are_understood),                                    \
+		cmocka_unit_test(a_refused_recipient_is_final), cmocka_unit_test(a_refused_mail_is_final), \
+		cmocka_unit_test(a_4xx_is_tried_again),                                                    \
+		cmocka_unit_test(refusals_leave_the_session_to_the_next_mail),                             \
+		cmocka_unit_test(what_is_the_relays_fault_is_not_the_mails),                               \
+		cmocka_unit_test(a_421_is_the_relays_fault_at_every_step),                                 \
+		cmocka_unit_test(a_relay_that_is_not_there_fails_all_at_once),                             \
+		cmocka_unit_test(a_name_that_nobody_knows_is_the_relays_fault),                            \
+		cmocka_unit_test(a_connection_that_nobody_answers_ends_in_time),                           \
+		cmocka_unit_test(what_breaks_before_the_body_is_tried_again),                              \
+		cmocka_unit_test(what_breaks_from_the_body_on_is_in_doubt),                                \
+		cmocka_unit_test(a_relay_that_hangs_is_left_in_time),                                      \
+		cmocka_unit_test(a_relay_that_drips_is_left_in_time),                                      \
+		cmocka_unit_test(a_session_that_the_relay_ends_costs_the_next_mail_nothing),               \
+		cmocka_unit_test(what_was_called_back_does_not_leave),                                     \
+		cmocka_unit_test(a_no_at_the_last_moment_keeps_the_body_back),                             \
+		cmocka_unit_test(a_lease_that_is_over_begins_nothing),                                     \
+		cmocka_unit_test(closing_reports_everything_once),                                         \
+		cmocka_unit_test(closing_waits_for_what_is_on_its_way),                                    \
+		cmocka_unit_test(closing_cuts_a_connection_that_is_being_made),                            \
+		cmocka_unit_test(an_address_that_smtp_cannot_carry_is_rejected),                           \
+		cmocka_unit_test(what_cannot_be_rendered_is_our_own_fault),                                \
+		cmocka_unit_test(a_password_is_used_and_without_it_nothing_leaves),                        \
+		cmocka_unit_test(the_probe_says_whether_the_relay_answers)
+
+#define SAFETY                                                                                    \
+	cmocka_unit_test(a_certificate_that_is_not_right_is_the_relays_fault_and_nothing_leaves), \
+		cmocka_unit_test(an_old_tls_is_none),                                             \
+		cmocka_unit_test(a_relay_whose_issuer_nobody_knows_is_not_trusted),               \
+		cmocka_unit_test(a_login_is_plain_or_login),                                      \
+		cmocka_unit_test(a_refused_login_is_tried_once_and_not_for_every_mail),           \
+		cmocka_unit_test(a_handshake_that_hangs_is_left_in_time)
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_mail_is_taken_with_the_relays_code_text_and_id),
-		cmocka_unit_test(the_mail_arrives_as_it_was_made),
-		cmocka_unit_test(a_large_mail_is_taken_whole),
-		cmocka_unit_test(a_mail_of_several_packets_does_not_stall),
-		cmocka_unit_test(chunks_are_as_good_as_data),
-		cmocka_unit_test(a_session_carries_many_mails),
-		cmocka_unit_test(a_steady_stream_stays_in_one_session),
-		cmocka_unit_test(several_sessions_work_at_once),
-		cmocka_unit_test(odd_but_valid_answers_are_understood),
-		cmocka_unit_test(a_refused_recipient_is_final),
-		cmocka_unit_test(a_refused_mail_is_final),
-		cmocka_unit_test(a_4xx_is_tried_again),
-		cmocka_unit_test(refusals_leave_the_session_to_the_next_mail),
-		cmocka_unit_test(what_is_the_relays_fault_is_not_the_mails),
-		cmocka_unit_test(a_421_is_the_relays_fault_at_every_step),
-		cmocka_unit_test(a_relay_that_is_not_there_fails_all_at_once),
-		cmocka_unit_test(a_name_that_nobody_knows_is_the_relays_fault),
-		cmocka_unit_test(a_connection_that_nobody_answers_ends_in_time),
-		cmocka_unit_test(what_breaks_before_the_body_is_tried_again),
-		cmocka_unit_test(what_breaks_from_the_body_on_is_in_doubt),
-		cmocka_unit_test(a_relay_that_hangs_is_left_in_time),
-		cmocka_unit_test(a_relay_that_drips_is_left_in_time),
-		cmocka_unit_test(a_session_that_the_relay_ends_costs_the_next_mail_nothing),
-		cmocka_unit_test(what_was_called_back_does_not_leave),
-		cmocka_unit_test(a_no_at_the_last_moment_keeps_the_body_back),
-		cmocka_unit_test(a_lease_that_is_over_begins_nothing),
-		cmocka_unit_test(closing_reports_everything_once),
-		cmocka_unit_test(closing_waits_for_what_is_on_its_way),
-		cmocka_unit_test(closing_cuts_a_connection_that_is_being_made),
-		cmocka_unit_test(an_address_that_smtp_cannot_carry_is_rejected),
-		cmocka_unit_test(what_cannot_be_rendered_is_our_own_fault),
-		cmocka_unit_test(a_password_is_used_and_without_it_nothing_leaves),
-		cmocka_unit_test(mistakes_in_the_settings_are_named),
-		cmocka_unit_test(the_probe_says_whether_the_relay_answers),
-	};
+	const struct CMUnitTest clear[] = {DIALOGUES, cmocka_unit_test(chunks_are_as_good_as_data),
+					   cmocka_unit_test(mistakes_in_the_settings_are_named)};
+	const struct CMUnitTest tls[] = {DIALOGUES, SAFETY};
+	const struct CMUnitTest starttls[] = {DIALOGUES, SAFETY,
+					      cmocka_unit_test(a_relay_without_starttls_gets_nothing),
+					      cmocka_unit_test(a_starttls_that_is_refused_ends_it),
+					      cmocka_unit_test(a_forged_word_before_tls_ends_it)};
+	void *state = NULL;
+
 	xalloc_init();
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	signal(SIGPIPE, SIG_IGN); /* the relay's own, under TLS */
+	if (scratch_open(&state) != 0)
+		return 1;
+	relay_certificates(scratch_folder);
+	int failed = cmocka_run_group_tests_name("in the clear", clear, in_the_clear, NULL) +
+		     cmocka_run_group_tests_name("TLS", tls, tls_at_once, NULL) +
+		     cmocka_run_group_tests_name("STARTTLS", starttls, by_starttls, NULL);
+	scratch_close(&state);
+	return failed;
 }

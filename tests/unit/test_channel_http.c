@@ -497,8 +497,8 @@ static void mistakes_in_a_file_are_told_all_at_once(void **state)
 		0, NULL);
 	struct channel_config bad = {.name = (char *)"sms", .provider_file = file, .settings = json_object()};
 	static const char *const told[] = {
-		"request.url:",  "request.form", "several of form",         "a GET has no body",
-		"not there yet", "one group",    "response.error_code.text"};
+		"request.url:", "request.form",           "several of form",         "a GET has no body",
+		"one group",    "request.auth.token_url", "response.error_code.text"};
 
 	(void)state;
 	text_init(&errors, TEXT_ERROR_MAX);

@@ -13,7 +13,22 @@
 #include "cli.h"
 #include "xalloc.h"
 
-static const struct command example = {.name = "example", .usage = "example WORD [--channels A] [--stop]"};
+#define WORDS_MAX 2
+
+struct parsed {
+	const char *channels, *lane, *words[WORDS_MAX];
+	bool stop;
+	size_t count;
+};
+
+static const struct command_option example_options[] = {
+	OPTION_VALUE(struct parsed, channels, "--channels", "A,B", "The channels."),
+	OPTION_VALUE(struct parsed, lane, "--lane", "urgent|normal|bulk", "The lane."),
+	OPTION_FLAG(struct parsed, stop, "--stop", "None."),
+	{0},
+};
+static const struct command example = {
+	.name = "example", .usage = "example WORD [--channels A] [--stop]", .options = example_options};
 
 /* --- what is written on one of the standard streams, as text --- */
 
@@ -45,18 +60,8 @@ static char *capture_end(struct capture *capture)
 	return xmemdup0(text, (size_t)len);
 }
 
-#define WORDS_MAX 2
-
-struct parsed {
-	const char *channels, *words[WORDS_MAX];
-	bool stop;
-	size_t count;
-};
-
 static bool parse(struct parsed *out, char *said, size_t said_size, const char *const *given)
 {
-	const struct cli_option options[] = {
-		{"--channels", &out->channels, NULL}, {"--stop", NULL, &out->stop}, {0}};
 	struct capture capture;
 	char *argv[10];
 	int argc = 0;
@@ -66,7 +71,7 @@ static bool parse(struct parsed *out, char *said, size_t said_size, const char *
 	for (; *given; given++)
 		argv[argc++] = (char *)*given;
 	capture_begin(&capture, STDERR_FILENO);
-	bool ok = cli_parse(&example, argc, argv, options, 1, WORDS_MAX, out->words, &out->count);
+	bool ok = cli_parse(&example, argc, argv, out, 1, WORDS_MAX, out->words, &out->count);
 	char *text = capture_end(&capture);
 	snprintf(said, said_size, "%s", text);
 	free(text);
@@ -111,6 +116,8 @@ static void wrong_words_are_refused_with_the_usage(void **state)
 	(void)state;
 	assert_false(parse(&got, said, sizeof said, given("c-1", "--chan", "sms")));
 	assert_non_null(strstr(said, "heed: --chan: there is no such option\n"));
+	assert_false(parse(&got, said, sizeof said, given("c-1", "--chanels", "sms")));
+	assert_non_null(strstr(said, "heed: --chanels: there is no such option; did you mean --channels?\n"));
 	assert_non_null(strstr(said, "usage: heed [--config FILE] example WORD"));
 	assert_false(parse(&got, said, sizeof said, given("c-1", "--stop", "--stop")));
 	assert_non_null(strstr(said, "twice"));
@@ -122,6 +129,20 @@ static void wrong_words_are_refused_with_the_usage(void **state)
 	assert_non_null(strstr(said, "missing"));
 	assert_false(parse(&got, said, sizeof said, given("1", "2", "3")));
 	assert_non_null(strstr(said, "3: is one word too many"));
+}
+
+static void a_value_is_one_of_its_choices(void **state)
+{
+	struct parsed got;
+	char said[500];
+
+	(void)state;
+	assert_true(parse(&got, said, sizeof said, given("c-1", "--lane", "bulk")));
+	assert_string_equal(got.lane, "bulk");
+	assert_false(parse(&got, said, sizeof said, given("c-1", "--lane=ur")));
+	assert_non_null(strstr(said, "heed: --lane: ur is not urgent, normal or bulk\n"));
+	assert_false(parse(&got, said, sizeof said, given("c-1", "--lane", "")));
+	assert_non_null(strstr(said, "heed: --lane: '' is not"));
 }
 
 static void a_cell_is_as_wide_as_it_looks(void **state)
@@ -244,6 +265,7 @@ int main(void)
 		cmocka_unit_test(options_stand_anywhere_among_the_words),
 		cmocka_unit_test(behind_two_dashes_all_is_words),
 		cmocka_unit_test(wrong_words_are_refused_with_the_usage),
+		cmocka_unit_test(a_value_is_one_of_its_choices),
 		cmocka_unit_test(a_cell_is_as_wide_as_it_looks),
 		cmocka_unit_test(what_others_wrote_may_not_steer_a_terminal),
 		cmocka_unit_test(a_path_holds_any_id),

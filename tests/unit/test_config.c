@@ -462,11 +462,6 @@ static void forms_of_redis_store_and_relay_are_checked(void **state)
 		   "store.url: postgresql:// is not yet (E)");
 	is_refused("store: { url: \"sqlite:\" }\nproducts: products.yaml\n" EMAIL,
 		   "store.url: is not a store");
-	is_refused(BASE "channels: { email: { adapter: smtp, from: a@b, relay: \"smtps://u:p@h\" } }\n",
-		   "smtps:// is not yet (A2)");
-	is_refused(BASE
-		   "channels: { email: { adapter: smtp, from: a@b, relay: \"smtp+starttls://u:p@h\" } }\n",
-		   "smtp+starttls:// is not yet (A2)");
 	config_drop(load_fine("store: { url: \"memory:\" }\nproducts: products.yaml\n"
 			      "channels: { email: { adapter: smtp, from: a@b, relay: "
 			      "\"smtp://u:p%40@localhost:26\" } }\n"));
@@ -475,6 +470,13 @@ static void forms_of_redis_store_and_relay_are_checked(void **state)
 		"channels: { email: { adapter: smtp, from: a@b, relay: \"smtp://mail.example.com\" } }\n");
 	assert_string_equal(config_channel(config, "email")->provider, "mail.example.com:25");
 	scratch_has(report.warnings.data, "in the clear");
+	config_drop(config);
+	config =
+		load_fine(BASE "channels: { email: { adapter: smtp, from: a@b, relay: \"smtps://u:p@h\" },\n"
+			       "  other: { adapter: smtp, from: a@b, relay: \"smtp+starttls://u:p@h\" } }\n");
+	assert_string_equal(config_channel(config, "email")->provider, "h:465");
+	assert_string_equal(config_channel(config, "other")->provider, "h:587");
+	assert_null(strstr(report.warnings.data, "in the clear"));
 	config_drop(config);
 }
 
@@ -617,9 +619,6 @@ static void a_provider_file_is_checked_by_line(void **state)
 	provider_is_refused(HEAD REQUEST "response: { sucess: [] }\n",
 			    "response.sucess: is not a key of a provider; did you mean success?");
 	provider_is_refused(
-		HEAD "request: { url: \"{{settings.base_url}}\", auth: { type: hmac } }\nresponse: {}\n",
-		"request.auth.type: hmac is not yet (A2)");
-	provider_is_refused(
 		HEAD
 		"request: { url: \"{{settings.base_url}}\", auth: { type: basic, user: a } }\nresponse: {}\n",
 		"request.auth: has no password");
@@ -628,6 +627,60 @@ static void a_provider_file_is_checked_by_line(void **state)
 		"has several of form, json and body");
 	is_refused(BASE "channels: { sms: { adapter: http, provider: nobody } }\n",
 		   "heed.yaml:3: channels.sms.provider: is a provider without a file;");
+}
+
+static void a_mistake_in_a_text_of_a_provider_is_named_where_it_stands(void **state)
+{
+	(void)state;
+	static const char head[] = HEAD "request:\n  url: \"{{settings.base_url}}/\"\n";
+	static const struct {
+		const char *rest, *told;
+	} rows[] = {
+		{"  json: { a: [ \"{{#to}}\" ] }\nresponse: {}\n",
+		 "bad.yaml:5: request.json.a.0: is not Mustache: at 1:"},
+		{"  form: { a: \"{{txt}}\" }\nresponse: {}\n",
+		 "bad.yaml:5: request.form.a: uses txt, which is not there; did you mean text?"},
+		{"  form: { a: \"{{xml.txt}}\" }\nresponse: {}\n", "uses xml.txt, which is not there"},
+		{"  form: { a: \"{{json.settings.key}}\" }\nresponse: {}\n",
+		 "uses settings.key, which settings does not declare"},
+		{"  form: { a: \"{{>x}}\" }\nresponse: {}\n", "request.form.a: has a partial"},
+		{"  form: { a: \"{{request.body}}\" }\nresponse: {}\n",
+		 "request.form.a: uses request.body, which is there only in what auth hmac signs"},
+		{"  auth: { type: hmac, name: X }\nresponse: {}\n", "bad.yaml:5: request.auth: has no key;"},
+		{"  auth: { type: hmac, name: X, key: k, sign: \"{{signature}}\" }\nresponse: {}\n",
+		 "request.auth.sign: uses signature, which is there only"},
+		{"  auth: { type: hmac, name: X, key: k, sign: s, digest: crc }\nresponse: {}\n",
+		 "request.auth.digest: "},
+		{"  auth: { type: bearer, token: t, scope: s }\nresponse: {}\n",
+		 "bad.yaml:5: request.auth.scope: is a key that type bearer does not take"},
+		{"  auth: { type: oauth2, token_url: \"https://x\", client_id: a, client_secret: b }\n"
+		 "response: {}\n",
+		 "request.auth.token_url: does not begin with a setting"},
+		{"  auth: { type: oauth2, token_url: \"{{settings.base_url}}\", client_id: \"{{to}}\", "
+		 "client_secret: b }\nresponse: {}\n",
+		 "request.auth.client_id: uses to; a token's request sees only settings"},
+		{"response:\n  id:\n    text: '(x'\n",
+		 "bad.yaml:7: response.id.text: is not an extended regular expression"},
+		{"response: { id: { text: 'x' } }\n", "bad.yaml:5: response.id.text: has no group"},
+		{"response: { error_code: { header: X } }\n", "response.error_code: is in a header"},
+		{"response: { retry_after: { json: a, unit: h } }\n", "response.retry_after.unit: "},
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		char *yaml = xasprintf("%s%s", head, rows[i].rest);
+		provider_is_refused(yaml, rows[i].told);
+		free(yaml);
+	}
+}
+
+static void all_mistakes_of_a_provider_file_are_named_at_once(void **state)
+{
+	(void)state;
+	provider_is_refused(HEAD "request:\n  url: \"{{settings.base_url}}\"\n  metod: GET\n"
+				 "  form: { a: \"{{txt}}\" }\nresponse: { id: { text: '(' } }\n",
+			    "bad.yaml:5: request.metod: is not a key");
+	scratch_has(report.errors.data, "bad.yaml:6: request.form.a: uses txt");
+	scratch_has(report.errors.data, "bad.yaml:7: response.id.text: is not");
 }
 
 /* --- help and samples --- */
@@ -692,7 +745,8 @@ static void every_key_has_a_line_of_help(void **state)
 	scratch_has(help.data, "gateway.lease (duration, default 30s)");
 	text_clear(&help);
 	config_help_write(CONFIG_HELP_MAN, &help);
-	scratch_has(help.data, ".It Cm gateway.lease Pq duration, default 30s\n");
+	scratch_has(help.data, ".It Cm \"gateway.lease\"\nHow long");
+	scratch_has(help.data, "\n(duration, default 30s)\n.It");
 	assert_false(help.full);
 	text_release(&help);
 }
@@ -721,6 +775,8 @@ int main(void)
 		cmocka_unit_test(a_socket_path_that_the_system_would_cut_is_an_error),
 		cmocka_unit_test(products_and_folders_that_are_not_there_are_told),
 		cmocka_unit_test(a_provider_file_is_checked_by_line),
+		cmocka_unit_test(a_mistake_in_a_text_of_a_provider_is_named_where_it_stands),
+		cmocka_unit_test(all_mistakes_of_a_provider_file_are_named_at_once),
 		cmocka_unit_test(the_samples_are_what_the_table_says_and_can_be_loaded),
 		cmocka_unit_test(every_key_has_a_line_of_help),
 	};

@@ -482,9 +482,30 @@ static void utf8_is_taken_a_character_at_a_time(void **state)
 	}
 }
 
+static void on_the_wire_a_leading_dot_is_doubled_and_a_dot_ends_it(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *mail, *wire;
+	} cases[] = {{"a\r\n", "a\r\n.\r\n"},
+		     {".\r\n", "..\r\n.\r\n"},
+		     {"a.\r\n..b\r\n.\r\nc\r\n", "a.\r\n...b\r\n..\r\nc\r\n.\r\n"}};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct text mail, wire;
+		text_init(&mail, 100);
+		text_init(&wire, 100);
+		text_puts(&mail, cases[i].mail);
+		mail_text_wire(&mail, &wire);
+		assert_string_equal(wire.data, cases[i].wire);
+		text_release(&mail);
+		text_release(&wire);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(on_the_wire_a_leading_dot_is_doubled_and_a_dot_ends_it),
 		cmocka_unit_test(a_plain_mail_byte_for_byte),
 		cmocka_unit_test(text_and_html_are_alternatives_text_first),
 		cmocka_unit_test(html_alone_is_one_part),

@@ -184,9 +184,10 @@ static void bad_hours_get_an_error_that_shows_the_right_form(void **unused)
 static void hours_that_never_open_together_are_refused(void **unused)
 {
 	(void)unused;
-	assert_refused("{\"hours\":\"mon-fri 09:00-17:00\",\"channels\":[{\"channel\":\"sms\",\"hours\":\"sat "
-		       "10:00-14:00\"}]}",
-		       &cards, "channels[0].hours: sat 10:00-14:00 never opens together with hours: ");
+	assert_refused(
+		"{\"hours\":\"mon-fri 09:00-17:00\",\"channels\":[{\"channel\":\"sms\",\"hours\":\"sat "
+		"10:00-14:00\"}]}",
+		&cards, "channels[0].hours: sat 10:00-14:00 never opens together with hours: ");
 }
 
 static void the_words_of_the_command_line_have_hours_and_wait(void **unused)
@@ -197,8 +198,8 @@ static void the_words_of_the_command_line_have_hours_and_wait(void **unused)
 	text_init(&error, TEXT_ERROR_MAX);
 	assert_json(preference_channels_from_words("sms{hours=mon-fri 09:00-18:00,wait=2h},email", &error),
 		    "[{\"channel\":\"sms\",\"hours\":\"mon-fri 09:00-18:00\",\"wait\":\"2h\"},\"email\"]");
-	assert_json(preference_channels_from_words(
-			    "sms{wait=1h, hours=mon-fri 09:00-18:00, sat 10:00-14:00}", &error),
+	assert_json(preference_channels_from_words("sms{wait=1h, hours=mon-fri 09:00-18:00, sat 10:00-14:00}",
+						   &error),
 		    "[{\"channel\":\"sms\",\"wait\":\"1h\",\"hours\":\"mon-fri 09:00-18:00, sat "
 		    "10:00-14:00\"}]");
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)

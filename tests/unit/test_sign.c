@@ -141,9 +141,41 @@ static void random_bytes_differ_and_equal_means_equal(void **state)
 	digest_random(a, 0);
 }
 
+static void is_hex(const unsigned char *bytes, size_t len, const char *expected)
+{
+	char text[2 * DIGEST_SIZE_MAX + 1] = "";
+
+	for (size_t i = 0; i < len; i++)
+		snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+	assert_string_equal(text, expected);
+}
+
+/* RFC 1321, FIPS 180, RFC 2202 and RFC 4231, test case 2. */
+static void the_digests_of_others_give_the_published_values(void **state)
+{
+	static const char key[] = "Jefe", data[] = "what do ya want for nothing?";
+	unsigned char out[DIGEST_SIZE_MAX];
+
+	(void)state;
+	is_hex(out, digest_hash(DIGEST_MD5, "abc", 3, out), "900150983cd24fb0d6963f7d28e17f72");
+	is_hex(out, digest_hash(DIGEST_SHA1, "abc", 3, out), "a9993e364706816aba3e25717850c26c9cd0d89d");
+	is_hex(out, digest_hash(DIGEST_SHA256, "abc", 3, out),
+	       "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+	is_hex(out, digest_hmac(DIGEST_MD5, key, 4, data, sizeof data - 1, out),
+	       "750c783e6ab0b503eaa86e310a5db738");
+	is_hex(out, digest_hmac(DIGEST_SHA1, key, 4, data, sizeof data - 1, out),
+	       "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
+	is_hex(out, digest_hmac(DIGEST_SHA256, key, 4, data, sizeof data - 1, out),
+	       "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+	is_hex(out, digest_hmac(DIGEST_SHA512, key, 4, data, sizeof data - 1, out),
+	       "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea250554"
+	       "9758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_digests_of_others_give_the_published_values),
 		cmocka_unit_test(sha256_is_that_of_fips_180),
 		cmocka_unit_test(hmac_is_that_of_rfc_4231_with_a_new_a_kept_and_a_long_key),
 		cmocka_unit_test(more_keys_than_a_thread_keeps_and_several_threads_sign_alike),

@@ -209,9 +209,61 @@ static void long_words_are_cut_and_made_one_line(void **state)
 	assert_memory_equal(out.text, "one two x", 9);
 }
 
+static void a_reply_is_read_once_it_is_whole(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *said;
+		int used, code;
+		const char *text;
+	} cases[] = {
+		{"", 0, 0, ""},
+		{"250 o", 0, 0, ""},
+		{"250 ok\r\n", 8, 250, "ok\r "},
+		{"250\r\n", 5, 250, ""},
+		{"250-one\r\n", 0, 250, ""},
+		{"250-one\r\n250 two\r\n354 go\r\n", 18, 250, "one\r two\r "},
+		{"250-one\r\n251 two\r\n", -1, 250, ""},
+		{"pardon?\r\n", -1, 0, ""},
+		{"999 what\r\n", -1, 0, ""},
+		{"2500 what\r\n", -1, 0, ""},
+	};
+	struct smtp_reply reply;
+	struct text words;
+
+	text_init(&words, TEXT_ERROR_MAX);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		assert_int_equal(smtp_reply_read(cases[i].said, &reply, &words), cases[i].used);
+		assert_int_equal(reply.code, cases[i].code);
+		if (cases[i].used > 0 && *cases[i].text)
+			assert_string_equal(reply.text, cases[i].text);
+		assert_true((reply.text != NULL) == (cases[i].used > 0));
+	}
+	text_release(&words);
+}
+
+static void what_tls_refuses_is_the_relays_fault_in_clear_words(void **state)
+{
+	(void)state;
+	struct smtp_dialogue d = {
+		.step = SMTP_TLS, .said = "220 go\r\n", .trouble = "certificate has expired"};
+	struct outcome out = smtp_judge(&d);
+	assert_int_equal(out.kind, OUTCOME_RETRY);
+	assert_int_equal(out.scope, SCOPE_PROVIDER);
+	assert_string_equal(out.code, "tls");
+	assert_string_equal(out.text, "no safe connection: certificate has expired");
+	assert_true(smtp_is_hopeless(d.step, &out));
+	d.said = "454 4.7.0 TLS not available\r\n";
+	assert_judged(d, OUTCOME_RETRY, SCOPE_PROVIDER, "454 4.7.0");
+	d = (struct smtp_dialogue){.step = SMTP_TLS, .said = "", .trouble = "", .timed_out = true};
+	assert_judged(d, OUTCOME_RETRY, SCOPE_PROVIDER, "timeout");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_reply_is_read_once_it_is_whole),
+		cmocka_unit_test(what_tls_refuses_is_the_relays_fault_in_clear_words),
 		cmocka_unit_test(the_codes_that_mean_a_dead_address),
 		cmocka_unit_test(a_code_that_the_library_read_counts_as_well),
 		cmocka_unit_test(a_refusal_counts_only_when_it_is_whole),

@@ -486,7 +486,8 @@ static void no_bytes_upset_the_reader(void **state)
 				text_putc(&file, draw() % 2 ? '\0' : (char)draw());
 		}
 		for (size_t i = draw() % 8; i > 0 && file.len; i--)
-			file.data[draw() % file.len] = draw() % 2 ? (char)draw() : (char)(1 << draw() % 8);
+			file.data[draw() % file.len] =
+				(char)(draw() % 2 ? draw() : UINT64_C(1) << draw() % 8);
 		if (file.len && draw() % 3 == 0)
 			file.len = draw() % file.len;
 		void *exact = xmemdup0(file.data, file.len); /* so that a byte too far is seen */
