@@ -197,9 +197,9 @@ void work_hold(struct turn *turn, struct work *work, const struct hold *hold, co
 			      hold->name, "by", hold_who(hold), "why", hold->why, "channel", channel));
 	if (!row->fault_since)
 		row->fault_since = turn->now;
-	/* it keeps its place among those that are held with it */
-	work_wait(turn, work, rests(row->state) ? row->state : STATE_DEFERRED, key,
-		  waits ? row->due : turn->now);
+	/* it keeps its place among those that are held with it; what was called back was before them */
+	int64_t due = waits ? row->due : work->flight ? row->admitted_at : turn->now;
+	work_wait(turn, work, rests(row->state) ? row->state : STATE_DEFERRED, key, due);
 	free(key);
 }
 

@@ -281,6 +281,33 @@ int request_retry(const struct turn_door *door, const struct asker *asker, const
 	return asked(asker, answer, problem, message, "retry");
 }
 
+int request_hold(const struct turn_door *door, const struct asker *asker, enum hold_kind kind,
+		 const char *name, const char *why, json_t **answer, struct text *problem)
+{
+	(void)door;
+	char *rest = xasprintf("%s %s", name, why);
+	int status = asked(asker, answer, problem, hold_kind_name(kind), rest);
+	free(rest);
+	return status;
+}
+
+int request_release(const struct turn_door *door, const struct asker *asker, enum hold_kind kind,
+		    const char *name, const char *why, json_t **answer, struct text *problem)
+{
+	(void)door;
+	char *rest = xasprintf("release %s %s", name, why);
+	int status = asked(asker, answer, problem, hold_kind_name(kind), rest);
+	free(rest);
+	return status;
+}
+
+int request_cancel(const struct turn_door *door, const struct asker *asker, const char *message,
+		   const char *why, json_t **answer, struct text *problem)
+{
+	(void)door;
+	return asked(asker, answer, problem, message, why);
+}
+
 /* --- asking --- */
 
 static int a_turn, a_queue;
