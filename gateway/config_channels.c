@@ -406,6 +406,10 @@ static void fill_channel(struct config_loading *load, const char *name, json_t *
 		else if (config_at(value, "provider"))
 			fill_provider(load, channel, load_text(load, provider_path), provider_path,
 				      settings_path);
+		else if (strcmp(adapter, "http") == 0)
+			config_wrong(&load->source, provider_path,
+				     "is missing; NAME of a file in providers/ would be right, or `providers`, "
+				     "a list");
 		if (!config_is_broken(&load->source, path)) /* what follows builds on what is right so far */
 			fill_phone(load, channel, path);
 		if (channel->of_several && !config_is_broken(&load->source, path))

@@ -547,7 +547,7 @@ static void mistakes_among_several_providers_are_named_where_they_stand(void **s
 	is_refused(BASE "channels: { sms: { adapter: http, providers: [twilio, nobody], settings: { " OF_TWILIO
 			" } } }\n",
 		   "channels.sms.providers.1: ");
-	is_refused(BASE "channels: { sms: { adapter: http } }\n", "channels.sms: has no provider");
+	is_refused(BASE "channels: { sms: { adapter: http } }\n", "channels.sms.provider: is missing");
 	is_refused(BASE "channels: { w: { adapter: webhook, providers: [a, b] } }\n",
 		   "channels.w.providers: is a key of the adapter http");
 }
