@@ -436,14 +436,31 @@ static void *list_take(void *head, void *tail, size_t max)
 	return taken;
 }
 
+/* Urgent first, then normal, then bulk, which keeps a tenth. */
+static void take_admissions(struct turn *turn)
+{
+	const struct inbox_lane *bulk = &turn->inbox.lanes[LANE_BULK];
+	const size_t tenth = TURN_ADMISSIONS_MAX / 10, kept = bulk->count < tenth ? bulk->count : tenth;
+	size_t room = TURN_ADMISSIONS_MAX;
+	struct admission **end = &turn->admissions;
+
+	for (int lane = 0; lane < LANES; lane++) {
+		struct inbox_lane *in = &turn->inbox.lanes[lane];
+		size_t most = lane == LANE_BULK ? room : room - kept, count = in->count < most ? in->count : most;
+		*end = list_take(&in->first, &in->tail, count);
+		in->count -= count;
+		turn->inbox.admission_count -= count;
+		room -= count;
+		while (*end)
+			end = &(*end)->next;
+	}
+}
+
 static void take_inbox(struct turn *turn)
 {
 	turn->outcomes = list_take(&turn->inbox.outcomes, &turn->inbox.outcomes_tail, TURN_OUTCOMES_MAX);
 	turn->requests = list_take(&turn->inbox.requests, &turn->inbox.requests_tail, TURN_REQUESTS_MAX);
-	turn->admissions =
-		list_take(&turn->inbox.admissions, &turn->inbox.admissions_tail, TURN_ADMISSIONS_MAX);
-	for (const struct admission *a = turn->admissions; a; a = a->next)
-		turn->inbox.admission_count--;
+	take_admissions(turn);
 	pthread_cond_broadcast(&turn->space);
 }
 
@@ -460,7 +477,7 @@ static void pause_until(struct turn *turn, int64_t wait)
 
 static bool inbox_waits(const struct turn *turn)
 {
-	return turn->inbox.outcomes || turn->inbox.requests || turn->inbox.admissions;
+	return turn->inbox.outcomes || turn->inbox.requests || turn->inbox.admission_count;
 }
 
 /* Taken by an earlier run, whose transaction was lost. */
@@ -590,7 +607,8 @@ struct turn *turn_new(struct store *store, struct config *config)
 	turn->recovered = MOMENT_NEVER;
 	turn->inbox.outcomes_tail = &turn->inbox.outcomes;
 	turn->inbox.requests_tail = &turn->inbox.requests;
-	turn->inbox.admissions_tail = &turn->inbox.admissions;
+	for (int lane = 0; lane < LANES; lane++)
+		turn->inbox.lanes[lane].tail = &turn->inbox.lanes[lane].first;
 	turn->outbox.settled_tail = &turn->outbox.settled;
 	turn->outbox.behind = true; /* an earlier run may have left some */
 	digest_random(seed, sizeof seed);
@@ -688,7 +706,8 @@ void turn_free(struct turn *turn)
 		store_rollback(turn->store);
 	/* what the store did not take is still in the queue; what was under way is in doubt at the next start
 	 */
-	admissions_free(turn->inbox.admissions);
+	for (int lane = 0; lane < LANES; lane++)
+		admissions_free(turn->inbox.lanes[lane].first);
 	admissions_free(turn->admissions);
 	admissions_free(turn->outbox.settled);
 	attempts_free(turn->inbox.outcomes);
@@ -716,9 +735,11 @@ bool turn_admit(struct turn *turn, struct admission *const admissions[], size_t 
 		pthread_cond_wait(&turn->space, &turn->lock);
 	bool taken = !turn->inbox.stop;
 	for (size_t i = 0; taken && i < count; i++) {
+		struct inbox_lane *lane = admission_lane(turn, admissions[i]);
 		admissions[i]->next = NULL;
-		*turn->inbox.admissions_tail = admissions[i];
-		turn->inbox.admissions_tail = &admissions[i]->next;
+		*lane->tail = admissions[i];
+		lane->tail = &admissions[i]->next;
+		lane->count++;
 		turn->inbox.admission_count++;
 	}
 	pthread_cond_signal(&turn->wake);

@@ -253,8 +253,8 @@ void lines_after_commit(struct turn *turn)
 		}
 }
 
-/* At most `limit` behind the first `seen`, which this turn has already. */
-static bool due_of(struct turn *turn, const char *waits_for, enum lane lane, size_t limit, size_t seen,
+/* At most `limit` behind the first `seen`, which this turn has already: those that bulk keeps. */
+static bool due_of(struct turn *turn, const char *waits_for, enum lane lane, size_t limit, size_t seen, bool kept,
 		   size_t *got)
 {
 	struct message_rows rows = {0};
@@ -266,7 +266,7 @@ static bool due_of(struct turn *turn, const char *waits_for, enum lane lane, siz
 	for (size_t i = 0; ok && i < rows.count && *got < limit; i++) {
 		if (turn->plan.waiting_touched ? work_of(turn, rows.rows[i].n) != NULL : i < seen)
 			continue;
-		work_add(turn, WORK_DUE, &rows.rows[i]);
+		work_add(turn, WORK_DUE, &rows.rows[i])->kept = kept;
 		++*got;
 	}
 	message_rows_release(&rows);
@@ -278,11 +278,11 @@ static bool line_take(struct turn *turn, const char *waits_for, size_t credit, s
 {
 	size_t tenth = credit >= 10 ? credit / 10 : turn->number % 10 == 0, kept, urgent, normal, bulk;
 
-	if (!due_of(turn, waits_for, LANE_BULK, tenth, 0, &kept) ||
-	    !due_of(turn, waits_for, LANE_URGENT, credit - kept, 0, &urgent) ||
-	    !due_of(turn, waits_for, LANE_NORMAL, credit - kept - urgent, 0, &normal) ||
+	if (!due_of(turn, waits_for, LANE_BULK, tenth, 0, true, &kept) ||
+	    !due_of(turn, waits_for, LANE_URGENT, credit - kept, 0, false, &urgent) ||
+	    !due_of(turn, waits_for, LANE_NORMAL, credit - kept - urgent, 0, false, &normal) ||
 	    !due_of(turn, waits_for, LANE_BULK, kept < tenth ? 0 : credit - kept - urgent - normal, kept,
-		    &bulk))
+		    false, &bulk))
 		return false;
 	*taken = kept + urgent + normal + bulk;
 	return true;

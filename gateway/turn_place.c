@@ -538,18 +538,28 @@ static bool work_place(struct turn *turn, struct work *work)
 	return ok;
 }
 
-/* What waits goes before what is new, and what is new by its lane: a backlog is not overtaken. */
+static bool place_lane(struct turn *turn, struct work *first, enum lane lane, bool new)
+{
+	bool ok = true;
+
+	for (struct work *work = first; ok && work; work = work->next)
+		if (work->why != WORK_SETTLED && (work->why == WORK_NEW) == new && work->row.lane == lane &&
+		    !work->placed)
+			ok = work_place(turn, work);
+	return ok;
+}
+
+/* By lane, but for the tenth that bulk keeps; in a lane what waits goes before what is new: a backlog is not
+ * overtaken. */
 static bool place_all(struct turn *turn, struct work *first)
 {
 	bool ok = true;
 
 	for (struct work *work = first; ok && work; work = work->next)
-		if (work->why != WORK_SETTLED && work->why != WORK_NEW && !work->placed)
+		if (work->kept && !work->placed)
 			ok = work_place(turn, work);
-	for (int lane = 0; lane < LANES; lane++)
-		for (struct work *work = first; ok && work; work = work->next)
-			if (work->why == WORK_NEW && (int)work->row.lane == lane && !work->placed)
-				ok = work_place(turn, work);
+	for (int lane = 0; ok && lane < LANES; lane++)
+		ok = place_lane(turn, first, (enum lane)lane, false) && place_lane(turn, first, (enum lane)lane, true);
 	return ok;
 }
 

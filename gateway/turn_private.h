@@ -18,7 +18,7 @@
 #define TURN_SWEEP_MAX 200        /* rows looked at when a breaker opens, a turn */
 #define TURN_HELD_MAX 500         /* rows moved to a hold or away from it, or taken back, a turn */
 #define TURN_RECONSIDER_MAX 10000 /* waiting rows of one customer looked at when a choice changes */
-#define INBOX_ADMISSIONS_MAX 2000
+#define INBOX_ADMISSIONS_MAX 4000 /* as the carrier reads ahead: what is urgent finds room */
 #define OUTBOX_MEMORY_MAX 20000 /* events kept ready for the courier; the store has the rest */
 #define TURN_EXPIRED_MAX 500    /* rows whose time is over, a turn */
 #define TURN_FREED_MAX 3        /* times that what waits for a cap is looked at again in a turn */
@@ -108,6 +108,7 @@ struct work {
 	size_t followers;            /* of a digest: how many share this one's contact */
 	bool shares;                 /* `ended` is another work's too, and is saved there */
 	bool placed;                 /* it is chosen for already */
+	bool kept;                   /* of the tenth that bulk keeps: placed first */
 	bool probe;                  /* claimed while the breaker is open */
 	bool unchanged;              /* nothing to save after all */
 };
@@ -197,8 +198,11 @@ struct turn {
 	struct {
 		struct attempt *outcomes, **outcomes_tail;
 		struct request *requests, **requests_tail;
-		struct admission *admissions, **admissions_tail;
-		size_t admission_count;
+		struct inbox_lane {
+			struct admission *first, **tail;
+			size_t count;
+		} lanes[LANES];
+		size_t admission_count; /* in all lanes */
 		struct config *reload;
 		struct text *reload_error;
 		bool reload_done, reload_ok;
@@ -249,6 +253,8 @@ void plan_note(struct turn *turn, struct line *line, struct outlet *outlet, int 
 
 /* turn_admit.c */
 bool admissions_take(struct turn *turn);
+/* The lane of the inbox that it belongs to. */
+struct inbox_lane *admission_lane(struct turn *turn, const struct admission *admission);
 __attribute__((format(printf, 2, 3))) void admission_refuse(struct admission *admission, const char *format,
 							    ...);
 

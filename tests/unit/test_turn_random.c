@@ -212,7 +212,7 @@ static void do_crash(void)
 	flaky.fail_at = 0;
 	do
 		step();
-	while (world.turn->inbox.outcomes || world.turn->inbox.admissions);
+	while (world.turn->inbox.outcomes || world.turn->inbox.admission_count);
 	for (int channel = 0; channel < 3; channel++)
 		for (size_t at = 0; at < script_at(channel)->held_count; at++) {
 			const struct attempt *attempt = script_at(channel)->held[at];
