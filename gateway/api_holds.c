@@ -4,7 +4,8 @@
 #include "api_private.h"
 #include "banned.h"
 
-static const enum hold_kind selectors[] = {HOLD_CHANNEL, HOLD_PROVIDER, HOLD_PRODUCT, HOLD_CAMPAIGN, HOLD_LANE};
+static const enum hold_kind selectors[] = {HOLD_CHANNEL, HOLD_PROVIDER, HOLD_PRODUCT, HOLD_CAMPAIGN,
+					   HOLD_LANE};
 #define SELECTORS (sizeof selectors / sizeof selectors[0])
 
 json_t *holds_json(struct call *call)
@@ -68,7 +69,8 @@ void api_hold(struct call *call)
 	if (!one_selector(call, values, &kind, &name))
 		return;
 	text_init(&problem, TEXT_ERROR_MAX);
-	int status = request_hold(&call->api->door, &call->request->asker, kind, name, why, &answer, &problem);
+	int status =
+		request_hold(&call->api->door, &call->request->asker, kind, name, why, &answer, &problem);
 	call_result(call, status, answer, &problem);
 	text_release(&problem);
 }

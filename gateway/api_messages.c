@@ -56,7 +56,8 @@ static json_t *moment_json(int64_t at)
 
 static json_t *message_until(const struct message_row *row)
 {
-	bool known = row->due != MOMENT_NEVER && !hold_is_key(row->waits_for); /* a hold ends when somebody ends it */
+	bool known = row->due != MOMENT_NEVER &&
+		     !hold_is_key(row->waits_for); /* a hold ends when somebody ends it */
 
 	return row->state == STATE_DEFERRED && known ? moment_json(row->due) : json_null();
 }

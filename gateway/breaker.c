@@ -60,7 +60,7 @@ void breaker_pace(struct breaker *b, int64_t now, int64_t asked)
 	if (!pause && now < b->paced_until)
 		return;
 	if (!pause)
-		pause = b->pace = !b->pace			     ? BREAKER_PACE_FIRST
+		pause = b->pace = !b->pace                         ? BREAKER_PACE_FIRST
 				  : b->pace > BREAKER_PACE_MAX / 2 ? BREAKER_PACE_MAX
 								   : b->pace * 2;
 	if (now + pause > b->paced_until)

@@ -339,7 +339,8 @@ static void warn_open(const struct config_loading *load, const char *path, mode_
 		    (unsigned)(mode & 07777));
 }
 
-static void warn_of_open_settings(struct config_loading *load, const struct channel_config *channel, mode_t mode)
+static void warn_of_open_settings(struct config_loading *load, const struct channel_config *channel,
+				  mode_t mode)
 {
 	const char *name;
 	json_t *setting;

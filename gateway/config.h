@@ -38,8 +38,9 @@ struct channel_config {
 	struct number_plan numbers;
 	struct retry_policy retry;
 	struct rate rate;
-	bool of_several;               /* it has several providers: settings stand under each one's name */
-	struct channel_config *others; /* those behind the first: the same, with a provider and settings of their own */
+	bool of_several; /* it has several providers: settings stand under each one's name */
+	struct channel_config
+		*others; /* those behind the first: the same, with a provider and settings of their own */
 	size_t other_count;
 };
 

@@ -164,7 +164,8 @@ static void check_names(struct config_loading *load, const json_t *names, const 
 		char *called = provider_called(json_string_value(value) ? json_string_value(value) : "");
 		if (json_object_get(given, called)) {
 			char *at = xasprintf("%s.providers.%zu", path, i);
-			config_wrong(&load->source, at, "is there already; each provider once would be right");
+			config_wrong(&load->source, at,
+				     "is there already; each provider once would be right");
 			free(at);
 		}
 		json_object_set_new(given, called, json_true());
@@ -182,8 +183,8 @@ static void check_names(struct config_loading *load, const json_t *names, const 
 	json_decref(given);
 }
 
-static void fill_one_of_several(struct config_loading *load, struct channel_config *channel, const json_t *whole,
-				const char *name, size_t i, const char *path)
+static void fill_one_of_several(struct config_loading *load, struct channel_config *channel,
+				const json_t *whole, const char *name, size_t i, const char *path)
 {
 	char *called = provider_called(name), *at = xasprintf("%s.providers.%zu", path, i),
 	     *settings_path = xasprintf("%s.settings.%s", path, called);
@@ -239,8 +240,10 @@ static void fill_others(struct config_loading *load, struct channel_config *chan
 		    (channel_addresses(other).kind != channel_addresses(channel).kind ||
 		     channel_is_sms(other) != channel_is_sms(channel))) {
 			char *at = xasprintf("%s.providers.%zu", path, i);
-			config_wrong(&load->source, at, "is for other addresses than %s; one of the same kind "
-							"would be right", channel->provider);
+			config_wrong(&load->source, at,
+				     "is for other addresses than %s; one of the same kind "
+				     "would be right",
+				     channel->provider);
 			free(at);
 		}
 	}
@@ -407,9 +410,10 @@ static void fill_channel(struct config_loading *load, const char *name, json_t *
 			fill_provider(load, channel, load_text(load, provider_path), provider_path,
 				      settings_path);
 		else if (strcmp(adapter, "http") == 0)
-			config_wrong(&load->source, provider_path,
-				     "is missing; NAME of a file in providers/ would be right, or `providers`, "
-				     "a list");
+			config_wrong(
+				&load->source, provider_path,
+				"is missing; NAME of a file in providers/ would be right, or `providers`, "
+				"a list");
 		if (!config_is_broken(&load->source, path)) /* what follows builds on what is right so far */
 			fill_phone(load, channel, path);
 		if (channel->of_several && !config_is_broken(&load->source, path))

@@ -1,6 +1,6 @@
-/* What an operator stopped: all that goes through a channel or a provider, is about a product, or belongs to a
- * campaign or a lane, waits until it is released; what belongs to a cancelled campaign ends. Pure words; who
- * acts on them is turn_holds.c. */
+/* What an operator stopped: all that goes through a channel or a provider, is about a product, or belongs to
+ * a campaign or a lane, waits until it is released; what belongs to a cancelled campaign ends. Pure words;
+ * who acts on them is turn_holds.c. */
 #ifndef HEED_HOLD_H
 #define HEED_HOLD_H
 

@@ -70,8 +70,8 @@ static bool covers(const char *product, const char *of)
 	return strncmp(of, product, len) == 0 && (!of[len] || of[len] == '/');
 }
 
-static bool row_in_the_air(const struct hold_request *asked, const struct message_row *row, const char *channel,
-			   const char *provider)
+static bool row_in_the_air(const struct hold_request *asked, const struct message_row *row,
+			   const char *channel, const char *provider)
 {
 	switch (asked->kind) {
 	case HOLD_CHANNEL:
@@ -305,8 +305,7 @@ static bool cancel_row(struct cancel_request *asked, struct turn *turn, const st
 	}
 	bool ok = work_cancel(turn, work, *asker->actor ? asker->actor : asker->by, asked->why);
 	request->status = 200;
-	request->answer =
-		json_pack("{s:s, s:s}", "message", row->id, "state", state_name(work->row.state));
+	request->answer = json_pack("{s:s, s:s}", "message", row->id, "state", state_name(work->row.state));
 	return ok;
 }
 
@@ -319,7 +318,8 @@ static bool cancel_run(struct request *request, struct turn *turn)
 		return true;
 	bool ok = store_find_messages(turn->store, &asked->message, 1, &row);
 	if (ok && !row.n)
-		request_refuse(request, 404, "message: %s is unknown, or was not admitted yet", asked->message);
+		request_refuse(request, 404, "message: %s is unknown, or was not admitted yet",
+			       asked->message);
 	else if (ok)
 		ok = cancel_row(asked, turn, &row);
 	message_row_release(&row);

@@ -153,8 +153,7 @@ static bool config_keep(struct turn *turn)
 static bool turn_transaction(struct turn *turn)
 {
 	if (!store_begin(turn->store) || !holds_load(turn) || (turn->config_new && !config_keep(turn)) ||
-	    !recover_take(turn) ||
-	    !outcomes_take(turn))
+	    !recover_take(turn) || !outcomes_take(turn))
 		return false;
 	if (turn->stopping)
 		flights_call_back(turn, 0, &(const struct touched){0});
@@ -446,7 +445,8 @@ static void take_admissions(struct turn *turn)
 
 	for (int lane = 0; lane < LANES; lane++) {
 		struct inbox_lane *in = &turn->inbox.lanes[lane];
-		size_t most = lane == LANE_BULK ? room : room - kept, count = in->count < most ? in->count : most;
+		size_t most = lane == LANE_BULK ? room : room - kept,
+		       count = in->count < most ? in->count : most;
 		*end = list_take(&in->first, &in->tail, count);
 		in->count -= count;
 		turn->inbox.admission_count -= count;

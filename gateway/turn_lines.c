@@ -118,8 +118,8 @@ static void lines_retire(struct turn *turn)
 					      sizeof *turn->retired);
 		for (size_t o = 0; o < line->outlet_count; o++)
 			if (line->outlets[o].channel)
-				turn->retired[turn->retired_count++] = (struct retired){
-					line->outlets[o].channel, config_hold(turn->config)};
+				turn->retired[turn->retired_count++] =
+					(struct retired){line->outlets[o].channel, config_hold(turn->config)};
 		free(line->outlets);
 	}
 	free(turn->lines);
@@ -254,8 +254,8 @@ void lines_after_commit(struct turn *turn)
 }
 
 /* At most `limit` behind the first `seen`, which this turn has already: those that bulk keeps. */
-static bool due_of(struct turn *turn, const char *waits_for, enum lane lane, size_t limit, size_t seen, bool kept,
-		   size_t *got)
+static bool due_of(struct turn *turn, const char *waits_for, enum lane lane, size_t limit, size_t seen,
+		   bool kept, size_t *got)
 {
 	struct message_rows rows = {0};
 	/* those that a sweep took in hand are still in the index, and not to be counted */
@@ -344,7 +344,8 @@ void lines_follow_holds(struct turn *turn)
 	}
 }
 
-/* The provider came to be at fault, or is held: what waits there is deferred, not queued, and its clocks stand. */
+/* The provider came to be at fault, or is held: what waits there is deferred, not queued, and its clocks
+ * stand. */
 static void row_stands(struct turn *turn, const struct line *line, const struct message_row *row)
 {
 	const struct hold *hold = line->held ? line_hold(turn, line) : NULL;
@@ -446,8 +447,8 @@ bool lines_adopt_strays(struct turn *turn)
 	return ok;
 }
 
-/* When one that waits for the line could be claimed, if it is due; MOMENT_NEVER: an outcome, or a release, wakes
- * us. */
+/* When one that waits for the line could be claimed, if it is due; MOMENT_NEVER: an outcome, or a release,
+ * wakes us. */
 static int64_t line_ready(const struct turn *turn, const struct line *line)
 {
 	int64_t ready = MOMENT_NEVER;
@@ -497,7 +498,8 @@ void plan_note(struct turn *turn, struct line *line, struct outlet *outlet, int 
 	struct plan *plan = &turn->plan;
 
 	if (verdict == NOTE_FAULT || verdict == NOTE_PACE)
-		outlet->budget = outlet->credit = 0; /* it stops with the commit: this turn sends nothing after it */
+		outlet->budget = outlet->credit =
+			0; /* it stops with the commit: this turn sends nothing after it */
 	plan->notes = xreallocarray(plan->notes, plan->note_count + 1, sizeof *plan->notes);
 	plan->notes[plan->note_count++] = (struct breaker_note){.line = line,
 								.outlet = outlet,

@@ -221,8 +221,7 @@ static void note_verdict(struct turn *turn, const struct work *work, const struc
 	bool fault = is_providers_fault(turn, work, outcome);
 	bool says_nothing = outcome->kind == OUTCOME_NOT_BEGUN || outcome->kind == OUTCOME_IN_DOUBT ||
 			    outcome->kind == OUTCOME_UNSENDABLE;
-	if ((fault && outlet->breaker.open && !work->flight->probe) ||
-	    (says_nothing && !work->flight->probe))
+	if ((fault && outlet->breaker.open && !work->flight->probe) || (says_nothing && !work->flight->probe))
 		return; /* handed over before it opened: only the probe's word lets the next one go */
 	if (fault)
 		plan_note(turn, line, outlet, NOTE_FAULT,

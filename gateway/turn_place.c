@@ -369,7 +369,8 @@ static bool place_send(struct turn *turn, struct work *work, const struct decisi
 	if (outlet)
 		return work_claim(turn, work, outlet, decision, product);
 	if (line && line_at_fault(line, work->bound)) {
-		const struct outlet *at_fault = work->bound ? line_find_outlet(line, work->bound) : line->outlets;
+		const struct outlet *at_fault =
+			work->bound ? line_find_outlet(line, work->bound) : line->outlets;
 		/* one that may go to nobody else does not keep the others waiting behind it */
 		int64_t due = line_at_fault(line, NULL) ? turn->now : turn->now + BOUND_PAUSE;
 		work_reason(work, REASON_provider_at_fault,
@@ -559,12 +560,13 @@ static bool place_all(struct turn *turn, struct work *first)
 		if (work->kept && !work->placed)
 			ok = work_place(turn, work);
 	for (int lane = 0; ok && lane < LANES; lane++)
-		ok = place_lane(turn, first, (enum lane)lane, false) && place_lane(turn, first, (enum lane)lane, true);
+		ok = place_lane(turn, first, (enum lane)lane, false) &&
+		     place_lane(turn, first, (enum lane)lane, true);
 	return ok;
 }
 
-/* What is in doubt goes to the provider that it was tried with, or to none: where a channel has several, the last
- * contact says which. False: the store failed. */
+/* What is in doubt goes to the provider that it was tried with, or to none: where a channel has several, the
+ * last contact says which. False: the store failed. */
 static bool work_bind(struct turn *turn, struct work *work)
 {
 	struct line *line = work->row.state == STATE_IN_DOUBT ? line_find(turn, work->row.channel) : NULL;

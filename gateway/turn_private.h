@@ -19,9 +19,9 @@
 #define TURN_HELD_MAX 500         /* rows moved to a hold or away from it, or taken back, a turn */
 #define TURN_RECONSIDER_MAX 10000 /* waiting rows of one customer looked at when a choice changes */
 #define INBOX_ADMISSIONS_MAX 4000 /* as the carrier reads ahead: what is urgent finds room */
-#define OUTBOX_MEMORY_MAX 20000 /* events kept ready for the courier; the store has the rest */
-#define TURN_EXPIRED_MAX 500    /* rows whose time is over, a turn */
-#define TURN_FREED_MAX 3        /* times that what waits for a cap is looked at again in a turn */
+#define OUTBOX_MEMORY_MAX 20000   /* events kept ready for the courier; the store has the rest */
+#define TURN_EXPIRED_MAX 500      /* rows whose time is over, a turn */
+#define TURN_FREED_MAX 3          /* times that what waits for a cap is looked at again in a turn */
 #define TURN_WAIT_MAX (1 * MOMENT_S)
 #define TURN_FAILURE_PAUSE (500 * MOMENT_MS)
 
@@ -44,7 +44,8 @@ struct outlet {
 	size_t claimed; /* in this turn */
 };
 
-/* A channel in use. Of its outlets the first that is not at fault carries; those before it are only probed. */
+/* A channel in use. Of its outlets the first that is not at fault carries; those before it are only probed.
+ */
 struct line {
 	const struct channel_config *config; /* of the first outlet */
 	struct outlet *outlets;
@@ -159,8 +160,8 @@ struct turn {
 	size_t line_count;
 	struct holding *holds;
 	size_t hold_count;
-	bool holds_known;  /* what stands here is what the store says */
-	char **releasing;  /* waits_for of what a hold that is gone left behind */
+	bool holds_known; /* what stands here is what the store says */
+	char **releasing; /* waits_for of what a hold that is gone left behind */
 	size_t releasing_count;
 	struct hint expiry;     /* when something that waits expires */
 	struct hint unassigned; /* for rows that wait for nobody in particular */

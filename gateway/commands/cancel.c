@@ -44,8 +44,8 @@ static int run_cancel(const char *config_file, int argc, char **argv)
 	cli_path(&path, message ? "/v1/messages/:/cancel" : "/v1/campaigns/:/cancel",
 		 message ? message : given.campaign, NULL);
 	json_t *body = json_pack("{s:s}", "why", given.why ? given.why : "");
-	int status = body ? cli_call(cli, "POST", path.data, body, &answer)
-			  : cli_error("--why: is not UTF-8");
+	int status =
+		body ? cli_call(cli, "POST", path.data, body, &answer) : cli_error("--why: is not UTF-8");
 	if (status == STATUS_DONE && given.json)
 		cli_json(answer);
 	else if (status == STATUS_DONE)
@@ -63,7 +63,8 @@ static const struct command_word words_of_cancel[] = {
 };
 
 static const struct command_option options_of_cancel[] = {
-	OPTION_VALUE(struct cancel_given, campaign, "--campaign", "CAMPAIGN", "All of it, in the place of one message."),
+	OPTION_VALUE(struct cancel_given, campaign, "--campaign", "CAMPAIGN",
+		     "All of it, in the place of one message."),
 	OPTION_VALUE(struct cancel_given, why, "--why", "WORDS", "For those who ask later."),
 	OPTION_FLAG(struct cancel_given, json, "--json", "One JSON object."),
 	{0},
@@ -73,8 +74,10 @@ const struct command command_cancel = {
 	.name = "cancel",
 	.usage = "cancel MESSAGE|--campaign X [--why WORDS] [--json]",
 	.summary = "take messages back",
-	.help = "What waits ends as cancelled. A campaign stays cancelled until `heed release --campaign X`: nothing "
-		"of it leaves any more, what waits of it ends within seconds, and so does what still comes of it "
+	.help = "What waits ends as cancelled. A campaign stays cancelled until `heed release --campaign X`: "
+		"nothing "
+		"of it leaves any more, what waits of it ends within seconds, and so does what still comes "
+		"of it "
 		"out of the queue. What was in doubt stays so, and is not sent again.",
 	.words = words_of_cancel,
 	.options = options_of_cancel,

@@ -31,7 +31,8 @@ static bool one_selector(const struct command *command, const struct hold_words 
 			found++;
 		}
 	if (found != 1)
-		cli_usage(command, "one of --channel, --provider, --product, --campaign and --lane is wanted");
+		cli_usage(command,
+			  "one of --channel, --provider, --product, --campaign and --lane is wanted");
 	return found == 1;
 }
 
@@ -148,12 +149,15 @@ static int run_release(const char *config_file, int argc, char **argv)
 	return cli_end(status);
 }
 
-#define SELECTOR_OPTIONS                                                                                        \
-	OPTION_VALUE(struct hold_words, channel, "--channel", "CHANNEL", "All that goes there."),              \
-		OPTION_VALUE(struct hold_words, provider, "--provider", "PROVIDER",                            \
-			     "All that goes through it; where the channel has another, that one takes over."), \
-		OPTION_VALUE(struct hold_words, product, "--product", "PRODUCT", "All about it and its parts."), \
-		OPTION_VALUE(struct hold_words, campaign, "--campaign", "CAMPAIGN", "All that belongs to it."),  \
+#define SELECTOR_OPTIONS                                                                                  \
+	OPTION_VALUE(struct hold_words, channel, "--channel", "CHANNEL", "All that goes there."),         \
+		OPTION_VALUE(                                                                             \
+			struct hold_words, provider, "--provider", "PROVIDER",                            \
+			"All that goes through it; where the channel has another, that one takes over."), \
+		OPTION_VALUE(struct hold_words, product, "--product", "PRODUCT",                          \
+			     "All about it and its parts."),                                              \
+		OPTION_VALUE(struct hold_words, campaign, "--campaign", "CAMPAIGN",                       \
+			     "All that belongs to it."),                                                  \
 		OPTION_VALUE(struct hold_words, lane, "--lane", "urgent|normal|bulk", "All in it.")
 
 static const struct command_option options_of_hold[] = {
@@ -175,7 +179,8 @@ const struct command command_hold = {
 	.name = "hold",
 	.usage = "hold --channel|--provider|--product|--campaign|--lane X --why WORDS | --list [--json]",
 	.summary = "stop what matches",
-	.help = "Nothing of it leaves any more once this is answered, but for the messages that are listed as on "
+	.help = "Nothing of it leaves any more once this is answered, but for the messages that are listed "
+		"as on "
 		"their way. What is held waits, as deferred, until `heed release`, and is not given up "
 		"meanwhile. Who held it, and why, stand in `heed explain` and in the log of changes.",
 	.options = options_of_hold,
@@ -188,7 +193,8 @@ const struct command command_release = {
 	.name = "release",
 	.usage = "release --channel|--provider|--product|--campaign|--lane X [--why WORDS] [--json]",
 	.summary = "let what was held go on",
-	.help = "It goes on where it was. A campaign that was cancelled is one like any other again: what ended "
+	.help = "It goes on where it was. A campaign that was cancelled is one like any other again: what "
+		"ended "
 		"stays ended, what comes from now on is sent.",
 	.options = options_of_release,
 	.example = "heed release --campaign spring",

@@ -538,14 +538,16 @@ static void mistakes_among_several_providers_are_named_where_they_stand(void **s
 	is_refused(BASE "channels: { sms: { " TWO ", settings: { " OF_TWILIO ", " OF_KANNEL
 			", vonage: {} } } }\n",
 		   "channels.sms.settings.vonage: is none of the providers");
-	is_refused(BASE "channels: { sms: { adapter: http, providers: [twilio, twilio], settings: { " OF_TWILIO
-			" } } }\n",
+	is_refused(BASE
+		   "channels: { sms: { adapter: http, providers: [twilio, twilio], settings: { " OF_TWILIO
+		   " } } }\n",
 		   "channels.sms.providers.1: is there already");
 	is_refused(BASE "channels: { sms: { " TWO ", provider: twilio, settings: { " OF_TWILIO ", " OF_KANNEL
 			" } } }\n",
 		   "channels.sms.providers: stands beside `provider`");
-	is_refused(BASE "channels: { sms: { adapter: http, providers: [twilio, nobody], settings: { " OF_TWILIO
-			" } } }\n",
+	is_refused(BASE
+		   "channels: { sms: { adapter: http, providers: [twilio, nobody], settings: { " OF_TWILIO
+		   " } } }\n",
 		   "channels.sms.providers.1: ");
 	is_refused(BASE "channels: { sms: { adapter: http } }\n", "channels.sms.provider: is missing");
 	is_refused(BASE "channels: { w: { adapter: webhook, providers: [a, b] } }\n",
