@@ -295,3 +295,38 @@ bool sqlite_put_template(struct store *store, const char *hash, const char *name
 	put_text(&cells, source);
 	return sql_run(sql, statement);
 }
+
+/* --- caps --- */
+
+bool sqlite_cap_used(struct store *store, int64_t customer, const char *name, int64_t *used)
+{
+	return sql_cap_used(&((struct store_sqlite *)store)->sql, customer, name, used);
+}
+
+bool sqlite_count_caps(struct store *store, const struct cap_count counts[], size_t count, int64_t now)
+{
+	struct sql *sql = &((struct store_sqlite *)store)->sql;
+	sqlite3_stmt *add =
+		sql_statement(sql, SQL_CAP_COUNT,
+			      "INSERT INTO cap_count (customer, name, used, ends) VALUES (?, ?, ?, ?) "
+			      "ON CONFLICT DO UPDATE SET used = used + excluded.used");
+	sqlite3_stmt *drop =
+		sql_statement(sql, SQL_CAPS_DROP, "DELETE FROM cap_count WHERE customer = ? AND ends <= ?");
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < count; i++) {
+		struct cells cells = sql_cells(drop);
+		put_number(&cells, counts[i].customer);
+		put_number(&cells, now);
+		ok = sql_run(sql, drop);
+		if (!ok || counts[i].ends <= now)
+			continue;
+		cells = sql_cells(add);
+		put_number(&cells, counts[i].customer);
+		put_text(&cells, counts[i].name);
+		put_number(&cells, counts[i].used);
+		put_number(&cells, counts[i].ends);
+		ok = sql_run(sql, add);
+	}
+	return ok;
+}

@@ -16,6 +16,7 @@
 #include "moment.h"
 #include "registry.h"
 #include "xalloc.h"
+#include "zone.h"
 #include "banned.h"
 
 #define SECRET_MIN 32 /* bytes */
@@ -213,18 +214,6 @@ static void fill_http(struct config_loading *load)
 	check_secrets(load);
 }
 
-static bool zone_exists(const char *zone)
-{
-	struct stat info;
-
-	if (*zone == '/' || strstr(zone, ".."))
-		return false;
-	char *path = xasprintf("/usr/share/zoneinfo/%s", zone);
-	bool exists = stat(path, &info) == 0 && S_ISREG(info.st_mode);
-	free(path);
-	return exists;
-}
-
 /* The shape of BCP 47: two to eight letters, then parts of one to eight letters and digits. */
 static bool locale_is_valid(const char *locale)
 {
@@ -239,6 +228,17 @@ static bool locale_is_valid(const char *locale)
 	return valid;
 }
 
+static void fill_limits(struct config_loading *load)
+{
+	const char *marketing = load_text(load, "limits.marketing");
+	struct text why;
+
+	text_init(&why, TEXT_ERROR_MAX);
+	if (marketing && !cap_parse(marketing, &load->config->limits.marketing, &why))
+		config_wrong(&load->source, "limits.marketing", "%s", why.data);
+	text_release(&why);
+}
+
 static void fill_customers(struct config_loading *load)
 {
 	struct config *config = load->config;
@@ -248,7 +248,8 @@ static void fill_customers(struct config_loading *load)
 
 	config->customers.timezone = load_copy(load, "customers.timezone");
 	config->customers.locale = load_copy(load, "customers.locale");
-	if (zone && !zone_exists(zone))
+	config->customers.zone = zone ? zone_find(zone) : NULL;
+	if (zone && !config->customers.zone)
 		config_wrong(
 			&load->source, "customers.timezone",
 			"is not a time zone that this machine knows; UTC or Europe/Madrid would be right");
@@ -257,6 +258,7 @@ static void fill_customers(struct config_loading *load)
 			     "is not a locale; en or es-AR would be right");
 	if (content)
 		content_kept_parse(content, &config->history.content);
+	fill_limits(load);
 	config->history.content_keep = load_duration(load, "history.content_keep");
 	config->history.contacts_keep = load_duration(load, "history.contacts_keep");
 }

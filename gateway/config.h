@@ -31,6 +31,7 @@ struct channel_config {
 	json_t *provider_file; /* the provider's description, checked; NULL where the adapter has none */
 	int64_t timeout;
 	bool resend_in_doubt;
+	bool receipts;                         /* its provider says later what became of a message */
 	const struct channel_ops *captured_by; /* the adapter capture, and nothing leaves; NULL: it is sent */
 	int max_segments;                      /* of a short message; 0: no limit of its own */
 	struct number_plan numbers;
@@ -61,7 +62,11 @@ struct config {
 	} http;
 	struct {
 		char *timezone, *locale;
+		const struct zone *zone; /* of `timezone` */
 	} customers;
+	struct {
+		struct cap marketing; /* of one customer over all marketing together */
+	} limits;
 	struct {
 		enum content_kept content;
 		int64_t content_keep, contacts_keep;

@@ -56,7 +56,7 @@ KEY("company.name", TEXT, "", "", "", 0, WARNS, "C", "", "Its name.")           
 KEY("company.logo", TEXT, "", "", "", 0, WARNS, "C", "", "A picture file.")                                            \
 KEY("company.colour", TEXT, "", "", "", 0, WARNS, "C", "", "As #0a5c36.")                                              \
 KEY("limits", MAP, NULL, "", "", 0, NOW, "", "", "Caps over several products.")                                        \
-KEY("limits.marketing", TEXT, "", "", "", 0, STOPS, "B", "", "Over all marketing together, as 3/week.")                \
+KEY("limits.marketing", TEXT, "", "", "", 0, NOW, "", "3/week", "Over all marketing together, for each customer: 3/week.")                \
 KEY("history", MAP, NULL, "", "", 0, NOW, "", "", "What is kept of what was sent.")                                    \
 KEY("history.content", WORD, "summary", "full|summary|none", "", 0, NOW, "", "", "How much of a message's text.")      \
 KEY("history.content_keep", DURATION, "90d", "", "", 0, NOW, "", "", "For how long.")                                  \
@@ -128,10 +128,11 @@ KEY("*.default", TEXTS, "[]", "", "", KEY_SAMPLE, NOW, "", "[email]",           
 KEY("*.may_stop", BOOLEAN, "true", "", "", KEY_SAMPLE, NOW, "", "true", "false: a legal notice; can be moved, not stopped.") \
 KEY("*.content", WORD, NULL, "full|summary|none", "", 0, NOW, "", "summary",                                           \
     "How much of its text the history keeps. Default: history.content.")                                               \
-KEY("*.urgent", BOOLEAN, "false", "", "", 0, STOPS, "B", "", "With purpose critical: hours, digest and pause do not hold it.") \
-KEY("*.quiet_hours", TEXT, "", "", "", 0, STOPS, "B", "\"22:00-07:00\"", "In the customer's time zone.")               \
-KEY("*.cap", TEXT, "", "", "", 0, STOPS, "B", "20/day", "At most so many.")                                            \
-KEY("*.expires_after", DURATION, NULL, "", "", 0, STOPS, "B", "24h", "Not sent later than this.")
+KEY("*.urgent", BOOLEAN, "false", "", "", 0, NOW, "", "", "With purpose critical: hours, digest and pause do not hold it.") \
+KEY("*.quiet_hours", TEXT, "", "", "", 0, NOW, "", "\"22:00-07:00\"",                                                   \
+    "Not then, in the customer's time zone; the customer's own hours replace it.")                                     \
+KEY("*.cap", TEXT, "", "", "", 0, NOW, "", "20/day", "For each customer at most so many in a day or week; the rest waits.") \
+KEY("*.expires_after", DURATION, NULL, "", "", 0, NOW, "", "24h", "Not sent later than this after it came in.")
 
 /* A rule of a response: all that it names must hold. */
 #define PROVIDER_RULE_KEYS(KEY, LIST, WHAT)                                                                            \

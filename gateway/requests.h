@@ -44,4 +44,15 @@ int request_settle(const struct turn_door *door, const struct asker *asker, cons
 int request_retry(const struct turn_door *door, const struct asker *asker, const char *message,
 		  json_t **answer, struct text *problem);
 
+/* What a provider says of what it took, later. */
+struct receipt {
+	const char *provider, *provider_ref; /* as in the contact */
+	bool delivered;                      /* else it failed for good for this message */
+	bool address_dead;                   /* and the address does not exist */
+	const char *code, *text;             /* the provider's own; "" */
+};
+/* 404 where nothing is known by that reference: a receipt may be faster than the outcome, so ask again later.
+ */
+int request_receipt(const struct turn_door *door, const struct receipt *receipt, struct text *problem);
+
 #endif

@@ -59,6 +59,13 @@ static void plan_end(struct turn *turn)
 	}
 	free(turn->plan.events.list);
 	free(turn->plan.notes);
+	for (size_t i = 0; i < turn->plan.cap_count; i++)
+		free(turn->plan.caps[i].name);
+	free(turn->plan.caps);
+	json_decref(turn->plan.cap_index);
+	for (size_t i = 0; i < turn->plan.freed.count; i++)
+		free(turn->plan.freed.list[i]);
+	free(turn->plan.freed.list);
 	turn->plan = (struct plan){0};
 }
 
@@ -79,6 +86,19 @@ static bool run_requests(struct turn *turn)
 	return true;
 }
 
+/* Whose contact it is: one message's, or those of a digest. */
+static void contact_of(const struct turn *turn, struct work *lead)
+{
+	struct contact *contact = lead->contact;
+
+	contact->message = lead->followers ? 0 : lead->row.n;
+	contact->several =
+		lead->followers ? xreallocarray(NULL, lead->followers + 1, sizeof *contact->several) : NULL;
+	for (const struct work *work = turn->plan.first; work && lead->followers; work = work->next)
+		if (work == lead || work->lead == lead)
+			contact->several[contact->several_count++] = work->row.n;
+}
+
 static bool write_works(struct turn *turn)
 {
 	struct pointers added = {0}, saved = {0}, contacts = {0}, ended = {0};
@@ -89,21 +109,21 @@ static bool write_works(struct turn *turn)
 		pointers_add(work->was == STATES ? &added : &saved, &work->row);
 		if (work->contact)
 			pointers_add(&contacts, work->contact);
-		if (work->ended)
+		if (work->ended && !work->shares)
 			pointers_add(&ended, work->ended);
 	}
 	bool ok = store_number_messages(turn->store, (struct message_row *const *)added.list, added.count);
 	for (struct work *work = turn->plan.first; ok && work; work = work->next)
 		if (work->contact)
-			work->contact->message = work->row.n;
+			contact_of(turn, work);
 	ok = ok && store_save_contacts(turn->store, (struct contact *const *)ended.list, ended.count) &&
 	     store_add_contacts(turn->store, (struct contact *const *)contacts.list, contacts.count);
 	for (struct work *work = turn->plan.first; ok && work; work = work->next)
-		if (work->contact)
-			work->row.contact = work->contact->seq;
+		if (work->contact || work->lead)
+			work->row.contact = (work->lead ? work->lead : work)->contact->seq;
 	ok = ok && store_add_messages(turn->store, (struct message_row *const *)added.list, added.count) &&
 	     store_save_messages(turn->store, (struct message_row *const *)saved.list, saved.count) &&
-	     store_count(turn->store, &turn->plan.deltas);
+	     caps_write(turn) && store_count(turn->store, &turn->plan.deltas);
 	free(added.list);
 	free(saved.list);
 	free(contacts.list);
@@ -137,8 +157,8 @@ static bool turn_transaction(struct turn *turn)
 		return false;
 	if (turn->stopping)
 		flights_call_back(turn, 0, &(const struct touched){0});
-	if (!run_requests(turn) || !admissions_take(turn) || !lines_sweep(turn) || !lines_take_due(turn) ||
-	    !works_place(turn) || !write_works(turn))
+	if (!run_requests(turn) || !admissions_take(turn) || !lines_sweep(turn) || !expiries_take(turn) ||
+	    !lines_take_due(turn) || !works_place(turn) || !write_works(turn))
 		return false;
 	for (struct request *request = turn->requests; request; request = request->next)
 		if (request->finish)
@@ -151,6 +171,7 @@ static bool turn_transaction(struct turn *turn)
 static void flight_free(struct flight *flight)
 {
 	message_row_release(&flight->row);
+	message_rows_release(&flight->others);
 	contact_release(&flight->contact);
 	free(flight);
 }
@@ -175,11 +196,14 @@ static void hand_over(struct turn *turn, struct work *work)
 	attempt->turn_private = flight;
 	flight->attempt = attempt;
 	flight->claimed_at = turn->now;
-	flight->give_up_at = work->give_up_at;
-	flight->fault_since = work->fault_since;
 	flight->resend = work->was == STATE_IN_DOUBT || (work->flight && work->flight->resend);
 	flight->probe = work->probe;
 	flight->row = work->row;
+	for (struct work *one = turn->plan.first; one && work->followers; one = one->next)
+		if (one->lead == work) {
+			*message_rows_add(&flight->others) = one->row;
+			one->row = (struct message_row){0};
+		}
 	work->row = (struct message_row){0};
 	flight->contact = *work->contact;
 	free(work->contact);
@@ -341,6 +365,7 @@ static void turn_lost(struct turn *turn)
 	turn->failing = true;
 	store_rollback(turn->store);
 	lines_forget_turn(turn);
+	turn->expiry.due = 0;
 	publish_stats(turn, false);
 	refuse_requests(turn, false, "the store fails, so the change could not be made binding in time");
 }
@@ -350,11 +375,12 @@ static bool turn_once(struct turn *turn)
 {
 	int64_t recovered = turn->recovered;
 
-	turn->now = moment_now();
+	turn->now = moment_now() + turn->ahead;
 	turn->mono = moment_mono();
 	turn->number++;
 	plan_begin(turn);
 	lines_begin_turn(turn);
+	turn->expiry.this_turn = MOMENT_NEVER;
 	bool ok = turn_transaction(turn);
 	if (ok) {
 		turn_committed(turn);
@@ -419,9 +445,11 @@ static bool taken_waits(const struct turn *turn)
 
 static bool turn_has_work(struct turn *turn, int64_t *wait)
 {
-	turn->now = moment_now();
+	turn->now = moment_now() + turn->ahead;
 	turn->mono = moment_mono();
 	*wait = turn->stopping ? 20 * MOMENT_MS : lines_next(turn);
+	if (turn->expiry.due - turn->now < *wait)
+		*wait = turn->expiry.due > turn->now ? turn->expiry.due - turn->now : 0;
 	return inbox_waits(turn) || *wait == 0 || turn->recovered != MOMENT_NEVER || turn->config_new;
 }
 

@@ -18,6 +18,8 @@
 #define TURN_RECONSIDER_MAX 10000 /* waiting rows of one customer looked at when a choice changes */
 #define INBOX_ADMISSIONS_MAX 2000
 #define OUTBOX_MEMORY_MAX 20000 /* events kept ready for the courier; the store has the rest */
+#define TURN_EXPIRED_MAX 500    /* rows whose time is over, a turn */
+#define TURN_FREED_MAX 3        /* times that what waits for a cap is looked at again in a turn */
 #define TURN_WAIT_MAX (1 * MOMENT_S)
 #define TURN_FAILURE_PAUSE (500 * MOMENT_MS)
 
@@ -43,14 +45,14 @@ enum flight_state { FLIGHT_ALOFT, FLIGHT_CALLED_BACK, FLIGHT_RESOLVED };
 struct flight {
 	struct flight *next, **link;
 	struct attempt *attempt;
-	struct message_row row; /* as committed */
-	struct contact contact; /* as committed */
+	struct message_row row;     /* as committed */
+	struct message_rows others; /* of a digest: its other messages, likewise */
+	struct contact contact;     /* as committed */
 	int64_t claimed_at;
 	enum flight_state state; /* CALLED_BACK: it will never begin, and nobody has committed that yet */
 	bool resend;             /* an earlier attempt on this channel is in doubt */
-	int64_t give_up_at, fault_since; /* of the row, before the claim: put back if it never begins */
-	bool probe;                      /* the one that asks whether the provider is back */
-	bool in_turn;                    /* this run of the turn already deals with it */
+	bool probe;              /* the one that asks whether the provider is back */
+	bool in_turn;            /* this run of the turn already deals with it */
 };
 
 enum work_why {
@@ -70,15 +72,25 @@ struct work {
 	struct message message; /* read when first needed: work_message */
 	bool message_read;
 	struct facts facts;
-	struct admission *admission;     /* WORK_NEW: borrowed */
-	struct flight *flight;           /* whose outcome or call-back this is; NULL */
-	struct contact *contact;         /* to be added; NULL */
-	struct contact *ended;           /* an earlier contact to be saved; NULL */
-	struct line *line;               /* claimed: who carries it */
-	struct attempt *attempt;         /* claimed: to be handed over after the commit */
-	int64_t give_up_at, fault_since; /* before the claim */
-	bool probe;                      /* claimed while the breaker is open */
-	bool unchanged;                  /* nothing to save after all */
+	struct admission *admission; /* WORK_NEW: borrowed */
+	struct flight *flight;       /* whose outcome or call-back this is; NULL */
+	struct contact *contact;     /* to be added; NULL */
+	struct contact *ended;       /* an earlier contact to be saved; NULL */
+	struct line *line;           /* claimed: who carries it */
+	struct attempt *attempt;     /* claimed: to be handed over after the commit */
+	struct work *lead;           /* of a digest: whose contact it shares; NULL */
+	size_t followers;            /* of a digest: how many share this one's contact */
+	bool shares;                 /* `ended` is another work's too, and is saved there */
+	bool placed;                 /* it is chosen for already */
+	bool probe;                  /* claimed while the breaker is open */
+	bool unchanged;              /* nothing to save after all */
+};
+
+/* How much of a cap a customer has had: as stored, and what this run adds. */
+struct cap_use {
+	int64_t customer;
+	char *name;
+	int64_t used, more, ends;
 };
 
 struct pointers {
@@ -105,6 +117,10 @@ struct plan {
 		int64_t retry_after;
 	} * notes; /* verdicts on providers: told to the breakers after the commit */
 	size_t note_count;
+	struct cap_use *caps;
+	size_t cap_count;
+	json_t *cap_index;     /* {"customer name": place in caps} */
+	struct pointers freed; /* int64_t: customers whose counters went down: what waits for a cap may go */
 };
 
 struct turn {
@@ -112,6 +128,7 @@ struct turn {
 	struct config *config;
 	struct line *lines;
 	size_t line_count;
+	struct hint expiry;     /* when something that waits expires */
 	struct hint unassigned; /* for rows that wait for nobody in particular */
 	struct flight *flights;
 	size_t flight_count;
@@ -123,7 +140,8 @@ struct turn {
 	bool alone;
 	bool config_new; /* its products and templates are not kept yet */
 	bool stopping, claiming;
-	int64_t now; /* of this run, stored clock */
+	int64_t now;   /* of this run, stored clock */
+	int64_t ahead; /* of the wall clock: for tests that can't wait for tomorrow */
 	int64_t mono;
 	uint64_t random;
 	unsigned long number;
@@ -209,9 +227,45 @@ void work_event(struct turn *turn, struct work *work, enum state state, const st
 void message_row_copy(const struct message_row *row, struct message_row *out);
 void contact_copy(const struct contact *contact, struct contact *out);
 
+/* Chooses under what `facts` say; puts reasons and the turn in the list into the row. False: the store
+ * failed. Release the decision's reasons. */
+bool work_decide(struct turn *turn, struct work *work, const struct facts *facts, bool caps,
+		 struct decision *out);
+const struct message *work_message(struct work *work);
+struct contact *contact_new(const struct turn *turn, const struct work *work, const struct facts *facts,
+			    const struct preference *preference);
+
+/* turn_claim.c */
+/* Makes it `sending`, with all that goes in one digest with it. False: the store failed. */
+bool work_claim(struct turn *turn, struct work *work, struct line *line, const struct decision *decision,
+		const struct product *product);
+
+/* turn_when.c */
+/* What choose() wants to know of time, patience and caps. False: the store failed. */
+bool when_fill(struct turn *turn, const struct message_row *row, const struct customer *customer,
+	       const struct product *product, struct choose_input *in);
+/* It counts in its caps from now on, if it does not yet. False: the store failed. */
+bool caps_count(struct turn *turn, struct work *work, const struct customer *customer,
+		const struct product *product);
+/* It went in the contact of `lead`, which counts once: it is covered, and adds nothing. */
+void caps_share(const struct work *lead, struct work *work);
+/* It does not count any more. */
+bool caps_release(struct turn *turn, struct work *work);
+bool caps_write(struct turn *turn);
+/* What waits for a cap that was freed in this run becomes work; *any. */
+bool caps_freed(struct turn *turn, bool *any);
+void row_fault_over(struct message_row *row, int64_t now);
+/* A message rests in the best that became of it: `state`, or what an earlier channel came to. */
+enum state row_rests(const struct message_row *row, enum state state);
+bool expiries_take(struct turn *turn);
+void expiry_waits(struct turn *turn, const struct message_row *row);
+
 /* turn_outcome.c */
 bool outcomes_take(struct turn *turn);
 bool recover_take(struct turn *turn); /* what a crash left `sending` */
+/* The works on a flight's messages: an outcome is all of theirs. */
+struct work *flight_works(struct turn *turn, struct flight *flight, enum work_why why);
+bool flight_has(const struct flight *flight, int64_t n);
 /* Calls back what has not begun of one customer (0: of all) and is touched, and lets it be chosen again in
  * this turn. */
 void flights_call_back(struct turn *turn, int64_t customer, const struct touched *touched);

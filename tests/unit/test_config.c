@@ -480,10 +480,17 @@ static void forms_of_redis_store_and_relay_are_checked(void **state)
 	config_drop(config);
 }
 
+static void a_limit_and_a_zone_must_be_some(void **state)
+{
+	(void)state;
+	is_refused_beside_the_base("limits: { marketing: often }\n", "limits.marketing: ");
+	is_refused_beside_the_base("customers: { timezone: Europe/Atlantis }\n",
+				   "customers.timezone: is not a time zone");
+}
+
 static void what_comes_later_stops_the_start_where_it_would_change_who_gets_what(void **state)
 {
 	(void)state;
-	is_refused_beside_the_base("limits: { marketing: 3/week }\n", "limits.marketing: not yet (B)");
 	is_refused_beside_the_base("queue: { partitions: 2 }\n", "queue.partitions: not yet (E)");
 	is_refused(BASE "channels: { w: { adapter: webhook, rate: 100/s } }\n",
 		   "channels.w.rate: not yet (B)");
@@ -759,6 +766,7 @@ int main(void)
 		cmocka_unit_test(what_an_adapter_says_has_file_line_and_key),
 		cmocka_unit_test(names_of_channels_are_short_and_plain),
 		cmocka_unit_test(forms_of_redis_store_and_relay_are_checked),
+		cmocka_unit_test(a_limit_and_a_zone_must_be_some),
 		cmocka_unit_test(what_comes_later_stops_the_start_where_it_would_change_who_gets_what),
 		cmocka_unit_test(a_captured_channel_keeps_the_keys_of_whom_it_stands_in_for_and_needs_none),
 		cmocka_unit_test(all_channels_may_be_captured),

@@ -450,7 +450,7 @@ void steps(void)
 {
 	for (int i = 0; i < 1000; i++) {
 		step();
-		world.turn->now = moment_now();
+		world.turn->now = moment_now() + world.turn->ahead;
 		world.turn->mono = moment_mono();
 		if (!world.turn->inbox.outcomes && !world.turn->inbox.admissions &&
 		    lines_next(world.turn) > 0 && !world.turn->config_new)
