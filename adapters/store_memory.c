@@ -284,6 +284,21 @@ static void messages_of(struct memory *memory, int64_t customer, bool (*want)(co
 		qsort(out->rows + start, out->count - start, sizeof *out->rows, by_number);
 }
 
+static bool memory_waiting_of_campaign(struct store *store, const char *campaign, int64_t after, size_t limit,
+				       struct message_rows *out)
+{
+	const struct memory *memory = of(store);
+
+	for (int64_t n = after + 1; limit && n <= memory->numbers[NUMBER_MESSAGE]; n++) {
+		const struct message_row *row = slots_get(&memory->tables[MESSAGES], n);
+		if (row && is_waiting(row) && strcmp(row->campaign, campaign) == 0) {
+			message_row_read(memory, n, message_rows_add(out));
+			limit--;
+		}
+	}
+	return true;
+}
+
 static bool memory_waiting_of(struct store *store, int64_t customer, struct message_rows *out)
 {
 	messages_of(of(store), customer, is_waiting, out);
@@ -484,6 +499,7 @@ const struct store_ops store_memory_ops = {
 	.expired = memory_expired,
 	.next_expiry = memory_next_expiry,
 	.waited_for = memory_waited_for,
+	.waiting_of_campaign = memory_waiting_of_campaign,
 	.waiting_of = memory_waiting_of,
 	.open_of = memory_open_of,
 	.sending = memory_sending,
@@ -498,6 +514,9 @@ const struct store_ops store_memory_ops = {
 	.put_preference = memory_store_preference,
 	.set_address_state = memory_set_address_state,
 	.customers_of_address = memory_customers_of_address,
+	.put_hold = memory_put_hold,
+	.drop_hold = memory_drop_hold,
+	.get_holds = memory_get_holds,
 	.cap_used = memory_cap_used,
 	.count_caps = memory_count_caps,
 	.append_changes = memory_append_changes,
@@ -517,6 +536,7 @@ const struct store_ops store_memory_ops = {
 	.read_customer = memory_read_customer,
 	.read_cap_used = memory_read_cap_used,
 	.read_find = memory_read_find,
+	.read_holds = memory_read_holds,
 	.read_counters = memory_read_counters,
 	.read_ages = memory_read_ages,
 	.read_changes = memory_read_changes,

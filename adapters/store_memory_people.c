@@ -203,6 +203,45 @@ bool memory_customers_of_address(struct store *store, int64_t address, int64_t *
 	return true;
 }
 
+bool memory_drop_hold(struct store *store, enum hold_kind kind, const char *name)
+{
+	struct memory *memory = of(store);
+
+	for (size_t seq = 1; seq < memory->tables[HOLDS].size; seq++) {
+		const struct hold *hold = memory->tables[HOLDS].at[seq];
+		if (hold && hold->kind == kind && strcmp(hold->name, name) == 0)
+			memory_put(memory, HOLDS, (int64_t)seq, NULL);
+	}
+	return true;
+}
+
+bool memory_put_hold(struct store *store, const struct hold *hold)
+{
+	struct hold *row = xmalloc(sizeof *row);
+
+	memory_drop_hold(store, hold->kind, hold->name);
+	hold_copy(hold, row);
+	memory_put(of(store), HOLDS, hold->seq, row);
+	return true;
+}
+
+void holds_read(const struct memory *memory, struct hold **out, size_t *count)
+{
+	for (size_t seq = 1; seq < memory->tables[HOLDS].size; seq++) {
+		const struct hold *hold = memory->tables[HOLDS].at[seq];
+		if (!hold)
+			continue;
+		*out = xreallocarray(*out, *count + 1, sizeof **out);
+		hold_copy(hold, &(*out)[(*count)++]);
+	}
+}
+
+bool memory_get_holds(struct store *store, struct hold **out, size_t *count)
+{
+	holds_read(of(store), out, count);
+	return true;
+}
+
 bool memory_append_changes(struct store *store, struct change *const changes[], size_t count)
 {
 	struct memory *memory = of(store);

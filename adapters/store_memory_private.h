@@ -8,7 +8,7 @@
 
 #include "store_private.h"
 
-enum table { MESSAGES, CONTACTS, CUSTOMERS, ADDRESSES, CHANGES, EVENTS, CAPS, PREFERENCES, TABLES };
+enum table { MESSAGES, CONTACTS, CUSTOMERS, ADDRESSES, CHANGES, EVENTS, CAPS, PREFERENCES, HOLDS, TABLES };
 
 /* Rows by their number; NULL: none. */
 struct slots {
@@ -127,6 +127,7 @@ size_t queue_place(const struct wait_queue *queue, struct wait wait);
 
 void message_row_read(const struct memory *memory, int64_t n, struct message_row *out);
 void contact_read(const struct contact *from, struct contact *out);
+void holds_read(const struct memory *memory, struct hold **out, size_t *count);
 struct customer *customer_read(const struct memory *memory, int64_t n);
 void preferences_read(struct memory *memory, int64_t customer, struct preference **out, size_t *count);
 char *address_key(const char *channel, const char *value);
@@ -141,6 +142,9 @@ bool memory_put_customer(struct store *, struct customer *customer);
 bool memory_store_preference(struct store *, int64_t customer, const struct preference *preference);
 bool memory_set_address_state(struct store *, int64_t address, enum address_state state, int64_t seq);
 bool memory_customers_of_address(struct store *, int64_t address, int64_t **customers, size_t *count);
+bool memory_put_hold(struct store *, const struct hold *hold);
+bool memory_drop_hold(struct store *, enum hold_kind kind, const char *name);
+bool memory_get_holds(struct store *, struct hold **out, size_t *count);
 bool memory_cap_used(struct store *, int64_t customer, const char *name, int64_t *used);
 bool memory_count_caps(struct store *, const struct cap_count counts[], size_t count, int64_t now);
 bool memory_last_choice(struct store *, int64_t customer, const char *product, char **choice);
@@ -161,6 +165,7 @@ bool memory_read_customer(struct store_reader *, const char *id, struct customer
 			  struct preference **preferences, size_t *count);
 bool memory_read_cap_used(struct store_reader *, int64_t customer, const char *name, int64_t *used);
 bool memory_read_find(struct store_reader *, const char *address, char ***ids, size_t *count);
+bool memory_read_holds(struct store_reader *, struct hold **out, size_t *count);
 bool memory_read_counters(struct store_reader *, struct counters *out);
 bool memory_read_ages(struct store_reader *, int64_t oldest[LANES]);
 bool memory_read_changes(struct store_reader *, int64_t customer, int64_t after, size_t limit,

@@ -285,6 +285,16 @@ bool memory_read_find(struct store_reader *reader, const char *address, char ***
 	return leave(memory);
 }
 
+bool memory_read_holds(struct store_reader *reader, struct hold **out, size_t *count)
+{
+	struct memory *memory = enter(reader);
+
+	if (!memory)
+		return false;
+	holds_read(memory, out, count);
+	return leave(memory);
+}
+
 bool memory_read_counters(struct store_reader *reader, struct counters *out)
 {
 	struct memory *memory = enter(reader);

@@ -212,6 +212,10 @@ static void row_free(enum table table, void *row)
 	case PREFERENCES:
 		preference_free(row);
 		break;
+	case HOLDS:
+		hold_release(row);
+		free(row);
+		break;
 	case EVENTS:
 	default:
 		free(row);

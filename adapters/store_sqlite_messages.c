@@ -270,6 +270,23 @@ bool sqlite_waited_for(struct store *store, char ***names, size_t *count)
 	return more == 0;
 }
 
+bool sqlite_waiting_of_campaign(struct store *store, const char *campaign, int64_t after, size_t limit,
+				struct message_rows *out)
+{
+	struct sql *sql = &of(store)->sql;
+	sqlite3_stmt *statement = sql_statement(
+		sql, SQL_WAITING_OF_CAMPAIGN,
+		"SELECT " MESSAGE_COLUMNS " FROM message m INDEXED BY message_campaign" MESSAGE_CUSTOMER
+		"WHERE m.campaign = ? AND m.campaign <> '' AND m.due < 9223372036854775807 AND m.n > ? "
+		"ORDER BY m.n LIMIT ?");
+	struct cells cells = sql_cells(statement);
+
+	put_text(&cells, campaign);
+	put_number(&cells, after);
+	put_number(&cells, (int64_t)limit);
+	return sql_append_messages(sql, statement, out);
+}
+
 bool sqlite_waiting_of(struct store *store, int64_t customer, struct message_rows *out)
 {
 	struct sql *sql = &of(store)->sql;

@@ -205,6 +205,41 @@ bool sqlite_last_choice(struct store *store, int64_t customer, const char *produ
 	return more >= 0;
 }
 
+bool sqlite_put_hold(struct store *store, const struct hold *hold)
+{
+	struct sql *sql = &of(store)->sql;
+	sqlite3_stmt *statement = sql_statement(
+		sql, SQL_HOLD_PUT,
+		"REPLACE INTO hold (kind, name, why, held_by, actor, at, seq) VALUES (?, ?, ?, ?, ?, ?, ?)");
+	struct cells cells = sql_cells(statement);
+
+	put_number(&cells, hold->kind);
+	put_text(&cells, hold->name);
+	put_text(&cells, hold->why);
+	put_text(&cells, hold->by);
+	put_text(&cells, hold->actor);
+	put_number(&cells, hold->at);
+	put_number(&cells, hold->seq);
+	return sql_run(sql, statement);
+}
+
+bool sqlite_drop_hold(struct store *store, enum hold_kind kind, const char *name)
+{
+	struct sql *sql = &of(store)->sql;
+	sqlite3_stmt *statement =
+		sql_statement(sql, SQL_HOLD_DROP, "DELETE FROM hold WHERE kind = ? AND name = ?");
+	struct cells cells = sql_cells(statement);
+
+	put_number(&cells, kind);
+	put_text(&cells, name);
+	return sql_run(sql, statement);
+}
+
+bool sqlite_get_holds(struct store *store, struct hold **out, size_t *count)
+{
+	return sql_get_holds(&of(store)->sql, out, count);
+}
+
 bool sqlite_append_changes(struct store *store, struct change *const changes[], size_t count)
 {
 	struct sql *sql = &of(store)->sql;

@@ -32,6 +32,7 @@ enum statement {
 	SQL_NEXT_EXPIRY,
 	SQL_WAITED_FOR,
 	SQL_WAITING_OF,
+	SQL_WAITING_OF_CAMPAIGN,
 	SQL_OPEN_OF,
 	SQL_SENDING,
 	SQL_EVENT_ADD,
@@ -51,6 +52,9 @@ enum statement {
 	SQL_PREFERENCES,
 	SQL_PREFERENCES_CHAIN,
 	SQL_PREFERENCE_PUT,
+	SQL_HOLD_PUT,
+	SQL_HOLD_DROP,
+	SQL_HOLDS,
 	SQL_CAP_USED,
 	SQL_CAP_COUNT,
 	SQL_CAPS_DROP,
@@ -132,6 +136,7 @@ bool sql_get_customer(struct sql *sql, const char *id, int64_t n, struct custome
 bool sql_get_preferences(struct sql *sql, int64_t customer, struct preference **out, size_t *count);
 bool sql_read_facts(struct sql *sql, struct facts *facts);
 bool sql_get_number(struct sql *sql, enum number number, int64_t *value);
+bool sql_get_holds(struct sql *sql, struct hold **out, size_t *count);
 bool sql_cap_used(struct sql *sql, int64_t customer, const char *name, int64_t *used);
 bool sql_begin_reading(struct sql *sql);
 void sql_end_reading(struct sql *sql);
@@ -183,6 +188,8 @@ bool sqlite_waiting(struct store *, const char *waits_for, struct waiting_at *af
 bool sqlite_expired(struct store *, int64_t now, size_t limit, struct message_rows *out);
 bool sqlite_next_expiry(struct store *, int64_t *at);
 bool sqlite_waited_for(struct store *, char ***names, size_t *count);
+bool sqlite_waiting_of_campaign(struct store *, const char *campaign, int64_t after, size_t limit,
+				struct message_rows *out);
 bool sqlite_waiting_of(struct store *, int64_t customer, struct message_rows *out);
 bool sqlite_open_of(struct store *, int64_t customer, struct message_rows *out);
 bool sqlite_sending(struct store *, int64_t after, size_t limit, struct message_rows *out);
@@ -199,6 +206,9 @@ bool sqlite_put_customer(struct store *, struct customer *customer);
 bool sqlite_put_preference(struct store *, int64_t customer, const struct preference *preference);
 bool sqlite_set_address_state(struct store *, int64_t address, enum address_state state, int64_t seq);
 bool sqlite_customers_of_address(struct store *, int64_t address, int64_t **customers, size_t *count);
+bool sqlite_put_hold(struct store *, const struct hold *hold);
+bool sqlite_drop_hold(struct store *, enum hold_kind kind, const char *name);
+bool sqlite_get_holds(struct store *, struct hold **out, size_t *count);
 bool sqlite_cap_used(struct store *, int64_t customer, const char *name, int64_t *used);
 bool sqlite_count_caps(struct store *, const struct cap_count counts[], size_t count, int64_t now);
 bool sqlite_last_choice(struct store *, int64_t customer, const char *product, char **choice);
@@ -221,6 +231,7 @@ bool sqlite_read_customer(struct store_reader *, const char *id, struct customer
 			  struct preference **preferences, size_t *count);
 bool sqlite_read_cap_used(struct store_reader *, int64_t customer, const char *name, int64_t *used);
 bool sqlite_read_find(struct store_reader *, const char *address, char ***ids, size_t *count);
+bool sqlite_read_holds(struct store_reader *, struct hold **out, size_t *count);
 bool sqlite_read_counters(struct store_reader *, struct counters *out);
 bool sqlite_read_ages(struct store_reader *, int64_t oldest[LANES]);
 bool sqlite_read_changes(struct store_reader *, int64_t customer, int64_t after, size_t limit,

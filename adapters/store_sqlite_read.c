@@ -359,6 +359,11 @@ bool sqlite_read_find(struct store_reader *reader, const char *address, char ***
 	return more == 0;
 }
 
+bool sqlite_read_holds(struct store_reader *reader, struct hold **out, size_t *count)
+{
+	return sql_get_holds(sql_of(reader), out, count);
+}
+
 bool sqlite_read_counters(struct store_reader *reader, struct counters *out)
 {
 	struct sql *sql = sql_of(reader);

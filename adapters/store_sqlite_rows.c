@@ -314,6 +314,29 @@ bool sql_read_facts(struct sql *sql, struct facts *facts)
 	return more == 0;
 }
 
+/* --- holds --- */
+
+bool sql_get_holds(struct sql *sql, struct hold **out, size_t *count)
+{
+	sqlite3_stmt *statement = sql_statement(
+		sql, SQL_HOLDS, "SELECT kind, name, why, held_by, actor, at, seq FROM hold ORDER BY seq");
+	int more;
+
+	while ((more = sql_step(sql, statement)) > 0) {
+		struct cells cells = sql_cells(statement);
+		*out = xreallocarray(*out, *count + 1, sizeof **out);
+		struct hold *hold = &(*out)[(*count)++];
+		hold->kind = (enum hold_kind)get_number(&cells);
+		hold->name = get_text(&cells);
+		hold->why = get_text(&cells);
+		hold->by = get_text(&cells);
+		hold->actor = get_text(&cells);
+		hold->at = get_number(&cells);
+		hold->seq = get_number(&cells);
+	}
+	return more == 0;
+}
+
 /* --- numbers --- */
 
 char *number_name(enum number number, char out[32])

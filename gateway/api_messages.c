@@ -42,7 +42,7 @@ static const char *message_channel(const struct message_row *row)
 {
 	bool waits = row->state == STATE_QUEUED || row->state == STATE_DEFERRED;
 
-	if (waits && *row->waits_for)
+	if (waits && *row->waits_for && !hold_is_key(row->waits_for))
 		return row->waits_for;
 	return waits && *row->wait_channel ? row->wait_channel : row->channel;
 }
@@ -59,9 +59,10 @@ static json_t *moment_json(int64_t at)
 static json_t *message_until(const struct message_row *row)
 {
 	bool goes_on = row->state == STATE_DEFERRED || row->state == STATE_IN_DOUBT;
+	bool known = row->due != MOMENT_NEVER && row->due > moment_now() &&
+		     !hold_is_key(row->waits_for); /* a hold ends when somebody ends it */
 
-	return goes_on && row->due != MOMENT_NEVER && row->due > moment_now() ? moment_json(row->due)
-									      : json_null();
+	return goes_on && known ? moment_json(row->due) : json_null();
 }
 
 /* As `heed explain --json` (contract). */

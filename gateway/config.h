@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bucket.h"
 #include "customer.h"
 #include "product.h"
 #include "templates.h"
@@ -36,6 +37,11 @@ struct channel_config {
 	int max_segments;                      /* of a short message; 0: no limit of its own */
 	struct number_plan numbers;
 	struct retry_policy retry;
+	struct rate rate;
+	bool of_several; /* it has several providers: settings stand under each one's name */
+	struct channel_config
+		*others; /* those behind the first: the same, with a provider and settings of their own */
+	size_t other_count;
 };
 
 struct config {

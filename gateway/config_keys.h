@@ -85,7 +85,7 @@ KEY("channels.*.dkim.*.selector", TEXT, NULL, "required", "smtp", KEY_REQUIRED, 
     "The public key stands in the DNS at SELECTOR._domainkey.DOMAIN.")                                                 \
 KEY("channels.*.dkim.*.key", TEXT, NULL, "required", "smtp", KEY_REQUIRED | KEY_SECRET, NOW, "", "\"${file:dkim.pem}\"",\
     "The private key, as PEM.")                                                                                        \
-KEY("channels.*.provider", TEXT, NULL, "required", "http", KEY_REQUIRED | KEY_SAMPLE, NOW, "", "twilio",               \
+KEY("channels.*.provider", TEXT, NULL, "required", "http", KEY_SAMPLE, NOW, "", "twilio",               \
     "The provider's file: providers/NAME.yaml beside this one, or an installed one; with a / a path.")                 \
 KEY("channels.*.settings", FREE, NULL, "", "http", KEY_SAMPLE | KEY_SECRET, NOW, "",                                   \
     "{ account_sid: \"${TWILIO_SID}\", auth_token: \"${TWILIO_TOKEN}\", from: \"+15005550006\" }",                     \
@@ -103,8 +103,10 @@ KEY("channels.*.allow_private", BOOLEAN, "false", "", "webhook", 0, NOW, "", "",
     "May customers' URLs lead inside (private, loopback, link-local addresses)? For tests.")                           \
 KEY("channels.*.allow_http", BOOLEAN, "false", "", "webhook", 0, NOW, "", "", "May they be http:// ? For tests.")      \
 KEY("channels.*.timeout", DURATION, "15s", "", "", 0, NOW, "", "", "For one attempt.")                                 \
-KEY("channels.*.rate", TEXT, "", "", "", 0, STOPS, "B", "", "At most so many, as 100/s.")                              \
-KEY("channels.*.providers", TEXTS, "[]", "", "", 0, STOPS, "B", "", "Several: the next takes over while one is at fault.") \
+KEY("channels.*.providers", TEXTS, "[]", "", "http", 0, NOW, "", "[twilio, vonage]",                                    \
+    "Several in the place of one: the next takes over while the first is at fault. Then `settings` is { NAME: { … } }.") \
+KEY("channels.*.rate", TEXT, "", "", "", 0, NOW, "", "100/s",                                                          \
+    "At most so many in a second (/s), a minute (/m) or an hour (/h), to each of its providers. Default: no limit.")   \
 KEY("channels.*.in_doubt", WORD, NULL, "resend|hold", "", 0, NOW, "", "hold",                                          \
     "What becomes of a message that may have been taken. Default: resend for smtp and webhook, hold for others.")      \
 KEY("channels.*.retry", MAP, NULL, "", "", 0, NOW, "", "", "The pauses between attempts, with jitter.")                \

@@ -38,6 +38,7 @@ REASON(in_digest, "it went together with others, {count} in one", "A digest is o
 REASON(waits_turn, "it waits for its turn on {channel}", "The channel is busy; nothing but its turn is missing.")
 REASON(provider_at_fault, "{provider} does not work at the moment ({code}); the message waits for it", "The company's own trouble: no attempt is counted and no other channel is tried.")
 REASON(retry, "attempt {attempt} on {channel} was put off by the other side ({code}); tried again later", "A temporary refusal.")
+REASON(held, "{kind} {name} is held by {by}: {why}", "An operator holds the channel, provider, product, campaign or lane; the message waits for the release.")
 REASON(doubt_resend, "it may have arrived already; it is sent again on {channel}, as the policy there says", "in_doubt: resend.")
 REASON(called_back, "the choice changed before it had left, so it was taken back", "An attempt was taken back because the customer changed the choice.")
 /* outcomes */
@@ -53,4 +54,5 @@ REASON(unsendable, "it could not be made ready for {channel}: {error}", "The ren
 REASON(receipt_delivered, "{provider} says that it arrived", "A receipt of the provider.")
 REASON(receipt_rejected, "{provider} says that it did not arrive ({code})", "A receipt of the provider: the address failed for good for this message.")
 REASON(settled, "an operator settled it as {as}", "heed settle.")
+REASON(cancelled, "it was taken back by {by}: {why}", "heed cancel, or the application that sent it.")
 REASON(retried, "an operator had it tried again", "heed retry.")

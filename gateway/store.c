@@ -217,6 +217,12 @@ bool store_waited_for(struct store *store, char ***names, size_t *count)
 	return READ(store, waited_for(store, names, count));
 }
 
+bool store_waiting_of_campaign(struct store *store, const char *campaign, int64_t after, size_t limit,
+			       struct message_rows *out)
+{
+	return !limit || READ(store, waiting_of_campaign(store, campaign, after, limit, out));
+}
+
 bool store_waiting_of(struct store *store, int64_t customer, struct message_rows *out)
 {
 	return READ(store, waiting_of(store, customer, out));
@@ -292,6 +298,23 @@ bool store_customers_of_address(struct store *store, int64_t address, int64_t **
 	*customers = NULL;
 	*count = 0;
 	return READ(store, customers_of_address(store, address, customers, count));
+}
+
+bool store_put_hold(struct store *store, const struct hold *hold)
+{
+	return WRITE(store, put_hold(store, hold));
+}
+
+bool store_drop_hold(struct store *store, enum hold_kind kind, const char *name)
+{
+	return WRITE(store, drop_hold(store, kind, name));
+}
+
+bool store_get_holds(struct store *store, struct hold **out, size_t *count)
+{
+	*out = NULL;
+	*count = 0;
+	return READ(store, get_holds(store, out, count));
 }
 
 bool store_cap_used(struct store *store, int64_t customer, const char *name, int64_t *used)
@@ -415,6 +438,13 @@ bool store_read_find(struct store_reader *reader, const char *address, char ***i
 	*ids = NULL;
 	*count = 0;
 	return reader->ops->read_find(reader, address, ids, count);
+}
+
+bool store_read_holds(struct store_reader *reader, struct hold **out, size_t *count)
+{
+	*out = NULL;
+	*count = 0;
+	return reader->ops->read_holds(reader, out, count);
 }
 
 bool store_read_counters(struct store_reader *reader, struct counters *out)

@@ -17,6 +17,7 @@
 
 #include "contact.h"
 #include "customer.h"
+#include "hold.h"
 #include "message.h"
 #include "preference.h"
 #include "text.h"
@@ -44,14 +45,14 @@ struct message_row {
 	int64_t expires_at; /* not after; 0: never */
 	/* what changes */
 	enum state state;
-	char *waits_for; /* whose turn it waits for: a channel's name; "": to be chosen again */
+	char *waits_for; /* whose turn it waits for: a channel's name; hold_key(); "": to be chosen again */
 	int64_t due;     /* not before; MOMENT_NEVER: it waits for nothing (sending, or ended) */
 	int attempts;    /* counted ones, on all channels */
 	int tries;       /* counted ones on this channel since it was turned to: what the pauses grow with */
 	int64_t epoch;   /* of the last claim: an outcome of another epoch is late */
 	int64_t lease;   /* until when the claim holds; 0 */
 	int64_t give_up_at;  /* 0: the clock has not started */
-	int64_t fault_since; /* since when it waits for a provider at fault; 0: it doesn't */
+	int64_t fault_since; /* since when give_up_at stands, for a provider at fault or a hold; 0: it runs */
 	char *rejected;      /* channels that failed for good: "sms,email" */
 	char *waited;        /* channels whose wait ran out: "sms,email" */
 	char *wait_channel;  /* the channel of the list whose turn it is; "" before the first */
@@ -108,6 +109,7 @@ enum change_kind {
 	CHANGE_CUSTOMER = 1, /* facts: zone, locale, name, addresses */
 	CHANGE_ADDRESS = 2,  /* the state of an address, for all who have it */
 	CHANGE_PRODUCTS = 3, /* a set of products came in force; subject: its hash */
+	CHANGE_HOLD = 4,     /* held, released or cancelled; subject: "campaign:spring" */
 	CHANGE_KINDS
 };
 struct change {
@@ -183,6 +185,9 @@ bool store_next_expiry(struct store *store, int64_t *at);
 /* What anything waits for, each once: to find rows that wait for a channel which is gone. The caller frees.
  */
 bool store_waited_for(struct store *store, char ***names, size_t *count);
+/* Those of a campaign that wait, whatever for, above n `after`; by n; appended. */
+bool store_waiting_of_campaign(struct store *store, const char *campaign, int64_t after, size_t limit,
+			       struct message_rows *out);
 /* Of one customer: those that wait; those that are sending or in doubt. By n. Appended. */
 bool store_waiting_of(struct store *store, int64_t customer, struct message_rows *out);
 bool store_open_of(struct store *store, int64_t customer, struct message_rows *out);
@@ -212,6 +217,11 @@ bool store_put_preference(struct store *store, int64_t customer, const struct pr
 bool store_set_address_state(struct store *store, int64_t address, enum address_state state, int64_t seq);
 /* Who has the address: their n. The caller frees *customers. */
 bool store_customers_of_address(struct store *store, int64_t address, int64_t **customers, size_t *count);
+/* Takes the place of one of the same kind and name. */
+bool store_put_hold(struct store *store, const struct hold *hold);
+bool store_drop_hold(struct store *store, enum hold_kind kind, const char *name);
+/* All, by seq. holds_free. */
+bool store_get_holds(struct store *store, struct hold **out, size_t *count);
 /* How much of a cap the customer has had: `name` is what is counted and the period. */
 bool store_cap_used(struct store *store, int64_t customer, const char *name, int64_t *used);
 /* Adds to it (or takes back, with used < 0). Counters of the customer whose `ends` is over at `now` go. */
@@ -284,6 +294,7 @@ bool store_read_customer(struct store_reader *reader, const char *id, struct cus
 bool store_read_cap_used(struct store_reader *reader, int64_t customer, const char *name, int64_t *used);
 /* Ids of customers that have this (normalised) address on any channel; free each and the array. */
 bool store_read_find(struct store_reader *reader, const char *address, char ***ids, size_t *count);
+bool store_read_holds(struct store_reader *reader, struct hold **out, size_t *count);
 bool store_read_counters(struct store_reader *reader, struct counters *out);
 /* The oldest waiting message of each lane: admitted_at, 0 for none. */
 bool store_read_ages(struct store_reader *reader, int64_t oldest[LANES]);

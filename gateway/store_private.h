@@ -60,6 +60,8 @@ struct store_ops {
 	bool (*expired)(struct store *, int64_t now, size_t limit, struct message_rows *out);
 	bool (*next_expiry)(struct store *, int64_t *at);
 	bool (*waited_for)(struct store *, char ***names, size_t *count);
+	bool (*waiting_of_campaign)(struct store *, const char *campaign, int64_t after, size_t limit,
+				    struct message_rows *out);
 	bool (*waiting_of)(struct store *, int64_t customer, struct message_rows *out);
 	bool (*open_of)(struct store *, int64_t customer, struct message_rows *out);
 	bool (*sending)(struct store *, int64_t after, size_t limit, struct message_rows *out);
@@ -77,6 +79,9 @@ struct store_ops {
 	bool (*put_preference)(struct store *, int64_t customer, const struct preference *preference);
 	bool (*set_address_state)(struct store *, int64_t address, enum address_state state, int64_t seq);
 	bool (*customers_of_address)(struct store *, int64_t address, int64_t **customers, size_t *count);
+	bool (*put_hold)(struct store *, const struct hold *hold);
+	bool (*drop_hold)(struct store *, enum hold_kind kind, const char *name);
+	bool (*get_holds)(struct store *, struct hold **out, size_t *count);
 	bool (*cap_used)(struct store *, int64_t customer, const char *name, int64_t *used);
 	bool (*count_caps)(struct store *, const struct cap_count counts[], size_t count, int64_t now);
 	bool (*append_changes)(struct store *, struct change *const changes[], size_t count);
@@ -102,6 +107,7 @@ struct store_ops {
 			      struct preference **preferences, size_t *count);
 	bool (*read_cap_used)(struct store_reader *, int64_t customer, const char *name, int64_t *used);
 	bool (*read_find)(struct store_reader *, const char *address, char ***ids, size_t *count);
+	bool (*read_holds)(struct store_reader *, struct hold **out, size_t *count);
 	bool (*read_counters)(struct store_reader *, struct counters *out);
 	bool (*read_ages)(struct store_reader *, int64_t oldest[LANES]);
 	bool (*read_changes)(struct store_reader *, int64_t customer, int64_t after, size_t limit,

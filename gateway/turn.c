@@ -152,13 +152,14 @@ static bool config_keep(struct turn *turn)
 
 static bool turn_transaction(struct turn *turn)
 {
-	if (!store_begin(turn->store) || (turn->config_new && !config_keep(turn)) || !recover_take(turn) ||
-	    !outcomes_take(turn))
+	if (!store_begin(turn->store) || !holds_load(turn) || (turn->config_new && !config_keep(turn)) ||
+	    !recover_take(turn) || !outcomes_take(turn))
 		return false;
 	if (turn->stopping)
 		flights_call_back(turn, 0, &(const struct touched){0});
-	if (!run_requests(turn) || !admissions_take(turn) || !lines_sweep(turn) || !expiries_take(turn) ||
-	    !lines_take_due(turn) || !works_place(turn) || !write_works(turn))
+	if (!run_requests(turn) || !admissions_take(turn) || !holds_sweep(turn) || !lines_sweep(turn) ||
+	    !expiries_take(turn) || !holds_take_released(turn) || !lines_take_due(turn) ||
+	    !works_place(turn) || !write_works(turn))
 		return false;
 	for (struct request *request = turn->requests; request; request = request->next)
 		if (request->finish)
@@ -214,7 +215,29 @@ static void hand_over(struct turn *turn, struct work *work)
 		flight->next->link = &flight->next;
 	turn->flights = flight;
 	turn->flight_count++;
-	channel_send(work->line->channel, attempt);
+	channel_send(work->outlet->channel, attempt);
+}
+
+static void tell_breaker(struct turn *turn, const struct breaker_note *note)
+{
+	struct breaker *breaker = &note->outlet->breaker;
+
+	switch ((enum verdict)note->verdict) {
+	case NOTE_OK:
+		breaker_ok(breaker);
+		break;
+	case NOTE_FAULT:
+		breaker_fault(breaker, turn->mono, note->fault);
+		if (note->retry_after)
+			breaker_asked(breaker, turn->mono, note->retry_after);
+		break;
+	case NOTE_PACE:
+		breaker_pace(breaker, turn->mono, note->retry_after);
+		break;
+	case NOTE_NO_VERDICT:
+		breaker_probe_back(breaker);
+		break;
+	}
 }
 
 static void tell_breakers(struct turn *turn)
@@ -222,26 +245,22 @@ static void tell_breakers(struct turn *turn)
 	for (size_t i = 0; i < turn->plan.note_count; i++) {
 		const struct breaker_note *note = &turn->plan.notes[i];
 		struct line *line = note->line;
-		bool was_open = line->breaker.open;
-		if (note->verdict == NOTE_OK) {
-			breaker_ok(&line->breaker);
-		} else if (note->verdict == NOTE_FAULT) {
-			breaker_fault(&line->breaker, turn->mono, note->fault);
-			if (note->retry_after)
-				breaker_asked(&line->breaker, turn->mono, note->retry_after);
-		} else {
-			breaker_probe_back(&line->breaker);
-		}
-		bool open = line->breaker.open;
-		if (open && !was_open) {
-			log_warn("channel %s: %s is at fault; its messages wait", line->config->name,
-				 line->config->provider);
+		const char *provider = note->outlet->config->provider;
+		bool was_open = note->outlet->breaker.open, stood = line_at_fault(line, NULL);
+		tell_breaker(turn, note);
+		bool open = note->outlet->breaker.open, stands = line_at_fault(line, NULL);
+		if (open && !was_open)
+			log_warn("channel %s: %s is at fault; %s", line->config->name, provider,
+				 stands ? "its messages wait" : "the next provider takes over");
+		else if (!open && was_open)
+			log_info("channel %s: %s works again", line->config->name, provider);
+		if (stands && !stood) {
 			line->sweeping = true;
+			line->resuming = false;
 			line->swept = (struct waiting_at){0};
-		} else if (!open && was_open) {
-			log_info("channel %s: %s works again", line->config->name, line->config->provider);
-			line->next.due = 0;
 		}
+		if (open != was_open)
+			line->next.due = 0;
 	}
 }
 
@@ -330,9 +349,13 @@ static void publish_stats(struct turn *turn, bool committed)
 		const struct line *line = &turn->lines[i];
 		snprintf(turn->stats.channels[i].name, sizeof turn->stats.channels[i].name, "%s",
 			 line->config->name);
-		turn->stats.channels[i].breaker_open = line->breaker.open;
-		turn->stats.channels[i].in_hand = line->channel ? atomic_load(&line->channel->in_hand) : 0;
-		turn->stats.channels[i].credit = line->channel ? line->channel->credit : 0;
+		turn->stats.channels[i].breaker_open = line_at_fault(line, NULL);
+		turn->stats.channels[i].in_hand = turn->stats.channels[i].credit = 0;
+		for (size_t o = 0; o < line->outlet_count; o++) {
+			struct channel *channel = line->outlets[o].channel;
+			turn->stats.channels[i].in_hand += channel ? atomic_load(&channel->in_hand) : 0;
+			turn->stats.channels[i].credit += channel ? channel->credit : 0;
+		}
 	}
 	pthread_mutex_unlock(&turn->lock);
 }
@@ -344,13 +367,14 @@ static void turn_committed(struct turn *turn)
 	turn->failing = false;
 	turn->config_new = turn->config_new && turn->plan.strays;
 	tell_breakers(turn);
+	lines_after_commit(turn);
 	outbox_after_commit(turn);
 	/* publish first: whoever is answered next may read the counters */
 	publish_stats(turn, true);
 	for (struct work *work = turn->plan.first; work; work = work->next)
 		if (work->attempt) {
 			if (work->probe)
-				breaker_probe(&work->line->breaker);
+				breaker_probe(&work->outlet->breaker);
 			hand_over(turn, work);
 		}
 	finish_flights(turn);
@@ -365,6 +389,7 @@ static void turn_lost(struct turn *turn)
 	turn->failing = true;
 	store_rollback(turn->store);
 	lines_forget_turn(turn);
+	turn->holds_known = false;
 	turn->expiry.due = 0;
 	publish_stats(turn, false);
 	refuse_requests(turn, false, "the store fails, so the change could not be made binding in time");
@@ -410,14 +435,32 @@ static void *list_take(void *head, void *tail, size_t max)
 	return taken;
 }
 
+/* Urgent first, then normal, then bulk, which keeps a tenth. */
+static void take_admissions(struct turn *turn)
+{
+	const struct inbox_lane *bulk = &turn->inbox.lanes[LANE_BULK];
+	const size_t tenth = TURN_ADMISSIONS_MAX / 10, kept = bulk->count < tenth ? bulk->count : tenth;
+	size_t room = TURN_ADMISSIONS_MAX;
+	struct admission **end = &turn->admissions;
+
+	for (int lane = 0; lane < LANES; lane++) {
+		struct inbox_lane *in = &turn->inbox.lanes[lane];
+		size_t most = lane == LANE_BULK ? room : room - kept,
+		       count = in->count < most ? in->count : most;
+		*end = list_take(&in->first, &in->tail, count);
+		in->count -= count;
+		turn->inbox.admission_count -= count;
+		room -= count;
+		while (*end)
+			end = &(*end)->next;
+	}
+}
+
 static void take_inbox(struct turn *turn)
 {
 	turn->outcomes = list_take(&turn->inbox.outcomes, &turn->inbox.outcomes_tail, TURN_OUTCOMES_MAX);
 	turn->requests = list_take(&turn->inbox.requests, &turn->inbox.requests_tail, TURN_REQUESTS_MAX);
-	turn->admissions =
-		list_take(&turn->inbox.admissions, &turn->inbox.admissions_tail, TURN_ADMISSIONS_MAX);
-	for (const struct admission *a = turn->admissions; a; a = a->next)
-		turn->inbox.admission_count--;
+	take_admissions(turn);
 	pthread_cond_broadcast(&turn->space);
 }
 
@@ -434,7 +477,7 @@ static void pause_until(struct turn *turn, int64_t wait)
 
 static bool inbox_waits(const struct turn *turn)
 {
-	return turn->inbox.outcomes || turn->inbox.requests || turn->inbox.admissions;
+	return turn->inbox.outcomes || turn->inbox.requests || turn->inbox.admission_count;
 }
 
 /* Taken by an earlier run, whose transaction was lost. */
@@ -564,7 +607,8 @@ struct turn *turn_new(struct store *store, struct config *config)
 	turn->recovered = MOMENT_NEVER;
 	turn->inbox.outcomes_tail = &turn->inbox.outcomes;
 	turn->inbox.requests_tail = &turn->inbox.requests;
-	turn->inbox.admissions_tail = &turn->inbox.admissions;
+	for (int lane = 0; lane < LANES; lane++)
+		turn->inbox.lanes[lane].tail = &turn->inbox.lanes[lane].first;
 	turn->outbox.settled_tail = &turn->outbox.settled;
 	turn->outbox.behind = true; /* an earlier run may have left some */
 	digest_random(seed, sizeof seed);
@@ -610,8 +654,12 @@ bool turn_run_alone(struct turn *turn, struct request *request)
 		lines_open(turn, turn->config, false, NULL);
 	request->next = NULL;
 	turn->requests = request;
-	if (turn_once(turn))
+	if (turn_once(turn)) {
+		/* what was taken back has ended when we say so */
+		while (holds_busy(turn, true) && turn_once(turn))
+			;
 		return true;
+	}
 	turn->requests = NULL;
 	request->status = 503;
 	return text_error(&request->problem, "the store failed: %s", store_error(turn->store));
@@ -650,6 +698,7 @@ void turn_free(struct turn *turn)
 	if (!turn)
 		return;
 	lines_close(turn, 0);
+	holds_forget(turn);
 	/* the last events that went out, so that the next start does not repeat them */
 	if (turn->outbox.published > turn->outbox.dropped &&
 	    !(store_begin(turn->store) && store_drop_events(turn->store, turn->outbox.published) &&
@@ -657,7 +706,8 @@ void turn_free(struct turn *turn)
 		store_rollback(turn->store);
 	/* what the store did not take is still in the queue; what was under way is in doubt at the next start
 	 */
-	admissions_free(turn->inbox.admissions);
+	for (int lane = 0; lane < LANES; lane++)
+		admissions_free(turn->inbox.lanes[lane].first);
 	admissions_free(turn->admissions);
 	admissions_free(turn->outbox.settled);
 	attempts_free(turn->inbox.outcomes);
@@ -685,9 +735,11 @@ bool turn_admit(struct turn *turn, struct admission *const admissions[], size_t 
 		pthread_cond_wait(&turn->space, &turn->lock);
 	bool taken = !turn->inbox.stop;
 	for (size_t i = 0; taken && i < count; i++) {
+		struct inbox_lane *lane = admission_lane(turn, admissions[i]);
 		admissions[i]->next = NULL;
-		*turn->inbox.admissions_tail = admissions[i];
-		turn->inbox.admissions_tail = &admissions[i]->next;
+		*lane->tail = admissions[i];
+		lane->tail = &admissions[i]->next;
+		lane->count++;
 		turn->inbox.admission_count++;
 	}
 	pthread_cond_signal(&turn->wake);

@@ -122,6 +122,13 @@ static void admission_repeated(struct admission *admission, const unsigned char 
 				 admission->message.id);
 }
 
+struct inbox_lane *admission_lane(struct turn *turn, const struct admission *admission)
+{
+	const struct message *message = &admission->message;
+
+	return &turn->inbox.lanes[message->has_lane ? message->lane : admission->entry.lane];
+}
+
 /* The same id again in this very batch: whether the first is admitted is known only when all are placed, so
  * the second waits for the next turn. */
 static void admission_postpone(struct turn *turn, struct admission *admission)
@@ -132,10 +139,12 @@ static void admission_postpone(struct turn *turn, struct admission *admission)
 		link = &(*link)->next;
 	*link = admission->next;
 	pthread_mutex_lock(&turn->lock);
-	admission->next = turn->inbox.admissions;
-	if (!turn->inbox.admissions)
-		turn->inbox.admissions_tail = &admission->next;
-	turn->inbox.admissions = admission;
+	struct inbox_lane *lane = admission_lane(turn, admission);
+	admission->next = lane->first;
+	if (!lane->first)
+		lane->tail = &admission->next;
+	lane->first = admission;
+	lane->count++;
 	turn->inbox.admission_count++;
 	pthread_mutex_unlock(&turn->lock);
 }

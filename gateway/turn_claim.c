@@ -14,7 +14,7 @@ static const char *first_text(const char *a, const char *b, const char *c)
 	return a && *a ? a : b && *b ? b : c;
 }
 
-static struct attempt *attempt_make(struct turn *turn, struct work *work, const struct line *line,
+static struct attempt *attempt_make(struct turn *turn, struct work *work, const struct outlet *outlet,
 				    const struct decision *decision, const struct product *product)
 {
 	struct attempt *attempt = xcalloc(1, sizeof *attempt);
@@ -22,7 +22,7 @@ static struct attempt *attempt_make(struct turn *turn, struct work *work, const 
 	const struct customer *customer = work->facts.customer;
 	const struct config *config = turn->config;
 
-	attempt->channel = line->channel;
+	attempt->channel = outlet->channel;
 	attempt->epoch = work->row.epoch;
 	attempt->number = work->row.attempts;
 	attempt->message_id = xstrdup(work->row.id);
@@ -48,7 +48,7 @@ static struct attempt *attempt_make(struct turn *turn, struct work *work, const 
 }
 
 /* The row's side of a claim. */
-static void row_claim(struct turn *turn, struct work *work, const struct line *line)
+static void row_claim(struct turn *turn, struct work *work, const struct outlet *outlet)
 {
 	struct message_row *row = &work->row;
 
@@ -62,18 +62,18 @@ static void row_claim(struct turn *turn, struct work *work, const struct line *l
 	row->claimed.wait_until = row->wait_until;
 	row_fault_over(row, turn->now);
 	if (!row->give_up_at)
-		row->give_up_at = turn->now + line->config->retry.give_up_after;
+		row->give_up_at = turn->now + outlet->config->retry.give_up_after;
 	row->epoch++;
 	row->attempts++;
 	row->tries++;
 	row->lease = turn->now + turn->config->gateway.lease;
 	row->due = MOMENT_NEVER;
 	xreplace(&row->waits_for, "");
-	xreplace(&row->channel, line->config->name);
+	xreplace(&row->channel, outlet->config->name);
 	work_set_state(turn, work, STATE_SENDING);
 }
 
-static struct contact *contact_claim(struct turn *turn, struct work *work, const struct line *line,
+static struct contact *contact_claim(struct turn *turn, struct work *work, const struct outlet *outlet,
 				     const struct decision *decision)
 {
 	const struct reason *why = &decision->reasons.list[decision->reasons.count - 1];
@@ -81,9 +81,9 @@ static struct contact *contact_claim(struct turn *turn, struct work *work, const
 
 	contact->state = STATE_SENDING;
 	contact->attempt = work->row.attempts;
-	xreplace(&contact->channel, line->config->name);
-	xreplace(&contact->provider, line->config->provider);
-	contact->captured = line->config->captured_by != NULL;
+	xreplace(&contact->channel, outlet->config->name);
+	xreplace(&contact->provider, outlet->config->provider);
+	contact->captured = outlet->config->captured_by != NULL;
 	contact->address = decision->address->n;
 	contact->address_seq = decision->address->seq;
 	xreplace(&contact->reason, reason_code_name(why->code));
@@ -121,8 +121,8 @@ static bool is_due(const struct turn *turn, const struct work *lead, const struc
 	return row->due == MOMENT_NEVER || row->due <= turn->now || went_with(lead, row);
 }
 
-/* May it go in the contact of `lead`? It is due, and chosen in the same way; a doubt goes again with those
- * that it went with. False: the store failed. */
+/* May it go in the contact of `lead`? It is due, not held, and chosen in the same way; a doubt goes again
+ * with those that it went with. False: the store failed. */
 static bool may_follow(struct turn *turn, const struct work *lead, struct work *work,
 		       const struct decision *of_lead, bool *may)
 {
@@ -134,7 +134,8 @@ static bool may_follow(struct turn *turn, const struct work *lead, struct work *
 	*may = false;
 	if (row->customer != lead->row.customer || strcmp(row->product, lead->row.product) != 0 ||
 	    (row->state == STATE_IN_DOUBT) != again || (again && !went_with(lead, row)) ||
-	    !is_due(turn, lead, row) || !work_message(work))
+	    !is_due(turn, lead, row) || !work_message(work) || holds_cancel(turn, row) ||
+	    holds_stop(turn, row, NULL, NULL))
 		return true;
 	/* the contact counts once in a cap: its first message does */
 	bool ok = work_decide(turn, work, &lead->facts, false, &decision);
@@ -148,14 +149,14 @@ static void follow(struct turn *turn, struct work *lead, struct work *work)
 {
 	work->placed = true;
 	work->lead = lead;
-	work->line = lead->line;
+	work->outlet = lead->outlet;
 	free(work->row.reasons);
 	work->row.reasons = xstrdup(lead->row.reasons);
 	xreplace(&work->row.wait_channel, lead->row.wait_channel);
 	work->row.wait_since = lead->row.wait_since;
 	work->row.wait_until = lead->row.wait_until;
 	caps_share(lead, work);
-	row_claim(turn, work, lead->line);
+	row_claim(turn, work, lead->outlet);
 	item_make(turn, work, lead->attempt);
 	lead->followers++;
 }
@@ -231,17 +232,19 @@ static void digest_tell(struct turn *turn, struct work *lead)
 			work_event(turn, work, STATE_SENDING, lead->contact);
 }
 
-bool work_claim(struct turn *turn, struct work *work, struct line *line, const struct decision *decision,
+bool work_claim(struct turn *turn, struct work *work, struct outlet *outlet, const struct decision *decision,
 		const struct product *product)
 {
 	bool ok = caps_count(turn, work, work->facts.customer, product);
 
-	row_claim(turn, work, line);
-	line->budget--;
-	work->probe = line->breaker.open;
-	work->contact = contact_claim(turn, work, line, decision);
-	work->line = line;
-	work->attempt = attempt_make(turn, work, line, decision, product);
+	row_claim(turn, work, outlet);
+	outlet->credit--;
+	outlet->budget -= outlet->budget > 0;
+	outlet->claimed++;
+	work->probe = outlet->breaker.open;
+	work->contact = contact_claim(turn, work, outlet, decision);
+	work->outlet = outlet;
+	work->attempt = attempt_make(turn, work, outlet, decision, product);
 	if (ok && decision->digest)
 		ok = digest_make(turn, work, decision);
 	if (work->attempt->template)

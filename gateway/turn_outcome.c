@@ -205,26 +205,40 @@ static void outcome_not_begun(struct turn *turn, struct work *work)
 		work_set_state(turn, work, STATE_IN_DOUBT);
 }
 
+/* The provider works, and asks for less. */
+static bool asks_for_less(const struct outcome *outcome)
+{
+	static const char *const codes[] = {"421", "429", "450"};
+	bool says = outcome->retry_after > 0;
+
+	for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+		says = says || strncmp(outcome->code, codes[i], 3) == 0;
+	return outcome->kind == OUTCOME_RETRY && says;
+}
+
 static void note_verdict(struct turn *turn, const struct work *work, const struct outcome *outcome)
 {
 	struct line *line = line_find(turn, work->row.channel);
+	struct outlet *outlet = line ? line_find_outlet(line, work->flight->contact.provider) : NULL;
 
-	if (!line || !line->config->ops->has_provider)
+	if (!outlet || !line->config->ops->has_provider)
 		return;
 	bool fault = is_providers_fault(turn, work, outcome);
 	bool says_nothing = outcome->kind == OUTCOME_NOT_BEGUN || outcome->kind == OUTCOME_IN_DOUBT ||
 			    outcome->kind == OUTCOME_UNSENDABLE;
-	if ((fault && line->breaker.open && !work->flight->probe) || (says_nothing && !work->flight->probe))
+	if ((fault && outlet->breaker.open && !work->flight->probe) || (says_nothing && !work->flight->probe))
 		return; /* handed over before it opened: only the probe's word lets the next one go */
 	if (fault)
-		plan_note(turn, line, NOTE_FAULT,
+		plan_note(turn, line, outlet, NOTE_FAULT,
 			  strncmp(outcome->code, "401", 3) == 0 || strncmp(outcome->code, "403", 3) == 0 ||
 					  strncmp(outcome->code, "535", 3) == 0
 				  ? BREAKER_CREDENTIALS
 				  : BREAKER_DOWN,
 			  outcome->retry_after);
+	else if (asks_for_less(outcome))
+		plan_note(turn, line, outlet, NOTE_PACE, BREAKER_DOWN, outcome->retry_after);
 	else
-		plan_note(turn, line, says_nothing ? NOTE_NO_VERDICT : NOTE_OK, BREAKER_DOWN, 0);
+		plan_note(turn, line, outlet, says_nothing ? NOTE_NO_VERDICT : NOTE_OK, BREAKER_DOWN, 0);
 }
 
 /* False: the store failed. */
@@ -298,24 +312,47 @@ bool outcomes_take(struct turn *turn)
 	return true;
 }
 
+struct work *flight_call_back(struct turn *turn, struct flight *flight)
+{
+	if (flight->in_turn || flight->state == FLIGHT_RESOLVED)
+		return NULL;
+	if (flight->state == FLIGHT_ALOFT && !attempt_call_back(flight->attempt))
+		return NULL;
+	flight->state = FLIGHT_CALLED_BACK;
+	struct work *first = flight_works(turn, flight, WORK_AGAIN);
+	struct line *line = line_find(turn, first->row.channel);
+	struct outlet *outlet = line ? line_find_outlet(line, flight->contact.provider) : NULL;
+	if (outlet && flight->probe)
+		plan_note(turn, line, outlet, NOTE_NO_VERDICT, BREAKER_DOWN, 0);
+	for (struct work *work = first; work && work->flight == flight; work = work->next)
+		outcome_not_begun(turn, work);
+	return first;
+}
+
+void flights_call_back_if(struct turn *turn, bool (*wants)(const struct flight *, const void *context),
+			  const void *context)
+{
+	for (struct flight *flight = turn->flights; flight; flight = flight->next)
+		if (wants(flight, context))
+			flight_call_back(turn, flight);
+}
+
+struct touch {
+	int64_t customer;
+	const struct touched *touched;
+};
+
+static bool is_touched(const struct flight *flight, const void *context)
+{
+	const struct touch *touch = context;
+
+	return (!touch->customer || flight->row.customer == touch->customer) &&
+	       touched_has(touch->touched, flight->row.product);
+}
+
 void flights_call_back(struct turn *turn, int64_t customer, const struct touched *touched)
 {
-	for (struct flight *flight = turn->flights; flight; flight = flight->next) {
-		if (flight->in_turn || flight->state == FLIGHT_RESOLVED)
-			continue;
-		if ((customer && flight->row.customer != customer) ||
-		    !touched_has(touched, flight->row.product))
-			continue;
-		if (flight->state == FLIGHT_ALOFT && !attempt_call_back(flight->attempt))
-			continue;
-		flight->state = FLIGHT_CALLED_BACK;
-		struct work *work = flight_works(turn, flight, WORK_AGAIN);
-		struct line *line = line_find(turn, work->row.channel);
-		if (line && flight->probe)
-			plan_note(turn, line, NOTE_NO_VERDICT, BREAKER_DOWN, 0);
-		for (; work && work->flight == flight; work = work->next)
-			outcome_not_begun(turn, work);
-	}
+	flights_call_back_if(turn, is_touched, &(const struct touch){customer, touched});
 }
 
 /* *lives is false where it is dead already, or stopped, which outlasts any put. */

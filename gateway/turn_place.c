@@ -10,6 +10,7 @@
 #include "banned.h"
 
 #define REASONS_TEXT_MAX 16384
+#define BOUND_PAUSE (2 * MOMENT_S) /* of what is in doubt with a provider that is at fault */
 #define EVENT_DATA_MAX (MESSAGE_META_MAX * 2 + 8192)
 
 void pointers_add(struct pointers *p, void *item)
@@ -90,6 +91,7 @@ void work_free(struct work *work)
 		free(work->ended);
 	}
 	attempt_free(work->attempt);
+	free(work->bound);
 	free(work);
 }
 
@@ -265,9 +267,7 @@ static void add_closing_line(struct turn *turn, struct work *work, const struct 
 	work->contact = contact;
 }
 
-/* `preference`: the one that settled it; NULL where none did. */
-static void work_end(struct turn *turn, struct work *work, enum state state,
-		     const struct preference *preference)
+void work_end(struct turn *turn, struct work *work, enum state state, const struct preference *preference)
 {
 	state = row_rests(&work->row, state);
 	if (work->row.state != state)
@@ -280,15 +280,14 @@ static void work_end(struct turn *turn, struct work *work, enum state state,
 		work_event(turn, work, state, work->contact);
 }
 
-static void work_wait(struct turn *turn, struct work *work, enum state state, const char *channel,
-		      int64_t due)
+void work_wait(struct turn *turn, struct work *work, enum state state, const char *waits_for, int64_t due)
 {
 	if (work->row.state != state)
 		work_set_state(turn, work, state);
-	xreplace(&work->row.waits_for, channel);
+	xreplace(&work->row.waits_for, waits_for);
 	work->row.lease = 0;
 	work->row.due = due;
-	line_waits(turn, channel, due);
+	line_waits(turn, waits_for, due);
 	expiry_waits(turn, &work->row);
 	if (work->was != state)
 		work_event(turn, work, state, NULL);
@@ -351,26 +350,40 @@ static bool place_send(struct turn *turn, struct work *work, const struct decisi
 	struct line *line = line_find(turn, decision->channel);
 	/* a doubt is not forgotten, and what was sent stays so until the next channel is claimed */
 	bool stays = row->state == STATE_IN_DOUBT || row->state == STATE_SENT;
+	const struct hold *hold = holds_stop(turn, row, line, work->bound);
 
+	if (hold) {
+		work_hold(turn, work, hold, decision->channel);
+		return true;
+	}
 	if (strcmp(row->channel, decision->channel) != 0) {
 		row->tries = 0; /* another channel: its own pauses, its own patience */
 		row->give_up_at = 0;
 	} else if (work_gave_up(turn, work)) {
 		return row->state != STATE_FAILED || caps_release(turn, work);
 	}
-	if (line && line->budget > 0 && turn->claiming &&
-	    breaker_may_send(&line->breaker, turn->mono) != BREAKER_NONE)
-		return work_claim(turn, work, line, decision, product);
-	if (line && line->breaker.open) {
+	struct outlet *outlet =
+		line && turn->claiming
+			? line_outlet(line, work->bound, product->urgent && row->purpose == PURPOSE_CRITICAL)
+			: NULL;
+	if (outlet)
+		return work_claim(turn, work, outlet, decision, product);
+	if (line && line_at_fault(line, work->bound)) {
+		const struct outlet *at_fault =
+			work->bound ? line_find_outlet(line, work->bound) : line->outlets;
+		/* one that may go to nobody else does not keep the others waiting behind it */
+		int64_t due = line_at_fault(line, NULL) ? turn->now : turn->now + BOUND_PAUSE;
 		work_reason(work, REASON_provider_at_fault,
-			    json_pack("{s:s, s:s}", "provider", line->config->provider, "code", ""));
+			    json_pack("{s:s, s:s}", "provider", at_fault->config->provider, "code", ""));
 		if (!row->fault_since)
 			row->fault_since = turn->now;
-		work_wait(turn, work, stays ? row->state : STATE_DEFERRED, decision->channel, turn->now);
+		work_wait(turn, work, stays ? row->state : STATE_DEFERRED, decision->channel, due);
 	} else if (work->why == WORK_DUE && strcmp(row->waits_for, decision->channel) == 0) {
 		work->unchanged = true; /* others were faster: it keeps its place */
 	} else {
-		enum state waiting = row->state == STATE_DEFERRED || stays ? row->state : STATE_QUEUED;
+		bool held = hold_is_key(row->waits_for); /* and is no more: nothing but its turn is missing */
+		enum state waiting =
+			stays || (row->state == STATE_DEFERRED && !held) ? row->state : STATE_QUEUED;
 		work_reason(work, REASON_waits_turn, json_pack("{s:s}", "channel", decision->channel));
 		work_wait(turn, work, waiting, decision->channel, turn->now);
 	}
@@ -494,6 +507,9 @@ static bool work_place(struct turn *turn, struct work *work)
 		}
 		row->customer = work->facts.customer->n;
 	}
+	const struct hold *cancel = holds_cancel(turn, row);
+	if (cancel)
+		return work_cancel(turn, work, hold_who(cancel), cancel->why);
 	if (row->best == STATE_DELIVERED) { /* a receipt came meanwhile: nothing more is tried */
 		work_end(turn, work, STATE_DELIVERED, NULL);
 		return true;
@@ -523,18 +539,45 @@ static bool work_place(struct turn *turn, struct work *work)
 	return ok;
 }
 
-/* What waits goes before what is new, and what is new by its lane: a backlog is not overtaken. */
+static bool place_lane(struct turn *turn, struct work *first, enum lane lane, bool new)
+{
+	bool ok = true;
+
+	for (struct work *work = first; ok && work; work = work->next)
+		if (work->why != WORK_SETTLED && (work->why == WORK_NEW) == new && work->row.lane == lane &&
+		    !work->placed)
+			ok = work_place(turn, work);
+	return ok;
+}
+
+/* By lane, but for the tenth that bulk keeps; in a lane what waits goes before what is new: a backlog is not
+ * overtaken. */
 static bool place_all(struct turn *turn, struct work *first)
 {
 	bool ok = true;
 
 	for (struct work *work = first; ok && work; work = work->next)
-		if (work->why != WORK_SETTLED && work->why != WORK_NEW && !work->placed)
+		if (work->kept && !work->placed)
 			ok = work_place(turn, work);
-	for (int lane = 0; lane < LANES; lane++)
-		for (struct work *work = first; ok && work; work = work->next)
-			if (work->why == WORK_NEW && (int)work->row.lane == lane && !work->placed)
-				ok = work_place(turn, work);
+	for (int lane = 0; ok && lane < LANES; lane++)
+		ok = place_lane(turn, first, (enum lane)lane, false) &&
+		     place_lane(turn, first, (enum lane)lane, true);
+	return ok;
+}
+
+/* What is in doubt goes to the provider that it was tried with, or to none: where a channel has several, the
+ * last contact says which. False: the store failed. */
+static bool work_bind(struct turn *turn, struct work *work)
+{
+	struct line *line = work->row.state == STATE_IN_DOUBT ? line_find(turn, work->row.channel) : NULL;
+	struct contact last = {0};
+
+	if (!line || line->outlet_count < 2 || work->bound)
+		return true;
+	bool ok = store_get_contacts(turn->store, &work->row.contact, 1, &last);
+	if (ok && last.seq)
+		work->bound = xstrdup(last.provider);
+	contact_release(&last);
 	return ok;
 }
 
@@ -543,10 +586,12 @@ static bool place_from(struct turn *turn, struct work *first)
 {
 	struct facts **wanted = xcalloc(turn->plan.count + 1, sizeof *wanted);
 	size_t count = 0;
+	bool ok = true;
 
-	for (struct work *work = first; work; work = work->next) {
+	for (struct work *work = first; ok && work; work = work->next) {
 		if (work->why == WORK_SETTLED)
 			continue;
+		ok = work_bind(turn, work);
 		const struct product *product = product_find(turn->config->products, work->row.product);
 		facts_release(&work->facts);
 		work->facts.customer_id = work->row.customer ? NULL : work->row.customer_id;
@@ -555,7 +600,7 @@ static bool place_from(struct turn *turn, struct work *first)
 		work->facts.parent = product && product->parent ? product->parent->name : "";
 		wanted[count++] = &work->facts;
 	}
-	bool ok = store_read_facts(turn->store, wanted, count);
+	ok = ok && store_read_facts(turn->store, wanted, count);
 	free(wanted);
 	return ok && place_all(turn, first);
 }

@@ -624,6 +624,34 @@ static void a_customers_waiting_and_open_messages_are_found(void **state)
 	assert_ids(&rows, "");
 }
 
+static void what_waits_of_a_campaign_is_found_in_slices(void **state)
+{
+	struct fixture *f = *state;
+	struct message_rows rows = {0};
+
+	begin(f);
+	add_waiting(f, "a", "sms", LANE_NORMAL, 10);
+	int64_t b = add_waiting(f, "b", "", LANE_BULK, 5);
+	struct message_row other = row_of("other", "sms", LANE_NORMAL, 10);
+	free(other.campaign);
+	other.campaign = xstrdup("june");
+	add_row(f, other);
+	add_waiting(f, "sent", "", LANE_NORMAL, MOMENT_NEVER);
+	add_waiting(f, "c", "hold:campaign:may", LANE_URGENT, 1);
+	commit(f);
+	OK(store_waiting_of_campaign(f->store, "may", 0, 2, &rows));
+	assert_ids(&rows, "a b");
+	OK(store_waiting_of_campaign(f->store, "may", b, 2, &rows));
+	assert_ids(&rows, "c");
+	begin(f);
+	set_waiting(f, "a", "sms", LANE_NORMAL, MOMENT_NEVER);
+	OK(store_waiting_of_campaign(f->store, "may", 0, 9, &rows));
+	assert_ids(&rows, "b c");
+	OK(store_waiting_of_campaign(f->store, "", 0, 9, &rows));
+	assert_ids(&rows, "");
+	commit(f);
+}
+
 static void what_is_sending_is_found_in_slices(void **state)
 {
 	struct fixture *f = *state;
@@ -1150,6 +1178,69 @@ static void the_counters_are_the_sum_of_what_was_counted(void **state)
 	assert_int_equal(out.states[STATE_QUEUED], 3);
 	assert_int_equal(out.states[STATE_SENT], 2);
 	assert_int_equal(out.states[STATE_FAILED], 0);
+}
+
+/* --- holds --- */
+
+static void put_hold(struct fixture *f, enum hold_kind kind, const char *name, const char *why, int64_t seq)
+{
+	OK(store_put_hold(f->store, &(struct hold){.kind = kind,
+						   .name = (char *)name,
+						   .why = (char *)why,
+						   .by = (char *)"cli",
+						   .actor = (char *)"ana",
+						   .at = 77,
+						   .seq = seq}));
+}
+
+/* "1 campaign:may why" each, as the writer reads them, and as a reader does. */
+static void assert_holds(struct fixture *f, const char *expected)
+{
+	for (int reader = 0; reader < 2; reader++) {
+		struct hold *holds = NULL;
+		size_t count = 0;
+		struct text line;
+
+		text_init(&line, 4096);
+		if (reader)
+			READ_OK(store_read_holds(f->reader, &holds, &count));
+		else
+			OK(store_get_holds(f->store, &holds, &count));
+		for (size_t i = 0; i < count; i++) {
+			assert_string_equal(holds[i].by, "cli");
+			assert_string_equal(holds[i].actor, "ana");
+			assert_int_equal(holds[i].at, 77);
+			text_addf(&line, "%s%lld %s:%s %s", i ? ", " : "", (long long)holds[i].seq,
+				  hold_kind_name(holds[i].kind), holds[i].name, holds[i].why);
+		}
+		assert_string_equal(line.data, expected);
+		text_release(&line);
+		holds_free(holds, count);
+	}
+}
+
+static void holds_are_kept_until_they_are_dropped(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_holds(f, "");
+	begin(f);
+	put_hold(f, HOLD_CAMPAIGN, "may", "wrong text", 1);
+	put_hold(f, HOLD_CANCEL, "may", "stop", 2);
+	put_hold(f, HOLD_CHANNEL, "sms", "strike", 3);
+	commit(f);
+	assert_holds(f, "1 campaign:may wrong text, 2 cancel:may stop, 3 channel:sms strike");
+	begin(f);
+	put_hold(f, HOLD_CAMPAIGN, "may", "wrong date", 4);
+	OK(store_drop_hold(f->store, HOLD_CHANNEL, "sms"));
+	OK(store_drop_hold(f->store, HOLD_PROVIDER, "sms"));
+	commit(f);
+	assert_holds(f, "2 cancel:may stop, 4 campaign:may wrong date");
+	begin(f);
+	OK(store_drop_hold(f->store, HOLD_CANCEL, "may"));
+	put_hold(f, HOLD_LANE, "bulk", "night", 5);
+	store_rollback(f->store);
+	assert_holds(f, "2 cancel:may stop, 4 campaign:may wrong date");
 }
 
 /* --- transactions --- */
@@ -1824,6 +1915,8 @@ int main(void)
 		BOTH(an_entry_keeps_its_hours_and_wait),
 		BOTH(changes_are_numbered_and_appended),
 		BOTH(a_set_of_products_is_numbered_when_it_changes),
+		BOTH(holds_are_kept_until_they_are_dropped),
+		BOTH(what_waits_of_a_campaign_is_found_in_slices),
 		BOTH(events_go_out_in_order_and_are_never_numbered_again),
 		BOTH(the_counters_are_the_sum_of_what_was_counted),
 		BOTH(a_rollback_leaves_nothing),

@@ -189,6 +189,14 @@ bool store_read_cap_used(struct store_reader *reader, int64_t customer, const ch
 	return !world.store_fails;
 }
 
+bool store_read_holds(struct store_reader *reader, struct hold **out, size_t *count)
+{
+	(void)reader;
+	*out = NULL;
+	*count = 0;
+	return true;
+}
+
 bool store_read_counters(struct store_reader *reader, struct counters *out)
 {
 	(void)reader;
@@ -276,6 +284,33 @@ int request_retry(const struct turn_door *door, const struct asker *asker, const
 {
 	(void)door;
 	return asked(asker, answer, problem, message, "retry");
+}
+
+int request_hold(const struct turn_door *door, const struct asker *asker, enum hold_kind kind,
+		 const char *name, const char *why, json_t **answer, struct text *problem)
+{
+	(void)door;
+	char *rest = xasprintf("%s %s", name, why);
+	int status = asked(asker, answer, problem, hold_kind_name(kind), rest);
+	free(rest);
+	return status;
+}
+
+int request_release(const struct turn_door *door, const struct asker *asker, enum hold_kind kind,
+		    const char *name, const char *why, json_t **answer, struct text *problem)
+{
+	(void)door;
+	char *rest = xasprintf("release %s %s", name, why);
+	int status = asked(asker, answer, problem, hold_kind_name(kind), rest);
+	free(rest);
+	return status;
+}
+
+int request_cancel(const struct turn_door *door, const struct asker *asker, const char *message,
+		   const char *why, json_t **answer, struct text *problem)
+{
+	(void)door;
+	return asked(asker, answer, problem, message, why);
 }
 
 /* --- asking --- */

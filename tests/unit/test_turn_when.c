@@ -434,7 +434,7 @@ static void after_its_wait_the_next_channel_is_tried(void **state)
 	admit("m-1", "ana", "card-alerts", "");
 	step();
 	begin(&world.sms, "m-1");
-	report(&world.sms, "m-1", OUTCOME_RETRY, SCOPE_MESSAGE, "429");
+	report(&world.sms, "m-1", OUTCOME_RETRY, SCOPE_MESSAGE, "503");
 	step();
 	later(6 * MOMENT_S);
 	is(contacts_of("m-1"), "1:sms:retry 2:email:sending");
