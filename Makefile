@@ -24,7 +24,7 @@ OBJ     += $(O)/obj/schema.o
 UNIT     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/peers/*.c))
 TESTLIB  = $(patsubst %.c,$(O)/obj/%.o,$(filter-out $(wildcard tests/*/test_*.c),$(wildcard tests/unit/*.c tests/contract/*.c)))
 
-.PHONY: FORCE all deps demo test check latency unit format format-check tidy rooms man install clean
+.PHONY: FORCE all deps demo test check latency hours-full unit format format-check tidy rooms man install clean
 .SECONDARY:
 
 all: $(O)/heed
@@ -105,6 +105,11 @@ check:
 # From XADD to the receiver on an idle machine: printed, not asserted.
 latency: all
 	@$(PYTHON) tests/bench/latency.py
+
+# Every zone of the system against glibc, every three hours, and against Python's zoneinfo, 10,000 cases in each.
+hours-full: $(O)/tests/unit/test_zone $(O)/tests/unit/test_hours
+	@HEED_FULL=1 $(O)/tests/unit/test_zone
+	@HEED_FULL=1 O=$(O) $(PYTHON) -m pytest -q -s -p no:cacheprovider tests/unit/test_hours_model.py
 
 SOURCES = $(wildcard gateway/*.[ch] gateway/commands/*.[ch] adapters/*.[ch] tests/*/*.[ch])
 

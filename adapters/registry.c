@@ -38,7 +38,7 @@ const struct channel_ops *registry_capture(void)
 
 const struct channel_ops *registry_stand_in(const char *channel, const json_t *settings)
 {
-	if (json_object_get(settings, "provider"))
+	if (json_object_get(settings, "provider") || json_array_size(json_object_get(settings, "providers")))
 		return &channel_http_ops;
 	if (json_object_get(settings, "relay") || strcmp(channel, "email") == 0)
 		return &channel_email_ops;

@@ -93,6 +93,9 @@ static void row_own(struct message_row *row)
 	row->body = xstrdup(row->body);
 	row->waits_for = xstrdup(row->waits_for);
 	row->rejected = xstrdup(row->rejected);
+	row->waited = xstrdup(row->waited);
+	row->wait_channel = xstrdup(row->wait_channel);
+	row->counted = xstrdup(row->counted);
 	row->channel = xstrdup(row->channel);
 	row->reasons = xstrdup(row->reasons);
 	row->kept.waits_for = NULL;
@@ -216,6 +219,24 @@ static bool memory_waiting(struct store *store, const char *waits_for, struct wa
 	return true;
 }
 
+static bool memory_expired(struct store *store, int64_t now, size_t limit, struct message_rows *out)
+{
+	const struct wait_queue *queue = &of(store)->expiring;
+
+	for (size_t i = 0; i < queue->count && i < limit && queue->at[queue->head + i].due <= now; i++)
+		message_row_read(of(store), queue->at[queue->head + i].n, message_rows_add(out));
+	return true;
+}
+
+static bool memory_next_expiry(struct store *store, int64_t *at)
+{
+	const struct wait_queue *queue = &of(store)->expiring;
+
+	if (queue->count)
+		*at = queue->at[queue->head].due;
+	return true;
+}
+
 static bool memory_waited_for(struct store *store, char ***names, size_t *count)
 {
 	const struct memory *memory = of(store);
@@ -263,6 +284,21 @@ static void messages_of(struct memory *memory, int64_t customer, bool (*want)(co
 		qsort(out->rows + start, out->count - start, sizeof *out->rows, by_number);
 }
 
+static bool memory_waiting_of_campaign(struct store *store, const char *campaign, int64_t after, size_t limit,
+				       struct message_rows *out)
+{
+	const struct memory *memory = of(store);
+
+	for (int64_t n = after + 1; limit && n <= memory->numbers[NUMBER_MESSAGE]; n++) {
+		const struct message_row *row = slots_get(&memory->tables[MESSAGES], n);
+		if (row && is_waiting(row) && strcmp(row->campaign, campaign) == 0) {
+			message_row_read(memory, n, message_rows_add(out));
+			limit--;
+		}
+	}
+	return true;
+}
+
 static bool memory_waiting_of(struct store *store, int64_t customer, struct message_rows *out)
 {
 	messages_of(of(store), customer, is_waiting, out);
@@ -294,6 +330,9 @@ static bool memory_sending(struct store *store, int64_t after, size_t limit, str
 void contact_read(const struct contact *from, struct contact *out)
 {
 	*out = *from;
+	out->several = xreallocarray(NULL, from->several_count, sizeof *out->several);
+	for (size_t i = 0; i < from->several_count; i++)
+		out->several[i] = from->several[i];
 	out->product = xstrdup(from->product);
 	out->channel = xstrdup(from->channel);
 	out->provider = xstrdup(from->provider);
@@ -371,6 +410,22 @@ static bool memory_get_contacts(struct store *store, const int64_t seq[], size_t
 	return true;
 }
 
+static bool memory_find_contact(struct store *store, const char *provider, const char *provider_ref,
+				struct contact *out)
+{
+	const struct memory *memory = of(store);
+
+	for (int64_t seq = memory->numbers[NUMBER_CONTACT]; seq > 0 && *provider_ref; seq--) {
+		const struct contact *row = slots_get(&memory->tables[CONTACTS], seq);
+		if (row && strcmp(row->provider_ref, provider_ref) == 0 &&
+		    strcmp(row->provider, provider) == 0) {
+			contact_read(row, out);
+			break;
+		}
+	}
+	return true;
+}
+
 /* --- the outbox, the sum --- */
 
 static bool memory_add_events(struct store *store, struct event_row *const events[], size_t count)
@@ -441,13 +496,17 @@ const struct store_ops store_memory_ops = {
 	.due = memory_due,
 	.next_due = memory_next_due,
 	.waiting = memory_waiting,
+	.expired = memory_expired,
+	.next_expiry = memory_next_expiry,
 	.waited_for = memory_waited_for,
+	.waiting_of_campaign = memory_waiting_of_campaign,
 	.waiting_of = memory_waiting_of,
 	.open_of = memory_open_of,
 	.sending = memory_sending,
 	.add_contacts = memory_add_contacts,
 	.save_contacts = memory_save_contacts,
 	.get_contacts = memory_get_contacts,
+	.find_contact = memory_find_contact,
 	.read_facts = memory_read_facts,
 	.get_customer = memory_get_customer,
 	.get_preferences = memory_get_preferences,
@@ -455,6 +514,11 @@ const struct store_ops store_memory_ops = {
 	.put_preference = memory_store_preference,
 	.set_address_state = memory_set_address_state,
 	.customers_of_address = memory_customers_of_address,
+	.put_hold = memory_put_hold,
+	.drop_hold = memory_drop_hold,
+	.get_holds = memory_get_holds,
+	.cap_used = memory_cap_used,
+	.count_caps = memory_count_caps,
 	.append_changes = memory_append_changes,
 	.last_choice = memory_last_choice,
 	.put_products = memory_put_products,
@@ -470,7 +534,9 @@ const struct store_ops store_memory_ops = {
 	.read_last_change = memory_read_last_change,
 	.read_message = memory_read_message,
 	.read_customer = memory_read_customer,
+	.read_cap_used = memory_read_cap_used,
 	.read_find = memory_read_find,
+	.read_holds = memory_read_holds,
 	.read_counters = memory_read_counters,
 	.read_ages = memory_read_ages,
 	.read_changes = memory_read_changes,

@@ -203,6 +203,45 @@ bool memory_customers_of_address(struct store *store, int64_t address, int64_t *
 	return true;
 }
 
+bool memory_drop_hold(struct store *store, enum hold_kind kind, const char *name)
+{
+	struct memory *memory = of(store);
+
+	for (size_t seq = 1; seq < memory->tables[HOLDS].size; seq++) {
+		const struct hold *hold = memory->tables[HOLDS].at[seq];
+		if (hold && hold->kind == kind && strcmp(hold->name, name) == 0)
+			memory_put(memory, HOLDS, (int64_t)seq, NULL);
+	}
+	return true;
+}
+
+bool memory_put_hold(struct store *store, const struct hold *hold)
+{
+	struct hold *row = xmalloc(sizeof *row);
+
+	memory_drop_hold(store, hold->kind, hold->name);
+	hold_copy(hold, row);
+	memory_put(of(store), HOLDS, hold->seq, row);
+	return true;
+}
+
+void holds_read(const struct memory *memory, struct hold **out, size_t *count)
+{
+	for (size_t seq = 1; seq < memory->tables[HOLDS].size; seq++) {
+		const struct hold *hold = memory->tables[HOLDS].at[seq];
+		if (!hold)
+			continue;
+		*out = xreallocarray(*out, *count + 1, sizeof **out);
+		hold_copy(hold, &(*out)[(*count)++]);
+	}
+}
+
+bool memory_get_holds(struct store *store, struct hold **out, size_t *count)
+{
+	holds_read(of(store), out, count);
+	return true;
+}
+
 bool memory_append_changes(struct store *store, struct change *const changes[], size_t count)
 {
 	struct memory *memory = of(store);
@@ -270,5 +309,54 @@ bool memory_put_template(struct store *store, const char *hash, const char *name
 			 int64_t at)
 {
 	(void)store, (void)hash, (void)name, (void)source, (void)at;
+	return true;
+}
+
+/* --- caps --- */
+
+static char *cap_key(int64_t customer, const char *name)
+{
+	return xasprintf("%lld %s", (long long)customer, name);
+}
+
+int64_t cap_used(const struct memory *memory, int64_t customer, const char *name)
+{
+	char *key = cap_key(customer, name);
+	const struct memory_cap *cap = slots_get(&memory->tables[CAPS], names_find(&memory->cap_keys, key));
+
+	free(key);
+	return cap ? cap->used : 0;
+}
+
+bool memory_cap_used(struct store *store, int64_t customer, const char *name, int64_t *used)
+{
+	*used = cap_used(of(store), customer, name);
+	return true;
+}
+
+/* Counters that are over are left: nobody asks for them again. */
+bool memory_count_caps(struct store *store, const struct cap_count counts[], size_t count, int64_t now)
+{
+	struct memory *memory = of(store);
+
+	for (size_t i = 0; i < count; i++) {
+		char *key = cap_key(counts[i].customer, counts[i].name);
+		int64_t n = names_find(&memory->cap_keys, key);
+		if (counts[i].ends <= now) {
+			free(key);
+			continue;
+		}
+		if (n) {
+			free(key);
+		} else {
+			n = ++memory->caps;
+			names_add(&memory->cap_keys, key, n);
+		}
+		const struct memory_cap *old = slots_get(&memory->tables[CAPS], n);
+		struct memory_cap *cap = xmalloc(sizeof *cap);
+		*cap = (struct memory_cap){.used = (old ? old->used : 0) + counts[i].used,
+					   .ends = counts[i].ends};
+		memory_put(memory, CAPS, n, cap);
+	}
 	return true;
 }

@@ -8,7 +8,7 @@
 
 #include "store_private.h"
 
-enum table { MESSAGES, CONTACTS, CUSTOMERS, ADDRESSES, CHANGES, EVENTS, PREFERENCES, TABLES };
+enum table { MESSAGES, CONTACTS, CUSTOMERS, ADDRESSES, CHANGES, EVENTS, CAPS, PREFERENCES, HOLDS, TABLES };
 
 /* Rows by their number; NULL: none. */
 struct slots {
@@ -42,6 +42,10 @@ struct memory_address {
 	char *channel, *value;
 	enum address_state state;
 	int64_t seq;
+};
+
+struct memory_cap {
+	int64_t used, ends;
 };
 
 /* What belongs to a customer and only grows: not undone as a whole. */
@@ -82,9 +86,12 @@ struct memory {
 	int64_t products, committed_products; /* seq of the last CHANGE_PRODUCTS */
 	struct slots tables[TABLES];          /* PREFERENCES: struct memory_lists, by customer */
 	struct names message_ids, customer_ids, address_keys;
+	struct names cap_keys; /* customer, a space, name: number in CAPS */
+	int64_t caps; /* the last number there; they stay when a rollback takes back what is in them */
 	struct wait_queue *queues;
 	size_t queue_count;
-	int64_t first_event; /* there is none below */
+	struct wait_queue expiring; /* what waits and can expire, by expires_at */
+	int64_t first_event;        /* there is none below */
 	struct undo *undo;
 	size_t undo_count, undo_size;
 	/* the part of a transaction that may be taken back alone */
@@ -120,9 +127,11 @@ size_t queue_place(const struct wait_queue *queue, struct wait wait);
 
 void message_row_read(const struct memory *memory, int64_t n, struct message_row *out);
 void contact_read(const struct contact *from, struct contact *out);
+void holds_read(const struct memory *memory, struct hold **out, size_t *count);
 struct customer *customer_read(const struct memory *memory, int64_t n);
 void preferences_read(struct memory *memory, int64_t customer, struct preference **out, size_t *count);
 char *address_key(const char *channel, const char *value);
+int64_t cap_used(const struct memory *memory, int64_t customer, const char *name);
 
 /* --- the rest of the port (store_memory_people.c, store_memory_read.c) --- */
 
@@ -133,6 +142,11 @@ bool memory_put_customer(struct store *, struct customer *customer);
 bool memory_store_preference(struct store *, int64_t customer, const struct preference *preference);
 bool memory_set_address_state(struct store *, int64_t address, enum address_state state, int64_t seq);
 bool memory_customers_of_address(struct store *, int64_t address, int64_t **customers, size_t *count);
+bool memory_put_hold(struct store *, const struct hold *hold);
+bool memory_drop_hold(struct store *, enum hold_kind kind, const char *name);
+bool memory_get_holds(struct store *, struct hold **out, size_t *count);
+bool memory_cap_used(struct store *, int64_t customer, const char *name, int64_t *used);
+bool memory_count_caps(struct store *, const struct cap_count counts[], size_t count, int64_t now);
 bool memory_last_choice(struct store *, int64_t customer, const char *product, char **choice);
 bool memory_append_changes(struct store *, struct change *const changes[], size_t count);
 bool memory_put_products(struct store *, const char *hash, const char *body, int64_t at, int64_t *seq);
@@ -149,7 +163,9 @@ bool memory_read_last_change(struct store_reader *, int64_t *changed);
 bool memory_read_message(struct store_reader *, const char *id, struct message_row *out);
 bool memory_read_customer(struct store_reader *, const char *id, struct customer **out,
 			  struct preference **preferences, size_t *count);
+bool memory_read_cap_used(struct store_reader *, int64_t customer, const char *name, int64_t *used);
 bool memory_read_find(struct store_reader *, const char *address, char ***ids, size_t *count);
+bool memory_read_holds(struct store_reader *, struct hold **out, size_t *count);
 bool memory_read_counters(struct store_reader *, struct counters *out);
 bool memory_read_ages(struct store_reader *, int64_t oldest[LANES]);
 bool memory_read_changes(struct store_reader *, int64_t customer, int64_t after, size_t limit,

@@ -113,11 +113,20 @@ static bool leave(struct memory *memory)
 
 /* --- the log --- */
 
+static bool has_message(const struct contact *contact, int64_t message)
+{
+	bool has = contact->message == message;
+
+	for (size_t i = 0; i < contact->several_count; i++)
+		has = has || contact->several[i] == message;
+	return has;
+}
+
 static bool wanted(const struct log_query *query, const struct contact *contact, int64_t customer,
 		   int64_t message)
 {
 	return (!query->customer || contact->customer == customer) &&
-	       (!query->message || contact->message == message) &&
+	       (!query->message || has_message(contact, message)) &&
 	       (!query->product || store_product_covers(contact->product, query->product)) &&
 	       (!query->channel || strcmp(contact->channel, query->channel) == 0) &&
 	       (!query->has_state || contact->state == query->state) &&
@@ -155,12 +164,18 @@ static void resolve(const struct memory *memory, struct contact *contact)
 		free(contact->address_value);
 		contact->address_value = xstrdup(address->value);
 	}
-	if (message) {
-		contact->message_ids = xcalloc(1, sizeof *contact->message_ids);
-		contact->message_ids[0] = xstrdup(message->id);
-		contact->message_count = 1;
-		free(contact->meta);
-		contact->meta = store_body_meta(message->body);
+	size_t count = message ? 1 : contact->several_count;
+	contact->message_ids = xcalloc(count, sizeof *contact->message_ids);
+	for (size_t i = 0; i < count; i++) {
+		if (contact->several_count)
+			message = slots_get(&memory->tables[MESSAGES], contact->several[i]);
+		if (!message)
+			continue;
+		contact->message_ids[contact->message_count++] = xstrdup(message->id);
+		if (contact->message_count == 1)
+			free(contact->meta);
+		if (contact->message_count == 1)
+			contact->meta = store_body_meta(message->body);
 	}
 }
 
@@ -244,6 +259,16 @@ static bool has_address(const struct memory *memory, const struct memory_custome
 	return false;
 }
 
+bool memory_read_cap_used(struct store_reader *reader, int64_t customer, const char *name, int64_t *used)
+{
+	struct memory *memory = enter(reader);
+
+	if (!memory)
+		return false;
+	*used = cap_used(memory, customer, name);
+	return leave(memory);
+}
+
 bool memory_read_find(struct store_reader *reader, const char *address, char ***ids, size_t *count)
 {
 	struct memory *memory = enter(reader);
@@ -257,6 +282,16 @@ bool memory_read_find(struct store_reader *reader, const char *address, char ***
 			(*ids)[(*count)++] = xstrdup(customer->id);
 		}
 	}
+	return leave(memory);
+}
+
+bool memory_read_holds(struct store_reader *reader, struct hold **out, size_t *count)
+{
+	struct memory *memory = enter(reader);
+
+	if (!memory)
+		return false;
+	holds_read(memory, out, count);
 	return leave(memory);
 }
 

@@ -118,10 +118,8 @@ size_t queue_place(const struct wait_queue *queue, struct wait wait)
 	return low;
 }
 
-static void wait_add(struct memory *memory, const struct message_row *row)
+static void queue_add(struct wait_queue *queue, struct wait wait)
 {
-	struct wait_queue *queue = queue_of(memory, row->waits_for, row->lane, true);
-	struct wait wait = {.due = row->due, .n = row->n};
 	size_t place = queue_place(queue, wait);
 
 	if (queue->head + queue->count == queue->size) {
@@ -139,12 +137,9 @@ static void wait_add(struct memory *memory, const struct message_row *row)
 	queue->count++;
 }
 
-static void wait_remove(struct memory *memory, const struct message_row *row)
+static void queue_remove(struct wait_queue *queue, struct wait wait)
 {
-	struct wait_queue *queue = queue_of(memory, row->waits_for, row->lane, false);
-	struct wait wait = {.due = row->due, .n = row->n};
-
-	if (!queue)
+	if (!queue->at)
 		return;
 	size_t place = queue_place(queue, wait);
 	struct wait *at = queue->at + queue->head + place;
@@ -153,6 +148,20 @@ static void wait_remove(struct memory *memory, const struct message_row *row)
 	else
 		memmove(at, at + 1, (queue->count - place - 1) * sizeof *at);
 	queue->count--;
+}
+
+static void wait_add(struct memory *memory, const struct message_row *row)
+{
+	queue_add(queue_of(memory, row->waits_for, row->lane, true), (struct wait){row->due, row->n});
+	if (row->expires_at)
+		queue_add(&memory->expiring, (struct wait){row->expires_at, row->n});
+}
+
+static void wait_remove(struct memory *memory, const struct message_row *row)
+{
+	queue_remove(queue_of(memory, row->waits_for, row->lane, true), (struct wait){row->due, row->n});
+	if (row->expires_at)
+		queue_remove(&memory->expiring, (struct wait){row->expires_at, row->n});
 }
 
 /* --- rows come and go --- */
@@ -202,6 +211,10 @@ static void row_free(enum table table, void *row)
 		break;
 	case PREFERENCES:
 		preference_free(row);
+		break;
+	case HOLDS:
+		hold_release(row);
+		free(row);
 		break;
 	case EVENTS:
 	default:
@@ -361,6 +374,11 @@ void memory_release(struct memory *memory)
 		free(memory->queues[i].at);
 	}
 	free(memory->queues);
+	free(memory->expiring.at);
+	for (size_t i = 0; i < memory->cap_keys.size; i++)
+		if (memory->cap_keys.at[i].n)
+			free((char *)memory->cap_keys.at[i].key);
+	free(memory->cap_keys.at);
 	free(memory->message_ids.at);
 	free(memory->customer_ids.at);
 	free(memory->address_keys.at);

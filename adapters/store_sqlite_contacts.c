@@ -2,6 +2,7 @@
  * all of them. */
 #include "store_sqlite_private.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,6 +71,7 @@ void months_release(struct store_sqlite *store)
 		sqlite3_finalize(store->months[i].add);
 		sqlite3_finalize(store->months[i].save);
 		sqlite3_finalize(store->months[i].get);
+		sqlite3_finalize(store->months[i].find);
 	}
 	free(store->months);
 	store->months = NULL;
@@ -82,34 +84,6 @@ static struct month *month_remember(struct store_sqlite *store, int month)
 	struct month *out = &store->months[store->month_count++];
 	*out = (struct month){.month = month};
 	return out;
-}
-
-static bool month_load(void *context, int month)
-{
-	struct store_sqlite *store = context;
-	struct month *out = month_remember(store, month);
-	char name[MONTH_NAME];
-
-	month_name(month, name);
-	sqlite3_stmt *statement = month_prepare(
-		&store->sql, "SELECT (SELECT min(seq) FROM %s), (SELECT max(seq) FROM %s)", name, name);
-	int more = sql_step(&store->sql, statement);
-	if (more > 0) {
-		out->first = sqlite3_column_int64(statement, 0);
-		out->last = sqlite3_column_int64(statement, 1);
-	}
-	sqlite3_finalize(statement);
-	return more > 0;
-}
-
-/* Knows the months again after a rollback. */
-static bool months_fresh(struct store_sqlite *store)
-{
-	if (store->months_stale) {
-		months_release(store);
-		store->months_stale = !sql_months(&store->sql, month_load, store);
-	}
-	return !store->months_stale;
 }
 
 static bool month_create(struct sql *sql, const char *name)
@@ -131,6 +105,9 @@ static bool month_create(struct sql *sql, const char *name)
 		  "captured INTEGER NOT NULL);",
 		  name);
 	text_addf(&text,
+		  "CREATE INDEX IF NOT EXISTS %s_by_ref ON %s (provider_ref) WHERE provider_ref != '';", name,
+		  name);
+	text_addf(&text,
 		  "CREATE INDEX IF NOT EXISTS %s_by_customer ON %s (customer);"
 		  "CREATE INDEX IF NOT EXISTS %s_by_message ON %s (message);"
 		  "CREATE INDEX IF NOT EXISTS %s_by_changed ON %s (changed);"
@@ -139,6 +116,36 @@ static bool month_create(struct sql *sql, const char *name)
 	bool ok = sql_exec(sql, text.data);
 	text_release(&text);
 	return ok;
+}
+
+static bool month_load(void *context, int month)
+{
+	struct store_sqlite *store = context;
+	struct month *out = month_remember(store, month);
+	char name[MONTH_NAME];
+
+	month_name(month, name);
+	if (!month_create(&store->sql, name)) /* the first heed made its months without the index by_ref */
+		return false;
+	sqlite3_stmt *statement = month_prepare(
+		&store->sql, "SELECT (SELECT min(seq) FROM %s), (SELECT max(seq) FROM %s)", name, name);
+	int more = sql_step(&store->sql, statement);
+	if (more > 0) {
+		out->first = sqlite3_column_int64(statement, 0);
+		out->last = sqlite3_column_int64(statement, 1);
+	}
+	sqlite3_finalize(statement);
+	return more > 0;
+}
+
+/* Knows the months again after a rollback. */
+static bool months_fresh(struct store_sqlite *store)
+{
+	if (store->months_stale) {
+		months_release(store);
+		store->months_stale = !sql_months(&store->sql, month_load, store);
+	}
+	return !store->months_stale;
 }
 
 /* The month's table, made if it is not there. NULL: failed. */
@@ -159,6 +166,38 @@ static struct month *month_get(struct store_sqlite *store, int month)
 	"code, detail, preference, preference_seq, customer_seq, address_seq, products_seq, "                \
 	"segments, captured) VALUES "                                                                        \
 	"(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+static bool several_add(struct sql *sql, const struct contact *contact)
+{
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < contact->several_count; i++) {
+		sqlite3_stmt *statement = sql_statement(
+			sql, SQL_SEVERAL_ADD, "INSERT INTO contact_message (contact, message) VALUES (?, ?)");
+		struct cells cells = sql_cells(statement);
+		put_number(&cells, contact->seq);
+		put_number(&cells, contact->several[i]);
+		ok = sql_run(sql, statement);
+	}
+	return ok;
+}
+
+static bool several_read(struct sql *sql, struct contact *out)
+{
+	int more = 0;
+
+	if (out->message)
+		return true;
+	sqlite3_stmt *statement = sql_statement(
+		sql, SQL_SEVERAL, "SELECT message FROM contact_message WHERE contact = ? ORDER BY message");
+	struct cells cells = sql_cells(statement);
+	put_number(&cells, out->seq);
+	while ((more = sql_step(sql, statement)) > 0) {
+		out->several = xreallocarray(out->several, out->several_count + 1, sizeof *out->several);
+		out->several[out->several_count++] = sqlite3_column_int64(statement, 0);
+	}
+	return more == 0;
+}
 
 static bool contact_add(struct store_sqlite *store, struct contact *contact)
 {
@@ -204,7 +243,7 @@ static bool contact_add(struct store_sqlite *store, struct contact *contact)
 	put_number(&cells, contact->products_seq);
 	put_number(&cells, contact->segments);
 	put_number(&cells, contact->captured);
-	return sql_run(&store->sql, month->add);
+	return sql_run(&store->sql, month->add) && several_add(&store->sql, contact);
 }
 
 bool sqlite_add_contacts(struct store *base, struct contact *const contacts[], size_t count)
@@ -246,6 +285,22 @@ static int month_save(struct store_sqlite *store, struct month *month, const str
 	return sql_run(&store->sql, month->save) ? sqlite3_changes(store->sql.db) == 1 : -1;
 }
 
+/* The one row of a statement that gives CONTACT_COLUMNS: as month_save. */
+static int month_take(struct store_sqlite *store, sqlite3_stmt *statement, struct contact *out)
+{
+	int more = sql_step(&store->sql, statement);
+
+	if (more <= 0)
+		return more;
+	struct cells cells = sql_cells(statement);
+	sql_read_contact(&cells, out);
+	out->customer_id = xstrdup("");
+	out->address_value = xstrdup("");
+	out->meta = xstrdup("");
+	sqlite3_reset(statement);
+	return several_read(&store->sql, out) ? 1 : -1;
+}
+
 static int month_read(struct store_sqlite *store, struct month *month, int64_t seq, struct contact *out)
 {
 	char name[MONTH_NAME];
@@ -256,16 +311,7 @@ static int month_read(struct store_sqlite *store, struct month *month, int64_t s
 					   name);
 	struct cells cells = sql_cells(month->get);
 	put_number(&cells, seq);
-	int more = sql_step(&store->sql, month->get);
-	if (more > 0) {
-		cells = sql_cells(month->get);
-		sql_read_contact(&cells, out);
-		out->customer_id = xstrdup("");
-		out->address_value = xstrdup("");
-		out->meta = xstrdup("");
-		sqlite3_reset(month->get);
-	}
-	return more;
+	return month_take(store, month->get, out);
 }
 
 static bool month_may_have(const struct month *month, int64_t seq)
@@ -306,4 +352,38 @@ bool sqlite_get_contacts(struct store *base, const int64_t seq[], size_t count, 
 		ok = found >= 0;
 	}
 	return ok;
+}
+
+bool sqlite_find_contact(struct store *base, const char *provider, const char *provider_ref,
+			 struct contact *out)
+{
+	struct store_sqlite *store = (struct store_sqlite *)base;
+	struct month *newest = NULL;
+	int found = months_fresh(store) ? 0 : -1;
+	int below = INT_MAX;
+
+	while (found == 0 && *provider_ref) {
+		newest = NULL;
+		for (size_t m = 0; m < store->month_count; m++)
+			if (store->months[m].month < below &&
+			    (!newest || store->months[m].month > newest->month))
+				newest = &store->months[m];
+		if (!newest)
+			break;
+		below = newest->month;
+		char name[MONTH_NAME];
+		month_name(newest->month, name);
+		if (!newest->find)
+			newest->find = month_prepare(&store->sql,
+						     "SELECT " CONTACT_COLUMNS
+						     " FROM %s c WHERE c.provider_ref = ? AND "
+						     "c.provider_ref != '' AND c.provider = ? "
+						     "ORDER BY c.seq DESC LIMIT 1",
+						     name);
+		struct cells cells = sql_cells(newest->find);
+		put_text(&cells, provider_ref);
+		put_text(&cells, provider);
+		found = month_take(store, newest->find, out);
+	}
+	return found >= 0;
 }

@@ -61,6 +61,12 @@ static void put_changing(struct cells *cells, const struct message_row *row)
 	put_number(cells, row->give_up_at);
 	put_number(cells, row->fault_since);
 	put_text(cells, row->rejected);
+	put_text(cells, row->waited);
+	put_text(cells, row->wait_channel);
+	put_number(cells, row->wait_since);
+	put_number(cells, row->wait_until);
+	put_number(cells, row->best);
+	put_text(cells, row->counted);
 	put_text(cells, row->channel);
 	put_number(cells, row->contact);
 	put_text(cells, row->reasons);
@@ -79,9 +85,13 @@ bool sqlite_add_messages(struct store *store, struct message_row *const rows[], 
 	sqlite3_stmt *statement = sql_statement(
 		sql, SQL_MESSAGE_ADD,
 		"INSERT INTO message (lane, state, waits_for, due, attempts, tries, epoch, lease, "
-		"give_up_at, fault_since, rejected, channel, contact, reasons, n, id, hash, "
-		"customer, product, template, campaign, purpose, admitted_at, body) VALUES "
-		"(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+		"give_up_at, fault_since, rejected, waited, wait_channel, wait_since, wait_until, best, "
+		"counted, channel, contact, reasons, n, id, hash, "
+		"customer, product, template, campaign, purpose, admitted_at, send_at, expires_at, body) "
+		"VALUES "
+		"(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+		"?, "
+		"?)");
 	bool ok = true;
 
 	for (size_t i = 0; ok && i < count; i++) {
@@ -97,6 +107,8 @@ bool sqlite_add_messages(struct store *store, struct message_row *const rows[], 
 		put_text(&cells, row->campaign);
 		put_number(&cells, row->purpose);
 		put_number(&cells, row->admitted_at);
+		put_number(&cells, row->send_at);
+		put_number(&cells, row->expires_at);
 		put_text(&cells, row->body);
 		ok = sql_run(sql, statement) && (row->due == MOMENT_NEVER || waiting_add(sql, row));
 		message_row_keep(row);
@@ -124,8 +136,9 @@ bool sqlite_save_messages(struct store *store, struct message_row *const rows[],
 	sqlite3_stmt *statement = sql_statement(
 		sql, SQL_MESSAGE_SAVE,
 		"UPDATE message SET lane = ?, state = ?, waits_for = ?, due = ?, attempts = ?, tries = ?, "
-		"epoch = ?, lease = ?, give_up_at = ?, fault_since = ?, rejected = ?, "
-		"channel = ?, contact = ?, reasons = ? WHERE n = ?");
+		"epoch = ?, lease = ?, give_up_at = ?, fault_since = ?, rejected = ?, waited = ?, "
+		"wait_channel = ?, wait_since = ?, wait_until = ?, best = ?, counted = ?, channel = ?, "
+		"contact = ?, reasons = ? WHERE n = ?");
 	bool ok = true;
 
 	for (size_t i = 0; ok && i < count; i++) {
@@ -207,6 +220,37 @@ bool sqlite_waiting(struct store *store, const char *waits_for, struct waiting_a
 	return ok;
 }
 
+bool sqlite_expired(struct store *store, int64_t now, size_t limit, struct message_rows *out)
+{
+	struct sql *sql = &of(store)->sql;
+	sqlite3_stmt *statement = sql_statement(
+		sql, SQL_EXPIRED,
+		"SELECT " MESSAGE_COLUMNS " FROM message m INDEXED BY message_expires" MESSAGE_CUSTOMER
+		"WHERE m.expires_at > 0 AND m.due < 9223372036854775807 AND m.expires_at <= ? "
+		"ORDER BY m.expires_at LIMIT ?");
+	struct cells cells = sql_cells(statement);
+
+	put_number(&cells, now);
+	put_number(&cells, (int64_t)limit);
+	return sql_append_messages(sql, statement, out);
+}
+
+bool sqlite_next_expiry(struct store *store, int64_t *at)
+{
+	struct sql *sql = &of(store)->sql;
+	sqlite3_stmt *statement = sql_statement(
+		sql, SQL_NEXT_EXPIRY,
+		"SELECT expires_at FROM message INDEXED BY message_expires WHERE expires_at > 0 "
+		"AND due < 9223372036854775807 ORDER BY expires_at LIMIT 1");
+	int more = sql_step(sql, statement);
+
+	if (more > 0) {
+		*at = sqlite3_column_int64(statement, 0);
+		sqlite3_reset(statement);
+	}
+	return more >= 0;
+}
+
 /* Steps from name to name, so that the millions between them are not read. */
 bool sqlite_waited_for(struct store *store, char ***names, size_t *count)
 {
@@ -224,6 +268,23 @@ bool sqlite_waited_for(struct store *store, char ***names, size_t *count)
 		(*names)[(*count)++] = get_text(&cells);
 	}
 	return more == 0;
+}
+
+bool sqlite_waiting_of_campaign(struct store *store, const char *campaign, int64_t after, size_t limit,
+				struct message_rows *out)
+{
+	struct sql *sql = &of(store)->sql;
+	sqlite3_stmt *statement = sql_statement(
+		sql, SQL_WAITING_OF_CAMPAIGN,
+		"SELECT " MESSAGE_COLUMNS " FROM message m INDEXED BY message_campaign" MESSAGE_CUSTOMER
+		"WHERE m.campaign = ? AND m.campaign <> '' AND m.due < 9223372036854775807 AND m.n > ? "
+		"ORDER BY m.n LIMIT ?");
+	struct cells cells = sql_cells(statement);
+
+	put_text(&cells, campaign);
+	put_number(&cells, after);
+	put_number(&cells, (int64_t)limit);
+	return sql_append_messages(sql, statement, out);
 }
 
 bool sqlite_waiting_of(struct store *store, int64_t customer, struct message_rows *out)

@@ -205,6 +205,41 @@ bool sqlite_last_choice(struct store *store, int64_t customer, const char *produ
 	return more >= 0;
 }
 
+bool sqlite_put_hold(struct store *store, const struct hold *hold)
+{
+	struct sql *sql = &of(store)->sql;
+	sqlite3_stmt *statement = sql_statement(
+		sql, SQL_HOLD_PUT,
+		"REPLACE INTO hold (kind, name, why, held_by, actor, at, seq) VALUES (?, ?, ?, ?, ?, ?, ?)");
+	struct cells cells = sql_cells(statement);
+
+	put_number(&cells, hold->kind);
+	put_text(&cells, hold->name);
+	put_text(&cells, hold->why);
+	put_text(&cells, hold->by);
+	put_text(&cells, hold->actor);
+	put_number(&cells, hold->at);
+	put_number(&cells, hold->seq);
+	return sql_run(sql, statement);
+}
+
+bool sqlite_drop_hold(struct store *store, enum hold_kind kind, const char *name)
+{
+	struct sql *sql = &of(store)->sql;
+	sqlite3_stmt *statement =
+		sql_statement(sql, SQL_HOLD_DROP, "DELETE FROM hold WHERE kind = ? AND name = ?");
+	struct cells cells = sql_cells(statement);
+
+	put_number(&cells, kind);
+	put_text(&cells, name);
+	return sql_run(sql, statement);
+}
+
+bool sqlite_get_holds(struct store *store, struct hold **out, size_t *count)
+{
+	return sql_get_holds(&of(store)->sql, out, count);
+}
+
 bool sqlite_append_changes(struct store *store, struct change *const changes[], size_t count)
 {
 	struct sql *sql = &of(store)->sql;
@@ -294,4 +329,39 @@ bool sqlite_put_template(struct store *store, const char *hash, const char *name
 	put_number(&cells, at);
 	put_text(&cells, source);
 	return sql_run(sql, statement);
+}
+
+/* --- caps --- */
+
+bool sqlite_cap_used(struct store *store, int64_t customer, const char *name, int64_t *used)
+{
+	return sql_cap_used(&((struct store_sqlite *)store)->sql, customer, name, used);
+}
+
+bool sqlite_count_caps(struct store *store, const struct cap_count counts[], size_t count, int64_t now)
+{
+	struct sql *sql = &((struct store_sqlite *)store)->sql;
+	sqlite3_stmt *add =
+		sql_statement(sql, SQL_CAP_COUNT,
+			      "INSERT INTO cap_count (customer, name, used, ends) VALUES (?, ?, ?, ?) "
+			      "ON CONFLICT DO UPDATE SET used = used + excluded.used");
+	sqlite3_stmt *drop =
+		sql_statement(sql, SQL_CAPS_DROP, "DELETE FROM cap_count WHERE customer = ? AND ends <= ?");
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < count; i++) {
+		struct cells cells = sql_cells(drop);
+		put_number(&cells, counts[i].customer);
+		put_number(&cells, now);
+		ok = sql_run(sql, drop);
+		if (!ok || counts[i].ends <= now)
+			continue;
+		cells = sql_cells(add);
+		put_number(&cells, counts[i].customer);
+		put_text(&cells, counts[i].name);
+		put_number(&cells, counts[i].used);
+		put_number(&cells, counts[i].ends);
+		ok = sql_run(sql, add);
+	}
+	return ok;
 }

@@ -28,8 +28,11 @@ enum statement {
 	SQL_DUE,
 	SQL_NEXT_DUE,
 	SQL_WAITING,
+	SQL_EXPIRED,
+	SQL_NEXT_EXPIRY,
 	SQL_WAITED_FOR,
 	SQL_WAITING_OF,
+	SQL_WAITING_OF_CAMPAIGN,
 	SQL_OPEN_OF,
 	SQL_SENDING,
 	SQL_EVENT_ADD,
@@ -49,6 +52,15 @@ enum statement {
 	SQL_PREFERENCES,
 	SQL_PREFERENCES_CHAIN,
 	SQL_PREFERENCE_PUT,
+	SQL_HOLD_PUT,
+	SQL_HOLD_DROP,
+	SQL_HOLDS,
+	SQL_CAP_USED,
+	SQL_CAP_COUNT,
+	SQL_CAPS_DROP,
+	SQL_SEVERAL_ADD,
+	SQL_SEVERAL,
+	SQL_SEVERAL_NAMES,
 	SQL_CHANGE_ADD,
 	SQL_LAST_CHOICE,
 	SQL_PRODUCTS_LAST,
@@ -97,11 +109,13 @@ char *get_text(struct cells *cells); /* a copy */
 
 /* --- rows (_rows.c) --- */
 
-#define MESSAGE_COLUMNS                                                                                     \
-	"m.n, m.id, m.hash, m.customer, coalesce(k.id, ''), m.product, m.template, m.campaign, m.purpose, " \
-	"m.lane, m.admitted_at, m.state, m.waits_for, m.due, m.attempts, m.tries, m.epoch, m.lease, "       \
-	"m.give_up_at, "                                                                                    \
-	"m.fault_since, m.rejected, m.channel, m.contact, m.reasons, m.body"
+#define MESSAGE_COLUMNS                                                                                      \
+	"m.n, m.id, m.hash, m.customer, coalesce(k.id, ''), m.product, m.template, m.campaign, m.purpose, "  \
+	"m.lane, m.admitted_at, m.send_at, m.expires_at, m.state, m.waits_for, m.due, m.attempts, m.tries, " \
+	"m.epoch, m.lease, "                                                                                 \
+	"m.give_up_at, "                                                                                     \
+	"m.fault_since, m.rejected, m.waited, m.wait_channel, m.wait_since, m.wait_until, m.best, "          \
+	"m.counted, m.channel, m.contact, m.reasons, m.body"
 #define MESSAGE_CUSTOMER " LEFT JOIN customer k ON k.n = m.customer "
 
 void sql_read_message(sqlite3_stmt *statement, struct message_row *out);
@@ -122,6 +136,8 @@ bool sql_get_customer(struct sql *sql, const char *id, int64_t n, struct custome
 bool sql_get_preferences(struct sql *sql, int64_t customer, struct preference **out, size_t *count);
 bool sql_read_facts(struct sql *sql, struct facts *facts);
 bool sql_get_number(struct sql *sql, enum number number, int64_t *value);
+bool sql_get_holds(struct sql *sql, struct hold **out, size_t *count);
+bool sql_cap_used(struct sql *sql, int64_t customer, const char *name, int64_t *used);
 bool sql_begin_reading(struct sql *sql);
 void sql_end_reading(struct sql *sql);
 /* The text of a preference's channels as it is stored; NULL where they were not chosen. */
@@ -142,7 +158,7 @@ int month_of(int64_t at); /* 202611 */
 struct month {
 	int month;
 	int64_t first, last; /* seq; 0 while it is empty */
-	sqlite3_stmt *add, *save, *get;
+	sqlite3_stmt *add, *save, *get, *find;
 };
 
 struct store_sqlite {
@@ -169,7 +185,11 @@ bool sqlite_due(struct store *, const char *waits_for, enum lane lane, int64_t n
 bool sqlite_next_due(struct store *, const char *waits_for, int64_t *due);
 bool sqlite_waiting(struct store *, const char *waits_for, struct waiting_at *after, size_t limit,
 		    struct message_rows *out);
+bool sqlite_expired(struct store *, int64_t now, size_t limit, struct message_rows *out);
+bool sqlite_next_expiry(struct store *, int64_t *at);
 bool sqlite_waited_for(struct store *, char ***names, size_t *count);
+bool sqlite_waiting_of_campaign(struct store *, const char *campaign, int64_t after, size_t limit,
+				struct message_rows *out);
 bool sqlite_waiting_of(struct store *, int64_t customer, struct message_rows *out);
 bool sqlite_open_of(struct store *, int64_t customer, struct message_rows *out);
 bool sqlite_sending(struct store *, int64_t after, size_t limit, struct message_rows *out);
@@ -177,6 +197,7 @@ bool sqlite_sending(struct store *, int64_t after, size_t limit, struct message_
 bool sqlite_add_contacts(struct store *, struct contact *const contacts[], size_t count);
 bool sqlite_save_contacts(struct store *, struct contact *const contacts[], size_t count);
 bool sqlite_get_contacts(struct store *, const int64_t seq[], size_t count, struct contact out[]);
+bool sqlite_find_contact(struct store *, const char *provider, const char *provider_ref, struct contact *out);
 
 bool sqlite_read_facts(struct store *, struct facts *const facts[], size_t count);
 bool sqlite_get_customer(struct store *, const char *id, struct customer **out);
@@ -185,6 +206,11 @@ bool sqlite_put_customer(struct store *, struct customer *customer);
 bool sqlite_put_preference(struct store *, int64_t customer, const struct preference *preference);
 bool sqlite_set_address_state(struct store *, int64_t address, enum address_state state, int64_t seq);
 bool sqlite_customers_of_address(struct store *, int64_t address, int64_t **customers, size_t *count);
+bool sqlite_put_hold(struct store *, const struct hold *hold);
+bool sqlite_drop_hold(struct store *, enum hold_kind kind, const char *name);
+bool sqlite_get_holds(struct store *, struct hold **out, size_t *count);
+bool sqlite_cap_used(struct store *, int64_t customer, const char *name, int64_t *used);
+bool sqlite_count_caps(struct store *, const struct cap_count counts[], size_t count, int64_t now);
 bool sqlite_last_choice(struct store *, int64_t customer, const char *product, char **choice);
 bool sqlite_append_changes(struct store *, struct change *const changes[], size_t count);
 bool sqlite_put_products(struct store *, const char *hash, const char *body, int64_t at, int64_t *seq);
@@ -203,7 +229,9 @@ bool sqlite_read_last_change(struct store_reader *, int64_t *changed);
 bool sqlite_read_message(struct store_reader *, const char *id, struct message_row *out);
 bool sqlite_read_customer(struct store_reader *, const char *id, struct customer **out,
 			  struct preference **preferences, size_t *count);
+bool sqlite_read_cap_used(struct store_reader *, int64_t customer, const char *name, int64_t *used);
 bool sqlite_read_find(struct store_reader *, const char *address, char ***ids, size_t *count);
+bool sqlite_read_holds(struct store_reader *, struct hold **out, size_t *count);
 bool sqlite_read_counters(struct store_reader *, struct counters *out);
 bool sqlite_read_ages(struct store_reader *, int64_t oldest[LANES]);
 bool sqlite_read_changes(struct store_reader *, int64_t customer, int64_t after, size_t limit,

@@ -126,7 +126,8 @@ static sqlite3_stmt *log_prepare(struct log_run *run, const char *table)
 	if (run->customer)
 		text_puts(&text, " AND c.customer = :customer");
 	if (run->message)
-		text_puts(&text, " AND c.message = :message");
+		text_puts(&text, " AND (c.message = :message OR c.seq IN (SELECT contact FROM "
+				 "contact_message WHERE message = :message))");
 	if (query->product)
 		text_puts(&text, " AND (c.product = :product OR "
 				 "substr(c.product, 1, length(:product) + 1) = :product || '/')");
@@ -163,6 +164,31 @@ static void bind_text(sqlite3_stmt *statement, const char *name, const char *val
 
 	if (at)
 		sqlite3_bind_text(statement, at, value, -1, SQLITE_STATIC);
+}
+
+/* The messages of a contact that has several, and the meta of the first. */
+static bool read_several(struct sql *sql, struct contact *out)
+{
+	sqlite3_stmt *statement = sql_statement(
+		sql, SQL_SEVERAL_NAMES,
+		"SELECT m.id, m.body FROM contact_message c CROSS JOIN message m ON m.n = c.message "
+		"WHERE c.contact = ? ORDER BY c.message");
+	struct cells cells = sql_cells(statement);
+	int more;
+
+	put_number(&cells, out->seq);
+	while ((more = sql_step(sql, statement)) > 0) {
+		cells = sql_cells(statement);
+		out->message_ids =
+			xreallocarray(out->message_ids, out->message_count + 1, sizeof *out->message_ids);
+		out->message_ids[out->message_count++] = get_text(&cells);
+		const char *body = (const char *)sqlite3_column_text(statement, cells.at);
+		if (out->message_count == 1) {
+			free(out->meta);
+			out->meta = store_body_meta(body ? body : "");
+		}
+	}
+	return more == 0;
 }
 
 static void read_log_row(sqlite3_stmt *statement, struct contact *out)
@@ -209,7 +235,7 @@ static bool log_month(void *context, int month)
 	const struct log_query *query = run->query;
 	struct month_span span = {0};
 	char table[MONTH_NAME];
-	int more;
+	int more = 0;
 
 	month_name(month, table);
 	if (!month_span(run, table, &span))
@@ -226,13 +252,15 @@ static bool log_month(void *context, int month)
 	bind_number(statement, ":after", query->after);
 	bind_number(statement, ":before", query->before);
 	bind_number(statement, ":limit", (int64_t)query->limit);
-	while ((more = sql_step(run->sql, statement)) > 0) {
+	bool ok = true;
+	while (ok && (more = sql_step(run->sql, statement)) > 0) {
 		struct contact contact;
 		read_log_row(statement, &contact);
+		ok = contact.message || read_several(run->sql, &contact);
 		log_keep(run, &contact);
 	}
 	sqlite3_finalize(statement);
-	return more == 0;
+	return ok && more == 0;
 }
 
 /* The n behind the names of the query. False: failed; *nothing: nobody has that name. */
@@ -307,6 +335,11 @@ bool sqlite_read_customer(struct store_reader *reader, const char *id, struct cu
 	return ok;
 }
 
+bool sqlite_read_cap_used(struct store_reader *reader, int64_t customer, const char *name, int64_t *used)
+{
+	return sql_cap_used(sql_of(reader), customer, name, used);
+}
+
 bool sqlite_read_find(struct store_reader *reader, const char *address, char ***ids, size_t *count)
 {
 	struct sql *sql = sql_of(reader);
@@ -324,6 +357,11 @@ bool sqlite_read_find(struct store_reader *reader, const char *address, char ***
 		(*ids)[(*count)++] = get_text(&cells);
 	}
 	return more == 0;
+}
+
+bool sqlite_read_holds(struct store_reader *reader, struct hold **out, size_t *count)
+{
+	return sql_get_holds(sql_of(reader), out, count);
 }
 
 bool sqlite_read_counters(struct store_reader *reader, struct counters *out)

@@ -27,6 +27,8 @@ void sql_read_message(sqlite3_stmt *statement, struct message_row *out)
 	out->purpose = (enum purpose)get_number(&cells);
 	out->lane = (enum lane)get_number(&cells);
 	out->admitted_at = get_number(&cells);
+	out->send_at = get_number(&cells);
+	out->expires_at = get_number(&cells);
 	out->state = (enum state)get_number(&cells);
 	out->waits_for = get_text(&cells);
 	out->due = get_number(&cells);
@@ -37,6 +39,12 @@ void sql_read_message(sqlite3_stmt *statement, struct message_row *out)
 	out->give_up_at = get_number(&cells);
 	out->fault_since = get_number(&cells);
 	out->rejected = get_text(&cells);
+	out->waited = get_text(&cells);
+	out->wait_channel = get_text(&cells);
+	out->wait_since = get_number(&cells);
+	out->wait_until = get_number(&cells);
+	out->best = (enum state)get_number(&cells);
+	out->counted = get_text(&cells);
 	out->channel = get_text(&cells);
 	out->contact = get_number(&cells);
 	out->reasons = get_text(&cells);
@@ -306,6 +314,29 @@ bool sql_read_facts(struct sql *sql, struct facts *facts)
 	return more == 0;
 }
 
+/* --- holds --- */
+
+bool sql_get_holds(struct sql *sql, struct hold **out, size_t *count)
+{
+	sqlite3_stmt *statement = sql_statement(
+		sql, SQL_HOLDS, "SELECT kind, name, why, held_by, actor, at, seq FROM hold ORDER BY seq");
+	int more;
+
+	while ((more = sql_step(sql, statement)) > 0) {
+		struct cells cells = sql_cells(statement);
+		*out = xreallocarray(*out, *count + 1, sizeof **out);
+		struct hold *hold = &(*out)[(*count)++];
+		hold->kind = (enum hold_kind)get_number(&cells);
+		hold->name = get_text(&cells);
+		hold->why = get_text(&cells);
+		hold->by = get_text(&cells);
+		hold->actor = get_text(&cells);
+		hold->at = get_number(&cells);
+		hold->seq = get_number(&cells);
+	}
+	return more == 0;
+}
+
 /* --- numbers --- */
 
 char *number_name(enum number number, char out[32])
@@ -332,6 +363,22 @@ bool sql_get_number(struct sql *sql, enum number number, int64_t *value)
 	int more = sql_step(sql, statement);
 	if (more > 0) {
 		*value = sqlite3_column_int64(statement, 0);
+		sqlite3_reset(statement);
+	}
+	return more >= 0;
+}
+
+bool sql_cap_used(struct sql *sql, int64_t customer, const char *name, int64_t *used)
+{
+	sqlite3_stmt *statement = sql_statement(sql, SQL_CAP_USED,
+						"SELECT used FROM cap_count WHERE customer = ? AND name = ?");
+	struct cells cells = sql_cells(statement);
+
+	put_number(&cells, customer);
+	put_text(&cells, name);
+	int more = sql_step(sql, statement);
+	if (more > 0) {
+		*used = sqlite3_column_int64(statement, 0);
 		sqlite3_reset(statement);
 	}
 	return more >= 0;

@@ -52,6 +52,14 @@ void api_message_settle(struct call *call);
 void api_message_retry(struct call *call);
 void api_explain(struct call *call);
 void api_queue(struct call *call);
+void api_holds_get(struct call *call);
+void api_hold(struct call *call);
+void api_release(struct call *call);
+void api_campaign_cancel(struct call *call);
+void api_message_cancel(struct call *call);
+void api_message_delete(struct call *call);
+/* [hold_to_json, …]; NULL, and answered: the store failed. */
+json_t *holds_json(struct call *call);
 
 /* For routes that show a customer. False, and answered, where it is unknown or the store failed. */
 struct customer_view {

@@ -56,10 +56,14 @@ void api_queue(struct call *call)
 		call_store_failed(call);
 		return;
 	}
+	json_t *holds = holds_json(call);
+	if (!holds)
+		return;
 	json_t *out = json_pack("{s:I}", "admitted", (json_int_t)counters.admitted);
 	for (int state = 0; state < STATES; state++)
 		json_object_set_new(out, state_name((enum state)state), json_integer(counters.states[state]));
 	add_depths(call->api->queue, out);
 	json_object_set_new(out, "ages", ages_json(oldest));
+	json_object_set_new(out, "holds", holds);
 	call_answer(call, 200, out);
 }

@@ -5,6 +5,8 @@
 
 enum breaker_allows breaker_may_send(const struct breaker *b, int64_t now)
 {
+	if (now < b->paced_until)
+		return BREAKER_NONE;
 	if (!b->open)
 		return BREAKER_ALL;
 	return !b->probing && now >= b->until ? BREAKER_ONE : BREAKER_NONE;
@@ -46,8 +48,23 @@ bool breaker_ok(struct breaker *b)
 {
 	bool was_open = b->open;
 
-	*b = (struct breaker){0};
+	*b = (struct breaker){.paced_until = b->paced_until};
 	return was_open;
+}
+
+void breaker_pace(struct breaker *b, int64_t now, int64_t asked)
+{
+	int64_t pause = asked < BREAKER_ASKED_MAX ? asked : BREAKER_ASKED_MAX;
+
+	*b = (struct breaker){.pace = b->pace, .paced_until = b->paced_until};
+	if (!pause && now < b->paced_until)
+		return;
+	if (!pause)
+		pause = b->pace = !b->pace                         ? BREAKER_PACE_FIRST
+				  : b->pace > BREAKER_PACE_MAX / 2 ? BREAKER_PACE_MAX
+								   : b->pace * 2;
+	if (now + pause > b->paced_until)
+		b->paced_until = now + pause;
 }
 
 int64_t breaker_next(const struct breaker *b)

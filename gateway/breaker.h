@@ -15,7 +15,9 @@
 #define BREAKER_PAUSE_DOWN \
 	INT64_C(5000000) /* the longest: what is held goes out within seconds of a return */
 #define BREAKER_PAUSE_CREDENTIALS INT64_C(60000000) /* the longest: asking more often may lock an account */
-#define BREAKER_ASKED_MAX INT64_C(3600000000)       /* the longest that a provider may ask for */
+#define BREAKER_PACE_FIRST INT64_C(100000)
+#define BREAKER_PACE_MAX INT64_C(5000000)     /* the longest that it did not ask for itself */
+#define BREAKER_ASKED_MAX INT64_C(3600000000) /* the longest that a provider may ask for */
 
 enum breaker_fault_kind { BREAKER_DOWN, BREAKER_CREDENTIALS };
 enum breaker_allows { BREAKER_NONE, BREAKER_ONE, BREAKER_ALL };
@@ -26,6 +28,8 @@ struct breaker {
 	bool probing;  /* the one probe is under way */
 	int64_t pause; /* the last one; 0: closed */
 	int64_t until; /* no probe before */
+	int64_t pace;  /* the last pause of one that works and asked for less; 0: it took something since */
+	int64_t paced_until; /* nothing before */
 };
 
 /* How many of its messages may be claimed now. Changes nothing: call breaker_probe once one was claimed. */
@@ -41,6 +45,9 @@ void breaker_fault(struct breaker *b, int64_t now, enum breaker_fault_kind kind)
 /* The provider asked to be left alone for so long (Retry-After): called behind breaker_fault; only makes it
  * longer, up to BREAKER_ASKED_MAX. */
 void breaker_asked(struct breaker *b, int64_t now, int64_t retry_after);
+/* It works, and asks for less (421, 429, 450, Retry-After): all its messages pause, for as long as it asked,
+ * or twice as long as the last time. What was under way reports late: that changes nothing. Closes it. */
+void breaker_pace(struct breaker *b, int64_t now, int64_t asked);
 /* Any outcome that shows that the provider works: it took or refused a message. True: it was open. */
 bool breaker_ok(struct breaker *b);
 /* When to look again; MOMENT_NEVER while it is closed or a probe is under way (its outcome comes by itself).

@@ -13,6 +13,7 @@
 
 #define READ_MAX 500
 #define READ_WAIT_MS 200
+#define URGENT_WAIT_MS 2 /* while the other lanes wait for room, which comes any moment */
 #define DEPTHS_EVERY MOMENT_S
 #define EVENTS_MAX 500 /* published at a time */
 #define PAUSE (100 * MOMENT_MS)
@@ -99,17 +100,24 @@ static void *reader_thread(void *argument)
 	while (!atomic_load(&carrier->stop_reading)) {
 		struct queue_entry *entries = NULL;
 		size_t count = 0;
-		unsigned lanes = turn_lanes(carrier->turn);
+		long long ahead = atomic_load(&carrier->ahead);
+		unsigned all = turn_lanes(carrier->turn), lanes = all;
+		int wait = READ_WAIT_MS;
 
-		if (!lanes || atomic_load(&carrier->ahead) >= CARRIER_READ_AHEAD_MAX) {
-			pause_for(lanes ? MOMENT_MS : PAUSE);
+		/* room is left for what is urgent, however much there is of the rest */
+		if (ahead >= CARRIER_READ_AHEAD_MAX / 2) {
+			lanes = all & 1u << LANE_URGENT;
+			wait = URGENT_WAIT_MS;
+		}
+		if (!lanes || ahead >= CARRIER_READ_AHEAD_MAX) {
+			pause_for(all ? MOMENT_MS : PAUSE);
 			continue;
 		}
 		if (too_many_dead(carrier, &next_depths, &dead_said)) {
 			pause_for(PAUSE);
 			continue;
 		}
-		bool ok = queue_read(carrier->in, lanes, READ_MAX, READ_WAIT_MS, &entries, &count);
+		bool ok = queue_read(carrier->in, lanes, READ_MAX, wait, &entries, &count);
 		if (count)
 			admit(carrier, entries, count);
 		for (size_t i = 0; i < count; i++)

@@ -8,7 +8,8 @@
 #include "text.h"
 #include "turn.h"
 
-/* Read and not yet acknowledged: so much memory may wait for a slow store or a Redis that went away. */
+/* Read and not yet acknowledged: so much memory may wait for a slow store or a Redis that went away. From
+ * half of it on only what is urgent is read. */
 #define CARRIER_READ_AHEAD_MAX 4000
 /* After the turn has ended: how long the courier tries to bring the last things out. */
 #define CARRIER_LAST_WORDS (3 * MOMENT_S)

@@ -213,7 +213,9 @@ static bool leave_handed(struct attempt *attempt, enum attempt_phase to)
 
 bool attempt_begin(struct attempt *attempt)
 {
-	return moment_mono() < attempt->lease_until && leave_handed(attempt, ATTEMPT_BEGUN);
+	return moment_mono() < attempt->lease_until &&
+	       (!attempt->begin_before || moment_now() < attempt->begin_before) &&
+	       leave_handed(attempt, ATTEMPT_BEGUN);
 }
 
 bool attempt_call_back(struct attempt *attempt)
@@ -225,6 +227,13 @@ void attempt_free(struct attempt *attempt)
 {
 	if (!attempt)
 		return;
+	for (size_t i = 0; i < attempt->item_count; i++) {
+		free(attempt->items[i].message_id);
+		free(attempt->items[i].locale);
+		json_decref(attempt->items[i].content);
+		json_decref(attempt->items[i].data);
+	}
+	free(attempt->items);
 	free(attempt->message_id);
 	free(attempt->customer_id);
 	free(attempt->customer_name);
@@ -257,5 +266,7 @@ void attempt_render_input(const struct attempt *attempt, struct render_input *ou
 		.customer_name = attempt->customer_name,
 		.product = attempt->product,
 		.product_title = attempt->product_title,
+		.items = attempt->items,
+		.item_count = attempt->item_count,
 	};
 }

@@ -48,6 +48,15 @@ struct outcome {
 
 enum attempt_phase { ATTEMPT_HANDED, ATTEMPT_BEGUN, ATTEMPT_CALLED_BACK };
 
+/* A message of a digest: what its summary is made of. */
+struct attempt_item {
+	int64_t message; /* message_row.n: what they are ordered by */
+	char *message_id;
+	char *locale;
+	const struct template *template; /* NULL: content */
+	json_t *content, *data;          /* content may be NULL */
+};
+
 /* One attempt: made and freed by the turn, lent to one channel from channel_send until channel_report.
  * Constant for the channel, but for `phase` (only through attempt_begin) and `channel_private`. */
 struct attempt {
@@ -70,7 +79,10 @@ struct attempt {
 	const struct template *template; /* NULL: content */
 	json_t *content, *data, *meta;   /* content may be NULL */
 	enum content_kept content_kept;
-	int64_t lease_until; /* monotonic: after it attempt_begin says no */
+	struct attempt_item *items; /* of a digest, each with its summary; NULL: one message */
+	size_t item_count;
+	int64_t lease_until;  /* monotonic: after it attempt_begin says no */
+	int64_t begin_before; /* wall clock: likewise (it expires, hours close); 0: no end */
 	_Atomic int phase;
 	void *channel_private;
 	struct outcome outcome; /* filled by channel_report */
@@ -78,8 +90,8 @@ struct attempt {
 };
 
 /* To be called by an adapter directly before the point of no return (the first byte that could make the other
- * side take the message). False: it was called back or its lease ran out; report OUTCOME_NOT_BEGUN and send
- * nothing. */
+ * side take the message). False: it was called back, its lease ran out or its time is over; report
+ * OUTCOME_NOT_BEGUN and send nothing. */
 bool attempt_begin(struct attempt *attempt);
 /* By the turn. True: it had not begun and never will; the channel still reports it, as NOT_BEGUN. */
 bool attempt_call_back(struct attempt *attempt);

@@ -16,6 +16,7 @@
 #include "moment.h"
 #include "registry.h"
 #include "xalloc.h"
+#include "zone.h"
 #include "banned.h"
 
 #define SECRET_MIN 32 /* bytes */
@@ -213,18 +214,6 @@ static void fill_http(struct config_loading *load)
 	check_secrets(load);
 }
 
-static bool zone_exists(const char *zone)
-{
-	struct stat info;
-
-	if (*zone == '/' || strstr(zone, ".."))
-		return false;
-	char *path = xasprintf("/usr/share/zoneinfo/%s", zone);
-	bool exists = stat(path, &info) == 0 && S_ISREG(info.st_mode);
-	free(path);
-	return exists;
-}
-
 /* The shape of BCP 47: two to eight letters, then parts of one to eight letters and digits. */
 static bool locale_is_valid(const char *locale)
 {
@@ -239,6 +228,17 @@ static bool locale_is_valid(const char *locale)
 	return valid;
 }
 
+static void fill_limits(struct config_loading *load)
+{
+	const char *marketing = load_text(load, "limits.marketing");
+	struct text why;
+
+	text_init(&why, TEXT_ERROR_MAX);
+	if (marketing && !cap_parse(marketing, &load->config->limits.marketing, &why))
+		config_wrong(&load->source, "limits.marketing", "%s", why.data);
+	text_release(&why);
+}
+
 static void fill_customers(struct config_loading *load)
 {
 	struct config *config = load->config;
@@ -248,7 +248,8 @@ static void fill_customers(struct config_loading *load)
 
 	config->customers.timezone = load_copy(load, "customers.timezone");
 	config->customers.locale = load_copy(load, "customers.locale");
-	if (zone && !zone_exists(zone))
+	config->customers.zone = zone ? zone_find(zone) : NULL;
+	if (zone && !config->customers.zone)
 		config_wrong(
 			&load->source, "customers.timezone",
 			"is not a time zone that this machine knows; UTC or Europe/Madrid would be right");
@@ -257,6 +258,7 @@ static void fill_customers(struct config_loading *load)
 			     "is not a locale; en or es-AR would be right");
 	if (content)
 		content_kept_parse(content, &config->history.content);
+	fill_limits(load);
 	config->history.content_keep = load_duration(load, "history.content_keep");
 	config->history.contacts_keep = load_duration(load, "history.contacts_keep");
 }
@@ -337,10 +339,26 @@ static void warn_open(const struct config_loading *load, const char *path, mode_
 		    (unsigned)(mode & 07777));
 }
 
+static void warn_of_open_settings(struct config_loading *load, const struct channel_config *channel,
+				  mode_t mode)
+{
+	const char *name;
+	json_t *setting;
+
+	json_object_foreach(json_object_get(channel->provider_file, "settings"), name, setting)
+	{
+		char *path = channel->of_several ? xasprintf("channels.%s.settings.%s.%s", channel->name,
+							     channel->provider, name)
+						 : xasprintf("channels.%s.settings.%s", channel->name, name);
+		if (json_is_true(json_object_get(setting, "secret")) && is_open_secret(load, path))
+			warn_open(load, path, mode);
+		free(path);
+	}
+}
+
 static void warn_of_open_secrets(struct config_loading *load)
 {
 	const struct config *config = load->config;
-	const char *name;
 	struct stat info;
 	json_t *setting;
 	size_t i;
@@ -363,13 +381,9 @@ static void warn_of_open_secrets(struct config_loading *load)
 		    holds_password(load_text(load, relay) ? load_text(load, relay) : ""))
 			warn_open(load, relay, info.st_mode);
 		free(relay);
-		json_object_foreach(json_object_get(channel->provider_file, "settings"), name, setting)
-		{
-			char *path = xasprintf("channels.%s.settings.%s", channel->name, name);
-			if (json_is_true(json_object_get(setting, "secret")) && is_open_secret(load, path))
-				warn_open(load, path, info.st_mode);
-			free(path);
-		}
+		warn_of_open_settings(load, channel, info.st_mode);
+		for (size_t o = 0; o < channel->other_count; o++)
+			warn_of_open_settings(load, &channel->others[o], info.st_mode);
 	}
 }
 
@@ -463,8 +477,12 @@ out:
 
 void config_capture_all(struct config *config)
 {
-	for (size_t i = 0; i < config->channel_count; i++)
-		config->channels[i].captured_by = registry_capture();
+	for (size_t i = 0; i < config->channel_count; i++) {
+		struct channel_config *channel = &config->channels[i];
+		channel->captured_by = registry_capture();
+		for (size_t o = 0; o < channel->other_count; o++)
+			channel->others[o].captured_by = registry_capture();
+	}
 }
 
 struct config *config_hold(struct config *config)
@@ -474,6 +492,14 @@ struct config *config_hold(struct config *config)
 	return config;
 }
 
+static void channel_drop(struct channel_config *channel)
+{
+	free(channel->name);
+	free(channel->provider);
+	json_decref(channel->settings);
+	json_decref(channel->provider_file);
+}
+
 void config_drop(struct config *config)
 {
 	struct counted_config *counted = (struct counted_config *)config;
@@ -481,10 +507,10 @@ void config_drop(struct config *config)
 	if (!config || atomic_fetch_sub(&counted->holders, 1) > 1)
 		return;
 	for (size_t i = 0; i < config->channel_count; i++) {
-		free(config->channels[i].name);
-		free(config->channels[i].provider);
-		json_decref(config->channels[i].settings);
-		json_decref(config->channels[i].provider_file);
+		for (size_t o = 0; o < config->channels[i].other_count; o++)
+			channel_drop(&config->channels[i].others[o]);
+		free(config->channels[i].others);
+		channel_drop(&config->channels[i]);
 	}
 	free(config->channels);
 	free(config->channel_names);

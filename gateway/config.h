@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bucket.h"
 #include "customer.h"
 #include "product.h"
 #include "templates.h"
@@ -31,10 +32,16 @@ struct channel_config {
 	json_t *provider_file; /* the provider's description, checked; NULL where the adapter has none */
 	int64_t timeout;
 	bool resend_in_doubt;
+	bool receipts;                         /* its provider says later what became of a message */
 	const struct channel_ops *captured_by; /* the adapter capture, and nothing leaves; NULL: it is sent */
 	int max_segments;                      /* of a short message; 0: no limit of its own */
 	struct number_plan numbers;
 	struct retry_policy retry;
+	struct rate rate;
+	bool of_several; /* it has several providers: settings stand under each one's name */
+	struct channel_config
+		*others; /* those behind the first: the same, with a provider and settings of their own */
+	size_t other_count;
 };
 
 struct config {
@@ -61,7 +68,11 @@ struct config {
 	} http;
 	struct {
 		char *timezone, *locale;
+		const struct zone *zone; /* of `timezone` */
 	} customers;
+	struct {
+		struct cap marketing; /* of one customer over all marketing together */
+	} limits;
 	struct {
 		enum content_kept content;
 		int64_t content_keep, contacts_keep;

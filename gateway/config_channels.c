@@ -12,6 +12,7 @@
 
 #define CHANNEL_NAME_MAX 32
 #define CHANNELS_MAX 64
+#define PROVIDERS_MAX 8
 
 static void wrong_adapter(const struct config_loading *load, const char *path, const char *adapter)
 {
@@ -90,11 +91,19 @@ static void fill_ca(struct config_loading *load, struct channel_config *channel,
 	}
 }
 
-/* The file of an HTTP channel's provider, checked, and the channel's settings against it. */
-static void fill_provider(struct config_loading *load, struct channel_config *channel, const char *path)
+/* What contacts call it: providers/x.yaml is x. */
+static char *provider_called(const char *name)
 {
-	char *provider_path = xasprintf("%s.provider", path), *settings_path = xasprintf("%s.settings", path);
-	const char *name = load_text(load, provider_path);
+	const char *base = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
+	const char *dot = strrchr(base, '.');
+
+	return xmemdup0(base, dot && dot > base ? (size_t)(dot - base) : strlen(base));
+}
+
+/* The file of an HTTP channel's provider, checked, and the channel's settings against it. */
+static void fill_provider(struct config_loading *load, struct channel_config *channel, const char *name,
+			  const char *provider_path, const char *settings_path)
+{
 	struct config_tree *tree = NULL;
 	char *file = NULL;
 	struct text error;
@@ -107,10 +116,8 @@ static void fill_provider(struct config_loading *load, struct channel_config *ch
 		config_wrong(&load->source, provider_path, "%s", error.data);
 		goto out;
 	}
-	const char *base = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
-	const char *dot = strrchr(base, '.');
 	free(channel->provider);
-	channel->provider = xmemdup0(base, dot && dot > base ? (size_t)(dot - base) : strlen(base));
+	channel->provider = provider_called(name);
 	tree = config_tree_read(file, &error);
 	if (!tree || !provider_check(tree, file, &error)) {
 		config_mistakes(&load->source, provider_path, &error);
@@ -130,8 +137,116 @@ out:
 	config_tree_free(tree);
 	text_release(&error);
 	free(file);
-	free(provider_path);
+}
+
+/* --- several providers --- */
+
+/* The channel's own object, with the settings of one provider in the place of all. */
+static json_t *settings_of(const json_t *channel, const char *provider)
+{
+	json_t *own = json_copy((json_t *)channel);
+	json_t *settings = json_object_get(json_object_get(channel, "settings"), provider);
+
+	json_object_set_new(own, "settings", settings ? json_deep_copy(settings) : json_object());
+	return own;
+}
+
+/* Names that stand twice, and settings for none of them. */
+static void check_names(struct config_loading *load, const json_t *names, const json_t *settings,
+			const char *path)
+{
+	json_t *given = json_object(), *value;
+	const char *key;
+	size_t i;
+
+	json_array_foreach(names, i, value)
+	{
+		char *called = provider_called(json_string_value(value) ? json_string_value(value) : "");
+		if (json_object_get(given, called)) {
+			char *at = xasprintf("%s.providers.%zu", path, i);
+			config_wrong(&load->source, at,
+				     "is there already; each provider once would be right");
+			free(at);
+		}
+		json_object_set_new(given, called, json_true());
+		free(called);
+	}
+	json_object_foreach((json_t *)settings, key, value)
+	{
+		if (json_object_get(given, key))
+			continue;
+		char *at = xasprintf("%s.settings.%s", path, key);
+		config_wrong(&load->source, at,
+			     "is none of the providers; { NAME: { … } } for each of them would be right");
+		free(at);
+	}
+	json_decref(given);
+}
+
+static void fill_one_of_several(struct config_loading *load, struct channel_config *channel,
+				const json_t *whole, const char *name, size_t i, const char *path)
+{
+	char *called = provider_called(name), *at = xasprintf("%s.providers.%zu", path, i),
+	     *settings_path = xasprintf("%s.settings.%s", path, called);
+
+	json_decref(channel->settings);
+	channel->settings = settings_of(whole, called);
+	channel->of_several = true;
+	fill_provider(load, channel, name, at, settings_path);
+	free(called);
+	free(at);
 	free(settings_path);
+}
+
+/* The first is the channel itself. */
+static void fill_first(struct config_loading *load, struct channel_config *channel, const char *path)
+{
+	json_t *whole = json_incref(channel->settings), *names = json_object_get(whole, "providers");
+	const char *first = json_string_value(json_array_get(names, 0));
+	char *at = xasprintf("%s.providers", path);
+
+	if (json_object_get(whole, "provider"))
+		config_wrong(&load->source, at, "stands beside `provider`; one of them would be right");
+	if (json_array_size(names) > PROVIDERS_MAX)
+		config_wrong(&load->source, at, "names more than %d providers", PROVIDERS_MAX);
+	check_names(load, names, json_object_get(whole, "settings"), path);
+	if (first)
+		fill_one_of_several(load, channel, whole, first, 0, path);
+	json_decref(whole);
+	free(at);
+}
+
+/* The others are as the channel is, but for what is their own. Once the channel is filled. */
+static void fill_others(struct config_loading *load, struct channel_config *channel, const json_t *whole,
+			const char *path)
+{
+	const json_t *names = json_object_get(whole, "providers");
+	size_t count = json_array_size(names);
+
+	channel->others = xcalloc(count + 1, sizeof *channel->others);
+	for (size_t i = 1; i < count && i < PROVIDERS_MAX; i++) {
+		const char *name = json_string_value(json_array_get(names, i));
+		struct channel_config *other = &channel->others[channel->other_count++];
+		*other = *channel;
+		other->others = NULL;
+		other->other_count = 0;
+		other->name = xstrdup(channel->name);
+		other->provider = xstrdup("");
+		other->settings = json_object();
+		other->provider_file = NULL;
+		if (name)
+			fill_one_of_several(load, other, whole, name, i, path);
+		if (other->provider_file &&
+		    (channel_addresses(other).kind != channel_addresses(channel).kind ||
+		     channel_is_sms(other) != channel_is_sms(channel))) {
+			char *at = xasprintf("%s.providers.%zu", path, i);
+			config_wrong(&load->source, at,
+				     "is for other addresses than %s; one of the same kind "
+				     "would be right",
+				     channel->provider);
+			free(at);
+		}
+	}
 }
 
 /* The adapter's own complaints, a line each, that begin with a key of the channel where one is meant. */
@@ -234,6 +349,19 @@ static void fill_retry(struct config_loading *load, struct channel_config *chann
 	free(at);
 }
 
+static void fill_rate(struct config_loading *load, struct channel_config *channel, const char *path)
+{
+	char *at = xasprintf("%s.rate", path);
+	const char *rate = load_text(load, at);
+	struct text error;
+
+	text_init(&error, TEXT_ERROR_MAX);
+	if (rate && !rate_parse(rate, &channel->rate, &error))
+		config_wrong(&load->source, at, "%s", error.data);
+	text_release(&error);
+	free(at);
+}
+
 /* True if the channel can be used; what else is wrong has been told. */
 static void fill_channel(struct config_loading *load, const char *name, json_t *value)
 {
@@ -242,7 +370,10 @@ static void fill_channel(struct config_loading *load, const char *name, json_t *
 	char *path = xasprintf("channels.%s", name), *adapter_path = xasprintf("channels.%s.adapter", name),
 	     *timeout_path = xasprintf("channels.%s.timeout", name),
 	     *doubt_path = xasprintf("channels.%s.in_doubt", name),
-	     *relay_path = xasprintf("channels.%s.relay", name), *ca_path = xasprintf("channels.%s.ca", name);
+	     *relay_path = xasprintf("channels.%s.relay", name),
+	     *provider_path = xasprintf("channels.%s.provider", name),
+	     *settings_path = xasprintf("channels.%s.settings", name),
+	     *ca_path = xasprintf("channels.%s.ca", name);
 	const char *adapter = load_text(load, adapter_path);
 
 	if (!channel_name_is_valid(name))
@@ -263,6 +394,7 @@ static void fill_channel(struct config_loading *load, const char *name, json_t *
 	}
 	channel->timeout = load_duration(load, timeout_path);
 	fill_retry(load, channel, path);
+	fill_rate(load, channel, path);
 	if (channel->ops) {
 		const char *in_doubt = load_text(load, doubt_path);
 		channel->resend_in_doubt =
@@ -272,18 +404,31 @@ static void fill_channel(struct config_loading *load, const char *name, json_t *
 					    json_string(channel->resend_in_doubt ? "resend" : "hold"));
 		fill_relay(load, channel, relay_path);
 		fill_ca(load, channel, ca_path);
-		if (config_at(value, "provider"))
-			fill_provider(load, channel, path);
+		if (json_array_size(json_object_get(value, "providers")))
+			fill_first(load, channel, path);
+		else if (config_at(value, "provider"))
+			fill_provider(load, channel, load_text(load, provider_path), provider_path,
+				      settings_path);
+		else if (strcmp(adapter, "http") == 0)
+			config_wrong(
+				&load->source, provider_path,
+				"is missing; NAME of a file in providers/ would be right, or `providers`, "
+				"a list");
 		if (!config_is_broken(&load->source, path)) /* what follows builds on what is right so far */
 			fill_phone(load, channel, path);
-		if (!channel->captured_by && !config_is_broken(&load->source, path))
-			check_adapter(load, channel, path);
+		if (channel->of_several && !config_is_broken(&load->source, path))
+			fill_others(load, channel, value, path);
+		for (size_t i = 0; i <= channel->other_count; i++)
+			if (!channel->captured_by && !config_is_broken(&load->source, path))
+				check_adapter(load, i ? &channel->others[i - 1] : channel, path);
 	}
 	free(path);
 	free(adapter_path);
 	free(timeout_path);
 	free(doubt_path);
 	free(relay_path);
+	free(provider_path);
+	free(settings_path);
 	free(ca_path);
 }
 

@@ -56,7 +56,7 @@ KEY("company.name", TEXT, "", "", "", 0, WARNS, "C", "", "Its name.")           
 KEY("company.logo", TEXT, "", "", "", 0, WARNS, "C", "", "A picture file.")                                            \
 KEY("company.colour", TEXT, "", "", "", 0, WARNS, "C", "", "As #0a5c36.")                                              \
 KEY("limits", MAP, NULL, "", "", 0, NOW, "", "", "Caps over several products.")                                        \
-KEY("limits.marketing", TEXT, "", "", "", 0, STOPS, "B", "", "Over all marketing together, as 3/week.")                \
+KEY("limits.marketing", TEXT, "", "", "", 0, NOW, "", "3/week", "Over all marketing together, for each customer: 3/week.")                \
 KEY("history", MAP, NULL, "", "", 0, NOW, "", "", "What is kept of what was sent.")                                    \
 KEY("history.content", WORD, "summary", "full|summary|none", "", 0, NOW, "", "", "How much of a message's text.")      \
 KEY("history.content_keep", DURATION, "90d", "", "", 0, NOW, "", "", "For how long.")                                  \
@@ -85,7 +85,7 @@ KEY("channels.*.dkim.*.selector", TEXT, NULL, "required", "smtp", KEY_REQUIRED, 
     "The public key stands in the DNS at SELECTOR._domainkey.DOMAIN.")                                                 \
 KEY("channels.*.dkim.*.key", TEXT, NULL, "required", "smtp", KEY_REQUIRED | KEY_SECRET, NOW, "", "\"${file:dkim.pem}\"",\
     "The private key, as PEM.")                                                                                        \
-KEY("channels.*.provider", TEXT, NULL, "required", "http", KEY_REQUIRED | KEY_SAMPLE, NOW, "", "twilio",               \
+KEY("channels.*.provider", TEXT, NULL, "required", "http", KEY_SAMPLE, NOW, "", "twilio",               \
     "The provider's file: providers/NAME.yaml beside this one, or an installed one; with a / a path.")                 \
 KEY("channels.*.settings", FREE, NULL, "", "http", KEY_SAMPLE | KEY_SECRET, NOW, "",                                   \
     "{ account_sid: \"${TWILIO_SID}\", auth_token: \"${TWILIO_TOKEN}\", from: \"+15005550006\" }",                     \
@@ -103,8 +103,10 @@ KEY("channels.*.allow_private", BOOLEAN, "false", "", "webhook", 0, NOW, "", "",
     "May customers' URLs lead inside (private, loopback, link-local addresses)? For tests.")                           \
 KEY("channels.*.allow_http", BOOLEAN, "false", "", "webhook", 0, NOW, "", "", "May they be http:// ? For tests.")      \
 KEY("channels.*.timeout", DURATION, "15s", "", "", 0, NOW, "", "", "For one attempt.")                                 \
-KEY("channels.*.rate", TEXT, "", "", "", 0, STOPS, "B", "", "At most so many, as 100/s.")                              \
-KEY("channels.*.providers", TEXTS, "[]", "", "", 0, STOPS, "B", "", "Several: the next takes over while one is at fault.") \
+KEY("channels.*.providers", TEXTS, "[]", "", "http", 0, NOW, "", "[twilio, vonage]",                                    \
+    "Several in the place of one: the next takes over while the first is at fault. Then `settings` is { NAME: { … } }.") \
+KEY("channels.*.rate", TEXT, "", "", "", 0, NOW, "", "100/s",                                                          \
+    "At most so many in a second (/s), a minute (/m) or an hour (/h), to each of its providers. Default: no limit.")   \
 KEY("channels.*.in_doubt", WORD, NULL, "resend|hold", "", 0, NOW, "", "hold",                                          \
     "What becomes of a message that may have been taken. Default: resend for smtp and webhook, hold for others.")      \
 KEY("channels.*.retry", MAP, NULL, "", "", 0, NOW, "", "", "The pauses between attempts, with jitter.")                \
@@ -128,10 +130,11 @@ KEY("*.default", TEXTS, "[]", "", "", KEY_SAMPLE, NOW, "", "[email]",           
 KEY("*.may_stop", BOOLEAN, "true", "", "", KEY_SAMPLE, NOW, "", "true", "false: a legal notice; can be moved, not stopped.") \
 KEY("*.content", WORD, NULL, "full|summary|none", "", 0, NOW, "", "summary",                                           \
     "How much of its text the history keeps. Default: history.content.")                                               \
-KEY("*.urgent", BOOLEAN, "false", "", "", 0, STOPS, "B", "", "With purpose critical: hours, digest and pause do not hold it.") \
-KEY("*.quiet_hours", TEXT, "", "", "", 0, STOPS, "B", "\"22:00-07:00\"", "In the customer's time zone.")               \
-KEY("*.cap", TEXT, "", "", "", 0, STOPS, "B", "20/day", "At most so many.")                                            \
-KEY("*.expires_after", DURATION, NULL, "", "", 0, STOPS, "B", "24h", "Not sent later than this.")
+KEY("*.urgent", BOOLEAN, "false", "", "", 0, NOW, "", "", "With purpose critical: hours, digest and pause do not hold it.") \
+KEY("*.quiet_hours", TEXT, "", "", "", 0, NOW, "", "\"22:00-07:00\"",                                                   \
+    "Not then, in the customer's time zone; the customer's own hours replace it.")                                     \
+KEY("*.cap", TEXT, "", "", "", 0, NOW, "", "20/day", "For each customer at most so many in a day or week; the rest waits.") \
+KEY("*.expires_after", DURATION, NULL, "", "", 0, NOW, "", "24h", "Not sent later than this after it came in.")
 
 /* A rule of a response: all that it names must hold. */
 #define PROVIDER_RULE_KEYS(KEY, LIST, WHAT)                                                                            \

@@ -6,6 +6,7 @@
 
 void contact_release(struct contact *contact)
 {
+	free(contact->several);
 	free(contact->product);
 	free(contact->channel);
 	free(contact->provider);

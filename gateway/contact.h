@@ -15,8 +15,10 @@ struct contact {
 	int64_t at;
 	int64_t customer; /* customer.n; 0: none */
 	int64_t message;  /* message_row.n; 0: none, or several */
-	char *product;    /* "" */
-	char *channel;    /* "": ended without an attempt */
+	int64_t *several; /* their n, where it has several (a digest); owned; NULL otherwise */
+	size_t several_count;
+	char *product; /* "" */
+	char *channel; /* "": ended without an attempt */
 	enum direction direction;
 	enum state state;    /* STATE_SENDING, SENT, DELIVERED, RETRY, REJECTED, IN_DOUBT, CALLED_BACK, or the
 				message's */

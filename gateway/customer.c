@@ -1,18 +1,14 @@
 #include "customer.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "digest.h"
 #include "xalloc.h"
+#include "zone.h"
 #include "banned.h"
 
 #define SHOWN_MAX 64 /* bytes of a name that is repeated in an error */
-#define ZONE_NAME_MAX 64
-#define ZONES "/usr/share/zoneinfo/"
 
 static void set_string(char **to, const char *value)
 {
@@ -91,26 +87,6 @@ const struct address *customer_address(const struct customer *customer, const ch
 		*(address->state == ADDRESS_DEAD ? dead : stopped) += 1;
 	}
 	return NULL;
-}
-
-bool timezone_known(const char *name)
-{
-	char magic[4] = "";
-	struct stat about;
-	bool known = false;
-
-	size_t len = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-/");
-	if (!len || len > ZONE_NAME_MAX || name[len] || name[0] == '/') /* no dot, so no ".." */
-		return false;
-	char *path = xasprintf(ZONES "%s", name);
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd >= 0) {
-		known = fstat(fd, &about) == 0 && S_ISREG(about.st_mode) &&
-			read(fd, magic, sizeof magic) == sizeof magic && memcmp(magic, "TZif", 4) == 0;
-		close(fd);
-	}
-	free(path);
-	return known;
 }
 
 /* --- reading --- */
@@ -197,7 +173,7 @@ static bool read_facts(struct reading *r, const json_t *json)
 	if (json_object_get(json, "timezone")) {
 		if (!read_string("timezone", json_object_get(json, "timezone"), &value, r->error))
 			return false;
-		if (*value && !timezone_known(value))
+		if (*value && !zone_find(value))
 			return text_error(r->error,
 					  "timezone: \"%s\" is not known; write a name of the time zone "
 					  "database, like Europe/Berlin",

@@ -87,9 +87,6 @@ bool address_normalise(const struct address_form *form, const char *value, struc
  * their origin; anything else to its first and last two characters. The caller frees. */
 char *address_mask(const char *value);
 
-/* Is it the name of a zone in /usr/share/zoneinfo? */
-bool timezone_known(const char *name);
-
 struct customer *customer_copy(const struct customer *customer);
 void customer_release(struct customer *customer); /* its insides; safe on zeroes */
 void customer_free(struct customer *customer);    /* NULL is fine */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "json_read.h"
+#include "moment.h"
 #include "xalloc.h"
 #include "banned.h"
 
@@ -48,10 +49,9 @@ static bool depth_within(const json_t *json, int left)
 
 static bool known_keys(const struct reading *in)
 {
-	static const char *const keys[] = {"id",      "customer", "product",  "template",
-					   "content", "data",     "meta",     "locale",
-					   "purpose", "lane",     "campaign", "traceparent"};
-	static const char *const later[] = {"send_at", "expires_at"};
+	static const char *const keys[] = {"id",      "customer",   "product",  "template",   "content",
+					   "data",    "meta",       "locale",   "purpose",    "lane",
+					   "send_at", "expires_at", "campaign", "traceparent"};
 	const char *key;
 	json_t *value;
 
@@ -60,14 +60,11 @@ static bool known_keys(const struct reading *in)
 		bool known = false;
 		for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
 			known = known || strcmp(key, keys[i]) == 0;
-		for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
-			if (strcmp(key, later[i]) == 0)
-				return text_error(in->error, "%s: not yet (B): leave it out", key);
 		if (!known)
 			return text_error(in->error,
 					  "%s: is not a key of a message; those are id, customer, product, "
-					  "template, content, data, meta, locale, purpose, lane, campaign, "
-					  "traceparent",
+					  "template, content, data, meta, locale, purpose, lane, send_at, "
+					  "expires_at, campaign, traceparent",
 					  key);
 	}
 	return true;
@@ -143,6 +140,22 @@ out:
 	free(purpose);
 	free(lane);
 	return ok;
+}
+
+static bool read_moment(const struct reading *in, const char *key, int64_t *out)
+{
+	const json_t *value = json_object_get(in->json, key);
+
+	return !value || (json_is_string(value) && moment_parse(json_string_value(value), out)) ||
+	       text_error(in->error, "%s: is not a moment like 2026-11-22T10:00:00Z (RFC 3339)", key);
+}
+
+static bool read_times(const struct reading *in, struct message *out)
+{
+	if (!read_moment(in, "send_at", &out->send_at) || !read_moment(in, "expires_at", &out->expires_at))
+		return false;
+	return !out->expires_at || out->expires_at > out->send_at ||
+	       text_error(in->error, "expires_at: is not after send_at: it could never be sent");
 }
 
 /* W3C Trace Context, version 00: 00-32 hex-16 hex-2 hex, neither id all zeroes. */
@@ -241,8 +254,8 @@ static bool message_read(const json_t *json, struct message *out, struct text *e
 		return text_error(error, "customer: may hold no control characters");
 	if (*out->locale && !locale_valid(out->locale))
 		return text_error(error, "locale: is not a language tag like es or es-AR");
-	return read_words(&in, out) && read_content(&in, out) && read_objects(&in, out) &&
-	       read_body(&in, out);
+	return read_words(&in, out) && read_times(&in, out) && read_content(&in, out) &&
+	       read_objects(&in, out) && read_body(&in, out);
 }
 
 bool message_from_json(const json_t *json, struct message *out, struct text *error)

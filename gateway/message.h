@@ -29,8 +29,10 @@ struct message {
 	enum purpose purpose;
 	bool has_lane;
 	enum lane lane;
-	char *campaign;    /* "" */
-	char *traceparent; /* well-formed, or "" */
+	int64_t send_at;    /* not before; 0: at once */
+	int64_t expires_at; /* not after; 0: never */
+	char *campaign;     /* "" */
+	char *traceparent;  /* well-formed, or "" */
 	char *body; /* the message without its id, canonical: what the store keeps; message_parse reads it */
 	/* of the body without its traceparent: same id, same hash, same message */
 	unsigned char hash[MESSAGE_HASH_SIZE];

@@ -151,16 +151,22 @@ bool moment_parse(const char *s, int64_t *at)
 	return true;
 }
 
+static const struct {
+	const char *name;
+	int64_t unit;
+} units[] = {{"ms", MOMENT_MS}, {"s", MOMENT_S}, {"m", MOMENT_MINUTE}, {"h", MOMENT_HOUR}, {"d", MOMENT_DAY}};
+
+void duration_format(int64_t duration, char out[MOMENT_TEXT])
+{
+	size_t i = sizeof units / sizeof units[0] - 1;
+
+	while (i > 0 && duration % units[i].unit != 0)
+		i--;
+	snprintf(out, MOMENT_TEXT, "%lld%s", (long long)(duration / units[i].unit), units[i].name);
+}
+
 bool duration_parse(const char *s, int64_t *duration)
 {
-	static const struct {
-		const char *name;
-		int64_t unit;
-	} units[] = {{"ms", MOMENT_MS},
-		     {"s", MOMENT_S},
-		     {"m", MOMENT_MINUTE},
-		     {"h", MOMENT_HOUR},
-		     {"d", MOMENT_DAY}};
 	int64_t count = 0;
 
 	if (*s < '0' || *s > '9')

@@ -28,5 +28,7 @@ int64_t moment_days(int64_t year, int month, int day);
 void moment_civil(int64_t days, int64_t *year, int *month, int *day);
 /* Durations of the configuration: 500ms, 10s, 5m, 2h, 3d. Positive whole numbers. */
 bool duration_parse(const char *s, int64_t *duration);
+/* The same, in the largest unit that fits whole milliseconds: 7200 s is "2h". */
+void duration_format(int64_t duration, char out[MOMENT_TEXT]);
 
 #endif

@@ -1,8 +1,11 @@
 #include "preference.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cadence.h"
+#include "hours.h"
 #include "moment.h"
 #include "xalloc.h"
 #include "banned.h"
@@ -80,6 +83,26 @@ const char *applied_channel(const struct product *product, const struct applied 
 	return applied->preference ? applied->preference->channels[i].channel : product->defaults[i];
 }
 
+const struct preference_entry *applied_entry(const struct applied *applied, size_t i)
+{
+	return applied->preference ? &applied->preference->channels[i] : NULL;
+}
+
+/* A row that a patch or an import emptied says nothing: what applies above goes on applying. */
+static bool says_anything(const struct preference *preference)
+{
+	return preference && (preference->has_channels || *preference->hours || preference->paused_until ||
+			      strcmp(preference->digest, IMMEDIATE) != 0);
+}
+
+const struct preference *choices_time(const struct choices *choices)
+{
+	return says_anything(choices->own)      ? choices->own
+	       : says_anything(choices->parent) ? choices->parent
+	       : says_anything(choices->star)   ? choices->star
+						: NULL;
+}
+
 /* --- reading --- */
 
 /* A name that somebody wrote, as an error repeats it. */
@@ -109,20 +132,12 @@ static void add_choosable(struct text *error, const struct product *product, con
 		text_puts(error, "none");
 }
 
-static bool read_entry(const json_t *value, size_t i, const struct product *product, const char *const *known,
-		       size_t known_count, struct preference *out, struct text *error)
+/* The name of a channel that may be chosen, and not twice. */
+static bool check_name(const char *name, size_t i, const struct product *product, const char *const *known,
+		       size_t known_count, const struct preference *out, struct text *error)
 {
-	const char *name = json_string_value(value);
-
-	if (json_is_object(value))
-		return text_error(
-			error,
-			"channels[%zu]: hours and wait of a channel are not yet there; write its name "
-			"alone",
-			i);
-	if (!name)
-		return text_error(error, "channels[%zu]: must be the name of a channel, like \"email\"", i);
 	bool is_known = list_has(known, known_count, name);
+
 	if (!is_known || (product && !product_offers(product, name))) {
 		if (is_known)
 			text_error(error, "channels[%zu]: %s does not offer \"%s\"; may be chosen: ", i,
@@ -139,8 +154,80 @@ static bool read_entry(const json_t *value, size_t i, const struct product *prod
 			return text_error(error,
 					  "channels[%zu]: \"%s\" is there twice; name each channel once", i,
 					  name);
-	out->channels[out->channel_count++] =
-		(struct preference_entry){.channel = xstrdup(name), .hours = xstrdup("")};
+	return true;
+}
+
+/* {"channel", "hours", "wait"}: hours and wait as text, "" where they are not there. */
+static bool read_patience(const json_t *value, size_t i, const char **hours, const char **wait,
+			  struct text *error)
+{
+	const char *key;
+	json_t *member;
+
+	*hours = *wait = "";
+	json_object_foreach((json_t *)value, key, member)
+	{
+		const char *text = json_string_value(member);
+		if (strcmp(key, "channel") != 0 && strcmp(key, "hours") != 0 && strcmp(key, "wait") != 0)
+			return text_error(error,
+					  "channels[%zu].%s: unknown key; an entry has: channel, hours, wait",
+					  i, shown(key));
+		if (json_is_null(member) && strcmp(key, "channel") != 0)
+			continue;
+		if (!text)
+			return text_error(error, "channels[%zu].%s: must be a string", i, key);
+		if (strcmp(key, "hours") == 0)
+			*hours = text;
+		else if (strcmp(key, "wait") == 0)
+			*wait = text;
+	}
+	return true;
+}
+
+/* Hours as they were written, if they can be read. `name` is the field. */
+static struct hours *check_hours(const char *text, const char *name, struct text *error)
+{
+	struct text why;
+
+	text_init(&why, TEXT_ERROR_MAX);
+	struct hours *hours = hours_parse(text, &why);
+	if (!hours)
+		text_error(error, "%s: %s", name, why.data);
+	text_release(&why);
+	return hours;
+}
+
+static bool read_entry(const json_t *value, size_t i, const struct product *product, const char *const *known,
+		       size_t known_count, struct preference *out, struct text *error)
+{
+	const char *name =
+		json_string_value(json_is_object(value) ? json_object_get(value, "channel") : value);
+	const char *hours = "", *wait = "";
+	char field[48];
+	struct preference_entry entry = {0};
+
+	if (!name)
+		return text_error(
+			error,
+			"channels[%zu]: must be the name of a channel, like \"email\", or "
+			"{\"channel\": \"email\", \"hours\": \"mon-fri 09:00-18:00\", \"wait\": \"2h\"}",
+			i);
+	if (!check_name(name, i, product, known, known_count, out, error) ||
+	    (json_is_object(value) && !read_patience(value, i, &hours, &wait, error)))
+		return false;
+	snprintf(field, sizeof field, "channels[%zu].hours", i);
+	struct hours *parsed = check_hours(hours, field, error);
+	if (!parsed)
+		return false;
+	hours_free(parsed);
+	if (*wait && (!duration_parse(wait, &entry.wait) || entry.wait > PREFERENCE_WAIT_MAX))
+		return text_error(error,
+				  "channels[%zu].wait: is not a time to wait; 30m, 2h or 3d would be right, "
+				  "90d at most",
+				  i);
+	entry.channel = xstrdup(name);
+	entry.hours = xstrdup(hours);
+	out->channels[out->channel_count++] = entry;
 	return true;
 }
 
@@ -172,34 +259,76 @@ static bool read_channels(const json_t *channels, const struct product *product,
 	return true;
 }
 
-/* What is marked (B): only its default is taken until it is built. */
-static bool read_later(const json_t *json, struct text *error)
+/* A text that may be null or left out; "" then. NULL: it is something else. */
+static const char *text_at(const json_t *json, const char *key)
 {
-	const json_t *hours = json_object_get(json, "hours"), *digest = json_object_get(json, "digest"),
-		     *paused = json_object_get(json, "paused_until");
+	const json_t *value = json_object_get(json, key);
 
-	if (hours && !json_is_null(hours) && !json_is_string(hours))
-		return text_error(
-			error,
-			"hours: must be a string; until hours can be chosen only \"\" (always) is right");
-	if (json_is_string(hours) && *json_string_value(hours))
-		return text_error(
-			error,
-			"hours: not yet: hours cannot be chosen yet; leave it out or write \"\" (always)");
-	if (digest && !json_is_null(digest) && !json_is_string(digest))
+	return !value || json_is_null(value) ? "" : json_string_value(value);
+}
+
+static bool read_digest(const json_t *json, struct preference *out, struct text *error)
+{
+	const char *digest = text_at(json, "digest");
+	struct cadence cadence;
+	struct text why;
+
+	text_init(&why, TEXT_ERROR_MAX);
+	bool ok = digest && cadence_parse(digest, &cadence, &why);
+	if (ok && *digest)
+		xreplace(&out->digest, digest);
+	else if (!ok)
+		text_error(error, "digest: %s", digest ? why.data : "must be a string like \"daily 08:00\"");
+	text_release(&why);
+	return ok;
+}
+
+static bool read_time(const json_t *json, const struct product *product, struct preference *out,
+		      struct text *error)
+{
+	const char *hours = text_at(json, "hours"), *paused = text_at(json, "paused_until");
+
+	if (!hours)
 		return text_error(error,
-				  "digest: must be a string; until digests can be chosen only \"" IMMEDIATE
-				  "\" is "
-				  "right");
-	if (json_is_string(digest) && strcmp(json_string_value(digest), IMMEDIATE) != 0)
+				  "hours: must be a string like \"mon-fri 09:00-20:00, sat 10:00-14:00\"");
+	struct hours *parsed = check_hours(hours, "hours", error);
+	if (!parsed)
+		return false;
+	hours_free(parsed);
+	xreplace(&out->hours, hours);
+	if (!paused || (*paused && !moment_parse(paused, &out->paused_until)))
 		return text_error(error,
-				  "digest: not yet: digests cannot be chosen yet; leave it out or write "
-				  "\"" IMMEDIATE "\"");
-	if (paused && !json_is_null(paused))
+				  "paused_until: must be a moment like \"2027-01-31T08:00:00Z\", or null");
+	if (out->paused_until && product && !product->may_stop)
 		return text_error(
-			error,
-			"paused_until: not yet: a pause cannot be chosen yet; leave it out or write null");
-	return true;
+			error, "paused_until: %s cannot be paused; leave it out, or choose another channel",
+			product->name);
+	return read_digest(json, out, error);
+}
+
+/* A channel's hours come on top of the customer's, or of the product's quiet hours: both open at some time.
+ */
+static bool hours_agree(const struct product *product, const struct preference *out, struct text *error)
+{
+	struct hours *own = *out->hours ? hours_parse(out->hours, NULL) : NULL;
+	const struct hours *base = own ? own : product ? product->quiet : NULL;
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < out->channel_count; i++) {
+		struct hours *channel = hours_parse(out->channels[i].hours, NULL);
+		ok = hours_meet(base, channel) ||
+		     text_error(error,
+				"channels[%zu].hours: %s never opens together with %s%s; hours that share "
+				"some time with them would be right",
+				i, out->channels[i].hours,
+				own ? "hours: " : "the quiet hours of this product, ",
+				own       ? out->hours
+				: product ? product->quiet_hours
+					  : "");
+		hours_free(channel);
+	}
+	hours_free(own);
+	return ok;
 }
 
 static bool check_keys(const json_t *json, struct text *error)
@@ -230,42 +359,102 @@ bool preference_from_json(const json_t *json, const struct product *product, con
 				   .hours = xstrdup(""),
 				   .digest = xstrdup(IMMEDIATE),
 				   .changed_by = xstrdup("")};
-	return check_keys(json, error) && read_later(json, error) &&
-	       read_channels(json_object_get(json, "channels"), product, known, known_count, out, error);
+	return check_keys(json, error) && read_time(json, product, out, error) &&
+	       read_channels(json_object_get(json, "channels"), product, known, known_count, out, error) &&
+	       hours_agree(product, out, error);
+}
+
+#define LIST_EXAMPLE "sms{hours=mon-fri 09:00-18:00,wait=2h},email"
+
+static const char *trimmed(const char *at, size_t *len)
+{
+	while (*len && *at == ' ') {
+		at++;
+		--*len;
+	}
+	while (*len && at[*len - 1] == ' ')
+		--*len;
+	return at;
+}
+
+/* "hours=mon-fri 09:00-18:00, sat 10:00-14:00,wait=2h", up to the brace: a comma ends a value only before
+ * the next key. */
+static bool words_patience(const char *at, size_t len, json_t *entry, struct text *error)
+{
+	static const char *const keys[] = {"hours=", "wait="};
+	const char *end = at + len, *value = NULL, *key = NULL;
+
+	while (at <= end) {
+		size_t item = at < end ? strcspn(at, ",}") : 0, size = item;
+		const char *word = trimmed(at, &size);
+		for (size_t i = 0; i < 2; i++)
+			if (size >= strlen(keys[i]) && strncmp(word, keys[i], strlen(keys[i])) == 0) {
+				key = keys[i];
+				value = word + strlen(keys[i]);
+			}
+		if (!key)
+			return text_error(error,
+					  "channels: in {…} stand hours=… and wait=…, as in " LIST_EXAMPLE);
+		size = (size_t)(at + item - value);
+		const char *text = trimmed(value, &size);
+		char *name = xmemdup0(key, strlen(key) - 1);
+		json_t *string = json_stringn(text, size);
+		bool ok = string && json_object_set_new(entry, name, string) == 0;
+		free(name);
+		if (!ok)
+			return text_error(error, "channels: is not UTF-8");
+		at += item + 1;
+	}
+	return true;
+}
+
+/* One entry of the list: NAME or NAME{…}; *at moves behind it. NULL and `error`. */
+static json_t *words_entry(const char **at, struct text *error)
+{
+	size_t len = strcspn(*at, ",{"), size = len;
+	const char *name = trimmed(*at, &size), *rest = *at + len;
+	json_t *entry = size ? json_stringn(name, size) : NULL;
+
+	if (entry && *rest == '{') {
+		size_t inner = strcspn(rest + 1, "}");
+		entry = json_pack("{s:o}", "channel", entry);
+		if (!rest[1 + inner]) {
+			text_error(error, "channels: { is not closed; as in " LIST_EXAMPLE " would be right");
+			goto bad;
+		}
+		if (!words_patience(rest + 1, inner, entry, error))
+			goto bad;
+		rest += inner + 2;
+		rest += strspn(rest, " ");
+	}
+	if (!entry || (*rest && *rest != ',')) {
+		text_error(error,
+			   "channels: \"%s\" is not a list of channels; write names with commas between "
+			   "them, like sms,email or " LIST_EXAMPLE,
+			   shown(*at));
+		goto bad;
+	}
+	*at = rest;
+	return entry;
+bad:
+	json_decref(entry);
+	return NULL;
 }
 
 json_t *preference_channels_from_words(const char *words, struct text *error)
 {
 	json_t *channels = json_array();
 
-	for (const char *at = words;;) {
-		at += strspn(at, " ");
-		size_t len = strcspn(at, ",{");
-		if (at[len] == '{') {
-			text_error(error, "channels: hours and wait of a channel ({…}) are not yet there; "
-					  "write names alone, "
-					  "like sms,email");
-			goto bad;
+	for (const char *at = words;; at++) {
+		json_t *entry = words_entry(&at, error);
+		if (!entry) {
+			json_decref(channels);
+			return NULL;
 		}
-		size_t name = len;
-		while (name && at[name - 1] == ' ')
-			name--;
-		json_t *one = name ? json_stringn(at, name) : NULL;
-		if (!one) {
-			text_error(error,
-				   "channels: \"%s\" is not a list of channels; write names with commas "
-				   "between them, like sms,email",
-				   shown(words));
-			goto bad;
-		}
-		json_array_append_new(channels, one);
-		if (!at[len])
+		json_array_append_new(channels, entry);
+		if (!*at)
 			return channels;
-		at += len + 1;
 	}
-bad:
-	json_decref(channels);
-	return NULL;
 }
 
 /* --- writing --- */
@@ -280,12 +469,28 @@ static json_t *moment_json(int64_t at)
 	return json_string(text);
 }
 
+static json_t *entry_json(const struct preference_entry *entry)
+{
+	char wait[MOMENT_TEXT];
+
+	if (!*entry->hours && !entry->wait)
+		return json_string(entry->channel);
+	json_t *json = json_pack("{s:s}", "channel", entry->channel);
+	if (*entry->hours)
+		json_object_set_new(json, "hours", json_string(entry->hours));
+	if (entry->wait) {
+		duration_format(entry->wait, wait);
+		json_object_set_new(json, "wait", json_string(wait));
+	}
+	return json;
+}
+
 json_t *preference_to_json(const struct preference *preference)
 {
 	json_t *channels = preference->has_channels ? json_array() : json_null();
 
 	for (size_t i = 0; i < preference->channel_count; i++)
-		json_array_append_new(channels, json_string(preference->channels[i].channel));
+		json_array_append_new(channels, entry_json(&preference->channels[i]));
 	return json_pack("{s:s,s:o,s:s,s:s,s:o,s:I,s:o,s:s}", "product", preference->product, "channels",
 			 channels, "hours", preference->hours, "digest", preference->digest, "paused_until",
 			 moment_json(preference->paused_until), "version", (json_int_t)preference->version,
@@ -297,6 +502,7 @@ json_t *preference_applied_json(const struct product *product, const struct choi
 {
 	static const char *const sources[] = {"own", "parent", "*", "default"};
 	const struct preference *made = product ? choices->own : choices->star;
+	const struct preference *time = choices_time(choices);
 	json_t *channels = json_null(), *json;
 	const char *source = "default";
 
@@ -311,12 +517,16 @@ json_t *preference_applied_json(const struct product *product, const struct choi
 		if (product->purpose == PURPOSE_MARKETING && applied.source != CHOICE_PARENT)
 			applied.count = 0;
 		for (size_t i = 0; i < applied.count; i++)
-			json_array_append_new(channels, json_string(applied_channel(product, &applied, i)));
+			json_array_append_new(channels,
+					      applied.preference
+						      ? entry_json(applied_entry(&applied, i))
+						      : json_string(applied_channel(product, &applied, i)));
 	}
 	if (!made)
-		return json_pack("{s:s,s:o,s:s,s:s,s:n,s:i,s:s}", "product", product ? product->name : "*",
-				 "channels", channels, "hours", "", "digest", IMMEDIATE, "paused_until",
-				 "version", 0, "source", source);
+		return json_pack("{s:s,s:o,s:s,s:s,s:o,s:i,s:s}", "product", product ? product->name : "*",
+				 "channels", channels, "hours", time ? time->hours : "", "digest",
+				 time ? time->digest : IMMEDIATE, "paused_until",
+				 moment_json(time ? time->paused_until : 0), "version", 0, "source", source);
 	json = preference_to_json(made);
 	json_object_set_new(json, "channels", channels);
 	json_object_set_new(json, "source", json_string(source));

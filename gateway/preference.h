@@ -7,25 +7,28 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "moment.h"
 #include "product.h"
 #include "text.h"
 
 struct preference_entry {
 	char *channel;
-	char *hours;  /* (B) "" for none */
-	int64_t wait; /* (B) microseconds, 0 for none */
+	char *hours;  /* of the channel itself (hours.h); "" for none */
+	int64_t wait; /* microseconds that a message may wait for it before the next one is tried; 0: no end
+		       */
 };
 
 #define PREFERENCE_CHANNELS_MAX 16
+#define PREFERENCE_WAIT_MAX (90 * MOMENT_DAY)
 
 struct preference {
 	char *product;     /* a product, a part, or "*" */
 	bool has_channels; /* false: channels were not chosen here; what applies above goes on applying */
 	struct preference_entry *channels; /* none, with has_channels: stopped */
 	size_t channel_count;
-	char *hours;          /* (B) "" */
-	char *digest;         /* (B) "immediate" */
-	int64_t paused_until; /* (B) 0: not paused */
+	char *hours;          /* when they want to hear it (hours.h); "": always */
+	char *digest;         /* how often (cadence.h); "immediate" */
+	int64_t paused_until; /* 0: not paused */
 	int64_t version;      /* 1 at the first write; 0: never written */
 	int64_t changed_at;
 	char *changed_by;
@@ -54,10 +57,15 @@ void choices_apply(const struct product *product, enum purpose purpose, const st
 /* The i-th channel of the list; owned by the preference or the product. */
 const char *applied_channel(const struct product *product, const struct applied *applied, size_t i);
 
+/* The i-th entry as the customer wrote it; NULL where the product's default applies. */
+const struct preference_entry *applied_entry(const struct applied *applied, size_t i);
+/* Whose hours, digest and pause apply: the nearest preference that says anything at all. NULL: none does. */
+const struct preference *choices_time(const struct choices *choices);
+
 /* Reads {"channels":…, …} as PUT takes it: keys left out take their default; product, version, changed_*,
  * source, given_at, evidence and on_their_way are the caller's affair and skipped. `product` NULL: "*".
- * Checks names against the product and against `known` (the configured channels). What is marked (B) is
- * refused with "not yet" unless it has its default. False: `error` says which field and what would be right.
+ * Checks names against the product and against `known` (the configured channels), and that the hours open
+ * at some time. False: `error` says which field and what would be right.
  * Release *out in both cases. */
 bool preference_from_json(const json_t *json, const struct product *product, const char *const *known,
 			  size_t known_count, struct preference *out, struct text *error);
@@ -69,8 +77,8 @@ json_t *preference_to_json(const struct preference *preference);
  * neither product nor parent was chosen. `product` NULL: for "*", where no channels apply (null). A new
  * reference. */
 json_t *preference_applied_json(const struct product *product, const struct choices *choices);
-/* --channels sms,email into the JSON array that preference_from_json reads. NULL and `error` if it can't be.
- */
+/* --channels 'sms{hours=mon-fri 09:00-18:00,wait=2h},email' into the JSON array that preference_from_json
+ * reads. NULL and `error` if it can't be. */
 json_t *preference_channels_from_words(const char *words, struct text *error);
 
 /* What a change of a customer's choices or facts touches: messages about these products. */

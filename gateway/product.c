@@ -5,6 +5,7 @@
 
 #include "config_check.h"
 #include "digest.h"
+#include "hours.h"
 #include "moment.h"
 #include "xalloc.h"
 #include "banned.h"
@@ -130,6 +131,21 @@ static void check_channels(struct reading *r, const char *name, const json_t *ow
 		      "right");
 }
 
+/* Quiet hours and cap. */
+static void check_time(struct reading *r, const char *name, const json_t *whole, struct product *product)
+{
+	const char *cap = json_string_value(json_object_get(whole, "cap"));
+	struct text why;
+
+	text_init(&why, TEXT_ERROR_MAX);
+	if (*product->quiet_hours && !(product->quiet = hours_parse_quiet(product->quiet_hours, &why)))
+		wrong(r, name, "quiet_hours", "%s", why.data);
+	text_clear(&why);
+	if (!cap_parse(cap, &product->cap, &why))
+		wrong(r, name, "cap", "%s", why.data);
+	text_release(&why);
+}
+
 /* `whole` is checked for types and filled. */
 static void add_product(struct reading *r, const char *name, const json_t *whole)
 {
@@ -144,8 +160,8 @@ static void add_product(struct reading *r, const char *name, const json_t *whole
 		.content = r->content,
 		.urgent = json_is_true(json_object_get(whole, "urgent")),
 		.quiet_hours = xstrdup(json_string_value(json_object_get(whole, "quiet_hours"))),
-		.cap = xstrdup(json_string_value(json_object_get(whole, "cap"))),
 	};
+	check_time(r, name, whole, product);
 	if (!product->title)
 		product->title = json_object();
 	if (!product->description)
@@ -409,7 +425,7 @@ void product_set_free(struct product_set *set)
 		free(product->channels);
 		free(product->defaults);
 		free(product->quiet_hours);
-		free(product->cap);
+		hours_free(product->quiet);
 		json_decref(product->title);
 		json_decref(product->description);
 	}

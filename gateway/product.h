@@ -9,8 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cap.h"
 #include "text.h"
 #include "words.h"
+
+struct hours;
 
 enum content_kept { CONTENT_FULL, CONTENT_SUMMARY, CONTENT_NONE };
 
@@ -26,10 +29,10 @@ struct product {
 	size_t default_count;
 	bool may_stop;
 	enum content_kept content;
-	/* (B) */
-	bool urgent;
-	char *quiet_hours;     /* "" for none */
-	char *cap;             /* "" for none */
+	bool urgent;           /* with purpose critical: hours, digest, pause and rate do not hold it */
+	char *quiet_hours;     /* as written; "" for none */
+	struct hours *quiet;   /* open outside the quiet hours; NULL: always */
+	struct cap cap;        /* for each customer */
 	int64_t expires_after; /* 0: never */
 };
 

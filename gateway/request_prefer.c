@@ -48,42 +48,68 @@ static bool customers_own(struct turn *turn, int64_t customer, const char *produ
 	return ok;
 }
 
-static bool is_among(const json_t *channels, const char *name)
+/* Is the channel among them, at no other hours than those? Which of two hours is the wider is not asked. */
+static bool is_among(const json_t *channels, const struct preference_entry *wanted)
 {
 	json_t *entry;
 	size_t i;
 
 	json_array_foreach((json_t *)channels, i, entry)
 	{
-		const char *other =
+		const char *name =
 			json_string_value(json_is_object(entry) ? json_object_get(entry, "channel") : entry);
-		if (other && strcmp(other, name) == 0)
-			return true;
+		const char *hours = json_string_value(json_object_get(entry, "hours"));
+		if (name && strcmp(name, wanted->channel) == 0)
+			return !hours || strcmp(hours, wanted->hours) == 0;
 	}
 	return false;
 }
 
-/* Would an import of `to` reach the customer where the customer's own choice does not? */
+/* Would it reach the customer at times that `own` keeps free? */
+static bool time_loosens(const json_t *own, const struct preference *to, int64_t now)
+{
+	const char *hours = json_string_value(json_object_get(own, "hours"));
+	const char *digest = json_string_value(json_object_get(own, "digest"));
+	const char *paused = json_string_value(json_object_get(own, "paused_until"));
+	int64_t until = 0;
+
+	return (hours && *hours && strcmp(hours, to->hours) != 0) ||
+	       (digest && strcmp(digest, "immediate") != 0 && strcmp(digest, to->digest) != 0) ||
+	       (paused && moment_parse(paused, &until) && until > now &&
+		to->paused_until / MOMENT_MS < until / MOMENT_MS);
+}
+
+/* Would an import of `to` reach the customer where, or when, the customer's own choice does not? */
 static bool import_loosens(struct turn *turn, int64_t customer, const char *product,
 			   const struct preference *to, bool *loosens)
 {
-	json_t *own;
+	json_t *own = NULL, *last = NULL;
+	char *words = NULL;
 	int level = 0;
-	bool ok = customers_own(turn, customer, product, &own, &level);
+	bool ok = customers_own(turn, customer, product, &own, &level) &&
+		  store_last_choice(turn->store, customer, product, &words);
 
-	*loosens = own && !to->has_channels && level == 0;
+	last = words ? json_loads(words, 0, NULL) : NULL;
+	*loosens = (own && !to->has_channels && level == 0) || time_loosens(last, to, turn->now);
 	for (size_t i = 0; ok && own && i < to->channel_count; i++)
-		*loosens = *loosens || !is_among(own, to->channels[i].channel);
+		*loosens = *loosens || !is_among(own, &to->channels[i]);
 	json_decref(own);
+	json_decref(last);
+	free(words);
 	return ok;
 }
 
 static bool same_choice(const struct preference *a, const struct preference *b)
 {
-	bool same = a->has_channels == b->has_channels && a->channel_count == b->channel_count;
+	bool same = a->has_channels == b->has_channels && a->channel_count == b->channel_count &&
+		    strcmp(a->hours, b->hours) == 0 && strcmp(a->digest, b->digest) == 0 &&
+		    a->paused_until / MOMENT_MS == b->paused_until / MOMENT_MS;
 
-	for (size_t i = 0; same && i < a->channel_count; i++)
-		same = strcmp(a->channels[i].channel, b->channels[i].channel) == 0;
+	for (size_t i = 0; same && i < a->channel_count; i++) {
+		const struct preference_entry *left = &a->channels[i], *right = &b->channels[i];
+		same = strcmp(left->channel, right->channel) == 0 && strcmp(left->hours, right->hours) == 0 &&
+		       left->wait == right->wait;
+	}
 	return same;
 }
 
@@ -177,6 +203,7 @@ bool preference_write(struct request *request, struct turn *turn, const struct a
 {
 	const struct config *config = turn->config;
 	const struct product *product = product_find(config->products, product_name);
+	static const struct preference nothing = {.hours = (char *)"", .digest = (char *)"immediate"};
 	const bool import = strcmp(asker->by, "import") == 0;
 	struct preference *all = NULL, new = {0};
 	json_t *whole = NULL;
@@ -201,7 +228,7 @@ bool preference_write(struct request *request, struct turn *turn, const struct a
 		request->status = 422;
 		goto out;
 	}
-	if (import && (old ? same_choice(old, &new) : !new.has_channels))
+	if (import && same_choice(old ? old : &nothing, &new))
 		goto out; /* a nightly import says the same again: nothing to record */
 	bool loosens = false;
 	if (import && !(ok = import_loosens(turn, customer->n, product_name, &new, &loosens)))

@@ -42,13 +42,20 @@ bool request_refuse(struct request *request, int status, const char *format, ...
 
 /* --- making a change binding --- */
 
+static void list_flight(const struct flight *flight, json_t *on_their_way)
+{
+	json_array_append_new(on_their_way, json_string(flight->row.id));
+	for (size_t i = 0; i < flight->others.count; i++)
+		json_array_append_new(on_their_way, json_string(flight->others.rows[i].id));
+}
+
 static void list_flights(struct turn *turn, int64_t customer, const struct touched *touched,
 			 json_t *on_their_way)
 {
 	for (struct flight *flight = turn->flights; flight; flight = flight->next)
 		if (!flight->in_turn && flight->state == FLIGHT_ALOFT && flight->row.customer == customer &&
 		    touched_has(touched, flight->row.product))
-			json_array_append_new(on_their_way, json_string(flight->row.id));
+			list_flight(flight, on_their_way);
 }
 
 /* In doubt, or `sending` by someone who is gone: on its way as far as anybody can say. */

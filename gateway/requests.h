@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "config.h"
+#include "hold.h"
 #include "text.h"
 #include "turn.h"
 
@@ -43,5 +44,28 @@ int request_settle(const struct turn_door *door, const struct asker *asker, cons
 /* A failed message is tried again from the start of the customer's list. */
 int request_retry(const struct turn_door *door, const struct asker *asker, const char *message,
 		  json_t **answer, struct text *problem);
+/* Holds all that the name means, or cancels a campaign (HOLD_CANCEL; it stands until the campaign is
+ * released). Answer: the hold as hold_to_json, "on_their_way": ids of what had begun, and
+ * "on_their_way_count". */
+int request_hold(const struct turn_door *door, const struct asker *asker, enum hold_kind kind,
+		 const char *name, const char *why, json_t **answer, struct text *problem);
+/* Answer: {"released": [hold, …]}; a campaign's hold and cancel alike. 404 where nothing is held. */
+int request_release(const struct turn_door *door, const struct asker *asker, enum hold_kind kind,
+		    const char *name, const char *why, json_t **answer, struct text *problem);
+/* Takes a message back that waits, or that had not begun. Answer: {"message","state"}. 409: it had, or ended.
+ */
+int request_cancel(const struct turn_door *door, const struct asker *asker, const char *message,
+		   const char *why, json_t **answer, struct text *problem);
+
+/* What a provider says of what it took, later. */
+struct receipt {
+	const char *provider, *provider_ref; /* as in the contact */
+	bool delivered;                      /* else it failed for good for this message */
+	bool address_dead;                   /* and the address does not exist */
+	const char *code, *text;             /* the provider's own; "" */
+};
+/* 404 where nothing is known by that reference: a receipt may be faster than the outcome, so ask again later.
+ */
+int request_receipt(const struct turn_door *door, const struct receipt *receipt, struct text *problem);
 
 #endif

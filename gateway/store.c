@@ -199,11 +199,28 @@ bool store_waiting(struct store *store, const char *waits_for, struct waiting_at
 	return !limit || READ(store, waiting(store, waits_for, after, limit, out));
 }
 
+bool store_expired(struct store *store, int64_t now, size_t limit, struct message_rows *out)
+{
+	return !limit || READ(store, expired(store, now, limit, out));
+}
+
+bool store_next_expiry(struct store *store, int64_t *at)
+{
+	*at = MOMENT_NEVER;
+	return READ(store, next_expiry(store, at));
+}
+
 bool store_waited_for(struct store *store, char ***names, size_t *count)
 {
 	*names = NULL;
 	*count = 0;
 	return READ(store, waited_for(store, names, count));
+}
+
+bool store_waiting_of_campaign(struct store *store, const char *campaign, int64_t after, size_t limit,
+			       struct message_rows *out)
+{
+	return !limit || READ(store, waiting_of_campaign(store, campaign, after, limit, out));
 }
 
 bool store_waiting_of(struct store *store, int64_t customer, struct message_rows *out)
@@ -234,6 +251,13 @@ bool store_save_contacts(struct store *store, struct contact *const contacts[], 
 bool store_get_contacts(struct store *store, const int64_t seq[], size_t count, struct contact out[])
 {
 	return !count || READ(store, get_contacts(store, seq, count, out));
+}
+
+bool store_find_contact(struct store *store, const char *provider, const char *provider_ref,
+			struct contact *out)
+{
+	*out = (struct contact){0};
+	return READ(store, find_contact(store, provider, provider_ref, out));
 }
 
 bool store_read_facts(struct store *store, struct facts *const facts[], size_t count)
@@ -274,6 +298,34 @@ bool store_customers_of_address(struct store *store, int64_t address, int64_t **
 	*customers = NULL;
 	*count = 0;
 	return READ(store, customers_of_address(store, address, customers, count));
+}
+
+bool store_put_hold(struct store *store, const struct hold *hold)
+{
+	return WRITE(store, put_hold(store, hold));
+}
+
+bool store_drop_hold(struct store *store, enum hold_kind kind, const char *name)
+{
+	return WRITE(store, drop_hold(store, kind, name));
+}
+
+bool store_get_holds(struct store *store, struct hold **out, size_t *count)
+{
+	*out = NULL;
+	*count = 0;
+	return READ(store, get_holds(store, out, count));
+}
+
+bool store_cap_used(struct store *store, int64_t customer, const char *name, int64_t *used)
+{
+	*used = 0;
+	return READ(store, cap_used(store, customer, name, used));
+}
+
+bool store_count_caps(struct store *store, const struct cap_count counts[], size_t count, int64_t now)
+{
+	return !count || WRITE(store, count_caps(store, counts, count, now));
 }
 
 bool store_last_choice(struct store *store, int64_t customer, const char *product, char **choice)
@@ -375,11 +427,24 @@ bool store_read_customer(struct store_reader *reader, const char *id, struct cus
 	return reader->ops->read_customer(reader, id, out, preferences, count);
 }
 
+bool store_read_cap_used(struct store_reader *reader, int64_t customer, const char *name, int64_t *used)
+{
+	*used = 0;
+	return reader->ops->read_cap_used(reader, customer, name, used);
+}
+
 bool store_read_find(struct store_reader *reader, const char *address, char ***ids, size_t *count)
 {
 	*ids = NULL;
 	*count = 0;
 	return reader->ops->read_find(reader, address, ids, count);
+}
+
+bool store_read_holds(struct store_reader *reader, struct hold **out, size_t *count)
+{
+	*out = NULL;
+	*count = 0;
+	return reader->ops->read_holds(reader, out, count);
 }
 
 bool store_read_counters(struct store_reader *reader, struct counters *out)

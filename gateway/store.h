@@ -17,6 +17,7 @@
 
 #include "contact.h"
 #include "customer.h"
+#include "hold.h"
 #include "message.h"
 #include "preference.h"
 #include "text.h"
@@ -40,20 +41,32 @@ struct message_row {
 	enum purpose purpose;
 	enum lane lane;
 	int64_t admitted_at;
+	int64_t send_at;    /* not before; 0: at once */
+	int64_t expires_at; /* not after; 0: never */
 	/* what changes */
 	enum state state;
-	char *waits_for; /* whose turn it waits for: a channel's name; "": to be chosen again */
+	char *waits_for; /* whose turn it waits for: a channel's name; hold_key(); "": to be chosen again */
 	int64_t due;     /* not before; MOMENT_NEVER: it waits for nothing (sending, or ended) */
 	int attempts;    /* counted ones, on all channels */
 	int tries;       /* counted ones on this channel since it was turned to: what the pauses grow with */
 	int64_t epoch;   /* of the last claim: an outcome of another epoch is late */
 	int64_t lease;   /* until when the claim holds; 0 */
 	int64_t give_up_at;  /* 0: the clock has not started */
-	int64_t fault_since; /* since when it waits for a provider at fault; 0: it doesn't */
+	int64_t fault_since; /* since when give_up_at stands, for a provider at fault or a hold; 0: it runs */
 	char *rejected;      /* channels that failed for good: "sms,email" */
+	char *waited;        /* channels whose wait ran out: "sms,email" */
+	char *wait_channel;  /* the channel of the list whose turn it is; "" before the first */
+	int64_t wait_since;  /* since when, from the moment that the product's hours allowed */
+	int64_t wait_until;  /* when the next one is tried; 0: no end */
+	enum state best;     /* STATE_SENT or _DELIVERED by an earlier attempt; STATE_QUEUED: nothing yet */
+	char *counted;       /* the cap counters that it counts in, a line each; "" */
 	char *channel;       /* of the last attempt; "" */
 	int64_t contact;     /* seq of the last contact; 0 */
 	char *reasons;       /* JSON [{"code","args"}] of the last decision and what followed it */
+	/* the turn's, not stored: the clocks before the claim, put back if it never begins */
+	struct {
+		int64_t give_up_at, fault_since, wait_since, wait_until;
+	} claimed;
 	/* the adapter's: what it must take out of the waiting index when the row is saved */
 	struct {
 		enum lane lane;
@@ -96,6 +109,7 @@ enum change_kind {
 	CHANGE_CUSTOMER = 1, /* facts: zone, locale, name, addresses */
 	CHANGE_ADDRESS = 2,  /* the state of an address, for all who have it */
 	CHANGE_PRODUCTS = 3, /* a set of products came in force; subject: its hash */
+	CHANGE_HOLD = 4,     /* held, released or cancelled; subject: "campaign:spring" */
 	CHANGE_KINDS
 };
 struct change {
@@ -164,22 +178,32 @@ bool store_next_due(struct store *store, const char *waits_for, int64_t *due);
  * first), whatever their due time; appended. For sweeps in slices: *after is moved on. */
 bool store_waiting(struct store *store, const char *waits_for, struct waiting_at *after, size_t limit,
 		   struct message_rows *out);
+/* Rows that wait, whatever for, and whose time is over at `now`; the earliest first; appended. */
+bool store_expired(struct store *store, int64_t now, size_t limit, struct message_rows *out);
+/* When the next row that waits expires; MOMENT_NEVER. */
+bool store_next_expiry(struct store *store, int64_t *at);
 /* What anything waits for, each once: to find rows that wait for a channel which is gone. The caller frees.
  */
 bool store_waited_for(struct store *store, char ***names, size_t *count);
+/* Those of a campaign that wait, whatever for, above n `after`; by n; appended. */
+bool store_waiting_of_campaign(struct store *store, const char *campaign, int64_t after, size_t limit,
+			       struct message_rows *out);
 /* Of one customer: those that wait; those that are sending or in doubt. By n. Appended. */
 bool store_waiting_of(struct store *store, int64_t customer, struct message_rows *out);
 bool store_open_of(struct store *store, int64_t customer, struct message_rows *out);
 /* Everything that is `sending`, by n, above `after`: for the start after a crash. Appended. */
 bool store_sending(struct store *store, int64_t after, size_t limit, struct message_rows *out);
 
-/* Gives seq and changed. */
+/* Gives seq and changed. One of several messages has them in `several`, and 0 in `message`. */
 bool store_add_contacts(struct store *store, struct contact *const contacts[], size_t count);
 /* Saves state, provider, provider_ref, summary, content, code, detail, reason, reason_args, segments by seq;
  * gives a new `changed`. */
 bool store_save_contacts(struct store *store, struct contact *const contacts[], size_t count);
 /* By seq, without what is resolved; seq 0 in out[i] where there is none. */
 bool store_get_contacts(struct store *store, const int64_t seq[], size_t count, struct contact out[]);
+/* The newest contact that a provider knows by this reference, with `several`; seq 0 where there is none. */
+bool store_find_contact(struct store *store, const char *provider, const char *provider_ref,
+			struct contact *out);
 
 bool store_read_facts(struct store *store, struct facts *const facts[], size_t count);
 /* NULL in *out if unknown. */
@@ -193,6 +217,21 @@ bool store_put_preference(struct store *store, int64_t customer, const struct pr
 bool store_set_address_state(struct store *store, int64_t address, enum address_state state, int64_t seq);
 /* Who has the address: their n. The caller frees *customers. */
 bool store_customers_of_address(struct store *store, int64_t address, int64_t **customers, size_t *count);
+/* Takes the place of one of the same kind and name. */
+bool store_put_hold(struct store *store, const struct hold *hold);
+bool store_drop_hold(struct store *store, enum hold_kind kind, const char *name);
+/* All, by seq. holds_free. */
+bool store_get_holds(struct store *store, struct hold **out, size_t *count);
+/* How much of a cap the customer has had: `name` is what is counted and the period. */
+bool store_cap_used(struct store *store, int64_t customer, const char *name, int64_t *used);
+/* Adds to it (or takes back, with used < 0). Counters of the customer whose `ends` is over at `now` go. */
+struct cap_count {
+	int64_t customer;
+	const char *name;
+	int64_t used; /* to be added */
+	int64_t ends; /* of the period */
+};
+bool store_count_caps(struct store *store, const struct cap_count counts[], size_t count, int64_t now);
 bool store_append_changes(struct store *store, struct change *const changes[], size_t count);
 /* The `new_value` of the customer's last choice for the product that was not an import's; NULL: there is
  * none. The caller frees. */
@@ -252,8 +291,10 @@ bool store_read_last_change(struct store_reader *reader, int64_t *changed);
 bool store_read_message(struct store_reader *reader, const char *id, struct message_row *out);
 bool store_read_customer(struct store_reader *reader, const char *id, struct customer **out,
 			 struct preference **preferences, size_t *count);
+bool store_read_cap_used(struct store_reader *reader, int64_t customer, const char *name, int64_t *used);
 /* Ids of customers that have this (normalised) address on any channel; free each and the array. */
 bool store_read_find(struct store_reader *reader, const char *address, char ***ids, size_t *count);
+bool store_read_holds(struct store_reader *reader, struct hold **out, size_t *count);
 bool store_read_counters(struct store_reader *reader, struct counters *out);
 /* The oldest waiting message of each lane: admitted_at, 0 for none. */
 bool store_read_ages(struct store_reader *reader, int64_t oldest[LANES]);

@@ -57,7 +57,11 @@ struct store_ops {
 	bool (*next_due)(struct store *, const char *waits_for, int64_t *due);
 	bool (*waiting)(struct store *, const char *waits_for, struct waiting_at *after, size_t limit,
 			struct message_rows *out);
+	bool (*expired)(struct store *, int64_t now, size_t limit, struct message_rows *out);
+	bool (*next_expiry)(struct store *, int64_t *at);
 	bool (*waited_for)(struct store *, char ***names, size_t *count);
+	bool (*waiting_of_campaign)(struct store *, const char *campaign, int64_t after, size_t limit,
+				    struct message_rows *out);
 	bool (*waiting_of)(struct store *, int64_t customer, struct message_rows *out);
 	bool (*open_of)(struct store *, int64_t customer, struct message_rows *out);
 	bool (*sending)(struct store *, int64_t after, size_t limit, struct message_rows *out);
@@ -65,6 +69,8 @@ struct store_ops {
 	bool (*add_contacts)(struct store *, struct contact *const contacts[], size_t count);
 	bool (*save_contacts)(struct store *, struct contact *const contacts[], size_t count);
 	bool (*get_contacts)(struct store *, const int64_t seq[], size_t count, struct contact out[]);
+	bool (*find_contact)(struct store *, const char *provider, const char *provider_ref,
+			     struct contact *out);
 
 	bool (*read_facts)(struct store *, struct facts *const facts[], size_t count);
 	bool (*get_customer)(struct store *, const char *id, struct customer **out);
@@ -73,6 +79,11 @@ struct store_ops {
 	bool (*put_preference)(struct store *, int64_t customer, const struct preference *preference);
 	bool (*set_address_state)(struct store *, int64_t address, enum address_state state, int64_t seq);
 	bool (*customers_of_address)(struct store *, int64_t address, int64_t **customers, size_t *count);
+	bool (*put_hold)(struct store *, const struct hold *hold);
+	bool (*drop_hold)(struct store *, enum hold_kind kind, const char *name);
+	bool (*get_holds)(struct store *, struct hold **out, size_t *count);
+	bool (*cap_used)(struct store *, int64_t customer, const char *name, int64_t *used);
+	bool (*count_caps)(struct store *, const struct cap_count counts[], size_t count, int64_t now);
 	bool (*append_changes)(struct store *, struct change *const changes[], size_t count);
 	bool (*last_choice)(struct store *, int64_t customer, const char *product, char **choice);
 	bool (*put_products)(struct store *, const char *hash, const char *body, int64_t at, int64_t *seq);
@@ -94,7 +105,9 @@ struct store_ops {
 	bool (*read_message)(struct store_reader *, const char *id, struct message_row *out);
 	bool (*read_customer)(struct store_reader *, const char *id, struct customer **out,
 			      struct preference **preferences, size_t *count);
+	bool (*read_cap_used)(struct store_reader *, int64_t customer, const char *name, int64_t *used);
 	bool (*read_find)(struct store_reader *, const char *address, char ***ids, size_t *count);
+	bool (*read_holds)(struct store_reader *, struct hold **out, size_t *count);
 	bool (*read_counters)(struct store_reader *, struct counters *out);
 	bool (*read_ages)(struct store_reader *, int64_t oldest[LANES]);
 	bool (*read_changes)(struct store_reader *, int64_t customer, int64_t after, size_t limit,

@@ -19,6 +19,9 @@ void message_row_release(struct message_row *row)
 	free(row->body);
 	free(row->waits_for);
 	free(row->rejected);
+	free(row->waited);
+	free(row->wait_channel);
+	free(row->counted);
 	free(row->channel);
 	free(row->reasons);
 	free(row->kept.waits_for);

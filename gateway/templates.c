@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "channel.h"
 #include "xalloc.h"
 #include "banned.h"
 
@@ -462,17 +463,96 @@ static bool render_content(const struct rendering *r, enum channel_text text)
 	return done;
 }
 
+/* Its summary file or its subject, without the rest. */
+static bool render_short(const struct render_input *input, const char *channel, struct text *summary,
+			 struct text *error)
+{
+	struct rendered out = {0};
+	struct rendering r = {.input = input, .out = &out, .error = error};
+	json_t *own = make_own(input);
+
+	r.stack[0] = input->data;
+	r.stack[1] = own;
+	text_init(&out.text, MUSTACHE_OUTPUT_MAX);
+	text_init(&out.summary, (size_t)4 * TEMPLATE_SUMMARY_MAX);
+	bool done = render_summary(&r, channel, false);
+	text_add(summary, out.summary.data, out.summary.len);
+	text_release(&out.text);
+	text_release(&out.summary);
+	json_decref(own);
+	return done;
+}
+
+/* The summary of a digest's item, which need not have a text for the channel. */
+static bool render_item(const struct render_input *input, const char *channel, enum channel_text text,
+			struct text *summary, struct text *error)
+{
+	const struct template *t = input->template;
+	struct rendered out;
+
+	if (t &&
+	    (find_file(t, "summary", "", input->locale) || find_file(t, channel, ".subject", input->locale) ||
+	     find_file(t, "email", ".subject", input->locale)))
+		return render_short(input, channel, summary, error);
+	bool mail = t && !template_has(t, channel, text);
+	bool done = templates_render(input, mail ? "email" : channel, mail ? CHANNEL_TEXT_MAIL : text, &out,
+				     error);
+	text_add(summary, out.summary.data, out.summary.len);
+	rendered_release(&out);
+	return done;
+}
+
+/* What a digest's template sees; NULL: an item can't be rendered. */
+static json_t *digest_data(const struct render_input *input, const char *channel, enum channel_text text,
+			   struct text *error)
+{
+	json_t *items = json_array();
+	bool done = true;
+
+	for (size_t i = 0; done && i < input->item_count; i++) {
+		const struct attempt_item *item = &input->items[i];
+		struct render_input one = *input;
+		struct text summary;
+		one.items = NULL;
+		one.item_count = 0;
+		one.template = item->template;
+		one.content = item->content;
+		one.data = item->data;
+		one.locale = item->locale;
+		one.message_id = item->message_id;
+		text_init(&summary, (size_t)4 * TEMPLATE_SUMMARY_MAX);
+		done = render_item(&one, channel, text, &summary, error);
+		json_array_append_new(items, json_pack("{s:s, s:s, s:b}", "id", item->message_id, "summary",
+						       summary.len ? summary.data : "", "more",
+						       i + 1 < input->item_count));
+		text_release(&summary);
+	}
+	if (!done) {
+		json_decref(items);
+		return NULL;
+	}
+	return json_pack("{s:o, s:i}", "items", items, "count", (int)input->item_count);
+}
+
 bool templates_render(const struct render_input *input, const char *channel, enum channel_text text,
 		      struct rendered *out, struct text *error)
 {
+	struct render_input digest = *input;
 	struct rendering r = {.input = input, .out = out, .error = error};
+	bool done = true;
 
+	if (input->item_count) {
+		digest.data = digest_data(input, channel, text, error);
+		done = digest.data != NULL;
+		r.input = &digest;
+	}
 	out->locale = NULL;
 	text_init(&out->subject, TEMPLATE_SUBJECT_MAX);
 	text_init(&out->text, MUSTACHE_OUTPUT_MAX);
 	text_init(&out->html, MUSTACHE_OUTPUT_MAX);
 	text_init(&out->summary, (size_t)4 * TEMPLATE_SUMMARY_MAX);
-	bool done = input->template ? render_template(&r, channel, text) : render_content(&r, text);
+	if (done)
+		done = input->template ? render_template(&r, channel, text) : render_content(&r, text);
 	if (text == CHANNEL_TEXT_MAIL && !out->subject.len)
 		add_line(&out->subject, input->product_title, strlen(input->product_title), false, SIZE_MAX);
 	else if (text != CHANNEL_TEXT_MAIL)
@@ -481,6 +561,8 @@ bool templates_render(const struct render_input *input, const char *channel, enu
 		make_summary(&out->summary, &out->subject, &out->text);
 	if (!out->locale)
 		out->locale = xstrdup("");
+	if (input->item_count)
+		json_decref(digest.data);
 	return done;
 }
 

@@ -17,7 +17,9 @@
 #define TEMPLATE_FILE_MAX (256 * 1024)
 #define TEMPLATE_SUBJECT_MAX 2000 /* bytes, rendered */
 #define TEMPLATE_SUMMARY_MAX 160  /* characters, rendered */
+#define TEMPLATE_DIGEST "digest"  /* the name of the template that digests go through */
 
+struct attempt_item;
 struct template_set;
 struct template;
 
@@ -58,6 +60,10 @@ struct render_input {
 	const char *message_id;
 	const char *customer_id, *customer_name; /* a name "" is null to the template */
 	const char *product, *product_title;
+	/* A digest: the template sees `count` and `items`, each with `id`, `summary`, and `more` where
+	 * another one follows (for the commas of JSON). */
+	const struct attempt_item *items;
+	size_t item_count;
 };
 
 struct rendered {

@@ -59,6 +59,13 @@ static void plan_end(struct turn *turn)
 	}
 	free(turn->plan.events.list);
 	free(turn->plan.notes);
+	for (size_t i = 0; i < turn->plan.cap_count; i++)
+		free(turn->plan.caps[i].name);
+	free(turn->plan.caps);
+	json_decref(turn->plan.cap_index);
+	for (size_t i = 0; i < turn->plan.freed.count; i++)
+		free(turn->plan.freed.list[i]);
+	free(turn->plan.freed.list);
 	turn->plan = (struct plan){0};
 }
 
@@ -79,6 +86,19 @@ static bool run_requests(struct turn *turn)
 	return true;
 }
 
+/* Whose contact it is: one message's, or those of a digest. */
+static void contact_of(const struct turn *turn, struct work *lead)
+{
+	struct contact *contact = lead->contact;
+
+	contact->message = lead->followers ? 0 : lead->row.n;
+	contact->several =
+		lead->followers ? xreallocarray(NULL, lead->followers + 1, sizeof *contact->several) : NULL;
+	for (const struct work *work = turn->plan.first; work && lead->followers; work = work->next)
+		if (work == lead || work->lead == lead)
+			contact->several[contact->several_count++] = work->row.n;
+}
+
 static bool write_works(struct turn *turn)
 {
 	struct pointers added = {0}, saved = {0}, contacts = {0}, ended = {0};
@@ -89,21 +109,21 @@ static bool write_works(struct turn *turn)
 		pointers_add(work->was == STATES ? &added : &saved, &work->row);
 		if (work->contact)
 			pointers_add(&contacts, work->contact);
-		if (work->ended)
+		if (work->ended && !work->shares)
 			pointers_add(&ended, work->ended);
 	}
 	bool ok = store_number_messages(turn->store, (struct message_row *const *)added.list, added.count);
 	for (struct work *work = turn->plan.first; ok && work; work = work->next)
 		if (work->contact)
-			work->contact->message = work->row.n;
+			contact_of(turn, work);
 	ok = ok && store_save_contacts(turn->store, (struct contact *const *)ended.list, ended.count) &&
 	     store_add_contacts(turn->store, (struct contact *const *)contacts.list, contacts.count);
 	for (struct work *work = turn->plan.first; ok && work; work = work->next)
-		if (work->contact)
-			work->row.contact = work->contact->seq;
+		if (work->contact || work->lead)
+			work->row.contact = (work->lead ? work->lead : work)->contact->seq;
 	ok = ok && store_add_messages(turn->store, (struct message_row *const *)added.list, added.count) &&
 	     store_save_messages(turn->store, (struct message_row *const *)saved.list, saved.count) &&
-	     store_count(turn->store, &turn->plan.deltas);
+	     caps_write(turn) && store_count(turn->store, &turn->plan.deltas);
 	free(added.list);
 	free(saved.list);
 	free(contacts.list);
@@ -132,12 +152,13 @@ static bool config_keep(struct turn *turn)
 
 static bool turn_transaction(struct turn *turn)
 {
-	if (!store_begin(turn->store) || (turn->config_new && !config_keep(turn)) || !recover_take(turn) ||
-	    !outcomes_take(turn))
+	if (!store_begin(turn->store) || !holds_load(turn) || (turn->config_new && !config_keep(turn)) ||
+	    !recover_take(turn) || !outcomes_take(turn))
 		return false;
 	if (turn->stopping)
 		flights_call_back(turn, 0, &(const struct touched){0});
-	if (!run_requests(turn) || !admissions_take(turn) || !lines_sweep(turn) || !lines_take_due(turn) ||
+	if (!run_requests(turn) || !admissions_take(turn) || !holds_sweep(turn) || !lines_sweep(turn) ||
+	    !expiries_take(turn) || !holds_take_released(turn) || !lines_take_due(turn) ||
 	    !works_place(turn) || !write_works(turn))
 		return false;
 	for (struct request *request = turn->requests; request; request = request->next)
@@ -151,6 +172,7 @@ static bool turn_transaction(struct turn *turn)
 static void flight_free(struct flight *flight)
 {
 	message_row_release(&flight->row);
+	message_rows_release(&flight->others);
 	contact_release(&flight->contact);
 	free(flight);
 }
@@ -175,11 +197,14 @@ static void hand_over(struct turn *turn, struct work *work)
 	attempt->turn_private = flight;
 	flight->attempt = attempt;
 	flight->claimed_at = turn->now;
-	flight->give_up_at = work->give_up_at;
-	flight->fault_since = work->fault_since;
 	flight->resend = work->was == STATE_IN_DOUBT || (work->flight && work->flight->resend);
 	flight->probe = work->probe;
 	flight->row = work->row;
+	for (struct work *one = turn->plan.first; one && work->followers; one = one->next)
+		if (one->lead == work) {
+			*message_rows_add(&flight->others) = one->row;
+			one->row = (struct message_row){0};
+		}
 	work->row = (struct message_row){0};
 	flight->contact = *work->contact;
 	free(work->contact);
@@ -190,7 +215,29 @@ static void hand_over(struct turn *turn, struct work *work)
 		flight->next->link = &flight->next;
 	turn->flights = flight;
 	turn->flight_count++;
-	channel_send(work->line->channel, attempt);
+	channel_send(work->outlet->channel, attempt);
+}
+
+static void tell_breaker(struct turn *turn, const struct breaker_note *note)
+{
+	struct breaker *breaker = &note->outlet->breaker;
+
+	switch ((enum verdict)note->verdict) {
+	case NOTE_OK:
+		breaker_ok(breaker);
+		break;
+	case NOTE_FAULT:
+		breaker_fault(breaker, turn->mono, note->fault);
+		if (note->retry_after)
+			breaker_asked(breaker, turn->mono, note->retry_after);
+		break;
+	case NOTE_PACE:
+		breaker_pace(breaker, turn->mono, note->retry_after);
+		break;
+	case NOTE_NO_VERDICT:
+		breaker_probe_back(breaker);
+		break;
+	}
 }
 
 static void tell_breakers(struct turn *turn)
@@ -198,26 +245,22 @@ static void tell_breakers(struct turn *turn)
 	for (size_t i = 0; i < turn->plan.note_count; i++) {
 		const struct breaker_note *note = &turn->plan.notes[i];
 		struct line *line = note->line;
-		bool was_open = line->breaker.open;
-		if (note->verdict == NOTE_OK) {
-			breaker_ok(&line->breaker);
-		} else if (note->verdict == NOTE_FAULT) {
-			breaker_fault(&line->breaker, turn->mono, note->fault);
-			if (note->retry_after)
-				breaker_asked(&line->breaker, turn->mono, note->retry_after);
-		} else {
-			breaker_probe_back(&line->breaker);
-		}
-		bool open = line->breaker.open;
-		if (open && !was_open) {
-			log_warn("channel %s: %s is at fault; its messages wait", line->config->name,
-				 line->config->provider);
+		const char *provider = note->outlet->config->provider;
+		bool was_open = note->outlet->breaker.open, stood = line_at_fault(line, NULL);
+		tell_breaker(turn, note);
+		bool open = note->outlet->breaker.open, stands = line_at_fault(line, NULL);
+		if (open && !was_open)
+			log_warn("channel %s: %s is at fault; %s", line->config->name, provider,
+				 stands ? "its messages wait" : "the next provider takes over");
+		else if (!open && was_open)
+			log_info("channel %s: %s works again", line->config->name, provider);
+		if (stands && !stood) {
 			line->sweeping = true;
+			line->resuming = false;
 			line->swept = (struct waiting_at){0};
-		} else if (!open && was_open) {
-			log_info("channel %s: %s works again", line->config->name, line->config->provider);
-			line->next.due = 0;
 		}
+		if (open != was_open)
+			line->next.due = 0;
 	}
 }
 
@@ -306,9 +349,13 @@ static void publish_stats(struct turn *turn, bool committed)
 		const struct line *line = &turn->lines[i];
 		snprintf(turn->stats.channels[i].name, sizeof turn->stats.channels[i].name, "%s",
 			 line->config->name);
-		turn->stats.channels[i].breaker_open = line->breaker.open;
-		turn->stats.channels[i].in_hand = line->channel ? atomic_load(&line->channel->in_hand) : 0;
-		turn->stats.channels[i].credit = line->channel ? line->channel->credit : 0;
+		turn->stats.channels[i].breaker_open = line_at_fault(line, NULL);
+		turn->stats.channels[i].in_hand = turn->stats.channels[i].credit = 0;
+		for (size_t o = 0; o < line->outlet_count; o++) {
+			struct channel *channel = line->outlets[o].channel;
+			turn->stats.channels[i].in_hand += channel ? atomic_load(&channel->in_hand) : 0;
+			turn->stats.channels[i].credit += channel ? channel->credit : 0;
+		}
 	}
 	pthread_mutex_unlock(&turn->lock);
 }
@@ -320,13 +367,14 @@ static void turn_committed(struct turn *turn)
 	turn->failing = false;
 	turn->config_new = turn->config_new && turn->plan.strays;
 	tell_breakers(turn);
+	lines_after_commit(turn);
 	outbox_after_commit(turn);
 	/* publish first: whoever is answered next may read the counters */
 	publish_stats(turn, true);
 	for (struct work *work = turn->plan.first; work; work = work->next)
 		if (work->attempt) {
 			if (work->probe)
-				breaker_probe(&work->line->breaker);
+				breaker_probe(&work->outlet->breaker);
 			hand_over(turn, work);
 		}
 	finish_flights(turn);
@@ -341,6 +389,8 @@ static void turn_lost(struct turn *turn)
 	turn->failing = true;
 	store_rollback(turn->store);
 	lines_forget_turn(turn);
+	turn->holds_known = false;
+	turn->expiry.due = 0;
 	publish_stats(turn, false);
 	refuse_requests(turn, false, "the store fails, so the change could not be made binding in time");
 }
@@ -350,11 +400,12 @@ static bool turn_once(struct turn *turn)
 {
 	int64_t recovered = turn->recovered;
 
-	turn->now = moment_now();
+	turn->now = moment_now() + turn->ahead;
 	turn->mono = moment_mono();
 	turn->number++;
 	plan_begin(turn);
 	lines_begin_turn(turn);
+	turn->expiry.this_turn = MOMENT_NEVER;
 	bool ok = turn_transaction(turn);
 	if (ok) {
 		turn_committed(turn);
@@ -384,14 +435,32 @@ static void *list_take(void *head, void *tail, size_t max)
 	return taken;
 }
 
+/* Urgent first, then normal, then bulk, which keeps a tenth. */
+static void take_admissions(struct turn *turn)
+{
+	const struct inbox_lane *bulk = &turn->inbox.lanes[LANE_BULK];
+	const size_t tenth = TURN_ADMISSIONS_MAX / 10, kept = bulk->count < tenth ? bulk->count : tenth;
+	size_t room = TURN_ADMISSIONS_MAX;
+	struct admission **end = &turn->admissions;
+
+	for (int lane = 0; lane < LANES; lane++) {
+		struct inbox_lane *in = &turn->inbox.lanes[lane];
+		size_t most = lane == LANE_BULK ? room : room - kept,
+		       count = in->count < most ? in->count : most;
+		*end = list_take(&in->first, &in->tail, count);
+		in->count -= count;
+		turn->inbox.admission_count -= count;
+		room -= count;
+		while (*end)
+			end = &(*end)->next;
+	}
+}
+
 static void take_inbox(struct turn *turn)
 {
 	turn->outcomes = list_take(&turn->inbox.outcomes, &turn->inbox.outcomes_tail, TURN_OUTCOMES_MAX);
 	turn->requests = list_take(&turn->inbox.requests, &turn->inbox.requests_tail, TURN_REQUESTS_MAX);
-	turn->admissions =
-		list_take(&turn->inbox.admissions, &turn->inbox.admissions_tail, TURN_ADMISSIONS_MAX);
-	for (const struct admission *a = turn->admissions; a; a = a->next)
-		turn->inbox.admission_count--;
+	take_admissions(turn);
 	pthread_cond_broadcast(&turn->space);
 }
 
@@ -408,7 +477,7 @@ static void pause_until(struct turn *turn, int64_t wait)
 
 static bool inbox_waits(const struct turn *turn)
 {
-	return turn->inbox.outcomes || turn->inbox.requests || turn->inbox.admissions;
+	return turn->inbox.outcomes || turn->inbox.requests || turn->inbox.admission_count;
 }
 
 /* Taken by an earlier run, whose transaction was lost. */
@@ -419,9 +488,11 @@ static bool taken_waits(const struct turn *turn)
 
 static bool turn_has_work(struct turn *turn, int64_t *wait)
 {
-	turn->now = moment_now();
+	turn->now = moment_now() + turn->ahead;
 	turn->mono = moment_mono();
 	*wait = turn->stopping ? 20 * MOMENT_MS : lines_next(turn);
+	if (turn->expiry.due - turn->now < *wait)
+		*wait = turn->expiry.due > turn->now ? turn->expiry.due - turn->now : 0;
 	return inbox_waits(turn) || *wait == 0 || turn->recovered != MOMENT_NEVER || turn->config_new;
 }
 
@@ -536,7 +607,8 @@ struct turn *turn_new(struct store *store, struct config *config)
 	turn->recovered = MOMENT_NEVER;
 	turn->inbox.outcomes_tail = &turn->inbox.outcomes;
 	turn->inbox.requests_tail = &turn->inbox.requests;
-	turn->inbox.admissions_tail = &turn->inbox.admissions;
+	for (int lane = 0; lane < LANES; lane++)
+		turn->inbox.lanes[lane].tail = &turn->inbox.lanes[lane].first;
 	turn->outbox.settled_tail = &turn->outbox.settled;
 	turn->outbox.behind = true; /* an earlier run may have left some */
 	digest_random(seed, sizeof seed);
@@ -582,8 +654,12 @@ bool turn_run_alone(struct turn *turn, struct request *request)
 		lines_open(turn, turn->config, false, NULL);
 	request->next = NULL;
 	turn->requests = request;
-	if (turn_once(turn))
+	if (turn_once(turn)) {
+		/* what was taken back has ended when we say so */
+		while (holds_busy(turn, true) && turn_once(turn))
+			;
 		return true;
+	}
 	turn->requests = NULL;
 	request->status = 503;
 	return text_error(&request->problem, "the store failed: %s", store_error(turn->store));
@@ -622,6 +698,7 @@ void turn_free(struct turn *turn)
 	if (!turn)
 		return;
 	lines_close(turn, 0);
+	holds_forget(turn);
 	/* the last events that went out, so that the next start does not repeat them */
 	if (turn->outbox.published > turn->outbox.dropped &&
 	    !(store_begin(turn->store) && store_drop_events(turn->store, turn->outbox.published) &&
@@ -629,7 +706,8 @@ void turn_free(struct turn *turn)
 		store_rollback(turn->store);
 	/* what the store did not take is still in the queue; what was under way is in doubt at the next start
 	 */
-	admissions_free(turn->inbox.admissions);
+	for (int lane = 0; lane < LANES; lane++)
+		admissions_free(turn->inbox.lanes[lane].first);
 	admissions_free(turn->admissions);
 	admissions_free(turn->outbox.settled);
 	attempts_free(turn->inbox.outcomes);
@@ -657,9 +735,11 @@ bool turn_admit(struct turn *turn, struct admission *const admissions[], size_t 
 		pthread_cond_wait(&turn->space, &turn->lock);
 	bool taken = !turn->inbox.stop;
 	for (size_t i = 0; taken && i < count; i++) {
+		struct inbox_lane *lane = admission_lane(turn, admissions[i]);
 		admissions[i]->next = NULL;
-		*turn->inbox.admissions_tail = admissions[i];
-		turn->inbox.admissions_tail = &admissions[i]->next;
+		*lane->tail = admissions[i];
+		lane->tail = &admissions[i]->next;
+		lane->count++;
 		turn->inbox.admission_count++;
 	}
 	pthread_cond_signal(&turn->wake);

@@ -78,6 +78,17 @@ static bool admission_fits(struct admission *admission, const struct config *con
 	return complete;
 }
 
+/* The earlier of what the message says and what its product allows from when it may go. */
+static int64_t expiry_of(const struct message *message, const struct product *product, int64_t now)
+{
+	int64_t from = message->send_at > now ? message->send_at : now;
+	int64_t after = product->expires_after && from < MOMENT_NEVER - product->expires_after
+				? from + product->expires_after
+				: 0;
+
+	return !after || (message->expires_at && message->expires_at < after) ? message->expires_at : after;
+}
+
 static void admission_admit(struct turn *turn, struct admission *admission)
 {
 	const struct message *message = &admission->message;
@@ -92,6 +103,8 @@ static void admission_admit(struct turn *turn, struct admission *admission)
 		.purpose = message->has_purpose ? message->purpose : product->purpose,
 		.lane = message->has_lane ? message->lane : admission->entry.lane,
 		.admitted_at = turn->now,
+		.send_at = message->send_at,
+		.expires_at = expiry_of(message, product, turn->now),
 		.state = STATES,
 		.due = MOMENT_NEVER,
 	};
@@ -109,6 +122,13 @@ static void admission_repeated(struct admission *admission, const unsigned char 
 				 admission->message.id);
 }
 
+struct inbox_lane *admission_lane(struct turn *turn, const struct admission *admission)
+{
+	const struct message *message = &admission->message;
+
+	return &turn->inbox.lanes[message->has_lane ? message->lane : admission->entry.lane];
+}
+
 /* The same id again in this very batch: whether the first is admitted is known only when all are placed, so
  * the second waits for the next turn. */
 static void admission_postpone(struct turn *turn, struct admission *admission)
@@ -119,10 +139,12 @@ static void admission_postpone(struct turn *turn, struct admission *admission)
 		link = &(*link)->next;
 	*link = admission->next;
 	pthread_mutex_lock(&turn->lock);
-	admission->next = turn->inbox.admissions;
-	if (!turn->inbox.admissions)
-		turn->inbox.admissions_tail = &admission->next;
-	turn->inbox.admissions = admission;
+	struct inbox_lane *lane = admission_lane(turn, admission);
+	admission->next = lane->first;
+	if (!lane->first)
+		lane->tail = &admission->next;
+	lane->first = admission;
+	lane->count++;
 	turn->inbox.admission_count++;
 	pthread_mutex_unlock(&turn->lock);
 }

@@ -55,8 +55,12 @@ static void work_retry_at(struct turn *turn, struct work *work, enum state state
 	work_set_state(turn, work, state);
 	bool gone = !config_channel(turn->config, work->row.channel); /* since it was handed over */
 	xreplace(&work->row.waits_for, gone ? "" : work->row.channel);
+	/* then the next channel has its turn */
+	if (work->row.wait_until && due > work->row.wait_until && !work->row.fault_since)
+		due = work->row.wait_until > turn->now ? work->row.wait_until : turn->now;
 	work->row.due = gone ? turn->now : due;
 	line_waits(turn, work->row.waits_for, work->row.due);
+	expiry_waits(turn, &work->row);
 }
 
 static int64_t next_try(struct turn *turn, const struct work *work, int64_t asked)
@@ -69,11 +73,22 @@ static int64_t next_try(struct turn *turn, const struct work *work, int64_t aske
 
 static void outcome_accepted(struct turn *turn, struct work *work, const struct outcome *outcome)
 {
+	struct message_row *row = &work->row;
+	const struct channel_config *config = config_channel(turn->config, row->channel);
 	enum state state = outcome->delivered ? STATE_DELIVERED : STATE_SENT;
 
 	work_end_contact(work, state, outcome);
 	work_reason(work, REASON_accepted, outcome_args(work, outcome));
+	state = row_rests(row, state);
+	row->best = state;
 	work_set_state(turn, work, state);
+	if (state == STATE_SENT && config && config->receipts && row->wait_until) {
+		/* without a receipt by then, the next channel is tried */
+		xreplace(&row->waits_for, "");
+		row->due = row->wait_until;
+		line_waits(turn, "", row->due);
+		expiry_waits(turn, row);
+	}
 	work_event(turn, work, state, work->ended);
 }
 
@@ -93,6 +108,10 @@ static void outcome_retry(struct turn *turn, struct work *work, const struct out
 		work->flight->resend ? STATE_IN_DOUBT : STATE_DEFERRED; /* a doubt is not forgotten */
 
 	work_end_contact(work, STATE_RETRY, outcome);
+	if (work->row.best == STATE_DELIVERED) { /* an earlier channel's receipt came meanwhile */
+		work->why = WORK_AGAIN;
+		return;
+	}
 	if (is_providers_fault(turn, work, outcome)) {
 		/* nothing of this counts against the message */
 		work->row.attempts--;
@@ -118,7 +137,8 @@ static bool outcome_rejected(struct turn *turn, struct work *work, const struct 
 	contact = work->ended;
 	if (outcome->scope == SCOPE_ADDRESS) {
 		work_reason(work, REASON_address_died, outcome_args(work, outcome));
-		ok = turn_address_dies(turn, contact->address, contact->channel, work->row.customer,
+		ok = work->shares ||
+		     turn_address_dies(turn, contact->address, contact->channel, work->row.customer,
 				       work->row.customer_id, contact->provider);
 	} else {
 		work_reason(work, REASON_rejected, outcome_args(work, outcome));
@@ -139,6 +159,10 @@ static void outcome_in_doubt(struct turn *turn, struct work *work, const struct 
 	const struct channel_config *config = config_channel(turn->config, work->row.channel);
 
 	work_end_contact(work, STATE_IN_DOUBT, outcome);
+	if (work->row.best == STATE_DELIVERED) {
+		work->why = WORK_AGAIN;
+		return;
+	}
 	work_reason(work, why, outcome ? outcome_args(work, outcome) : NULL);
 	if (config && config->resend_in_doubt) {
 		work_reason(work, REASON_doubt_resend, json_pack("{s:s}", "channel", work->row.channel));
@@ -146,21 +170,23 @@ static void outcome_in_doubt(struct turn *turn, struct work *work, const struct 
 			      next_try(turn, work, outcome ? outcome->retry_after : 0));
 	} else {
 		work_reason(work, REASON_doubt_held, json_pack("{s:s}", "channel", work->row.channel));
-		work_set_state(turn, work, STATE_IN_DOUBT);
+		/* what an earlier channel came to is more than a doubt */
+		work_set_state(turn, work, row_rests(&work->row, STATE_IN_DOUBT));
 		work->row.due = MOMENT_NEVER;
 	}
-	work_event(turn, work, STATE_IN_DOUBT, work->ended);
+	work_event(turn, work, work->row.state, work->ended);
 }
 
-static void outcome_unsendable(struct turn *turn, struct work *work, const struct outcome *outcome)
+static bool outcome_unsendable(struct turn *turn, struct work *work, const struct outcome *outcome)
 {
-	enum state state = work->flight->resend ? STATE_IN_DOUBT : STATE_FAILED;
+	enum state state = row_rests(&work->row, work->flight->resend ? STATE_IN_DOUBT : STATE_FAILED);
 
 	work_end_contact(work, STATE_REJECTED, outcome);
 	work_reason(work, REASON_unsendable,
 		    json_pack("{s:s, s:s}", "channel", work->row.channel, "error", outcome->text));
 	work_set_state(turn, work, state);
 	work_event(turn, work, state, work->ended);
+	return state != STATE_FAILED || caps_release(turn, work);
 }
 
 /* It never left: as if it had not been claimed. */
@@ -169,44 +195,55 @@ static void outcome_not_begun(struct turn *turn, struct work *work)
 	work_end_contact(work, STATE_CALLED_BACK, NULL);
 	work->row.attempts--;
 	work->row.tries--;
-	work->row.give_up_at = work->flight->give_up_at; /* its clock did not run: nothing was tried */
-	work->row.fault_since = work->flight->fault_since;
+	/* its clocks did not run: nothing was tried */
+	work->row.give_up_at = work->row.claimed.give_up_at;
+	work->row.fault_since = work->row.claimed.fault_since;
+	work->row.wait_since = work->row.claimed.wait_since;
+	work->row.wait_until = work->row.claimed.wait_until;
 	work->why = WORK_AGAIN;
 	if (work->flight->resend)
 		work_set_state(turn, work, STATE_IN_DOUBT);
 }
 
+/* The provider works, and asks for less. */
+static bool asks_for_less(const struct outcome *outcome)
+{
+	static const char *const codes[] = {"421", "429", "450"};
+	bool says = outcome->retry_after > 0;
+
+	for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+		says = says || strncmp(outcome->code, codes[i], 3) == 0;
+	return outcome->kind == OUTCOME_RETRY && says;
+}
+
 static void note_verdict(struct turn *turn, const struct work *work, const struct outcome *outcome)
 {
 	struct line *line = line_find(turn, work->row.channel);
+	struct outlet *outlet = line ? line_find_outlet(line, work->flight->contact.provider) : NULL;
 
-	if (!line || !line->config->ops->has_provider)
+	if (!outlet || !line->config->ops->has_provider)
 		return;
 	bool fault = is_providers_fault(turn, work, outcome);
 	bool says_nothing = outcome->kind == OUTCOME_NOT_BEGUN || outcome->kind == OUTCOME_IN_DOUBT ||
 			    outcome->kind == OUTCOME_UNSENDABLE;
-	if ((fault && line->breaker.open && !work->flight->probe) || (says_nothing && !work->flight->probe))
+	if ((fault && outlet->breaker.open && !work->flight->probe) || (says_nothing && !work->flight->probe))
 		return; /* handed over before it opened: only the probe's word lets the next one go */
 	if (fault)
-		plan_note(turn, line, NOTE_FAULT,
+		plan_note(turn, line, outlet, NOTE_FAULT,
 			  strncmp(outcome->code, "401", 3) == 0 || strncmp(outcome->code, "403", 3) == 0 ||
 					  strncmp(outcome->code, "535", 3) == 0
 				  ? BREAKER_CREDENTIALS
 				  : BREAKER_DOWN,
 			  outcome->retry_after);
+	else if (asks_for_less(outcome))
+		plan_note(turn, line, outlet, NOTE_PACE, BREAKER_DOWN, outcome->retry_after);
 	else
-		plan_note(turn, line, says_nothing ? NOTE_NO_VERDICT : NOTE_OK, BREAKER_DOWN, 0);
+		plan_note(turn, line, outlet, says_nothing ? NOTE_NO_VERDICT : NOTE_OK, BREAKER_DOWN, 0);
 }
 
-static bool outcome_apply(struct turn *turn, struct flight *flight)
+/* False: the store failed. */
+static bool work_outcome(struct turn *turn, struct work *work, const struct outcome *outcome)
 {
-	const struct outcome *outcome = &flight->attempt->outcome;
-	struct work *work = work_add(turn, WORK_SETTLED, &flight->row);
-
-	work->flight = flight;
-	flight->in_turn = true;
-	work->row.lease = 0;
-	note_verdict(turn, work, outcome);
 	switch (outcome->kind) {
 	case OUTCOME_ACCEPTED:
 		outcome_accepted(turn, work, outcome);
@@ -220,13 +257,49 @@ static bool outcome_apply(struct turn *turn, struct flight *flight)
 		outcome_in_doubt(turn, work, outcome, REASON_in_doubt);
 		break;
 	case OUTCOME_UNSENDABLE:
-		outcome_unsendable(turn, work, outcome);
-		break;
+		return outcome_unsendable(turn, work, outcome);
 	case OUTCOME_NOT_BEGUN:
 		outcome_not_begun(turn, work);
 		break;
 	}
 	return true;
+}
+
+struct work *flight_works(struct turn *turn, struct flight *flight, enum work_why why)
+{
+	struct work *first = work_add(turn, why, &flight->row);
+
+	flight->in_turn = true;
+	first->flight = flight;
+	first->row.lease = 0;
+	for (size_t i = 0; i < flight->others.count; i++) {
+		struct work *work = work_add(turn, why, &flight->others.rows[i]);
+		work->flight = flight;
+		work->shares = true;
+		work->row.lease = 0;
+	}
+	return first;
+}
+
+bool flight_has(const struct flight *flight, int64_t n)
+{
+	bool has = flight->row.n == n;
+
+	for (size_t i = 0; i < flight->others.count; i++)
+		has = has || flight->others.rows[i].n == n;
+	return has;
+}
+
+static bool outcome_apply(struct turn *turn, struct flight *flight)
+{
+	const struct outcome *outcome = &flight->attempt->outcome;
+	struct work *work = flight_works(turn, flight, WORK_SETTLED);
+	bool ok = true;
+
+	note_verdict(turn, work, outcome);
+	for (; ok && work && work->flight == flight; work = work->next)
+		ok = work_outcome(turn, work, outcome);
+	return ok;
 }
 
 bool outcomes_take(struct turn *turn)
@@ -239,26 +312,47 @@ bool outcomes_take(struct turn *turn)
 	return true;
 }
 
+struct work *flight_call_back(struct turn *turn, struct flight *flight)
+{
+	if (flight->in_turn || flight->state == FLIGHT_RESOLVED)
+		return NULL;
+	if (flight->state == FLIGHT_ALOFT && !attempt_call_back(flight->attempt))
+		return NULL;
+	flight->state = FLIGHT_CALLED_BACK;
+	struct work *first = flight_works(turn, flight, WORK_AGAIN);
+	struct line *line = line_find(turn, first->row.channel);
+	struct outlet *outlet = line ? line_find_outlet(line, flight->contact.provider) : NULL;
+	if (outlet && flight->probe)
+		plan_note(turn, line, outlet, NOTE_NO_VERDICT, BREAKER_DOWN, 0);
+	for (struct work *work = first; work && work->flight == flight; work = work->next)
+		outcome_not_begun(turn, work);
+	return first;
+}
+
+void flights_call_back_if(struct turn *turn, bool (*wants)(const struct flight *, const void *context),
+			  const void *context)
+{
+	for (struct flight *flight = turn->flights; flight; flight = flight->next)
+		if (wants(flight, context))
+			flight_call_back(turn, flight);
+}
+
+struct touch {
+	int64_t customer;
+	const struct touched *touched;
+};
+
+static bool is_touched(const struct flight *flight, const void *context)
+{
+	const struct touch *touch = context;
+
+	return (!touch->customer || flight->row.customer == touch->customer) &&
+	       touched_has(touch->touched, flight->row.product);
+}
+
 void flights_call_back(struct turn *turn, int64_t customer, const struct touched *touched)
 {
-	for (struct flight *flight = turn->flights; flight; flight = flight->next) {
-		if (flight->in_turn || flight->state == FLIGHT_RESOLVED)
-			continue;
-		if ((customer && flight->row.customer != customer) ||
-		    !touched_has(touched, flight->row.product))
-			continue;
-		if (flight->state == FLIGHT_ALOFT && !attempt_call_back(flight->attempt))
-			continue;
-		flight->state = FLIGHT_CALLED_BACK;
-		flight->in_turn = true;
-		struct work *work = work_add(turn, WORK_AGAIN, &flight->row);
-		work->flight = flight;
-		work->row.lease = 0;
-		struct line *line = line_find(turn, work->row.channel);
-		if (line && flight->probe)
-			plan_note(turn, line, NOTE_NO_VERDICT, BREAKER_DOWN, 0);
-		outcome_not_begun(turn, work);
-	}
+	flights_call_back_if(turn, is_touched, &(const struct touch){customer, touched});
 }
 
 /* *lives is false where it is dead already, or stopped, which outlasts any put. */

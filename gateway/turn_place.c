@@ -10,6 +10,7 @@
 #include "banned.h"
 
 #define REASONS_TEXT_MAX 16384
+#define BOUND_PAUSE (2 * MOMENT_S) /* of what is in doubt with a provider that is at fault */
 #define EVENT_DATA_MAX (MESSAGE_META_MAX * 2 + 8192)
 
 void pointers_add(struct pointers *p, void *item)
@@ -24,9 +25,10 @@ void pointers_add(struct pointers *p, void *item)
 void message_row_copy(const struct message_row *row, struct message_row *out)
 {
 	*out = *row;
-	char **texts[] = {&out->id,       &out->customer_id, &out->product,       &out->template,
-			  &out->campaign, &out->body,        &out->waits_for,     &out->rejected,
-			  &out->channel,  &out->reasons,     &out->kept.waits_for};
+	char **texts[] = {&out->id,       &out->customer_id,   &out->product,   &out->template,
+			  &out->campaign, &out->body,          &out->waits_for, &out->rejected,
+			  &out->waited,   &out->wait_channel,  &out->counted,   &out->channel,
+			  &out->reasons,  &out->kept.waits_for};
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
 		*texts[i] = xstrdup(*texts[i] ? *texts[i] : "");
 }
@@ -34,6 +36,11 @@ void message_row_copy(const struct message_row *row, struct message_row *out)
 void contact_copy(const struct contact *contact, struct contact *out)
 {
 	*out = *contact;
+	out->several = contact->several_count
+			       ? xreallocarray(NULL, contact->several_count, sizeof *out->several)
+			       : NULL;
+	for (size_t i = 0; i < contact->several_count; i++)
+		out->several[i] = contact->several[i];
 	char **texts[] = {&out->product,     &out->channel,       &out->provider, &out->provider_ref,
 			  &out->template,    &out->template_hash, &out->summary,  &out->content,
 			  &out->reason,      &out->reason_args,   &out->code,     &out->detail,
@@ -84,11 +91,12 @@ void work_free(struct work *work)
 		free(work->ended);
 	}
 	attempt_free(work->attempt);
+	free(work->bound);
 	free(work);
 }
 
 /* The message as it came; from the admission, else from the row's body. NULL: the body was pruned. */
-static const struct message *work_message(struct work *work)
+const struct message *work_message(struct work *work)
 {
 	if (work->admission)
 		return &work->admission->message;
@@ -221,8 +229,8 @@ void work_reason(struct work *work, enum reason_code code, json_t *args)
 
 /* --- ends and waits --- */
 
-static struct contact *contact_new(const struct turn *turn, const struct work *work,
-				   const struct preference *preference)
+struct contact *contact_new(const struct turn *turn, const struct work *work, const struct facts *facts,
+			    const struct preference *preference)
 {
 	struct contact *contact = xcalloc(1, sizeof *contact);
 	const struct contact empty = {.at = turn->now,
@@ -233,7 +241,7 @@ static struct contact *contact_new(const struct turn *turn, const struct work *w
 	contact_copy(&empty, contact);
 	xreplace(&contact->product, work->row.product);
 	xreplace(&contact->template, work->row.template);
-	contact->customer_seq = work->facts.customer ? work->facts.customer->seq : 0;
+	contact->customer_seq = facts->customer ? facts->customer->seq : 0;
 	contact->products_seq = turn->config->products->seq;
 	if (preference) {
 		contact->preference = preference->version;
@@ -246,7 +254,7 @@ static struct contact *contact_new(const struct turn *turn, const struct work *w
 static void add_closing_line(struct turn *turn, struct work *work, const struct preference *preference)
 {
 	json_t *last = last_reason(work->row.reasons);
-	struct contact *contact = contact_new(turn, work, preference);
+	struct contact *contact = contact_new(turn, work, &work->facts, preference);
 	char *args = json_dumps(json_object_get(last, "args"), JSON_COMPACT);
 
 	contact->state = work->row.state;
@@ -259,10 +267,9 @@ static void add_closing_line(struct turn *turn, struct work *work, const struct 
 	work->contact = contact;
 }
 
-/* `preference`: the one that settled it; NULL where none did. */
-static void work_end(struct turn *turn, struct work *work, enum state state,
-		     const struct preference *preference)
+void work_end(struct turn *turn, struct work *work, enum state state, const struct preference *preference)
 {
+	state = row_rests(&work->row, state);
 	if (work->row.state != state)
 		work_set_state(turn, work, state);
 	work->row.due = MOMENT_NEVER;
@@ -273,110 +280,24 @@ static void work_end(struct turn *turn, struct work *work, enum state state,
 		work_event(turn, work, state, work->contact);
 }
 
-static void work_wait(struct turn *turn, struct work *work, enum state state, const char *channel,
-		      int64_t due)
+void work_wait(struct turn *turn, struct work *work, enum state state, const char *waits_for, int64_t due)
 {
 	if (work->row.state != state)
 		work_set_state(turn, work, state);
-	xreplace(&work->row.waits_for, channel);
+	xreplace(&work->row.waits_for, waits_for);
 	work->row.lease = 0;
 	work->row.due = due;
-	line_waits(turn, channel, due);
+	line_waits(turn, waits_for, due);
+	expiry_waits(turn, &work->row);
 	if (work->was != state)
 		work_event(turn, work, state, NULL);
-}
-
-/* --- claiming --- */
-
-static const char *first_text(const char *a, const char *b, const char *c)
-{
-	return a && *a ? a : b && *b ? b : c;
-}
-
-static struct attempt *attempt_make(struct turn *turn, struct work *work, const struct line *line,
-				    const struct decision *decision, const struct product *product)
-{
-	struct attempt *attempt = xcalloc(1, sizeof *attempt);
-	const struct message *message = work_message(work);
-	const struct customer *customer = work->facts.customer;
-	const struct config *config = turn->config;
-
-	attempt->channel = line->channel;
-	attempt->epoch = work->row.epoch;
-	attempt->number = work->row.attempts;
-	attempt->message_id = xstrdup(work->row.id);
-	attempt->customer_id = xstrdup(customer->id);
-	attempt->customer_name = xstrdup(customer->name);
-	attempt->product = xstrdup(product->name);
-	attempt->locale = xstrdup(first_text(message->locale, customer->locale, config->customers.locale));
-	attempt->address = xstrdup(decision->address->value);
-	attempt->address_details = xstrdup(decision->address->details);
-	attempt->product_title = xstrdup(product_title(product, attempt->locale, config->customers.locale));
-	attempt->traceparent = xstrdup(message->traceparent);
-	attempt->templates = templates_hold(config->templates);
-	attempt->template = *message->template ? templates_find(config->templates, message->template) : NULL;
-	/* deep copies: the attempt goes to another thread, and the row's message stays with the turn */
-	attempt->content = json_deep_copy(message->content);
-	attempt->data = json_deep_copy(message->data);
-	attempt->meta = json_deep_copy(message->meta);
-	attempt->content_kept = product->content;
-	attempt->lease_until = turn->mono + config->gateway.lease;
-	atomic_init(&attempt->phase, ATTEMPT_HANDED);
-	return attempt;
-}
-
-static void work_claim(struct turn *turn, struct work *work, struct line *line,
-		       const struct decision *decision, const struct product *product)
-{
-	struct message_row *row = &work->row;
-	const struct reason *why = &decision->reasons.list[decision->reasons.count - 1];
-
-	if (work->was == STATES && row->state == STATES) {
-		work_set_state(turn, work, STATE_QUEUED);
-		work_event(turn, work, STATE_QUEUED, NULL);
-	}
-	work->give_up_at = row->give_up_at;
-	work->fault_since = row->fault_since;
-	if (row->fault_since && row->give_up_at)
-		row->give_up_at += turn->now - row->fault_since;
-	row->fault_since = 0;
-	if (!row->give_up_at)
-		row->give_up_at = turn->now + line->config->retry.give_up_after;
-	row->epoch++;
-	row->attempts++;
-	row->tries++;
-	row->lease = turn->now + turn->config->gateway.lease;
-	row->due = MOMENT_NEVER;
-	xreplace(&row->waits_for, "");
-	xreplace(&row->channel, line->config->name);
-	work_set_state(turn, work, STATE_SENDING);
-	line->budget--;
-	work->probe = line->breaker.open;
-
-	struct contact *contact = contact_new(turn, work, decision->preference);
-	contact->state = STATE_SENDING;
-	contact->attempt = row->attempts;
-	xreplace(&contact->channel, line->config->name);
-	xreplace(&contact->provider, line->config->provider);
-	contact->captured = line->config->captured_by != NULL;
-	contact->address = decision->address->n;
-	contact->address_seq = decision->address->seq;
-	xreplace(&contact->reason, reason_code_name(why->code));
-	free(contact->reason_args);
-	contact->reason_args = why->args ? json_dumps(why->args, JSON_COMPACT) : xstrdup("{}");
-	work->contact = contact;
-	work->line = line;
-	work->attempt = attempt_make(turn, work, line, decision, product);
-	if (work->attempt->template)
-		xreplace(&contact->template_hash, template_hash(work->attempt->template));
-	work_event(turn, work, STATE_SENDING, contact);
 }
 
 /* --- choosing --- */
 
 struct text_context {
 	const struct config *config;
-	const struct template *template;
+	const struct template *template, *digest;
 	bool content;
 };
 
@@ -394,6 +315,14 @@ static bool choose_has_text(const void *context, const char *channel)
 	if (in->content)
 		return true;
 	return in->template && config && template_has(in->template, channel, config->ops->text);
+}
+
+static bool choose_has_digest(const void *context, const char *channel)
+{
+	const struct text_context *in = context;
+	const struct channel_config *config = config_channel(in->config, channel);
+
+	return in->digest && config && template_has(in->digest, channel, config->ops->text);
 }
 
 /* The time to give up is over: a doubt stays one, anything else has failed. */
@@ -414,35 +343,85 @@ static bool work_gave_up(struct turn *turn, struct work *work)
 }
 
 /* Sends, or waits for whom it was chosen to go through. */
-static void place_send(struct turn *turn, struct work *work, const struct decision *decision,
+static bool place_send(struct turn *turn, struct work *work, const struct decision *decision,
 		       const struct product *product)
 {
 	struct message_row *row = &work->row;
 	struct line *line = line_find(turn, decision->channel);
-	bool doubt = row->state == STATE_IN_DOUBT;
+	/* a doubt is not forgotten, and what was sent stays so until the next channel is claimed */
+	bool stays = row->state == STATE_IN_DOUBT || row->state == STATE_SENT;
+	const struct hold *hold = holds_stop(turn, row, line, work->bound);
 
+	if (hold) {
+		work_hold(turn, work, hold, decision->channel);
+		return true;
+	}
 	if (strcmp(row->channel, decision->channel) != 0) {
 		row->tries = 0; /* another channel: its own pauses, its own patience */
 		row->give_up_at = 0;
 	} else if (work_gave_up(turn, work)) {
-		return;
+		return row->state != STATE_FAILED || caps_release(turn, work);
 	}
-	if (line && line->budget > 0 && turn->claiming &&
-	    breaker_may_send(&line->breaker, turn->mono) != BREAKER_NONE) {
-		work_claim(turn, work, line, decision, product);
-	} else if (line && line->breaker.open) {
+	struct outlet *outlet =
+		line && turn->claiming
+			? line_outlet(line, work->bound, product->urgent && row->purpose == PURPOSE_CRITICAL)
+			: NULL;
+	if (outlet)
+		return work_claim(turn, work, outlet, decision, product);
+	if (line && line_at_fault(line, work->bound)) {
+		const struct outlet *at_fault =
+			work->bound ? line_find_outlet(line, work->bound) : line->outlets;
+		/* one that may go to nobody else does not keep the others waiting behind it */
+		int64_t due = line_at_fault(line, NULL) ? turn->now : turn->now + BOUND_PAUSE;
 		work_reason(work, REASON_provider_at_fault,
-			    json_pack("{s:s, s:s}", "provider", line->config->provider, "code", ""));
+			    json_pack("{s:s, s:s}", "provider", at_fault->config->provider, "code", ""));
 		if (!row->fault_since)
 			row->fault_since = turn->now;
-		work_wait(turn, work, doubt ? STATE_IN_DOUBT : STATE_DEFERRED, decision->channel, turn->now);
+		work_wait(turn, work, stays ? row->state : STATE_DEFERRED, decision->channel, due);
 	} else if (work->why == WORK_DUE && strcmp(row->waits_for, decision->channel) == 0) {
 		work->unchanged = true; /* others were faster: it keeps its place */
 	} else {
-		enum state waiting = row->state == STATE_DEFERRED || doubt ? row->state : STATE_QUEUED;
+		bool held = hold_is_key(row->waits_for); /* and is no more: nothing but its turn is missing */
+		enum state waiting =
+			stays || (row->state == STATE_DEFERRED && !held) ? row->state : STATE_QUEUED;
 		work_reason(work, REASON_waits_turn, json_pack("{s:s}", "channel", decision->channel));
 		work_wait(turn, work, waiting, decision->channel, turn->now);
 	}
+	return true;
+}
+
+/* Not yet: waits for nobody in particular, and is chosen again then. */
+static bool place_defer(struct turn *turn, struct work *work, const struct decision *decision)
+{
+	struct message_row *row = &work->row;
+	bool stays = row->state == STATE_IN_DOUBT || row->state == STATE_SENT, ok = true;
+
+	row_fault_over(row, turn->now);
+	/* the clock of giving up stands while the customer, not the other side, has it wait */
+	if (row->give_up_at && row->state == STATE_DEFERRED && !*row->waits_for && row->due > turn->now &&
+	    row->due != MOMENT_NEVER)
+		row->give_up_at -= row->due - turn->now;
+	if (row->give_up_at)
+		row->give_up_at += decision->until - turn->now;
+	if (row->state != STATE_IN_DOUBT && !row->best)
+		ok = caps_release(turn, work);
+	work_wait(turn, work, stays ? row->state : STATE_DEFERRED, "", decision->until);
+	return ok;
+}
+
+static bool place_end(struct turn *turn, struct work *work, const struct decision *decision)
+{
+	static const enum state ends[] = {[CHOOSE_SUPPRESS] = STATE_SUPPRESSED,
+					  [CHOOSE_FAIL] = STATE_FAILED,
+					  [CHOOSE_STAY_IN_DOUBT] = STATE_IN_DOUBT,
+					  [CHOOSE_EXPIRE] = STATE_EXPIRED,
+					  [CHOOSE_REST] = STATE_SENT};
+
+	work_end(turn, work, ends[decision->kind], decision->preference);
+	if (work->row.state != STATE_SENT && work->row.state != STATE_DELIVERED &&
+	    work->row.state != STATE_IN_DOUBT)
+		return caps_release(turn, work);
+	return true;
 }
 
 static void store_reasons(struct work *work, const struct decision *decision)
@@ -454,90 +433,165 @@ static void store_reasons(struct work *work, const struct decision *decision)
 	json_decref(list);
 }
 
-static void work_place(struct turn *turn, struct work *work)
+/* Whether the row stays as it is: it waits for the same channel, or until the same time. */
+static bool stays(const struct work *work, const struct decision *decision)
+{
+	const struct message_row *row = &work->row;
+
+	if (work->why != WORK_RECONSIDER)
+		return false;
+	if (decision->kind == CHOOSE_SEND)
+		return strcmp(decision->channel, row->waits_for) == 0;
+	return decision->kind == CHOOSE_DEFER && !*row->waits_for && row->due == decision->until;
+}
+
+bool work_decide(struct turn *turn, struct work *work, const struct facts *facts, bool caps,
+		 struct decision *out)
 {
 	struct message_row *row = &work->row;
 	const struct product *product = product_find(turn->config->products, row->product);
-	const struct message *message = work_message(work);
-	struct decision decision;
+	const struct text_context context = {
+		.config = turn->config,
+		.content = !*row->template,
+		.template = *row->template ? templates_find(turn->config->templates, row->template) : NULL,
+		.digest = templates_find(turn->config->templates, TEMPLATE_DIGEST)};
+	struct choose_input input = {
+		.product = product,
+		.customer = facts->customer,
+		.choices = {facts->own, facts->parents, facts->star},
+		.purpose = row->purpose,
+		.template = row->template,
+		.rejected = row->rejected,
+		.doubt = row->state == STATE_IN_DOUBT ? row->channel : "",
+		.channels = {choose_configured, choose_has_text, choose_has_digest, &context}};
 
+	*out = (struct decision){0};
+	if (!when_fill(turn, row, facts->customer, product, &input))
+		return false;
+	if (!caps)
+		input.cap_count = 0;
+	choose(&input, out);
+	return true;
+}
+
+/* The turn in the list, for the next time. The decision counts the time in which the provider was at fault,
+ * the row does until it is over. */
+static void keep_turn_in_list(struct message_row *row, const struct decision *decision, int64_t now)
+{
+	xreplace(&row->waited, decision->waited);
+	if (!decision->wait_channel)
+		return;
+	if (strcmp(row->wait_channel, decision->wait_channel) != 0)
+		row_fault_over(row, now);
+	int64_t stood = row->fault_since ? now - row->fault_since : 0;
+	xreplace(&row->wait_channel, decision->wait_channel);
+	row->wait_since = decision->wait_since - stood;
+	row->wait_until = decision->wait_until ? decision->wait_until - stood : 0;
+}
+
+static bool work_place(struct turn *turn, struct work *work)
+{
+	struct message_row *row = &work->row;
+	const struct product *product = product_find(turn->config->products, row->product);
+	struct decision decision;
+	bool ok;
+
+	work->placed = true;
 	if (work->why == WORK_NEW) {
 		if (!work->facts.customer) {
 			admission_refuse(work->admission,
 					 "customer: %s is unknown; put or import the customer first",
 					 row->customer_id);
 			work->unchanged = true;
-			return;
+			return true;
 		}
 		row->customer = work->facts.customer->n;
 	}
-	if (!product || !message || !work->facts.customer) {
+	const struct hold *cancel = holds_cancel(turn, row);
+	if (cancel)
+		return work_cancel(turn, work, hold_who(cancel), cancel->why);
+	if (row->best == STATE_DELIVERED) { /* a receipt came meanwhile: nothing more is tried */
+		work_end(turn, work, STATE_DELIVERED, NULL);
+		return true;
+	}
+	if (!product || !work_message(work) || !work->facts.customer) {
 		work_reason(work, REASON_unsendable,
 			    json_pack("{s:s, s:s}", "channel", "", "error",
 				      !product ? "the product is not in the configuration any more"
 					       : "its content is not kept any more"));
 		work_end(turn, work, row->state == STATE_IN_DOUBT ? STATE_IN_DOUBT : STATE_FAILED, NULL);
-		return;
+		return true;
 	}
-	const struct text_context context = {
-		.config = turn->config,
-		.content = !*row->template,
-		.template = *row->template ? templates_find(turn->config->templates, row->template) : NULL};
-	const struct choose_input input = {
-		.product = product,
-		.customer = work->facts.customer,
-		.choices = {work->facts.own, work->facts.parents, work->facts.star},
-		.purpose = row->purpose,
-		.template = row->template,
-		.rejected = row->rejected,
-		.doubt = row->state == STATE_IN_DOUBT ? row->channel : "",
-		.channels = {choose_configured, choose_has_text, &context},
-		.now = turn->now};
-	choose(&input, &decision);
-	if (work->why == WORK_RECONSIDER && decision.kind == CHOOSE_SEND &&
-	    strcmp(decision.channel, row->waits_for) == 0) {
-		work->unchanged = true; /* the same channel: it keeps its place and its pause */
-		goto out;
+	ok = work_decide(turn, work, &work->facts, true, &decision);
+	if (ok && stays(work, &decision)) {
+		work->unchanged = true;
+	} else if (ok) {
+		store_reasons(work, &decision);
+		keep_turn_in_list(row, &decision, turn->now);
+		if (decision.kind == CHOOSE_SEND)
+			ok = place_send(turn, work, &decision, product);
+		else if (decision.kind == CHOOSE_DEFER)
+			ok = place_defer(turn, work, &decision);
+		else
+			ok = place_end(turn, work, &decision);
 	}
-	store_reasons(work, &decision);
-	switch (decision.kind) {
-	case CHOOSE_SEND:
-		place_send(turn, work, &decision, product);
-		break;
-	case CHOOSE_SUPPRESS:
-		work_end(turn, work, STATE_SUPPRESSED, decision.preference);
-		break;
-	case CHOOSE_FAIL:
-		work_end(turn, work, STATE_FAILED, decision.preference);
-		break;
-	case CHOOSE_STAY_IN_DOUBT:
-		work_end(turn, work, STATE_IN_DOUBT, decision.preference);
-		break;
-	}
-out:
 	reasons_release(&decision.reasons);
+	return ok;
 }
 
-/* What waits goes before what is new, and what is new by its lane: a backlog is not overtaken. */
-static void place_all(struct turn *turn)
+static bool place_lane(struct turn *turn, struct work *first, enum lane lane, bool new)
 {
-	for (struct work *work = turn->plan.first; work; work = work->next)
-		if (work->why != WORK_SETTLED && work->why != WORK_NEW)
-			work_place(turn, work);
-	for (int lane = 0; lane < LANES; lane++)
-		for (struct work *work = turn->plan.first; work; work = work->next)
-			if (work->why == WORK_NEW && (int)work->row.lane == lane)
-				work_place(turn, work);
+	bool ok = true;
+
+	for (struct work *work = first; ok && work; work = work->next)
+		if (work->why != WORK_SETTLED && (work->why == WORK_NEW) == new && work->row.lane == lane &&
+		    !work->placed)
+			ok = work_place(turn, work);
+	return ok;
 }
 
-bool works_place(struct turn *turn)
+/* By lane, but for the tenth that bulk keeps; in a lane what waits goes before what is new: a backlog is not
+ * overtaken. */
+static bool place_all(struct turn *turn, struct work *first)
+{
+	bool ok = true;
+
+	for (struct work *work = first; ok && work; work = work->next)
+		if (work->kept && !work->placed)
+			ok = work_place(turn, work);
+	for (int lane = 0; ok && lane < LANES; lane++)
+		ok = place_lane(turn, first, (enum lane)lane, false) &&
+		     place_lane(turn, first, (enum lane)lane, true);
+	return ok;
+}
+
+/* What is in doubt goes to the provider that it was tried with, or to none: where a channel has several, the
+ * last contact says which. False: the store failed. */
+static bool work_bind(struct turn *turn, struct work *work)
+{
+	struct line *line = work->row.state == STATE_IN_DOUBT ? line_find(turn, work->row.channel) : NULL;
+	struct contact last = {0};
+
+	if (!line || line->outlet_count < 2 || work->bound)
+		return true;
+	bool ok = store_get_contacts(turn->store, &work->row.contact, 1, &last);
+	if (ok && last.seq)
+		work->bound = xstrdup(last.provider);
+	contact_release(&last);
+	return ok;
+}
+
+/* Reads facts for all from `work` on that needs choosing, and places each. */
+static bool place_from(struct turn *turn, struct work *first)
 {
 	struct facts **wanted = xcalloc(turn->plan.count + 1, sizeof *wanted);
 	size_t count = 0;
+	bool ok = true;
 
-	for (struct work *work = turn->plan.first; work; work = work->next) {
+	for (struct work *work = first; ok && work; work = work->next) {
 		if (work->why == WORK_SETTLED)
 			continue;
+		ok = work_bind(turn, work);
 		const struct product *product = product_find(turn->config->products, work->row.product);
 		facts_release(&work->facts);
 		work->facts.customer_id = work->row.customer ? NULL : work->row.customer_id;
@@ -546,9 +600,18 @@ bool works_place(struct turn *turn)
 		work->facts.parent = product && product->parent ? product->parent->name : "";
 		wanted[count++] = &work->facts;
 	}
-	bool ok = store_read_facts(turn->store, wanted, count);
+	ok = ok && store_read_facts(turn->store, wanted, count);
 	free(wanted);
-	if (ok)
-		place_all(turn);
+	return ok && place_all(turn, first);
+}
+
+bool works_place(struct turn *turn)
+{
+	bool ok = place_from(turn, turn->plan.first), any = true;
+
+	for (int i = 0; ok && any && turn->plan.freed.count && i < TURN_FREED_MAX; i++) {
+		struct work **tail = turn->plan.tail;
+		ok = caps_freed(turn, &any) && place_from(turn, *tail);
+	}
 	return ok;
 }

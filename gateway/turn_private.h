@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "breaker.h"
+#include "bucket.h"
 #include "channel.h"
 #include "choose.h"
 #include "moment.h"
@@ -15,9 +16,12 @@
 #define TURN_OUTCOMES_MAX 1000
 #define TURN_REQUESTS_MAX 64
 #define TURN_SWEEP_MAX 200        /* rows looked at when a breaker opens, a turn */
+#define TURN_HELD_MAX 500         /* rows moved to a hold or away from it, or taken back, a turn */
 #define TURN_RECONSIDER_MAX 10000 /* waiting rows of one customer looked at when a choice changes */
-#define INBOX_ADMISSIONS_MAX 2000
-#define OUTBOX_MEMORY_MAX 20000 /* events kept ready for the courier; the store has the rest */
+#define INBOX_ADMISSIONS_MAX 4000 /* as the carrier reads ahead: what is urgent finds room */
+#define OUTBOX_MEMORY_MAX 20000   /* events kept ready for the courier; the store has the rest */
+#define TURN_EXPIRED_MAX 500      /* rows whose time is over, a turn */
+#define TURN_FREED_MAX 3          /* times that what waits for a cap is looked at again in a turn */
 #define TURN_WAIT_MAX (1 * MOMENT_S)
 #define TURN_FAILURE_PAUSE (500 * MOMENT_MS)
 
@@ -27,14 +31,38 @@ struct hint {
 	int64_t due, this_turn;
 };
 
-/* A channel in use: who carries, what it may take, and whether it is at fault. */
-struct line {
+/* Who carries a channel's messages: its provider, or one of several. What it may take, and whether it is at
+ * fault. */
+struct outlet {
 	const struct channel_config *config; /* of turn->config */
 	struct channel *channel;             /* NULL: not opened (alone, or it could not be) */
 	struct breaker breaker;
+	struct bucket bucket;
+	bool held;      /* an operator holds the provider */
+	size_t credit;  /* what may still be claimed in this turn by what no rate holds */
+	size_t budget;  /* and by all others */
+	size_t claimed; /* in this turn */
+};
+
+/* A channel in use. Of its outlets the first that is not at fault carries; those before it are only probed.
+ */
+struct line {
+	const struct channel_config *config; /* of the first outlet */
+	struct outlet *outlets;
+	size_t outlet_count;
 	struct hint next; /* when a row that waits for it is due */
-	size_t budget;    /* what may still be claimed in this turn */
-	bool sweeping;    /* its breaker opened: the rows that wait turn from queued to deferred, in slices */
+	bool held;        /* by a hold on the channel, or on all its providers */
+	/* the rows that wait turn from queued to deferred, in slices, because it came to be at fault or held;
+	 * or back, because it is held no more */
+	bool sweeping, resuming;
+	struct waiting_at swept;
+};
+
+/* A hold in force, and how far its rows are moved to where they wait for its end. */
+struct holding {
+	struct hold hold;
+	bool sweeping;
+	size_t line; /* whose rows are looked at; for a campaign: no line */
 	struct waiting_at swept;
 };
 
@@ -43,14 +71,14 @@ enum flight_state { FLIGHT_ALOFT, FLIGHT_CALLED_BACK, FLIGHT_RESOLVED };
 struct flight {
 	struct flight *next, **link;
 	struct attempt *attempt;
-	struct message_row row; /* as committed */
-	struct contact contact; /* as committed */
+	struct message_row row;     /* as committed */
+	struct message_rows others; /* of a digest: its other messages, likewise */
+	struct contact contact;     /* as committed */
 	int64_t claimed_at;
 	enum flight_state state; /* CALLED_BACK: it will never begin, and nobody has committed that yet */
 	bool resend;             /* an earlier attempt on this channel is in doubt */
-	int64_t give_up_at, fault_since; /* of the row, before the claim: put back if it never begins */
-	bool probe;                      /* the one that asks whether the provider is back */
-	bool in_turn;                    /* this run of the turn already deals with it */
+	bool probe;              /* the one that asks whether the provider is back */
+	bool in_turn;            /* this run of the turn already deals with it */
 };
 
 enum work_why {
@@ -70,15 +98,27 @@ struct work {
 	struct message message; /* read when first needed: work_message */
 	bool message_read;
 	struct facts facts;
-	struct admission *admission;     /* WORK_NEW: borrowed */
-	struct flight *flight;           /* whose outcome or call-back this is; NULL */
-	struct contact *contact;         /* to be added; NULL */
-	struct contact *ended;           /* an earlier contact to be saved; NULL */
-	struct line *line;               /* claimed: who carries it */
-	struct attempt *attempt;         /* claimed: to be handed over after the commit */
-	int64_t give_up_at, fault_since; /* before the claim */
-	bool probe;                      /* claimed while the breaker is open */
-	bool unchanged;                  /* nothing to save after all */
+	struct admission *admission; /* WORK_NEW: borrowed */
+	struct flight *flight;       /* whose outcome or call-back this is; NULL */
+	struct contact *contact;     /* to be added; NULL */
+	struct contact *ended;       /* an earlier contact to be saved; NULL */
+	struct outlet *outlet;       /* claimed: who carries it */
+	char *bound;                 /* in doubt: the provider that it was tried with; NULL: any */
+	struct attempt *attempt;     /* claimed: to be handed over after the commit */
+	struct work *lead;           /* of a digest: whose contact it shares; NULL */
+	size_t followers;            /* of a digest: how many share this one's contact */
+	bool shares;                 /* `ended` is another work's too, and is saved there */
+	bool placed;                 /* it is chosen for already */
+	bool kept;                   /* of the tenth that bulk keeps: placed first */
+	bool probe;                  /* claimed while the breaker is open */
+	bool unchanged;              /* nothing to save after all */
+};
+
+/* How much of a cap a customer has had: as stored, and what this run adds. */
+struct cap_use {
+	int64_t customer;
+	char *name;
+	int64_t used, more, ends;
 };
 
 struct pointers {
@@ -88,23 +128,29 @@ struct pointers {
 void pointers_add(struct pointers *p, void *item);
 
 /* What an outcome says of a provider. */
-enum verdict { NOTE_OK, NOTE_FAULT, NOTE_NO_VERDICT };
+enum verdict { NOTE_OK, NOTE_FAULT, NOTE_NO_VERDICT, NOTE_PACE };
 
 /* What this run of the turn wants written; thrown away and made anew if the store fails. */
 struct plan {
 	struct work *first, **tail;
 	size_t count;
 	bool strays;            /* some were found: there may be more */
+	size_t swept;           /* rows that wait and were taken in hand by a sweep */
 	bool waiting_touched;   /* work was made of rows that wait, but not because they are due */
 	struct pointers events; /* struct event_row */
 	struct counters deltas;
 	struct breaker_note {
 		struct line *line;
+		struct outlet *outlet;
 		int verdict; /* enum verdict */
 		enum breaker_fault_kind fault;
 		int64_t retry_after;
 	} * notes; /* verdicts on providers: told to the breakers after the commit */
 	size_t note_count;
+	struct cap_use *caps;
+	size_t cap_count;
+	json_t *cap_index;     /* {"customer name": place in caps} */
+	struct pointers freed; /* int64_t: customers whose counters went down: what waits for a cap may go */
 };
 
 struct turn {
@@ -112,6 +158,12 @@ struct turn {
 	struct config *config;
 	struct line *lines;
 	size_t line_count;
+	struct holding *holds;
+	size_t hold_count;
+	bool holds_known; /* what stands here is what the store says */
+	char **releasing; /* waits_for of what a hold that is gone left behind */
+	size_t releasing_count;
+	struct hint expiry;     /* when something that waits expires */
 	struct hint unassigned; /* for rows that wait for nobody in particular */
 	struct flight *flights;
 	size_t flight_count;
@@ -123,7 +175,8 @@ struct turn {
 	bool alone;
 	bool config_new; /* its products and templates are not kept yet */
 	bool stopping, claiming;
-	int64_t now; /* of this run, stored clock */
+	int64_t now;   /* of this run, stored clock */
+	int64_t ahead; /* of the wall clock: for tests that can't wait for tomorrow */
 	int64_t mono;
 	uint64_t random;
 	unsigned long number;
@@ -146,8 +199,11 @@ struct turn {
 	struct {
 		struct attempt *outcomes, **outcomes_tail;
 		struct request *requests, **requests_tail;
-		struct admission *admissions, **admissions_tail;
-		size_t admission_count;
+		struct inbox_lane {
+			struct admission *first, **tail;
+			size_t count;
+		} lanes[LANES];
+		size_t admission_count; /* in all lanes */
 		struct config *reload;
 		struct text *reload_error;
 		bool reload_done, reload_ok;
@@ -185,11 +241,21 @@ bool lines_sweep(struct turn *turn);
 int64_t lines_next(struct turn *turn);      /* when to look again: microseconds from now */
 bool lines_adopt_strays(struct turn *turn); /* rows that wait for a channel that is gone are chosen again */
 void line_waits(struct turn *turn, const char *channel, int64_t due); /* a row waits: keep the hint right */
-void plan_note(struct turn *turn, struct line *line, int verdict, enum breaker_fault_kind fault,
-	       int64_t retry_after);
+/* Who would take one more now; NULL: nobody. `bound` NULL: any provider; `urgent`: no rate holds it. */
+struct outlet *line_outlet(struct line *line, const char *bound, bool urgent);
+struct outlet *line_find_outlet(struct line *line, const char *provider); /* NULL */
+/* Is everybody at fault who could carry it? */
+bool line_at_fault(const struct line *line, const char *bound);
+/* Holds came or went: which lines stand still. */
+void lines_follow_holds(struct turn *turn);
+void lines_after_commit(struct turn *turn); /* what was claimed is taken from the rates */
+void plan_note(struct turn *turn, struct line *line, struct outlet *outlet, int verdict,
+	       enum breaker_fault_kind fault, int64_t retry_after);
 
 /* turn_admit.c */
 bool admissions_take(struct turn *turn);
+/* The lane of the inbox that it belongs to. */
+struct inbox_lane *admission_lane(struct turn *turn, const struct admission *admission);
 __attribute__((format(printf, 2, 3))) void admission_refuse(struct admission *admission, const char *format,
 							    ...);
 
@@ -202,6 +268,9 @@ void work_free(struct work *work);
 /* Reads facts for all work that needs choosing, and places each. */
 bool works_place(struct turn *turn);
 void work_set_state(struct turn *turn, struct work *work, enum state state);
+/* `preference`: the one that settled it; NULL where none did. */
+void work_end(struct turn *turn, struct work *work, enum state state, const struct preference *preference);
+void work_wait(struct turn *turn, struct work *work, enum state state, const char *waits_for, int64_t due);
 /* Appends to the row's reasons. `args` is taken. */
 void work_reason(struct work *work, enum reason_code code, json_t *args);
 /* The event that goes with the row's state as it is now. */
@@ -209,12 +278,73 @@ void work_event(struct turn *turn, struct work *work, enum state state, const st
 void message_row_copy(const struct message_row *row, struct message_row *out);
 void contact_copy(const struct contact *contact, struct contact *out);
 
+/* Chooses under what `facts` say; puts reasons and the turn in the list into the row. False: the store
+ * failed. Release the decision's reasons. */
+bool work_decide(struct turn *turn, struct work *work, const struct facts *facts, bool caps,
+		 struct decision *out);
+const struct message *work_message(struct work *work);
+struct contact *contact_new(const struct turn *turn, const struct work *work, const struct facts *facts,
+			    const struct preference *preference);
+
+/* turn_holds.c */
+bool holds_load(struct turn *turn); /* in the transaction, where they are not known yet */
+/* The hold of a kind and name; NULL. */
+const struct hold *holds_find(const struct turn *turn, enum hold_kind kind, const char *name);
+/* What stops the row from being sent through the line (NULL: wherever); NULL: nothing. */
+const struct hold *holds_stop(const struct turn *turn, const struct message_row *row, const struct line *line,
+			      const char *bound);
+/* The cancel of its campaign; NULL. */
+const struct hold *holds_cancel(const struct turn *turn, const struct message_row *row);
+/* It waits for the end of the hold. */
+void work_hold(struct turn *turn, struct work *work, const struct hold *hold, const char *channel);
+/* It ends; a doubt stays one, and what was sent is sent. False: the store failed. */
+bool work_cancel(struct turn *turn, struct work *work, const char *who, const char *why);
+bool holds_sweep(struct turn *turn);
+bool holds_take_released(struct turn *turn);
+/* Is anything left to be moved or ended? `cancels`: ended only. */
+bool holds_busy(const struct turn *turn, bool cancels);
+void holds_restart(struct turn *turn); /* the lines are others now */
+void holds_forget(struct turn *turn);
+
+/* turn_claim.c */
+/* Makes it `sending`, with all that goes in one digest with it. False: the store failed. */
+bool work_claim(struct turn *turn, struct work *work, struct outlet *outlet, const struct decision *decision,
+		const struct product *product);
+
+/* turn_when.c */
+/* What choose() wants to know of time, patience and caps. False: the store failed. */
+bool when_fill(struct turn *turn, const struct message_row *row, const struct customer *customer,
+	       const struct product *product, struct choose_input *in);
+/* It counts in its caps from now on, if it does not yet. False: the store failed. */
+bool caps_count(struct turn *turn, struct work *work, const struct customer *customer,
+		const struct product *product);
+/* It went in the contact of `lead`, which counts once: it is covered, and adds nothing. */
+void caps_share(const struct work *lead, struct work *work);
+/* It does not count any more. */
+bool caps_release(struct turn *turn, struct work *work);
+bool caps_write(struct turn *turn);
+/* What waits for a cap that was freed in this run becomes work; *any. */
+bool caps_freed(struct turn *turn, bool *any);
+void row_fault_over(struct message_row *row, int64_t now);
+/* A message rests in the best that became of it: `state`, or what an earlier channel came to. */
+enum state row_rests(const struct message_row *row, enum state state);
+bool expiries_take(struct turn *turn);
+void expiry_waits(struct turn *turn, const struct message_row *row);
+
 /* turn_outcome.c */
 bool outcomes_take(struct turn *turn);
 bool recover_take(struct turn *turn); /* what a crash left `sending` */
+/* The works on a flight's messages: an outcome is all of theirs. */
+struct work *flight_works(struct turn *turn, struct flight *flight, enum work_why why);
+bool flight_has(const struct flight *flight, int64_t n);
 /* Calls back what has not begun of one customer (0: of all) and is touched, and lets it be chosen again in
  * this turn. */
 void flights_call_back(struct turn *turn, int64_t customer, const struct touched *touched);
+/* The same for those that `wants` wants. */
+void flights_call_back_if(struct turn *turn, bool (*wants)(const struct flight *, const void *context),
+			  const void *context);
+/* One. Its works, to be chosen again; NULL: it had begun, or this run deals with it already. */
+struct work *flight_call_back(struct turn *turn, struct flight *flight);
 /* The address is dead from now on. */
 bool turn_address_dies(struct turn *turn, int64_t address, const char *channel, int64_t customer,
 		       const char *customer_id, const char *provider);

@@ -113,3 +113,18 @@ bool locale_valid(const char *locale)
 	}
 	return *locale == '\0';
 }
+
+bool count_take(const char **s, int64_t max, int64_t *count)
+{
+	int64_t value = 0;
+
+	if (**s < '1' || **s > '9')
+		return false;
+	for (; **s >= '0' && **s <= '9'; (*s)++) {
+		if (value > (max - (**s - '0')) / 10)
+			return false;
+		value = value * 10 + (**s - '0');
+	}
+	*count = value;
+	return true;
+}

@@ -4,6 +4,7 @@
 #define HEED_WORDS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum lane { LANE_URGENT = 0, LANE_NORMAL = 1, LANE_BULK = 2, LANES = 3 };
 
@@ -53,5 +54,8 @@ bool message_id_valid(const char *id);
 bool locale_valid(const char *locale);
 
 #define LOCALE_MAX 35
+
+/* A count from 1 to `max` in digits, stepped over: "20" of "20/day". */
+bool count_take(const char **s, int64_t max, int64_t *count);
 
 #endif

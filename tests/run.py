@@ -14,7 +14,7 @@ ASAN = ["O=build/asan", "SAN=-fsanitize=address,undefined -fno-omit-frame-pointe
 TSAN = ["O=build/tsan", "SAN=-fsanitize=thread", "OPT=-O1 -g"]
 # The threaded parts, which run under ThreadSanitizer as well.
 THREADED = ["test_channel", "test_channel_email", "test_channel_capture", "test_channel_http", "test_webhook", "test_web_server", "test_turn_choice",
-            "test_turn_store", "test_sign"]
+            "test_turn_store", "test_sign", "test_zone"]
 ENVIRONMENT = dict(os.environ, ASAN_OPTIONS="detect_leaks=1:abort_on_error=0", UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1",
                    TSAN_OPTIONS="halt_on_error=1", PYTHONDONTWRITEBYTECODE="1")
 

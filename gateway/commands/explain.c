@@ -36,7 +36,8 @@ static void show_state(const struct explain_words *words, const json_t *answer, 
 	if (words->message)
 		text_addf(line, "%s: ", words->message);
 	else
-		text_addf(line, "%s to %s, now: ", words->product, words->customer);
+		text_addf(line, "%s to %s, %s: ", words->product, words->customer,
+			  words->at ? words->at : "now");
 	if (!words->message && strcmp(state, "queued") == 0)
 		text_puts(line, "would be sent");
 	else
@@ -146,19 +147,20 @@ static const struct command_option options_of_explain[] = {
 		     "What the message would be about."),
 	OPTION_VALUE(struct explain_words, purpose, "--purpose", "service|marketing|critical",
 		     "Of the message, where it is stricter than the product's."),
-	OPTION_VALUE(struct explain_words, at, "--at", "TIME", "At another time. Not yet (B)."),
+	OPTION_VALUE(struct explain_words, at, "--at", "TIME",
+		     "To one that comes in then: 2026-11-22T22:00:00Z."),
 	OPTION_FLAG(struct explain_words, json, "--json", "One JSON object."),
 	{0},
 };
 
 const struct command command_explain = {
 	.name = "explain",
-	.usage = "explain MESSAGE | --customer ID --product P [--purpose P] [--json]",
+	.usage = "explain MESSAGE | --customer ID --product P [--purpose P] [--at TIME] [--json]",
 	.summary = "why a message went where it went, or what would happen now",
 	.help = "",
 	.words = words_of_explain,
 	.options = options_of_explain,
 	.example = "heed explain m-1\n"
-		   "heed explain --customer c-1042 --product card-alerts",
+		   "heed explain --customer c-1042 --product card-alerts --at 2026-11-22T22:00:00Z",
 	.run = run_explain,
 };

@@ -16,13 +16,6 @@ static int run_later(const char *config_file, int argc, char **argv)
 		.later = (LETTER), .run = run_later                                                \
 	}
 
-const struct command command_hold =
-	LATER("hold", "hold --channel|--provider|--product|--campaign|--lane X --why WORDS",
-	      "stop what matches", "B");
-const struct command command_release =
-	LATER("release", "release --channel|--provider|--product|--campaign|--lane X", "let it go on", "B");
-const struct command command_cancel =
-	LATER("cancel", "cancel MESSAGE|--campaign X", "take messages back", "B");
 const struct command command_link = LATER("link", "link ID", "a link to the customer's page", "C");
 const struct command command_token =
 	LATER("token", "token NAME --scopes SCOPE,…", "make a token for the API", "C");

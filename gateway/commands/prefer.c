@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "moment.h"
 #include "preference.h"
 #include "banned.h"
 
@@ -10,6 +11,20 @@ struct prefer_words {
 	const char *channels, *hours, *digest, *paused_until;
 	bool stop, json;
 };
+
+/* A moment, or a time from now: 3d. "" ends the pause. */
+static json_t *paused_until(const char *word)
+{
+	char at[MOMENT_TEXT];
+	int64_t duration;
+
+	if (!*word)
+		return json_null();
+	if (!duration_parse(word, &duration) || duration > INT64_MAX - moment_now())
+		return json_string(word);
+	moment_format(moment_now() + duration, at);
+	return json_string(at);
+}
 
 /* Only what was given. NULL, and said: it can't be read. */
 static json_t *prefer_body(const struct prefer_words *words)
@@ -32,8 +47,7 @@ static json_t *prefer_body(const struct prefer_words *words)
 	if (words->digest)
 		json_object_set_new(body, "digest", json_string(words->digest));
 	if (words->paused_until)
-		json_object_set_new(body, "paused_until",
-				    *words->paused_until ? json_string(words->paused_until) : json_null());
+		json_object_set_new(body, "paused_until", paused_until(words->paused_until));
 	if (!ok) {
 		json_decref(body);
 		body = NULL;
@@ -54,8 +68,30 @@ static void add_channels(const json_t *channels, struct text *line)
 	json_array_foreach(channels, i, entry)
 	{
 		const json_t *name = json_is_object(entry) ? json_object_get(entry, "channel") : entry;
+		const char *hours = json_string_value(json_object_get(entry, "hours"));
+		const char *wait = json_string_value(json_object_get(entry, "wait"));
 		text_addf(line, "%s%s", i ? ", then " : "", json_string_value(name));
+		if (hours || wait)
+			text_addf(line, " (%s%s%s%s)", hours ? hours : "", hours && wait ? "; " : "",
+				  wait ? "waits " : "", wait ? wait : "");
 	}
+}
+
+/* When they want to hear it, where that was chosen. */
+static void add_time(const json_t *preference, struct text *line)
+{
+	char *hours = cli_words(preference, "hours"), *digest = cli_words(preference, "digest");
+	char *paused = cli_words(preference, "paused_until");
+
+	if (*hours)
+		text_addf(line, "; hours %s", hours);
+	if (*digest && strcmp(digest, "immediate") != 0)
+		text_addf(line, "; digest %s", digest);
+	if (*paused)
+		text_addf(line, "; paused until %s", paused);
+	free(hours);
+	free(digest);
+	free(paused);
 }
 
 /* Where it comes from: a version, or what applies in its absence. */
@@ -87,6 +123,7 @@ static void show(const char *customer, const char *product, const json_t *answer
 	text_init(&line, CLI_PATH_MAX);
 	text_addf(&line, "%s, %s: ", customer, product);
 	add_channels(json_object_get(answer, "channels"), &line);
+	add_time(answer, &line);
 	add_origin(answer, &line);
 	cli_line(line.data);
 	cli_on_their_way(answer);
@@ -141,18 +178,26 @@ static const struct command_word words_of_prefer[] = {
 };
 
 static const struct command_option options_of_prefer[] = {
-	OPTION_VALUE(struct prefer_words, channels, "--channels", "A,B", "The channels, in order."),
+	OPTION_VALUE(struct prefer_words, channels, "--channels", "A,B",
+		     "The channels, in order; each may have hours of its own, and how long a message waits "
+		     "for it before "
+		     "the next one is tried: 'sms{hours=mon-fri 09:00-18:00,wait=2h},email'."),
 	OPTION_FLAG(struct prefer_words, stop, "--stop", "None: nothing is sent about it."),
-	OPTION_VALUE(struct prefer_words, hours, "--hours", "HOURS", "Not yet (B)."),
-	OPTION_VALUE(struct prefer_words, digest, "--digest", "DIGEST", "Not yet (B)."),
-	OPTION_VALUE(struct prefer_words, paused_until, "--pause-until", "TIME", "Not yet (B)."),
+	OPTION_VALUE(struct prefer_words, hours, "--hours", "HOURS",
+		     "When they want to hear it, in their time zone: 'mon-fri 09:00-20:00, sat "
+		     "10:00-14:00'; '' is always, but for the product's quiet hours."),
+	OPTION_VALUE(struct prefer_words, digest, "--digest", "DIGEST",
+		     "Together: immediate, hourly, 'daily 08:00', 'weekly mon 08:00'."),
+	OPTION_VALUE(struct prefer_words, paused_until, "--pause-until", "TIME",
+		     "Nothing before: 2027-01-31T08:00:00Z, or from now: 3d; '' ends the pause."),
 	OPTION_FLAG(struct prefer_words, json, "--json", "One JSON object."),
 	{0},
 };
 
 const struct command command_prefer = {
 	.name = "prefer",
-	.usage = "prefer ID PRODUCT [--channels sms,email] [--stop] [--json]",
+	.usage = "prefer ID PRODUCT [--channels sms,email] [--stop] [--hours HOURS] [--digest DIGEST] "
+		 "[--pause-until TIME] [--json]",
 	.summary = "show or change what a customer chose for a product",
 	.help = "Without options it shows what was chosen, or what applies where nothing was.\n\n"
 		"Only what is given changes. It answers once the change is committed and nothing more can "
@@ -161,6 +206,7 @@ const struct command command_prefer = {
 	.words = words_of_prefer,
 	.options = options_of_prefer,
 	.example = "heed prefer c-1042 card-alerts\n"
-		   "heed prefer c-1042 card-alerts --channels sms,email",
+		   "heed prefer c-1042 card-alerts --channels sms,email\n"
+		   "heed prefer c-1042 card-alerts --hours 'mon-fri 09:00-20:00' --digest 'daily 18:00'",
 	.run = run_prefer,
 };

@@ -57,6 +57,8 @@ static void show(const json_t *answer)
 	show_number(answer, "dead");
 	cli_line("");
 	show_lanes(answer);
+	if (json_array_size(json_object_get(answer, "holds")))
+		cli_line("\nSomething is held or cancelled: `heed hold --list`");
 	char *redis = cli_words(answer, "redis");
 	if (*redis)
 		cli_error("Redis: %s", redis);

@@ -144,6 +144,9 @@ static struct message_row row_of(const char *id, const char *waits_for, enum lan
 				    .waits_for = xstrdup(waits_for),
 				    .due = due,
 				    .rejected = xstrdup(""),
+				    .waited = xstrdup(""),
+				    .wait_channel = xstrdup(""),
+				    .counted = xstrdup(""),
 				    .channel = xstrdup(""),
 				    .reasons = xstrdup("[]")};
 }
@@ -619,6 +622,34 @@ static void a_customers_waiting_and_open_messages_are_found(void **state)
 	assert_ids(&rows, "flies doubt resend");
 	OK(store_waiting_of(f->store, bob, &rows));
 	assert_ids(&rows, "");
+}
+
+static void what_waits_of_a_campaign_is_found_in_slices(void **state)
+{
+	struct fixture *f = *state;
+	struct message_rows rows = {0};
+
+	begin(f);
+	add_waiting(f, "a", "sms", LANE_NORMAL, 10);
+	int64_t b = add_waiting(f, "b", "", LANE_BULK, 5);
+	struct message_row other = row_of("other", "sms", LANE_NORMAL, 10);
+	free(other.campaign);
+	other.campaign = xstrdup("june");
+	add_row(f, other);
+	add_waiting(f, "sent", "", LANE_NORMAL, MOMENT_NEVER);
+	add_waiting(f, "c", "hold:campaign:may", LANE_URGENT, 1);
+	commit(f);
+	OK(store_waiting_of_campaign(f->store, "may", 0, 2, &rows));
+	assert_ids(&rows, "a b");
+	OK(store_waiting_of_campaign(f->store, "may", b, 2, &rows));
+	assert_ids(&rows, "c");
+	begin(f);
+	set_waiting(f, "a", "sms", LANE_NORMAL, MOMENT_NEVER);
+	OK(store_waiting_of_campaign(f->store, "may", 0, 9, &rows));
+	assert_ids(&rows, "b c");
+	OK(store_waiting_of_campaign(f->store, "", 0, 9, &rows));
+	assert_ids(&rows, "");
+	commit(f);
 }
 
 static void what_is_sending_is_found_in_slices(void **state)
@@ -1149,6 +1180,69 @@ static void the_counters_are_the_sum_of_what_was_counted(void **state)
 	assert_int_equal(out.states[STATE_FAILED], 0);
 }
 
+/* --- holds --- */
+
+static void put_hold(struct fixture *f, enum hold_kind kind, const char *name, const char *why, int64_t seq)
+{
+	OK(store_put_hold(f->store, &(struct hold){.kind = kind,
+						   .name = (char *)name,
+						   .why = (char *)why,
+						   .by = (char *)"cli",
+						   .actor = (char *)"ana",
+						   .at = 77,
+						   .seq = seq}));
+}
+
+/* "1 campaign:may why" each, as the writer reads them, and as a reader does. */
+static void assert_holds(struct fixture *f, const char *expected)
+{
+	for (int reader = 0; reader < 2; reader++) {
+		struct hold *holds = NULL;
+		size_t count = 0;
+		struct text line;
+
+		text_init(&line, 4096);
+		if (reader)
+			READ_OK(store_read_holds(f->reader, &holds, &count));
+		else
+			OK(store_get_holds(f->store, &holds, &count));
+		for (size_t i = 0; i < count; i++) {
+			assert_string_equal(holds[i].by, "cli");
+			assert_string_equal(holds[i].actor, "ana");
+			assert_int_equal(holds[i].at, 77);
+			text_addf(&line, "%s%lld %s:%s %s", i ? ", " : "", (long long)holds[i].seq,
+				  hold_kind_name(holds[i].kind), holds[i].name, holds[i].why);
+		}
+		assert_string_equal(line.data, expected);
+		text_release(&line);
+		holds_free(holds, count);
+	}
+}
+
+static void holds_are_kept_until_they_are_dropped(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_holds(f, "");
+	begin(f);
+	put_hold(f, HOLD_CAMPAIGN, "may", "wrong text", 1);
+	put_hold(f, HOLD_CANCEL, "may", "stop", 2);
+	put_hold(f, HOLD_CHANNEL, "sms", "strike", 3);
+	commit(f);
+	assert_holds(f, "1 campaign:may wrong text, 2 cancel:may stop, 3 channel:sms strike");
+	begin(f);
+	put_hold(f, HOLD_CAMPAIGN, "may", "wrong date", 4);
+	OK(store_drop_hold(f->store, HOLD_CHANNEL, "sms"));
+	OK(store_drop_hold(f->store, HOLD_PROVIDER, "sms"));
+	commit(f);
+	assert_holds(f, "2 cancel:may stop, 4 campaign:may wrong date");
+	begin(f);
+	OK(store_drop_hold(f->store, HOLD_CANCEL, "may"));
+	put_hold(f, HOLD_LANE, "bulk", "night", 5);
+	store_rollback(f->store);
+	assert_holds(f, "2 cancel:may stop, 4 campaign:may wrong date");
+}
+
 /* --- transactions --- */
 
 /* Adds something of every kind. */
@@ -1647,11 +1741,156 @@ static void a_file_that_is_no_store_is_left_alone(void **state)
 	}
 #define BOTH(test) ON("sqlite", test), ON("memory", test)
 
+/* --- time --- */
+
+static void expires(struct fixture *f, const char *id, int64_t at, int64_t due)
+{
+	struct message_row row = row_of(id, "", LANE_NORMAL, due);
+
+	row.expires_at = at;
+	add_row(f, row);
+}
+
+static void what_waits_and_is_over_is_found_the_earliest_first(void **state)
+{
+	struct fixture *f = *state;
+	struct message_rows rows = {0};
+	int64_t at = 0;
+
+	begin(f);
+	OK(store_next_expiry(f->store, &at));
+	assert_true(at == MOMENT_NEVER);
+	expires(f, "late", 300, 1000);
+	expires(f, "early", 100, 2000);
+	expires(f, "ended", 50, MOMENT_NEVER);
+	expires(f, "never", 0, 10);
+	commit(f);
+	begin(f);
+	OK(store_next_expiry(f->store, &at));
+	assert_int_equal(at, 100);
+	OK(store_expired(f->store, 299, 10, &rows));
+	assert_int_equal(rows.count, 1);
+	OK(store_expired(f->store, 300, 10, &rows));
+	assert_int_equal(rows.count, 3);
+	assert_string_equal(rows.rows[1].id, "early");
+	assert_string_equal(rows.rows[2].id, "late");
+	struct message_row *ended[] = {&rows.rows[1]};
+	rows.rows[1].due = MOMENT_NEVER;
+	OK(store_save_messages(f->store, ended, 1));
+	commit(f);
+	begin(f);
+	OK(store_next_expiry(f->store, &at));
+	assert_int_equal(at, 300);
+	store_rollback(f->store);
+	message_rows_release(&rows);
+}
+
+static void the_turn_in_the_list_is_kept(void **state)
+{
+	struct fixture *f = *state;
+	struct message_row row = row_of("m", "", LANE_NORMAL, 5), read = {0};
+
+	row.send_at = 7;
+	row.expires_at = 9;
+	row.wait_since = 11;
+	row.wait_until = 13;
+	row.best = STATE_SENT;
+	xreplace(&row.waited, "sms");
+	xreplace(&row.wait_channel, "email");
+	xreplace(&row.counted, "1 cards day 2026-11-23");
+	begin(f);
+	add_row(f, row);
+	commit(f);
+	READ_OK(store_read_message(f->reader, "m", &read));
+	assert_true(read.send_at == 7 && read.expires_at == 9 && read.wait_since == 11 &&
+		    read.wait_until == 13 && read.best == STATE_SENT);
+	assert_string_equal(read.waited, "sms");
+	assert_string_equal(read.wait_channel, "email");
+	assert_string_equal(read.counted, "1 cards day 2026-11-23");
+	message_row_release(&read);
+}
+
+static void caps_are_counted_and_taken_back_with_the_transaction(void **state)
+{
+	struct fixture *f = *state;
+	const struct cap_count once[] = {{7, "cards day 2026-11-23", 1, 1000}};
+	const struct cap_count back[] = {{7, "cards day 2026-11-23", -1, 1000}};
+	int64_t used = 9;
+
+	begin(f);
+	OK(store_cap_used(f->store, 7, "cards day 2026-11-23", &used));
+	assert_int_equal(used, 0);
+	OK(store_count_caps(f->store, once, 1, 10));
+	OK(store_count_caps(f->store, once, 1, 10));
+	OK(store_cap_used(f->store, 7, "cards day 2026-11-23", &used));
+	assert_int_equal(used, 2);
+	OK(store_cap_used(f->store, 8, "cards day 2026-11-23", &used));
+	assert_int_equal(used, 0);
+	commit(f);
+	begin(f);
+	OK(store_count_caps(f->store, once, 1, 10));
+	store_rollback(f->store);
+	READ_OK(store_read_cap_used(f->reader, 7, "cards day 2026-11-23", &used));
+	assert_int_equal(used, 2);
+	begin(f);
+	OK(store_count_caps(f->store, back, 1, 10));
+	commit(f);
+	READ_OK(store_read_cap_used(f->reader, 7, "cards day 2026-11-23", &used));
+	assert_int_equal(used, 1);
+}
+
+static void a_contact_of_several_messages_is_in_the_history_of_each(void **state)
+{
+	struct fixture *f = *state;
+	const struct log_query query = {.message = "m-2", .limit = 10};
+	struct contact *found = NULL;
+	size_t count = 0;
+
+	begin(f);
+	int64_t one = add_waiting(f, "m-1", "", LANE_NORMAL, 1),
+		two = add_waiting(f, "m-2", "", LANE_NORMAL, 1);
+	struct contact contact = contact_of(1000, 0, 0, "cards", "email", STATE_SENDING), read = {0};
+	struct contact *const contacts[] = {&contact};
+	contact.several = xcalloc(2, sizeof *contact.several);
+	contact.several[0] = one;
+	contact.several[1] = two;
+	contact.several_count = 2;
+	OK(store_add_contacts(f->store, contacts, 1));
+	xreplace(&contact.provider_ref, "SM1");
+	OK(store_save_contacts(f->store, contacts, 1));
+	commit(f);
+	begin(f);
+	OK(store_find_contact(f->store, "twilio", "SM1", &read));
+	assert_int_equal(read.seq, contact.seq);
+	assert_int_equal(read.several_count, 2);
+	assert_int_equal(read.several[1], two);
+	contact_release(&read);
+	OK(store_find_contact(f->store, "other", "SM1", &read));
+	assert_int_equal(read.seq, 0);
+	OK(store_get_contacts(f->store, &contact.seq, 1, &read));
+	assert_int_equal(read.several_count, 2);
+	store_rollback(f->store);
+	READ_OK(store_read_log(f->reader, &query, &found, &count));
+	assert_int_equal(count, 1);
+	assert_int_equal(found[0].message_count, 2);
+	assert_string_equal(found[0].message_ids[0], "m-1");
+	assert_string_equal(found[0].message_ids[1], "m-2");
+	assert_string_equal(found[0].meta, "{\"order\":\"7\"}");
+	contact_release(&found[0]);
+	free(found);
+	contact_release(&read);
+	contact_release(&contact);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BOTH(a_message_is_found_by_its_id_and_comes_back_whole),
 		BOTH(what_changes_is_saved),
+		BOTH(what_waits_and_is_over_is_found_the_earliest_first),
+		BOTH(the_turn_in_the_list_is_kept),
+		BOTH(caps_are_counted_and_taken_back_with_the_transaction),
+		BOTH(a_contact_of_several_messages_is_in_the_history_of_each),
 		BOTH(an_id_is_added_once),
 		BOTH(what_is_due_comes_in_the_order_of_due_then_number),
 		BOTH(the_next_due_is_the_earliest_of_all_lanes),
@@ -1676,6 +1915,8 @@ int main(void)
 		BOTH(an_entry_keeps_its_hours_and_wait),
 		BOTH(changes_are_numbered_and_appended),
 		BOTH(a_set_of_products_is_numbered_when_it_changes),
+		BOTH(holds_are_kept_until_they_are_dropped),
+		BOTH(what_waits_of_a_campaign_is_found_in_slices),
 		BOTH(events_go_out_in_order_and_are_never_numbered_again),
 		BOTH(the_counters_are_the_sum_of_what_was_counted),
 		BOTH(a_rollback_leaves_nothing),

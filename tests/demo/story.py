@@ -12,13 +12,14 @@ class Customer:
     locale: str
     addresses: dict
     chose: dict = field(default_factory=dict)  # product: channels in order; [] is a stop
+    timezone: str = ""
 
     def record(self, webhook_base):
         """As `heed customer import` reads it."""
         addresses = dict(self.addresses)
         if "webhook" in addresses:
             addresses["webhook"] = {"url": webhook_base + addresses["webhook"], "secret": WEBHOOK_SECRET}
-        return {"id": self.id, "name": self.name, "locale": self.locale, "addresses": addresses,
+        return {"id": self.id, "name": self.name, "locale": self.locale, "timezone": self.timezone, "addresses": addresses,
                 "preferences": [{"product": product, "channels": channels, "source": "branch"}
                                 for product, channels in self.chose.items()]}
 
@@ -55,9 +56,10 @@ CUSTOMERS = [
     # Card alerts by mail, but fraud warnings to the phone.
     Customer("felix", "Felix Brandt", "de", {"email": "felix@example.com", "sms": "+4915155509012"},
              {"card-alerts": ["email"], "card-alerts/fraud": ["sms", "email"]}),
-    # Wants to hear of offers, and her statements by text message.
+    # Wants to hear of offers, and her statements by text message. Where she lives is known, so the offers need not wait for
+    # the hours that are kept for everybody else.
     Customer("gloria", "Gloria Peña", "es", {"email": "gloria@example.com", "sms": "+34600550111"},
-             {"offers": ["email"], "accounts/statements": ["sms"]}),
+             {"offers": ["email"], "accounts/statements": ["sms"]}, "Europe/Madrid"),
     # Wants all by text message, but never said yes to advertising.
     Customer("hugo", "Hugo Marsh", "en", {"email": "hugo@example.com", "sms": "+447700900456"}, {"*": ["sms"]}),
 ]

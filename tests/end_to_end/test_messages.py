@@ -37,8 +37,9 @@ BAD = {
     "too large": ({"customer": "c-1", "product": "card-alerts", "template": "payment-received", "data": {"a": "x" * 262144}}, "262144"),
     "nested too deep": ('{"customer":"c-1","product":"card-alerts","template":"payment-received","data":{"a":' + "[" * 100 + "]" * 100 + "}}",
                         "nested"),
-    "not yet": ({"customer": "c-1", "product": "card-alerts", "template": "payment-received", "send_at": "2030-01-01T00:00:00Z"},
-                "not yet"),
+    "no moment": ({"customer": "c-1", "product": "card-alerts", "template": "payment-received", "send_at": "tomorrow"}, "send_at"),
+    "expires before it may go": ({"customer": "c-1", "product": "card-alerts", "template": "payment-received",
+                                  "send_at": "2030-01-01T00:00:00Z", "expires_at": "2029-01-01T00:00:00Z"}, "expires_at"),
 }
 
 

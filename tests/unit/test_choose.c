@@ -58,13 +58,19 @@ static int set_up(void **state)
 	s->part.parent = &s->product;
 	s->own.product = s->parent.product = "cards";
 	s->star.product = "*";
+	s->own.hours = s->parent.hours = s->star.hours = "";
+	s->own.digest = s->parent.digest = s->star.digest = "immediate";
+	s->customer.timezone = "";
 	s->input = (struct choose_input){.product = &s->product,
 					 .customer = &s->customer,
 					 .purpose = PURPOSE_SERVICE,
 					 .template = "paid",
 					 .rejected = "",
 					 .doubt = "",
-					 .channels = {configured, has_text, s}};
+					 .zone_known = true,
+					 .waited = "",
+					 .wait_channel = "",
+					 .channels = {configured, has_text, NULL, s}};
 	*state = s;
 	return 0;
 }
@@ -92,7 +98,7 @@ static void choosing(struct scene *s, struct preference *preference, const char 
 		for (int i = 0; i < 4; i++)
 			if (strncmp(at, names[i], strlen(names[i])) == 0)
 				entries[preference->channel_count++] =
-					(struct preference_entry){.channel = (char *)names[i]};
+					(struct preference_entry){.channel = (char *)names[i], .hours = ""};
 	if (preference == &s->own)
 		s->input.choices.own = preference;
 	else if (preference == &s->parent)

@@ -69,7 +69,11 @@ static void world_finish(struct world *w, bool part)
 	w->input.product = &w->product;
 	w->input.customer = &w->customer;
 	w->input.template = "t";
-	w->input.channels = (struct choose_channels){is_configured, has_text, w};
+	w->input.channels = (struct choose_channels){is_configured, has_text, NULL, w};
+	w->input.zone_known = true;
+	w->input.waited = w->input.wait_channel = "";
+	w->own.hours = w->parent.hours = w->star.hours = "";
+	w->own.digest = w->parent.digest = w->star.digest = "immediate";
 }
 
 /* --- cases that come in as JSON --- */
@@ -90,8 +94,8 @@ static const struct preference *read_preference(const json_t *json, struct prefe
 		return NULL;
 	out->has_channels = json_is_array(channels);
 	for (size_t i = 0; i < json_array_size(channels); i++)
-		entries[out->channel_count++].channel =
-			(char *)json_string_value(json_array_get(channels, i));
+		entries[out->channel_count++] = (struct preference_entry){
+			.channel = (char *)json_string_value(json_array_get(channels, i)), .hours = ""};
 	return out;
 }
 
@@ -203,7 +207,8 @@ static const struct preference *random_preference(struct preference *out, struct
 	random_list(&list);
 	out->has_channels = below(5) > 0;
 	for (size_t i = 0; out->has_channels && i < list.count; i++)
-		entries[out->channel_count++].channel = (char *)list.names[i];
+		entries[out->channel_count++] =
+			(struct preference_entry){.channel = (char *)list.names[i], .hours = ""};
 	return out;
 }
 

@@ -124,6 +124,11 @@ static struct config_report report;
 	"  dead: [ { code: [21614, 21211] } ]\n"                                                            \
 	"  retry: [ { status: [408, 429, 5xx] } ]\n"
 
+static const char KANNEL[] = "name: kannel\nchannel: sms\naddress: phone\n"
+			     "settings: { base_url: { required: true }, from: { required: true } }\n"
+			     "request: { url: \"{{settings.base_url}}/send\", query: { to: \"{{to}}\" } }\n"
+			     "response: { success: [ { status: 202 } ] }\n";
+
 static int start(void **state)
 {
 	int failed = scratch_open(state);
@@ -131,6 +136,7 @@ static int start(void **state)
 	scratch_write("templates/messages/x/email.text", "x");
 	scratch_write("config/products.yaml", PRODUCTS);
 	scratch_write("config/providers/twilio.yaml", TWILIO);
+	scratch_write("config/providers/kannel.yaml", KANNEL);
 	config_report_init(&report);
 	return failed;
 }
@@ -480,15 +486,78 @@ static void forms_of_redis_store_and_relay_are_checked(void **state)
 	config_drop(config);
 }
 
+static void a_limit_and_a_zone_must_be_some(void **state)
+{
+	(void)state;
+	is_refused_beside_the_base("limits: { marketing: often }\n", "limits.marketing: ");
+	is_refused_beside_the_base("customers: { timezone: Europe/Atlantis }\n",
+				   "customers.timezone: is not a time zone");
+}
+
+static void a_rate_is_read_and_a_bad_one_shows_the_right_form(void **state)
+{
+	(void)state;
+	struct config *config = load_fine(BASE "channels: { w: { adapter: webhook, rate: 90/m } }\n");
+	assert_int_equal(config->channels[0].rate.count, 90);
+	assert_int_equal(config->channels[0].rate.per, MOMENT_MINUTE);
+	config_drop(config);
+	is_refused(BASE "channels: { w: { adapter: webhook, rate: fast } }\n",
+		   "heed.yaml:3: channels.w.rate: must be a count from 1 to");
+}
+
+#define TWO "adapter: http, providers: [twilio, kannel]"
+#define OF_TWILIO "twilio: { account_sid: a, auth_token: b, from: c }"
+#define OF_KANNEL "kannel: { base_url: \"http://k.example:13013\", from: k }"
+
+static void each_of_several_providers_has_its_own_settings(void **state)
+{
+	(void)state;
+	struct config *config = load_fine(BASE "channels: { sms: { " TWO ", rate: 5/s, settings: { " OF_TWILIO
+					       ", " OF_KANNEL " } } }\n");
+	const struct channel_config *sms = config_channel(config, "sms");
+	assert_string_equal(sms->provider, "twilio");
+	assert_int_equal(sms->other_count, 1);
+	assert_string_equal(sms->others[0].name, "sms");
+	assert_string_equal(sms->others[0].provider, "kannel");
+	assert_int_equal(sms->others[0].rate.count, 5);
+	const json_t *first = json_object_get(sms->settings, "settings"),
+		     *second = json_object_get(sms->others[0].settings, "settings");
+	assert_string_equal(json_string_value(json_object_get(first, "from")), "c");
+	assert_string_equal(json_string_value(json_object_get(second, "from")), "k");
+	assert_ptr_not_equal(sms->provider_file, sms->others[0].provider_file);
+	config_capture_all(config);
+	assert_non_null(sms->others[0].captured_by);
+	config_drop(config);
+}
+
+static void mistakes_among_several_providers_are_named_where_they_stand(void **state)
+{
+	(void)state;
+	is_refused(BASE "channels: { sms: { " TWO ", settings: { " OF_TWILIO " } } }\n",
+		   "channels.sms.settings.kannel.base_url: is missing");
+	is_refused(BASE "channels: { sms: { " TWO ", settings: { " OF_TWILIO ", " OF_KANNEL
+			", vonage: {} } } }\n",
+		   "channels.sms.settings.vonage: is none of the providers");
+	is_refused(BASE
+		   "channels: { sms: { adapter: http, providers: [twilio, twilio], settings: { " OF_TWILIO
+		   " } } }\n",
+		   "channels.sms.providers.1: is there already");
+	is_refused(BASE "channels: { sms: { " TWO ", provider: twilio, settings: { " OF_TWILIO ", " OF_KANNEL
+			" } } }\n",
+		   "channels.sms.providers: stands beside `provider`");
+	is_refused(BASE
+		   "channels: { sms: { adapter: http, providers: [twilio, nobody], settings: { " OF_TWILIO
+		   " } } }\n",
+		   "channels.sms.providers.1: ");
+	is_refused(BASE "channels: { sms: { adapter: http } }\n", "channels.sms.provider: is missing");
+	is_refused(BASE "channels: { w: { adapter: webhook, providers: [a, b] } }\n",
+		   "channels.w.providers: is a key of the adapter http");
+}
+
 static void what_comes_later_stops_the_start_where_it_would_change_who_gets_what(void **state)
 {
 	(void)state;
-	is_refused_beside_the_base("limits: { marketing: 3/week }\n", "limits.marketing: not yet (B)");
 	is_refused_beside_the_base("queue: { partitions: 2 }\n", "queue.partitions: not yet (E)");
-	is_refused(BASE "channels: { w: { adapter: webhook, rate: 100/s } }\n",
-		   "channels.w.rate: not yet (B)");
-	is_refused(BASE "channels: { w: { adapter: webhook, providers: [a, b] } }\n",
-		   "channels.w.providers: not yet (B)");
 	config_drop(load_fine(BASE EMAIL "company: { name: Example Bank }\n"));
 	scratch_has(report.warnings.data, "heed.yaml:5: company.name: not yet (C): it does nothing so far");
 }
@@ -759,6 +828,10 @@ int main(void)
 		cmocka_unit_test(what_an_adapter_says_has_file_line_and_key),
 		cmocka_unit_test(names_of_channels_are_short_and_plain),
 		cmocka_unit_test(forms_of_redis_store_and_relay_are_checked),
+		cmocka_unit_test(a_limit_and_a_zone_must_be_some),
+		cmocka_unit_test(a_rate_is_read_and_a_bad_one_shows_the_right_form),
+		cmocka_unit_test(each_of_several_providers_has_its_own_settings),
+		cmocka_unit_test(mistakes_among_several_providers_are_named_where_they_stand),
 		cmocka_unit_test(what_comes_later_stops_the_start_where_it_would_change_who_gets_what),
 		cmocka_unit_test(a_captured_channel_keeps_the_keys_of_whom_it_stands_in_for_and_needs_none),
 		cmocka_unit_test(all_channels_may_be_captured),

@@ -146,15 +146,66 @@ static void the_choice_for_all_products_may_name_any_channel_or_none(void **unus
 	assert_refused("{\"channels\":[\"fax\"]}", NULL, "may be chosen: email, sms, webhook");
 }
 
-static void what_comes_later_is_refused_as_not_yet(void **unused)
+static void hours_digest_and_pause_are_kept_as_they_were_written(void **unused)
 {
 	(void)unused;
-	assert_refused("{\"hours\":\"mon-fri 09:00-18:00\"}", &cards, "hours: not yet");
-	assert_refused("{\"digest\":\"daily 08:00\"}", &cards, "digest: not yet");
-	assert_refused("{\"paused_until\":\"2027-01-01T00:00:00Z\"}", &cards, "paused_until: not yet");
-	assert_refused("{\"channels\":[{\"channel\":\"sms\",\"wait\":\"2h\"}]}", &cards, "not yet");
+	assert_reads("{\"hours\":\"mon-fri 09:00-20:00, sat 10:00-14:00\",\"digest\":\"daily 08:00\","
+		     "\"paused_until\":\"2027-01-01T01:00:00+01:00\"}",
+		     &cards,
+		     "{\"product\":\"cards\",\"channels\":null,\"hours\":\"mon-fri 09:00-20:00, sat "
+		     "10:00-14:00\",\"digest\":\"daily 08:00\",\"paused_until\":\"2027-01-01T00:00:00.000Z\","
+		     "\"version\":0,\"changed_at\":null,\"changed_by\":\"\"}");
+	assert_reads("{\"channels\":[{\"channel\":\"sms\",\"hours\":\"mon-fri 09:00-18:00\",\"wait\":"
+		     "\"120m\"},{\"channel\":\"email\"}]}",
+		     &cards,
+		     SHOWN("cards", "[{\"channel\":\"sms\",\"hours\":\"mon-fri "
+				    "09:00-18:00\",\"wait\":\"2h\"},\"email\"]"));
+}
+
+static void bad_hours_get_an_error_that_shows_the_right_form(void **unused)
+{
+	(void)unused;
+	assert_refused("{\"hours\":\"9 to 5\"}", &cards, "hours: ");
+	assert_refused("{\"hours\":\"9 to 5\"}", &cards, "mon-fri 09:00-20:00");
 	assert_refused("{\"hours\":7}", &cards, "hours: must be a string");
+	assert_refused("{\"digest\":\"often\"}", &cards, "digest: ");
 	assert_refused("{\"digest\":[]}", &cards, "digest: must be a string");
+	assert_refused("{\"paused_until\":\"soon\"}", &cards, "paused_until: must be a moment");
+	assert_refused("{\"paused_until\":\"2027-01-01T00:00:00Z\"}", &terms, "terms cannot be paused");
+	assert_refused("{\"channels\":[{\"channel\":\"sms\",\"wait\":\"a while\"}]}", &cards,
+		       "channels[0].wait: is not a time to wait");
+	assert_refused("{\"channels\":[{\"channel\":\"sms\",\"wait\":\"91d\"}]}", &cards, "90d at most");
+	assert_refused("{\"channels\":[{\"channel\":\"sms\",\"hours\":\"never\"}]}", &cards,
+		       "channels[0].hours: ");
+	assert_refused("{\"channels\":[{\"channel\":\"sms\",\"colour\":\"red\"}]}", &cards,
+		       "channels[0].colour: unknown key");
+}
+
+static void hours_that_never_open_together_are_refused(void **unused)
+{
+	(void)unused;
+	assert_refused(
+		"{\"hours\":\"mon-fri 09:00-17:00\",\"channels\":[{\"channel\":\"sms\",\"hours\":\"sat "
+		"10:00-14:00\"}]}",
+		&cards, "channels[0].hours: sat 10:00-14:00 never opens together with hours: ");
+}
+
+static void the_words_of_the_command_line_have_hours_and_wait(void **unused)
+{
+	static const char *const bad[] = {"sms{", "sms{hours}", "sms{wait=2h}email", "{wait=2h}", "sms{}"};
+	struct text error;
+	(void)unused;
+	text_init(&error, TEXT_ERROR_MAX);
+	assert_json(preference_channels_from_words("sms{hours=mon-fri 09:00-18:00,wait=2h},email", &error),
+		    "[{\"channel\":\"sms\",\"hours\":\"mon-fri 09:00-18:00\",\"wait\":\"2h\"},\"email\"]");
+	assert_json(preference_channels_from_words("sms{wait=1h, hours=mon-fri 09:00-18:00, sat 10:00-14:00}",
+						   &error),
+		    "[{\"channel\":\"sms\",\"wait\":\"1h\",\"hours\":\"mon-fri 09:00-18:00, sat "
+		    "10:00-14:00\"}]");
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		if (preference_channels_from_words(bad[i], &error))
+			fail_msg("%s was read", bad[i]);
+	text_release(&error);
 }
 
 static void words_of_the_command_line_become_a_list(void **unused)
@@ -168,8 +219,6 @@ static void words_of_the_command_line_become_a_list(void **unused)
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
 		assert_null(preference_channels_from_words(bad[i], &error));
 	assert_non_null(strstr(error.data, "like sms,email"));
-	assert_null(preference_channels_from_words("sms{wait=2h},email", &error));
-	assert_non_null(strstr(error.data, "not yet"));
 	text_release(&error);
 }
 
@@ -222,7 +271,10 @@ int main(void)
 		cmocka_unit_test(a_stored_preference_shows_when_and_by_whom),
 		cmocka_unit_test(a_mistake_says_what_may_be_chosen),
 		cmocka_unit_test(the_choice_for_all_products_may_name_any_channel_or_none),
-		cmocka_unit_test(what_comes_later_is_refused_as_not_yet),
+		cmocka_unit_test(hours_digest_and_pause_are_kept_as_they_were_written),
+		cmocka_unit_test(bad_hours_get_an_error_that_shows_the_right_form),
+		cmocka_unit_test(hours_that_never_open_together_are_refused),
+		cmocka_unit_test(the_words_of_the_command_line_have_hours_and_wait),
 		cmocka_unit_test(words_of_the_command_line_become_a_list),
 		cmocka_unit_test(where_nothing_was_chosen_the_answer_is_what_applies),
 	};

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "config.h"
+#include "moment.h"
 #include "scratch.h"
 #include "xalloc.h"
 #include "banned.h"
@@ -82,7 +83,7 @@ static void what_is_left_out_has_its_default(void **state)
 	assert_true(news->may_stop);
 	assert_int_equal(news->content, CONTENT_SUMMARY);
 	assert_string_equal(news->quiet_hours, "");
-	assert_string_equal(news->cap, "");
+	assert_int_equal(news->cap.per, CAP_NONE);
 	assert_int_equal(news->expires_after, 0);
 	assert_string_equal(product_title(news, "es", "en"), "news");
 	assert_string_equal(product_description(news, "es", "en"), "");
@@ -172,14 +173,21 @@ static void one_wrong_key_does_not_hide_what_others_contradict(void **state)
 	assert_null(strstr(report.errors.data, "d: has no channels"));
 }
 
-static void what_comes_later_stops_the_start(void **state)
+static void when_it_may_go_is_checked_and_inherited(void **state)
 {
 	(void)state;
-	is_refused("a:\n  channels: [sms]\n  quiet_hours: \"22:00-07:00\"\n",
-		   ":3: a.quiet_hours: not yet (B)");
-	is_refused("a: { channels: [sms], cap: 20/day }\n", "a.cap: not yet (B)");
-	is_refused("a: { channels: [sms], expires_after: 24h }\n", "a.expires_after: not yet (B)");
-	is_refused("a: { channels: [sms], purpose: critical, urgent: true }\n", "a.urgent: not yet (B)");
+	struct product_set *set = read_fine("a: { channels: [sms], cap: 20/day, expires_after: 24h, "
+					    "quiet_hours: \"22:00-07:00\" }\n"
+					    "a/b: { purpose: critical, urgent: true }\n");
+	const struct product *part = product_find(set, "a/b");
+	assert_int_equal(part->cap.count, 20);
+	assert_int_equal(part->cap.per, CAP_DAY);
+	assert_true(part->expires_after == MOMENT_DAY && part->urgent);
+	assert_non_null(part->quiet);
+	product_set_free(set);
+	is_refused("a:\n  channels: [sms]\n  quiet_hours: night\n", ":3: a.quiet_hours: ");
+	is_refused("a: { channels: [sms], cap: 20 }\n", "a.cap: ");
+	is_refused("a: { channels: [sms], urgent: true }\n", "a.urgent: is for purpose critical only");
 	product_set_free(read_fine("a: { channels: [sms], cap: \"\", urgent: false, quiet_hours: \"\" }\n"));
 }
 
@@ -201,7 +209,7 @@ int main(void)
 		cmocka_unit_test(a_channel_that_is_not_set_up_is_warned_of),
 		cmocka_unit_test(all_mistakes_are_told_at_once),
 		cmocka_unit_test(one_wrong_key_does_not_hide_what_others_contradict),
-		cmocka_unit_test(what_comes_later_stops_the_start),
+		cmocka_unit_test(when_it_may_go_is_checked_and_inherited),
 		cmocka_unit_test(marketing_by_default_is_warned_of),
 	};
 	xalloc_init();

@@ -138,7 +138,7 @@ static void without_credit_messages_wait_queued_and_go_later(void **state)
 	is(state_of("m-1"), "queued");
 	is(events_of("m-1"), "queued");
 	sum_holds();
-	world.turn->lines[0].channel->credit = 1;
+	world.turn->lines[0].outlets[0].channel->credit = 1;
 	steps();
 	is(state_of("m-1"), "sending");
 	is(events_of("m-1"), "queued sending");
@@ -147,7 +147,7 @@ static void without_credit_messages_wait_queued_and_go_later(void **state)
 
 static void credit(const char *channel, size_t credit)
 {
-	line_find(world.turn, channel)->channel->credit = credit;
+	line_find(world.turn, channel)->outlets[0].channel->credit = credit;
 }
 
 static void urgent_goes_before_normal_before_bulk_and_bulk_keeps_a_tenth(void **state)
@@ -288,13 +288,13 @@ static void the_give_up_clock_stands_while_the_provider_is_at_fault(void **state
 	is(state_of("m-1"), "deferred");
 	steps_for(1100 * MOMENT_MS); /* the breaker's first pause is a second */
 	is(state_of("m-1"), "sending");
-	report(&world.email, "m-1", OUTCOME_RETRY, SCOPE_MESSAGE, "450");
+	report(&world.email, "m-1", OUTCOME_RETRY, SCOPE_MESSAGE, "451");
 	step();
 	is(state_of("m-1"), "deferred");
 	steps_for(400 * MOMENT_MS);
 	/* it was tried again within what was left of its time, and then the time was over */
 	if (is_held(&world.email, "m-1")) {
-		report(&world.email, "m-1", OUTCOME_RETRY, SCOPE_MESSAGE, "450");
+		report(&world.email, "m-1", OUTCOME_RETRY, SCOPE_MESSAGE, "451");
 		steps_for(50 * MOMENT_MS);
 	}
 	is(state_of("m-1"), "failed");
@@ -519,7 +519,7 @@ static void while_one_probes_what_had_begun_before_lets_no_second_one_go(void **
 	report(&world.email, "m-2", OUTCOME_RETRY, SCOPE_PROVIDER, "421");
 	steps();
 	assert_int_equal(world.email.handed, handed);
-	assert_true(line_find(world.turn, "email")->breaker.probing);
+	assert_true(line_find(world.turn, "email")->outlets[0].breaker.probing);
 }
 
 static void a_channel_without_a_provider_has_nobody_at_fault(void **state)
@@ -558,7 +558,7 @@ static void in_doubt_with_resend_it_goes_again_on_the_same_channel_only(void **s
 	is(contacts_of("m-1"), "1:email:in_doubt 2:email:sending");
 	is(events_of("m-1"), "queued sending in_doubt sending");
 	/* put off: still in doubt */
-	report(&world.email, "m-1", OUTCOME_RETRY, SCOPE_MESSAGE, "450");
+	report(&world.email, "m-1", OUTCOME_RETRY, SCOPE_MESSAGE, "451");
 	step();
 	is(state_of("m-1"), "in_doubt");
 	sum_holds();

@@ -207,7 +207,7 @@ static void what_waits_is_reconsidered_at_once(void **state)
 {
 	(void)state;
 	customer_with_all("ana");
-	line_find(world.turn, "email")->channel->credit = 1;
+	line_find(world.turn, "email")->outlets[0].channel->credit = 1;
 	admit("m-0", "ana", "terms", "");
 	admit("m-1", "ana", "card-alerts", "");
 	admit("m-2", "ana", "card-alerts/fraud", "");

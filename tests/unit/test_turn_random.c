@@ -212,7 +212,7 @@ static void do_crash(void)
 	flaky.fail_at = 0;
 	do
 		step();
-	while (world.turn->inbox.outcomes || world.turn->inbox.admissions);
+	while (world.turn->inbox.outcomes || world.turn->inbox.admission_count);
 	for (int channel = 0; channel < 3; channel++)
 		for (size_t at = 0; at < script_at(channel)->held_count; at++) {
 			const struct attempt *attempt = script_at(channel)->held[at];
@@ -231,7 +231,7 @@ static void do_crash(void)
 static void time_passes(void)
 {
 	for (size_t i = 0; i < world.turn->line_count; i++)
-		world.turn->lines[i].breaker.until = 0;
+		world.turn->lines[i].outlets[0].breaker.until = 0;
 	const struct timespec pause = {.tv_nsec = 2000000};
 	nanosleep(&pause, NULL);
 }
@@ -327,7 +327,7 @@ static void whatever_happens(unsigned long seed, long count)
 	put_all();
 	world.email.watch = world.sms.watch = world.webhook.watch = watch;
 	for (int channel = 0; channel < 3; channel++)
-		line_find(world.turn, names[channel])->channel->credit = 10;
+		line_find(world.turn, names[channel])->outlets[0].channel->credit = 10;
 	for (long i = 0; i < count; i++) {
 		something_happens();
 		if (*model.wrong)

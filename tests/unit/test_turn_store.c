@@ -79,7 +79,7 @@ static char *busy_turn(long k, long *calls)
 	customer_with_all("bob");
 	prefer_way("ana", "card-alerts", "[\"email\",\"sms\"]");
 	prefer_way("bob", "card-alerts", "[\"email\",\"sms\"]");
-	line_find(world.turn, "email")->channel->credit = 4;
+	line_find(world.turn, "email")->outlets[0].channel->credit = 4;
 	admit("m-1", "ana", "card-alerts", "");
 	admit("m-2", "ana", "card-alerts", "");
 	admit("m-3", "ana", "card-alerts", "");
@@ -201,7 +201,7 @@ static void what_was_being_sent_is_in_doubt_before_anything_is_claimed(void **st
 	(void)state;
 	customer_with_all("ana");
 	prefer_way("ana", "terms", "[\"sms\"]");
-	line_find(world.turn, "email")->channel->credit = 1;
+	line_find(world.turn, "email")->outlets[0].channel->credit = 1;
 	admit("m-1", "ana", "card-alerts", ",\"meta\":{\"a\":\"b\"}");
 	admit("m-2", "ana", "terms", "");
 	admit("m-3", "ana", "card-alerts", "");
@@ -231,7 +231,7 @@ static void a_great_many_left_behind_are_all_in_doubt(void **state)
 
 	(void)state;
 	world_restart();
-	struct channel *sms = line_find(world.turn, "sms")->channel;
+	struct channel *sms = line_find(world.turn, "sms")->outlets[0].channel;
 	sms->credit = 2000;
 	sms->pace = 1; /* known to be fast */
 	sms->lease = MOMENT_MINUTE;
@@ -347,13 +347,13 @@ static void what_waits_for_a_channel_that_is_gone_is_chosen_again(void **state)
 	(void)state;
 	customer_with_all("ana");
 	prefer_way("ana", "card-alerts", "[\"email\",\"sms\"]");
-	line_find(world.turn, "email")->channel->credit = 3;
+	line_find(world.turn, "email")->outlets[0].channel->credit = 3;
 	admit("m-1", "ana", "card-alerts", "");
 	admit("m-2", "ana", "card-alerts", "");
 	admit("m-3", "ana", "card-alerts", "");
 	admit("m-4", "ana", "card-alerts", "");
 	step();
-	line_find(world.turn, "email")->channel->credit = 0;
+	line_find(world.turn, "email")->outlets[0].channel->credit = 0;
 	report(&world.email, "m-1", OUTCOME_RETRY, SCOPE_MESSAGE, "450");
 	begin(&world.email, "m-2");
 	step();

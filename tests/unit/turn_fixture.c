@@ -450,9 +450,9 @@ void steps(void)
 {
 	for (int i = 0; i < 1000; i++) {
 		step();
-		world.turn->now = moment_now();
+		world.turn->now = moment_now() + world.turn->ahead;
 		world.turn->mono = moment_mono();
-		if (!world.turn->inbox.outcomes && !world.turn->inbox.admissions &&
+		if (!world.turn->inbox.outcomes && !world.turn->inbox.admission_count &&
 		    lines_next(world.turn) > 0 && !world.turn->config_new)
 			return;
 	}

@@ -1,0 +1,150 @@
+/* Routes: what is held, and what is taken back. */
+#include <string.h>
+
+#include "api_private.h"
+#include "banned.h"
+
+static const enum hold_kind selectors[] = {HOLD_CHANNEL, HOLD_PROVIDER, HOLD_PRODUCT, HOLD_CAMPAIGN,
+					   HOLD_LANE};
+#define SELECTORS (sizeof selectors / sizeof selectors[0])
+
+json_t *holds_json(struct call *call)
+{
+	struct hold *holds = NULL;
+	size_t count = 0;
+	json_t *list = NULL;
+
+	if (store_read_holds(call->api->reader, &holds, &count)) {
+		list = json_array();
+		for (size_t i = 0; i < count; i++)
+			json_array_append_new(list, hold_to_json(&holds[i]));
+	} else {
+		call_store_failed(call);
+	}
+	holds_free(holds, count);
+	return list;
+}
+
+void api_holds_get(struct call *call)
+{
+	json_t *list = holds_json(call);
+
+	if (list)
+		call_answer(call, 200, json_pack("{s:o}", "holds", list));
+}
+
+/* The one selector that is there. False, and answered: none, or several. */
+static bool one_selector(struct call *call, const char *const values[SELECTORS], enum hold_kind *kind,
+			 const char **name)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < SELECTORS; i++)
+		if (values[i]) {
+			*kind = selectors[i];
+			*name = values[i];
+			found++;
+		}
+	if (found != 1)
+		call_problem(call, 422, "one of channel, provider, product, campaign and lane is wanted");
+	return found == 1;
+}
+
+void api_hold(struct call *call)
+{
+	const char *values[SELECTORS] = {NULL}, *why = NULL, *name = NULL;
+	enum hold_kind kind = HOLD_CHANNEL;
+	json_error_t error;
+	json_t *answer = NULL;
+	struct text problem;
+
+	if (!call_wants_object(call) || !call_may_change(call))
+		return;
+	if (json_unpack_ex(call->body, &error, JSON_STRICT, "{s?s, s?s, s?s, s?s, s?s, s:s}", "channel",
+			   &values[0], "provider", &values[1], "product", &values[2], "campaign", &values[3],
+			   "lane", &values[4], "why", &why) < 0) {
+		call_problem(call, 422, "body: %s", error.text);
+		return;
+	}
+	if (!one_selector(call, values, &kind, &name))
+		return;
+	text_init(&problem, TEXT_ERROR_MAX);
+	int status =
+		request_hold(&call->api->door, &call->request->asker, kind, name, why, &answer, &problem);
+	call_result(call, status, answer, &problem);
+	text_release(&problem);
+}
+
+void api_release(struct call *call)
+{
+	const char *values[SELECTORS], *why = call_query(call, "why"), *name = NULL;
+	enum hold_kind kind = HOLD_CHANNEL;
+	json_t *answer = NULL;
+	struct text problem;
+
+	for (size_t i = 0; i < SELECTORS; i++)
+		values[i] = call_query(call, hold_kind_name(selectors[i]));
+	if (!call_may_change(call) || !one_selector(call, values, &kind, &name))
+		return;
+	text_init(&problem, TEXT_ERROR_MAX);
+	int status = request_release(&call->api->door, &call->request->asker, kind, name, why ? why : "",
+				     &answer, &problem);
+	call_result(call, status, answer, &problem);
+	text_release(&problem);
+}
+
+/* {"why"}, which may be left out. False, and answered: something else. */
+static bool read_why(struct call *call, const char **why)
+{
+	json_error_t error;
+
+	*why = "";
+	if (!call_wants_object(call) || !call_may_change(call))
+		return false;
+	if (json_unpack_ex(call->body, &error, JSON_STRICT, "{s?s}", "why", why) < 0) {
+		call_problem(call, 422, "body: %s", error.text);
+		return false;
+	}
+	return true;
+}
+
+void api_campaign_cancel(struct call *call)
+{
+	json_t *answer = NULL;
+	struct text problem;
+	const char *why;
+
+	if (!read_why(call, &why))
+		return;
+	text_init(&problem, TEXT_ERROR_MAX);
+	int status = request_hold(&call->api->door, &call->request->asker, HOLD_CANCEL, call->args[0], why,
+				  &answer, &problem);
+	call_result(call, status, answer, &problem);
+	text_release(&problem);
+}
+
+static void cancel_message(struct call *call, const char *why)
+{
+	json_t *answer = NULL;
+	struct text problem;
+
+	text_init(&problem, TEXT_ERROR_MAX);
+	int status = request_cancel(&call->api->door, &call->request->asker, call->args[0], why, &answer,
+				    &problem);
+	call_result(call, status, answer, &problem);
+	text_release(&problem);
+}
+
+void api_message_cancel(struct call *call)
+{
+	const char *why;
+
+	if (read_why(call, &why))
+		cancel_message(call, why);
+}
+
+void api_message_delete(struct call *call)
+{
+	if (call_may_change(call))
+		cancel_message(call, "");
+}
