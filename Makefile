@@ -106,6 +106,10 @@ check:
 latency: all
 	@$(PYTHON) tests/bench/latency.py
 
+# 100,000 due at once, urgent beside 1,000,000 in bulk, a campaign of 500,000 held: WHEN="due lanes campaign". Minutes.
+load: all
+	@$(PYTHON) tests/bench/when.py $(WHEN)
+
 # Every zone of the system against glibc, every three hours, and against Python's zoneinfo, 10,000 cases in each.
 hours-full: $(O)/tests/unit/test_zone $(O)/tests/unit/test_hours
 	@HEED_FULL=1 $(O)/tests/unit/test_zone
