@@ -12,10 +12,11 @@
 #define SOCKET_CONNECTIONS_MAX 128
 #define LISTENER_CONNECTIONS_MAX 1024 /* of `public`, and of `internal` */
 #define ADDRESS_CONNECTIONS_MAX 100   /* from one address, unless it is this machine's or a trusted proxy's */
-#define REQUEST_DEADLINE (15 * MOMENT_S) /* for head and body together */
-#define ANSWER_DEADLINE (60 * MOMENT_S)  /* for the peer to take it, or a piece of a stream */
-#define IDLE_DEADLINE (10 * MOMENT_S)    /* between two requests */
-#define LINGER_MAX (2 * MOMENT_S)        /* a refused peer may go on sending, so that it reads the refusal */
+#define REQUEST_SECONDS 15
+#define REQUEST_DEADLINE (REQUEST_SECONDS * MOMENT_S) /* for head and body together */
+#define ANSWER_DEADLINE (60 * MOMENT_S)               /* for the peer to take it, or a piece of a stream */
+#define IDLE_DEADLINE (10 * MOMENT_S)                 /* between two requests */
+#define LINGER_MAX (2 * MOMENT_S) /* a refused peer may go on sending, so that it reads the refusal */
 #define LINGER_BYTES_MAX (64 * 1024 * 1024)
 
 /* A connection. */
