@@ -8,7 +8,20 @@
 
 #include "store_private.h"
 
-enum table { MESSAGES, CONTACTS, CUSTOMERS, ADDRESSES, CHANGES, EVENTS, CAPS, PREFERENCES, HOLDS, TABLES };
+enum table {
+	MESSAGES,
+	CONTACTS,
+	CUSTOMERS,
+	ADDRESSES,
+	CHANGES,
+	EVENTS,
+	CAPS,
+	PREFERENCES,
+	HOLDS,
+	GATEWAYS,
+	TAKEN,
+	TABLES
+};
 
 /* Rows by their number; NULL: none. */
 struct slots {
@@ -42,6 +55,11 @@ struct memory_address {
 	char *channel, *value;
 	enum address_state state;
 	int64_t seq;
+};
+
+struct memory_gateway {
+	char *name;
+	int64_t at; /* its last report */
 };
 
 struct memory_cap {
@@ -126,6 +144,8 @@ size_t queue_place(const struct wait_queue *queue, struct wait wait);
 /* --- rows --- */
 
 void message_row_read(const struct memory *memory, int64_t n, struct message_row *out);
+/* By n, from `start` on. */
+void message_rows_sort(struct message_rows *rows, size_t start);
 void contact_read(const struct contact *from, struct contact *out);
 void holds_read(const struct memory *memory, struct hold **out, size_t *count);
 struct customer *customer_read(const struct memory *memory, int64_t n);
@@ -133,8 +153,15 @@ void preferences_read(struct memory *memory, int64_t customer, struct preference
 char *address_key(const char *channel, const char *value);
 int64_t cap_used(const struct memory *memory, int64_t customer, const char *name);
 
-/* --- the rest of the port (store_memory_people.c, store_memory_read.c) --- */
+/* --- the rest of the port (store_memory_claims.c, store_memory_people.c, store_memory_read.c) --- */
 
+bool memory_abandoned(struct store *, int64_t gateway, int64_t now, int64_t silent, int64_t after,
+		      size_t limit, struct message_rows *out);
+bool memory_report_gateway(struct store *, const char *name, const char *boot, int64_t at, int64_t *n);
+bool memory_gateway_name(struct store *, int64_t gateway, char **name);
+bool memory_add_taken_over(struct store *, const struct taken_over rows[], size_t count, int64_t now);
+bool memory_drop_taken_over(struct store *, int64_t contact);
+bool memory_taken_over_of(struct store *, int64_t customer, int64_t now, struct message_rows *out);
 bool memory_read_facts(struct store *, struct facts *const facts[], size_t count);
 bool memory_get_customer(struct store *, const char *id, struct customer **out);
 bool memory_get_preferences(struct store *, int64_t customer, struct preference **out, size_t *count);

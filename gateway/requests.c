@@ -42,11 +42,21 @@ bool request_refuse(struct request *request, int status, const char *format, ...
 
 /* --- making a change binding --- */
 
+/* Each once: what another gateway took over from this one is both in flight and taken over. */
+static void list_message(const char *id, json_t *on_their_way)
+{
+	json_t *there;
+	size_t i;
+
+	json_array_foreach(on_their_way, i, there) if (strcmp(json_string_value(there), id) == 0) return;
+	json_array_append_new(on_their_way, json_string(id));
+}
+
 static void list_flight(const struct flight *flight, json_t *on_their_way)
 {
-	json_array_append_new(on_their_way, json_string(flight->row.id));
+	list_message(flight->row.id, on_their_way);
 	for (size_t i = 0; i < flight->others.count; i++)
-		json_array_append_new(on_their_way, json_string(flight->others.rows[i].id));
+		list_message(flight->others.rows[i].id, on_their_way);
 }
 
 static void list_flights(struct turn *turn, int64_t customer, const struct touched *touched,
@@ -58,7 +68,7 @@ static void list_flights(struct turn *turn, int64_t customer, const struct touch
 			list_flight(flight, on_their_way);
 }
 
-/* In doubt, or `sending` by someone who is gone: on its way as far as anybody can say. */
+/* In doubt, or `sending` by another gateway or by one that is gone: on its way as far as anybody can say. */
 static bool list_doubts(struct turn *turn, int64_t customer, const struct touched *touched,
 			json_t *on_their_way)
 {
@@ -71,13 +81,28 @@ static bool list_doubts(struct turn *turn, int64_t customer, const struct touche
 		struct contact last = {0};
 		if (!touched_has(touched, row->product))
 			continue;
-		if (row->state == STATE_SENDING && turn->recovered == MOMENT_NEVER && !turn->alone)
+		if (row->state == STATE_SENDING && row->gateway == turn->gateway &&
+		    turn->recovered == MOMENT_NEVER && !turn->alone)
 			continue; /* a flight of ours: list_flights, or it was called back */
 		ok = store_get_contacts(turn->store, &row->contact, 1, &last);
 		if (ok && last.at >= open_since)
-			json_array_append_new(on_their_way, json_string(row->id));
+			list_message(row->id, on_their_way);
 		contact_release(&last);
 	}
+	message_rows_release(&rows);
+	return ok;
+}
+
+/* Taken over from a gateway that has not reported since. */
+static bool list_taken_over(struct turn *turn, int64_t customer, const struct touched *touched,
+			    json_t *on_their_way)
+{
+	struct message_rows rows = {0};
+	bool ok = store_taken_over_of(turn->store, customer, turn->now, &rows);
+
+	for (size_t i = 0; ok && i < rows.count; i++)
+		if (touched_has(touched, rows.rows[i].product))
+			list_message(rows.rows[i].id, on_their_way);
 	message_rows_release(&rows);
 	return ok;
 }
@@ -104,7 +129,7 @@ static void list_new_doubts(struct turn *turn, int64_t customer, const struct to
 	for (const struct work *work = turn->plan.first; work; work = work->next)
 		if (work->was == STATE_SENDING && work->row.state == STATE_IN_DOUBT &&
 		    work->row.customer == customer && touched_has(touched, work->row.product))
-			json_array_append_new(on_their_way, json_string(work->row.id));
+			list_message(work->row.id, on_their_way);
 }
 
 bool change_binds(struct turn *turn, int64_t customer, const struct touched *touched, json_t *on_their_way)
@@ -113,5 +138,6 @@ bool change_binds(struct turn *turn, int64_t customer, const struct touched *tou
 	list_flights(turn, customer, touched, on_their_way);
 	list_new_doubts(turn, customer, touched, on_their_way);
 	return list_doubts(turn, customer, touched, on_their_way) &&
+	       list_taken_over(turn, customer, touched, on_their_way) &&
 	       reconsider_waiting(turn, customer, touched);
 }

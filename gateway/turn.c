@@ -58,6 +58,11 @@ static void plan_end(struct turn *turn)
 		free(row);
 	}
 	free(turn->plan.events.list);
+	for (size_t i = 0; i < turn->plan.late.count; i++) {
+		contact_release(turn->plan.late.list[i]);
+		free(turn->plan.late.list[i]);
+	}
+	free(turn->plan.late.list);
 	free(turn->plan.notes);
 	for (size_t i = 0; i < turn->plan.cap_count; i++)
 		free(turn->plan.caps[i].name);
@@ -117,6 +122,8 @@ static bool write_works(struct turn *turn)
 		if (work->contact)
 			contact_of(turn, work);
 	ok = ok && store_save_contacts(turn->store, (struct contact *const *)ended.list, ended.count) &&
+	     store_save_contacts(turn->store, (struct contact *const *)turn->plan.late.list,
+				 turn->plan.late.count) &&
 	     store_add_contacts(turn->store, (struct contact *const *)contacts.list, contacts.count);
 	for (struct work *work = turn->plan.first; ok && work; work = work->next)
 		if (work->contact || work->lead)
@@ -152,8 +159,8 @@ static bool config_keep(struct turn *turn)
 
 static bool turn_transaction(struct turn *turn)
 {
-	if (!store_begin(turn->store) || !holds_load(turn) || (turn->config_new && !config_keep(turn)) ||
-	    !recover_take(turn) || !outcomes_take(turn))
+	if (!store_begin(turn->store) || !gateway_report(turn) || !holds_load(turn) ||
+	    (turn->config_new && !config_keep(turn)) || !recover_take(turn) || !outcomes_take(turn))
 		return false;
 	if (turn->stopping)
 		flights_call_back(turn, 0, &(const struct touched){0});
@@ -364,7 +371,7 @@ static void turn_committed(struct turn *turn)
 {
 	if (turn->failing)
 		log_info("the store works again");
-	turn->failing = false;
+	turn->failing = turn->overtaken = false;
 	turn->config_new = turn->config_new && turn->plan.strays;
 	tell_breakers(turn);
 	lines_after_commit(turn);
@@ -388,6 +395,8 @@ static void turn_lost(struct turn *turn)
 			  store_error(turn->store));
 	turn->failing = true;
 	store_rollback(turn->store);
+	turn->reported = 0; /* and the number is void */
+	turn->overtaken = true;
 	lines_forget_turn(turn);
 	turn->holds_known = false;
 	turn->expiry.due = 0;
@@ -491,6 +500,8 @@ static bool turn_has_work(struct turn *turn, int64_t *wait)
 	turn->now = moment_now() + turn->ahead;
 	turn->mono = moment_mono();
 	*wait = turn->stopping ? 20 * MOMENT_MS : lines_next(turn);
+	if (gateway_next_report(turn) < *wait)
+		*wait = gateway_next_report(turn);
 	if (turn->expiry.due - turn->now < *wait)
 		*wait = turn->expiry.due > turn->now ? turn->expiry.due - turn->now : 0;
 	return inbox_waits(turn) || *wait == 0 || turn->recovered != MOMENT_NEVER || turn->config_new;
@@ -602,6 +613,7 @@ struct turn *turn_new(struct store *store, struct config *config)
 
 	turn->store = store;
 	turn->config = config_hold(config);
+	turn->name = xstrdup(config->gateway.name);
 	turn->config_new = true;
 	turn->alone = true;
 	turn->recovered = MOMENT_NEVER;
@@ -719,6 +731,7 @@ void turn_free(struct turn *turn)
 	for (size_t i = 0; i < turn->outbox.event_count; i++)
 		free(turn->outbox.events[i].json);
 	free(turn->outbox.events);
+	free(turn->name);
 	config_drop(turn->config);
 	pthread_mutex_destroy(&turn->lock);
 	pthread_cond_destroy(&turn->wake);
