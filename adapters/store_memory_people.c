@@ -120,20 +120,32 @@ static void set_state(struct memory *memory, int64_t n, enum address_state state
 	memory_put(memory, ADDRESSES, n, copy);
 }
 
-/* The address's row: the one that all share, or a new one. */
-static void put_address(struct memory *memory, struct address *address)
+bool memory_find_address(struct store *store, const char *channel, const char *value, struct address *out)
 {
-	char *key = address_key(address->channel, address->value);
+	const struct memory *memory = of(store);
+	char *key = address_key(channel, value);
 	int64_t n = names_find(&memory->address_keys, key);
 	const struct memory_address *known = slots_get(&memory->tables[ADDRESSES], n);
 
 	if (known) {
-		address->n = n;
-		address->state = known->state;
-		address->seq = known->seq;
-		free(key);
-		return;
+		out->n = n;
+		out->state = known->state;
+		out->seq = known->seq;
 	}
+	free(key);
+	return true;
+}
+
+/* The address's row: the one that all share, or a new one. */
+static void put_address(struct store *store, struct address *address)
+{
+	struct memory *memory = of(store);
+
+	address->n = 0;
+	memory_find_address(store, address->channel, address->value, address);
+	if (address->n)
+		return;
+	char *key = address_key(address->channel, address->value);
 	struct memory_address *row = xcalloc(1, sizeof *row);
 	*row = (struct memory_address){.key = key,
 				       .channel = xstrdup(address->channel),
@@ -164,7 +176,7 @@ bool memory_put_customer(struct store *store, struct customer *customer)
 					.address_count = customer->address_count};
 	row->addresses = xcalloc(row->address_count, sizeof *row->addresses);
 	for (size_t i = 0; i < row->address_count; i++) {
-		put_address(memory, &customer->addresses[i]);
+		put_address(store, &customer->addresses[i]);
 		row->addresses[i].n = customer->addresses[i].n;
 		row->addresses[i].details = xstrdup(customer->addresses[i].details);
 	}

@@ -140,6 +140,7 @@ bool memory_get_customer(struct store *, const char *id, struct customer **out);
 bool memory_get_preferences(struct store *, int64_t customer, struct preference **out, size_t *count);
 bool memory_put_customer(struct store *, struct customer *customer);
 bool memory_store_preference(struct store *, int64_t customer, const struct preference *preference);
+bool memory_find_address(struct store *, const char *channel, const char *value, struct address *out);
 bool memory_set_address_state(struct store *, int64_t address, enum address_state state, int64_t seq);
 bool memory_customers_of_address(struct store *, int64_t address, int64_t **customers, size_t *count);
 bool memory_put_hold(struct store *, const struct hold *hold);

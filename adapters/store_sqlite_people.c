@@ -57,31 +57,38 @@ static bool put_facts(struct store_sqlite *store, struct customer *customer)
 	       text_error(sql->error, "store: there is no customer %lld", (long long)customer->n);
 }
 
-/* The address's row: the one that all share, or a new one. */
-static bool put_address(struct store_sqlite *store, struct address *address)
+bool sqlite_find_address(struct store *store, const char *channel, const char *value, struct address *out)
 {
-	struct sql *sql = &store->sql;
+	struct sql *sql = &of(store)->sql;
 	sqlite3_stmt *statement = sql_statement(
 		sql, SQL_ADDRESS_FIND, "SELECT n, state, seq FROM address WHERE value = ? AND channel = ?");
 	struct cells cells = sql_cells(statement);
 
-	put_text(&cells, address->value);
-	put_text(&cells, address->channel);
+	put_text(&cells, value);
+	put_text(&cells, channel);
 	int more = sql_step(sql, statement);
-	if (more < 0)
-		return false;
 	if (more > 0) {
 		cells = sql_cells(statement);
-		address->n = get_number(&cells);
-		address->state = (enum address_state)get_number(&cells);
-		address->seq = get_number(&cells);
+		out->n = get_number(&cells);
+		out->state = (enum address_state)get_number(&cells);
+		out->seq = get_number(&cells);
 		sqlite3_reset(statement);
-		return true;
 	}
-	statement =
+	return more >= 0;
+}
+
+/* The address's row: the one that all share, or a new one. */
+static bool put_address(struct store_sqlite *store, struct address *address)
+{
+	struct sql *sql = &store->sql;
+
+	address->n = 0;
+	if (!sqlite_find_address(&store->base, address->channel, address->value, address) || address->n)
+		return address->n;
+	sqlite3_stmt *statement =
 		sql_statement(sql, SQL_ADDRESS_ADD,
 			      "INSERT INTO address (n, channel, value, state, seq) VALUES (?, ?, ?, ?, ?)");
-	cells = sql_cells(statement);
+	struct cells cells = sql_cells(statement);
 	address->n = ++store->numbers[NUMBER_ADDRESS];
 	put_number(&cells, address->n);
 	put_text(&cells, address->channel);

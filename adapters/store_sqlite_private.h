@@ -158,7 +158,7 @@ int month_of(int64_t at); /* 202611 */
 struct month {
 	int month;
 	int64_t first, last; /* seq; 0 while it is empty */
-	sqlite3_stmt *add, *save, *get, *find;
+	sqlite3_stmt *add, *save, *get, *find, *doubts;
 };
 
 struct store_sqlite {
@@ -190,13 +190,15 @@ bool sqlite_next_expiry(struct store *, int64_t *at);
 bool sqlite_waited_for(struct store *, char ***names, size_t *count);
 bool sqlite_waiting_of_campaign(struct store *, const char *campaign, int64_t after, size_t limit,
 				struct message_rows *out);
-bool sqlite_waiting_of(struct store *, int64_t customer, struct message_rows *out);
+bool sqlite_waiting_of(struct store *, int64_t customer, int64_t after, size_t limit,
+		       struct message_rows *out);
 bool sqlite_open_of(struct store *, int64_t customer, struct message_rows *out);
 bool sqlite_sending(struct store *, int64_t after, size_t limit, struct message_rows *out);
 
 bool sqlite_add_contacts(struct store *, struct contact *const contacts[], size_t count);
 bool sqlite_save_contacts(struct store *, struct contact *const contacts[], size_t count);
 bool sqlite_get_contacts(struct store *, const int64_t seq[], size_t count, struct contact out[]);
+bool sqlite_doubts_of(struct store *, int64_t customer, int64_t since, struct contact **out, size_t *count);
 bool sqlite_find_contact(struct store *, const char *provider, const char *provider_ref, struct contact *out);
 
 bool sqlite_read_facts(struct store *, struct facts *const facts[], size_t count);
@@ -204,6 +206,7 @@ bool sqlite_get_customer(struct store *, const char *id, struct customer **out);
 bool sqlite_get_preferences(struct store *, int64_t customer, struct preference **out, size_t *count);
 bool sqlite_put_customer(struct store *, struct customer *customer);
 bool sqlite_put_preference(struct store *, int64_t customer, const struct preference *preference);
+bool sqlite_find_address(struct store *, const char *channel, const char *value, struct address *out);
 bool sqlite_set_address_state(struct store *, int64_t address, enum address_state state, int64_t seq);
 bool sqlite_customers_of_address(struct store *, int64_t address, int64_t **customers, size_t *count);
 bool sqlite_put_hold(struct store *, const struct hold *hold);

@@ -223,9 +223,10 @@ bool store_waiting_of_campaign(struct store *store, const char *campaign, int64_
 	return !limit || READ(store, waiting_of_campaign(store, campaign, after, limit, out));
 }
 
-bool store_waiting_of(struct store *store, int64_t customer, struct message_rows *out)
+bool store_waiting_of(struct store *store, int64_t customer, int64_t after, size_t limit,
+		      struct message_rows *out)
 {
-	return READ(store, waiting_of(store, customer, out));
+	return !limit || READ(store, waiting_of(store, customer, after, limit, out));
 }
 
 bool store_open_of(struct store *store, int64_t customer, struct message_rows *out)
@@ -251,6 +252,12 @@ bool store_save_contacts(struct store *store, struct contact *const contacts[], 
 bool store_get_contacts(struct store *store, const int64_t seq[], size_t count, struct contact out[])
 {
 	return !count || READ(store, get_contacts(store, seq, count, out));
+}
+
+bool store_doubts_of(struct store *store, int64_t customer, int64_t since, struct contact **out,
+		     size_t *count)
+{
+	return READ(store, doubts_of(store, customer, since, out, count));
 }
 
 bool store_find_contact(struct store *store, const char *provider, const char *provider_ref,
@@ -286,6 +293,12 @@ bool store_put_customer(struct store *store, struct customer *customer)
 bool store_put_preference(struct store *store, int64_t customer, const struct preference *preference)
 {
 	return WRITE(store, put_preference(store, customer, preference));
+}
+
+bool store_find_address(struct store *store, const char *channel, const char *value, struct address *out)
+{
+	*out = (struct address){0};
+	return READ(store, find_address(store, channel, value, out));
 }
 
 bool store_set_address_state(struct store *store, int64_t address, enum address_state state, int64_t seq)

@@ -62,13 +62,16 @@ struct store_ops {
 	bool (*waited_for)(struct store *, char ***names, size_t *count);
 	bool (*waiting_of_campaign)(struct store *, const char *campaign, int64_t after, size_t limit,
 				    struct message_rows *out);
-	bool (*waiting_of)(struct store *, int64_t customer, struct message_rows *out);
+	bool (*waiting_of)(struct store *, int64_t customer, int64_t after, size_t limit,
+			   struct message_rows *out);
 	bool (*open_of)(struct store *, int64_t customer, struct message_rows *out);
 	bool (*sending)(struct store *, int64_t after, size_t limit, struct message_rows *out);
 
 	bool (*add_contacts)(struct store *, struct contact *const contacts[], size_t count);
 	bool (*save_contacts)(struct store *, struct contact *const contacts[], size_t count);
 	bool (*get_contacts)(struct store *, const int64_t seq[], size_t count, struct contact out[]);
+	bool (*doubts_of)(struct store *, int64_t customer, int64_t since, struct contact **out,
+			  size_t *count);
 	bool (*find_contact)(struct store *, const char *provider, const char *provider_ref,
 			     struct contact *out);
 
@@ -77,6 +80,7 @@ struct store_ops {
 	bool (*get_preferences)(struct store *, int64_t customer, struct preference **out, size_t *count);
 	bool (*put_customer)(struct store *, struct customer *customer);
 	bool (*put_preference)(struct store *, int64_t customer, const struct preference *preference);
+	bool (*find_address)(struct store *, const char *channel, const char *value, struct address *out);
 	bool (*set_address_state)(struct store *, int64_t address, enum address_state state, int64_t seq);
 	bool (*customers_of_address)(struct store *, int64_t address, int64_t **customers, size_t *count);
 	bool (*put_hold)(struct store *, const struct hold *hold);
