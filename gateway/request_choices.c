@@ -203,7 +203,7 @@ struct address_request {
 };
 
 static bool append_state(struct turn *turn, const struct address_request *asked, int64_t customer,
-			 struct address *address)
+			 const struct address_row *address)
 {
 	const char *source = json_string_value(json_object_get(asked->how, "source"));
 	json_t *evidence = json_object_get(asked->how, "evidence");
@@ -256,11 +256,11 @@ static bool address_binds(struct turn *turn, const struct address_request *asked
 static bool address_run(struct request *request, struct turn *turn)
 {
 	const struct address_request *asked = (struct address_request *)request;
-	struct address address = {0};
+	struct address_row address = {0};
 	int64_t *customers = NULL;
 	json_t *ids = json_array(), *on_their_way = json_object();
 	size_t count = 0;
-	bool ok = store_find_address(turn->store, asked->channel, asked->address, &address) &&
+	bool ok = store_get_address(turn->store, asked->channel, asked->address, false, &address) &&
 		  (!address.n || store_customers_of_address(turn->store, address.n, &customers, &count));
 
 	if (ok && !count)
