@@ -96,7 +96,7 @@ static bool write_stops(struct writing *w)
 }
 
 /* Binds what was written, and answers. False: the store failed. */
-static bool bind(struct writing *w)
+static bool make_binding(struct writing *w)
 {
 	struct preference *all = NULL;
 	json_t *on_their_way = json_object(), *list = json_array();
@@ -129,7 +129,7 @@ static bool write_all(struct writing *w, bool (*write)(struct writing *w))
 	if (!store_save_point(w->turn->store) || !write(w))
 		return false;
 	bool keep = !w->request->status;
-	if (keep && !bind(w))
+	if (keep && !make_binding(w))
 		return false;
 	if (!keep)
 		events_forget(w->turn, events);
