@@ -24,7 +24,7 @@ OBJ     += $(O)/obj/schema.o
 UNIT     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/peers/*.c))
 TESTLIB  = $(patsubst %.c,$(O)/obj/%.o,$(filter-out $(wildcard tests/*/test_*.c),$(wildcard tests/unit/*.c tests/contract/*.c)))
 
-.PHONY: FORCE all deps demo test check latency hours-full unit format format-check tidy rooms man install clean
+.PHONY: FORCE all deps demo test check latency hours-full unit format format-check tidy rooms model fuzz fuzzers man install clean
 .SECONDARY:
 
 all: $(O)/heed
@@ -80,6 +80,16 @@ $(O)/tests/%: $(O)/obj/tests/%.o $(O)/libtests.a $(O)/libheed.a
 
 unit: $(UNIT)
 
+# libFuzzer, with clang: in a build whose SAN has fuzzer-no-link (run.py's ASAN).
+FUZZ     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
+
+fuzzers: $(FUZZ)
+
+$(O)/tests/fuzz/%: $(O)/obj/tests/fuzz/%.o $(O)/libheed.a
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	@$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(O)/libheed.a $(LDLIBS)
+
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
 
 # --- set-up, tests, demo ---
@@ -105,6 +115,10 @@ check:
 # From XADD to the receiver on an idle machine: printed, not asserted.
 latency: all
 	@$(PYTHON) tests/bench/latency.py
+
+# 100,000 due at once, urgent beside 1,000,000 in bulk, a campaign of 500,000 held: WHEN="due lanes campaign". Minutes.
+load: all
+	@$(PYTHON) tests/bench/when.py $(WHEN)
 
 # Every zone of the system against glibc, every three hours, and against Python's zoneinfo, 10,000 cases in each.
 hours-full: $(O)/tests/unit/test_zone $(O)/tests/unit/test_hours
@@ -133,6 +147,18 @@ $(O)/tidy/%.ok: %.c
 
 rooms:
 	@$(PYTHON) tests/rooms.py
+
+ASAN     = O=build/asan CC=clang SAN="-fsanitize=address,undefined,fuzzer-no-link -fno-omit-frame-pointer" OPT="-O1 -g"
+SECONDS ?= 60
+
+# Each fuzzer for SECONDS under ASan and UBSan; ONLY="smtp zone" chooses.
+fuzz:
+	@$(MAKE) --no-print-directory $(ASAN) fuzzers
+	@$(PYTHON) tests/fuzz/fuzz.py --seconds $(SECONDS) $(ONLY)
+
+# The promise as a model, by spin: everything that its bounds allow.
+model:
+	@$(PYTHON) tests/model/model.py
 
 # What the binary says of itself, from its tables of commands, options and keys.
 MAN      = $(O)/man/heed.1 $(O)/man/heed.yaml.5

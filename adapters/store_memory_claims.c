@@ -1,4 +1,4 @@
-/* Who claims what, what is abandoned, and what was taken over. */
+/* Who claims what, and what is abandoned. */
 #include "store_memory_private.h"
 
 #include <stdlib.h>
@@ -60,70 +60,5 @@ bool memory_gateway_name(struct store *store, int64_t gateway, char **name)
 	const struct memory_gateway *row = slots_get(&of(store)->tables[GATEWAYS], gateway);
 
 	*name = xstrdup(row ? row->name : "");
-	return true;
-}
-
-/* --- taken over: a row for each contact and message, by a number of its own --- */
-
-static struct taken_over *taken_copy(const struct taken_over *row)
-{
-	struct taken_over *copy = xmalloc(sizeof *copy);
-
-	*copy = *row;
-	return copy;
-}
-
-bool memory_add_taken_over(struct store *store, const struct taken_over rows[], size_t count, int64_t now)
-{
-	struct memory *memory = of(store);
-	struct slots *table = &memory->tables[TAKEN];
-
-	for (size_t n = 1; n < table->size; n++) {
-		const struct taken_over *row = table->at[n];
-		if (row && row->until <= now)
-			memory_put(memory, TAKEN, (int64_t)n, NULL);
-	}
-	for (size_t i = 0, n = 1; i < count; i++) {
-		while (slots_get(table, (int64_t)n))
-			n++;
-		memory_put(memory, TAKEN, (int64_t)n, taken_copy(&rows[i]));
-	}
-	return true;
-}
-
-bool memory_drop_taken_over(struct store *store, int64_t contact)
-{
-	struct memory *memory = of(store);
-	struct slots *table = &memory->tables[TAKEN];
-
-	for (size_t n = 1; n < table->size; n++) {
-		const struct taken_over *row = table->at[n];
-		if (row && row->contact == contact)
-			memory_put(memory, TAKEN, (int64_t)n, NULL);
-	}
-	return true;
-}
-
-static bool has_row(const struct message_rows *rows, size_t from, int64_t n)
-{
-	for (size_t i = from; i < rows->count; i++)
-		if (rows->rows[i].n == n)
-			return true;
-	return false;
-}
-
-bool memory_taken_over_of(struct store *store, int64_t customer, int64_t now, struct message_rows *out)
-{
-	const struct memory *memory = of(store);
-	const struct slots *table = &memory->tables[TAKEN];
-	size_t start = out->count;
-
-	for (size_t n = 1; n < table->size; n++) {
-		const struct taken_over *row = table->at[n];
-		if (row && row->customer == customer && row->until > now &&
-		    !has_row(out, start, row->message))
-			message_row_read(memory, row->message, message_rows_add(out));
-	}
-	message_rows_sort(out, start);
 	return true;
 }

@@ -19,7 +19,7 @@ enum table {
 	PREFERENCES,
 	HOLDS,
 	GATEWAYS,
-	TAKEN,
+	RECEIPTS,
 	TABLES
 };
 
@@ -54,7 +54,12 @@ struct memory_address {
 	char *key; /* channel, a space, value */
 	char *channel, *value;
 	enum address_state state;
-	int64_t seq;
+	int64_t seq, answered_at;
+};
+
+struct memory_event {
+	enum event_stream stream;
+	char json[];
 };
 
 struct memory_gateway {
@@ -110,6 +115,7 @@ struct memory {
 	size_t queue_count;
 	struct wait_queue expiring; /* what waits and can expire, by expires_at */
 	int64_t first_event;        /* there is none below */
+	int64_t receipts;           /* the last number there; as caps */
 	struct undo *undo;
 	size_t undo_count, undo_size;
 	/* the part of a transaction that may be taken back alone */
@@ -144,8 +150,6 @@ size_t queue_place(const struct wait_queue *queue, struct wait wait);
 /* --- rows --- */
 
 void message_row_read(const struct memory *memory, int64_t n, struct message_row *out);
-/* By n, from `start` on. */
-void message_rows_sort(struct message_rows *rows, size_t start);
 void contact_read(const struct contact *from, struct contact *out);
 void holds_read(const struct memory *memory, struct hold **out, size_t *count);
 struct customer *customer_read(const struct memory *memory, int64_t n);
@@ -159,15 +163,22 @@ bool memory_abandoned(struct store *, int64_t gateway, int64_t now, int64_t sile
 		      size_t limit, struct message_rows *out);
 bool memory_report_gateway(struct store *, const char *name, const char *boot, int64_t at, int64_t *n);
 bool memory_gateway_name(struct store *, int64_t gateway, char **name);
-bool memory_add_taken_over(struct store *, const struct taken_over rows[], size_t count, int64_t now);
-bool memory_drop_taken_over(struct store *, int64_t contact);
-bool memory_taken_over_of(struct store *, int64_t customer, int64_t now, struct message_rows *out);
 bool memory_read_facts(struct store *, struct facts *const facts[], size_t count);
 bool memory_get_customer(struct store *, const char *id, struct customer **out);
 bool memory_get_preferences(struct store *, int64_t customer, struct preference **out, size_t *count);
 bool memory_put_customer(struct store *, struct customer *customer);
 bool memory_store_preference(struct store *, int64_t customer, const struct preference *preference);
 bool memory_set_address_state(struct store *, int64_t address, enum address_state state, int64_t seq);
+bool memory_get_address(struct store *, const char *channel, const char *value, bool make,
+			struct address_row *out);
+bool memory_answered(struct store *, int64_t address, int64_t at);
+bool memory_keep_receipt(struct store *, const struct kept_receipt *receipt);
+bool memory_find_receipt(struct store *, const char *provider, const char *provider_ref, int64_t contact,
+			 struct kept_receipt *out);
+bool memory_drop_receipt(struct store *, const char *provider, const char *provider_ref, int64_t contact);
+bool memory_get_receipts(struct store *, int64_t after, size_t limit, struct kept_receipt **out,
+			 size_t *count);
+bool memory_count_receipts(struct store *, int64_t *count);
 bool memory_customers_of_address(struct store *, int64_t address, int64_t **customers, size_t *count);
 bool memory_put_hold(struct store *, const struct hold *hold);
 bool memory_drop_hold(struct store *, enum hold_kind kind, const char *name);

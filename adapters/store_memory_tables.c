@@ -220,6 +220,10 @@ static void row_free(enum table table, void *row)
 		free(((struct memory_gateway *)row)->name);
 		free(row);
 		break;
+	case RECEIPTS:
+		kept_receipt_release(row);
+		free(row);
+		break;
 	case EVENTS:
 	default:
 		free(row);

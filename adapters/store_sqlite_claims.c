@@ -1,4 +1,4 @@
-/* Who claims what, what is abandoned, and what was taken over. */
+/* Who claims what, and what is abandoned. */
 #include "store_sqlite_private.h"
 
 #include "xalloc.h"
@@ -71,55 +71,4 @@ bool sqlite_gateway_name(struct store *store, int64_t gateway, char **name)
 		*name = xstrdup("");
 	}
 	return more >= 0;
-}
-
-/* --- taken over --- */
-
-bool sqlite_add_taken_over(struct store *store, const struct taken_over rows[], size_t count, int64_t now)
-{
-	struct sql *sql = &of(store)->sql;
-	sqlite3_stmt *statement =
-		sql_statement(sql, SQL_TAKEN_DROP_OLD, "DELETE FROM taken_over WHERE until <= ?");
-	struct cells cells = sql_cells(statement);
-
-	put_number(&cells, now);
-	bool ok = sql_run(sql, statement);
-	statement = sql_statement(
-		sql, SQL_TAKEN_ADD,
-		"REPLACE INTO taken_over (contact, message, customer, until) VALUES (?, ?, ?, ?)");
-	for (size_t i = 0; ok && i < count; i++) {
-		cells = sql_cells(statement);
-		put_number(&cells, rows[i].contact);
-		put_number(&cells, rows[i].message);
-		put_number(&cells, rows[i].customer);
-		put_number(&cells, rows[i].until);
-		ok = sql_run(sql, statement);
-	}
-	return ok;
-}
-
-bool sqlite_drop_taken_over(struct store *store, int64_t contact)
-{
-	struct sql *sql = &of(store)->sql;
-	sqlite3_stmt *statement =
-		sql_statement(sql, SQL_TAKEN_DROP, "DELETE FROM taken_over WHERE contact = ?");
-	struct cells cells = sql_cells(statement);
-
-	put_number(&cells, contact);
-	return sql_run(sql, statement);
-}
-
-bool sqlite_taken_over_of(struct store *store, int64_t customer, int64_t now, struct message_rows *out)
-{
-	struct sql *sql = &of(store)->sql;
-	sqlite3_stmt *statement = sql_statement(
-		sql, SQL_TAKEN_OF,
-		"SELECT " MESSAGE_COLUMNS " FROM message m" MESSAGE_CUSTOMER
-		"WHERE m.n IN (SELECT t.message FROM taken_over t WHERE t.customer = ? AND t.until > ?) "
-		"ORDER BY m.n");
-	struct cells cells = sql_cells(statement);
-
-	put_number(&cells, customer);
-	put_number(&cells, now);
-	return sql_append_messages(sql, statement, out);
 }

@@ -294,14 +294,20 @@ bool sqlite_waiting_of_campaign(struct store *store, const char *campaign, int64
 	return sql_append_messages(sql, statement, out);
 }
 
-bool sqlite_waiting_of(struct store *store, int64_t customer, struct message_rows *out)
+bool sqlite_waiting_of(struct store *store, int64_t customer, int64_t after, size_t limit,
+		       struct message_rows *out)
 {
 	struct sql *sql = &of(store)->sql;
 	sqlite3_stmt *statement =
-		sql_statement(sql, SQL_WAITING_OF, MESSAGES_OF_WAITING "WHERE w.customer = ? ORDER BY m.n");
+		sql_statement(sql, SQL_WAITING_OF,
+			      "SELECT " MESSAGE_COLUMNS " FROM waiting w INDEXED BY waiting_by_customer "
+			      "CROSS JOIN message m ON m.n = w.message" MESSAGE_CUSTOMER
+			      "WHERE w.customer = ? AND w.message > ? ORDER BY w.message LIMIT ?");
 	struct cells cells = sql_cells(statement);
 
 	put_number(&cells, customer);
+	put_number(&cells, after);
+	put_number(&cells, (int64_t)limit);
 	return sql_append_messages(sql, statement, out);
 }
 
@@ -324,7 +330,7 @@ bool sqlite_add_events(struct store *store, struct event_row *const events[], si
 {
 	struct sql *sql = &of(store)->sql;
 	sqlite3_stmt *statement =
-		sql_statement(sql, SQL_EVENT_ADD, "INSERT INTO outbox (seq, json) VALUES (?, ?)");
+		sql_statement(sql, SQL_EVENT_ADD, "INSERT INTO outbox (seq, json, stream) VALUES (?, ?, ?)");
 	bool ok = true;
 
 	for (size_t i = 0; ok && i < count; i++) {
@@ -332,6 +338,7 @@ bool sqlite_add_events(struct store *store, struct event_row *const events[], si
 		events[i]->seq = ++of(store)->numbers[NUMBER_EVENT];
 		put_number(&cells, events[i]->seq);
 		put_text(&cells, events[i]->json);
+		put_number(&cells, events[i]->stream);
 		ok = sql_run(sql, statement);
 	}
 	return ok;
@@ -342,7 +349,7 @@ bool sqlite_get_events(struct store *store, int64_t after, size_t limit, struct 
 {
 	struct sql *sql = &of(store)->sql;
 	sqlite3_stmt *statement = sql_statement(
-		sql, SQL_EVENTS, "SELECT seq, json FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?");
+		sql, SQL_EVENTS, "SELECT seq, json, stream FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?");
 	struct cells cells = sql_cells(statement);
 	size_t capacity = *count;
 	int more;
@@ -358,6 +365,7 @@ bool sqlite_get_events(struct store *store, int64_t after, size_t limit, struct 
 		struct event_row *event = &(*out)[(*count)++];
 		event->seq = get_number(&cells);
 		event->json = get_text(&cells);
+		event->stream = (enum event_stream)get_number(&cells);
 	}
 	return more == 0;
 }

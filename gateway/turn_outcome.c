@@ -349,6 +349,13 @@ struct work *flight_call_back(struct turn *turn, struct flight *flight)
 	return first;
 }
 
+void flights_stop(struct turn *turn)
+{
+	for (struct flight *flight = turn->flights; flight; flight = flight->next)
+		if (flight->state == FLIGHT_ALOFT && attempt_call_back(flight->attempt))
+			flight->state = FLIGHT_CALLED_BACK;
+}
+
 void flights_call_back_if(struct turn *turn, bool (*wants)(const struct flight *, const void *context),
 			  const void *context)
 {
@@ -429,18 +436,14 @@ bool turn_address_dies(struct turn *turn, int64_t address, const char *channel, 
 
 /* --- after a crash --- */
 
-/* One message whose sender is gone. *taken: what is to be kept of it, if the sender may still be alive. */
-static bool recover_one(struct turn *turn, const struct message_row *row, struct taken_over *taken)
+/* One message whose sender is gone, or may be. */
+static bool recover_one(struct turn *turn, const struct message_row *row)
 {
 	struct flight *gone = xcalloc(1, sizeof *gone);
 	struct contact contact = {0};
 	bool ours = store_is_alone(turn->store) || row->gateway == turn->gateway;
 	bool ok = store_get_contacts(turn->store, &row->contact, 1, &contact);
 
-	*taken = (struct taken_over){.contact = contact.seq,
-				     .message = row->n,
-				     .customer = row->customer,
-				     .until = ours ? 0 : contact.at + turn->config->gateway.attempt_open_max};
 	contact_copy(&contact, &gone->contact);
 	contact_release(&contact);
 	struct work *work = work_add(turn, WORK_SETTLED, row);
@@ -465,27 +468,21 @@ bool recover_take(struct turn *turn)
 	struct message_rows rows = {0};
 	bool start = turn->recovered != MOMENT_NEVER;
 	int64_t whose = !start ? 0 : store_is_alone(turn->store) ? GATEWAY_ANY : turn->gateway;
-	size_t kept = 0;
 
 	if (!start && !turn->look_for_abandoned)
 		return true;
 	if (!store_abandoned(turn->store, whose, turn->now, turn->now - turn->config->gateway.lease,
 			     start ? turn->recovered : 0, RECOVER_MAX, &rows))
 		return false;
-	struct taken_over *taken = xcalloc(rows.count + 1, sizeof *taken);
 	bool ok = true;
-	for (size_t i = 0; ok && i < rows.count; i++) {
-		ok = recover_one(turn, &rows.rows[i], &taken[kept]);
-		kept += taken[kept].until > turn->now;
-	}
-	ok = ok && store_add_taken_over(turn->store, taken, kept, turn->now);
+	for (size_t i = 0; ok && i < rows.count; i++)
+		ok = recover_one(turn, &rows.rows[i]);
 	if (ok && rows.count)
 		log_warn("%zu messages were being sent when their gateway ended or fell silent: they are in "
 			 "doubt",
 			 rows.count);
 	turn->look_for_abandoned = rows.count == RECOVER_MAX;
 	turn->recovered = !start || rows.count < RECOVER_MAX ? MOMENT_NEVER : rows.rows[rows.count - 1].n;
-	free(taken);
 	message_rows_release(&rows);
 	return ok;
 }

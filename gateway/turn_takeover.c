@@ -166,5 +166,5 @@ bool outcome_late(struct turn *turn, struct flight *flight)
 				       flight->row.customer_id, contact->provider);
 	log_warn("message %s, attempt %d on %s: reported late, after another gateway had taken it over",
 		 flight->row.id, contact->attempt, contact->channel);
-	return ok && store_drop_taken_over(turn->store, contact->seq);
+	return ok;
 }
