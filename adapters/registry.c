@@ -16,7 +16,8 @@ static const struct channel_ops *const channels[] = {&channel_email_ops, &channe
 static const struct {
 	const char *scheme;
 	const struct store_ops *ops;
-} stores[] = {{"sqlite", &store_sqlite_ops}, {"postgresql", &store_postgres_ops}, {"memory", &store_memory_ops}};
+} stores[] = {
+	{"sqlite", &store_sqlite_ops}, {"postgresql", &store_postgres_ops}, {"memory", &store_memory_ops}};
 
 static const struct {
 	const char *scheme;

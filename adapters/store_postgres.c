@@ -1,6 +1,6 @@
-/* The store on PostgreSQL: one connection, one thread, beside any number of other writers. A transaction that is
- * lost leaves nothing, and the turn runs it again; a commit whose answer was lost is looked for in the table
- * `writer`, never guessed. */
+/* The store on PostgreSQL: one connection, one thread, beside any number of other writers. A transaction that
+ * is lost leaves nothing, and the turn runs it again; a commit whose answer was lost is looked for in the
+ * table `writer`, never guessed. */
 #include "store_postgres_private.h"
 
 #include <stdlib.h>
@@ -13,6 +13,7 @@
 #include "xalloc.h"
 #include "banned.h"
 
+#define HELD_PATIENCE (2 * MOMENT_S)
 #define COMMIT_UNSURE_MAX (5 * MOMENT_MINUTE)
 #define COMMIT_UNSURE_PAUSE_MS 200
 #define BEGIN_TEXT_MAX 1024
@@ -52,13 +53,36 @@ static bool load_id(struct store_postgres *store)
 	bool ok = pg_exec(pg, make) && pg_schema_text(pg, "id", &id) &&
 		  (id || text_error(pg->error, "store: PostgreSQL: the store has no id"));
 	free(make);
-	if (ok) {
+	if (ok && id) {
 		size_t len = strnlen(id, STORE_ID_SIZE - 1);
 		memcpy(store->base.id, id, len);
 		store->base.id[len] = '\0';
 	}
 	free(id);
 	return ok;
+}
+
+/* Until several may write: the session holds the store. */
+static bool take_store(struct store_postgres *store, bool *locked)
+{
+	struct pg_query query;
+	int64_t until = moment_mono() + HELD_PATIENCE;
+	static const struct timespec pause = {.tv_nsec = 50 * 1000000L};
+	bool ok, mine;
+
+	do {
+		pg_query_init(
+			&query, &store->pg, PG_PLAIN, "",
+			"SELECT pg_try_advisory_lock(hashtext('heed writer'), hashtext(current_schema()))");
+		ok = pg_query_run(&query);
+		struct cells cells = pg_cells(&query, 0);
+		mine = ok && pg_get_number(&cells) != 0;
+		pg_query_release(&query);
+	} while (ok && !mine && moment_mono() < until && nanosleep(&pause, NULL) == 0);
+	*locked = ok && !mine;
+	return mine ||
+	       (ok && text_error(&store->base.error, "store: PostgreSQL: held by another process; one "
+						     "heed at a time may write"));
 }
 
 static struct store *postgres_open(const char *where, bool migrate, struct text *error, bool *locked)
@@ -75,7 +99,8 @@ static struct store *postgres_open(const char *where, bool migrate, struct text 
 	*pg = (struct pg){.url = xasprintf("%s:%s", store_postgres_ops.scheme, where),
 			  .error = &store->base.error};
 	if (pg_connect(pg) && pg_schema_version(pg, &versions->before) && (!migrate || pg_schema_apply(pg)) &&
-	    pg_schema_version(pg, &versions->now) && pg_schema_check(pg, versions->now) && load_id(store)) {
+	    pg_schema_version(pg, &versions->now) && pg_schema_check(pg, versions->now) && load_id(store) &&
+	    take_store(store, locked)) {
 		versions->known = pg_schema_known();
 		return &store->base;
 	}
@@ -99,7 +124,8 @@ static bool postgres_begin(struct store *base)
 	host[strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_")] = '\0';
 	text_init(&text, BEGIN_TEXT_MAX);
 	text_addf(&text,
-		  "BEGIN; INSERT INTO writer (id, host, process, turn, seen) VALUES ('%s', '%s', %ld, %lld, now()) "
+		  "BEGIN; INSERT INTO writer (id, host, process, turn, seen) VALUES ('%s', '%s', %ld, %lld, "
+		  "now()) "
 		  "ON CONFLICT (id) DO UPDATE SET turn = excluded.turn, seen = excluded.seen",
 		  store->writer, host, (long)getpid(), (long long)++store->turn);
 	bool ok = pg_exec(&store->pg, text.data) && months_ahead(store, moment_now());
@@ -137,8 +163,9 @@ static bool commit_was_lost(struct store_postgres *store)
 	while (!look_for_commit(store, &committed)) {
 		if (moment_mono() > until) {
 			/* going on would be guessing; the next start finds what is there */
-			log_error("store: nobody could say for %d s whether the last turn is committed: ending",
-				  (int)(COMMIT_UNSURE_MAX / MOMENT_S));
+			log_error(
+				"store: nobody could say for %d s whether the last turn is committed: ending",
+				(int)(COMMIT_UNSURE_MAX / MOMENT_S));
 			_exit(EXIT_FAILURE);
 		}
 		nanosleep(&pause, NULL);
@@ -231,13 +258,21 @@ const struct store_ops store_postgres_ops = {
 	.save_contacts = postgres_save_contacts,
 	.get_contacts = postgres_get_contacts,
 	.find_contact = postgres_find_contact,
+	.last_sent = postgres_last_sent,
 	.read_facts = postgres_read_facts,
 	.get_customer = postgres_get_customer,
 	.get_preferences = postgres_get_preferences,
 	.put_customer = postgres_put_customer,
 	.put_preference = postgres_put_preference,
 	.set_address_state = postgres_set_address_state,
+	.get_address = postgres_get_address,
+	.answered = postgres_answered,
 	.customers_of_address = postgres_customers_of_address,
+	.keep_receipt = postgres_keep_receipt,
+	.find_receipt = postgres_find_receipt,
+	.drop_receipt = postgres_drop_receipt,
+	.get_receipts = postgres_get_receipts,
+	.count_receipts = postgres_count_receipts,
 	.put_hold = postgres_put_hold,
 	.drop_hold = postgres_drop_hold,
 	.get_holds = postgres_get_holds,

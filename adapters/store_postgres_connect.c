@@ -7,10 +7,11 @@
 #include "banned.h"
 
 /* Rows are found by their indexes, whatever the statistics of a young table say. */
-static const char settings[] = "SET client_encoding = 'UTF8'; SET synchronous_commit = on; "
-			       "SET default_transaction_isolation = 'read committed'; SET enable_seqscan = off; "
-			       "SET plan_cache_mode = force_generic_plan; SET jit = off; "
-			       "SET client_min_messages = warning; SET bytea_output = hex";
+static const char settings[] =
+	"SET client_encoding = 'UTF8'; SET synchronous_commit = on; "
+	"SET default_transaction_isolation = 'read committed'; SET enable_seqscan = off; "
+	"SET plan_cache_mode = force_generic_plan; SET jit = off; "
+	"SET client_min_messages = warning; SET bytea_output = hex";
 
 static void quiet(void *context, const char *message)
 {
@@ -38,8 +39,7 @@ bool pg_connect(struct pg *pg)
 				     "fallback_application_name",
 				     "dbname",
 				     NULL};
-	const char *const values[] = {
-		PG_CONNECT_SECONDS, "10", "5", "3", PG_STALL_MS, "heed", pg->url, NULL};
+	const char *const values[] = {PG_CONNECT_SECONDS, "10", "5", "3", PG_STALL_MS, "heed", pg->url, NULL};
 
 	if (!pg_is_lost(pg))
 		return true;

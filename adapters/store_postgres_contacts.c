@@ -48,9 +48,10 @@ static bool months_read(struct store_postgres *store)
 
 	if (!store->months_stale)
 		return true;
-	pg_query_init(&query, &store->pg, PG_MONTHS, "",
-		      "SELECT right(c.relname, 6)::bigint FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
-		      "WHERE i.inhparent = 'contact'::regclass AND c.relname ~ '^contact_[0-9]{6}$'");
+	pg_query_init(
+		&query, &store->pg, PG_MONTHS, "",
+		"SELECT right(c.relname, 6)::bigint FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
+		"WHERE i.inhparent = 'contact'::regclass AND c.relname ~ '^contact_[0-9]{6}$'");
 	bool ok = pg_query_run(&query);
 	store->month_count = 0;
 	store->months = xreallocarray(store->months, (size_t)query.rows + 1, sizeof *store->months);
@@ -171,13 +172,15 @@ static void put_contact(struct pg_query *query, const struct contact *contact)
 	pg_put_number(query, contact->captured);
 }
 
-#define CONTACT_FIELDS                                                                                \
+#define CONTACT_FIELDS                                                                                      \
 	"seq, at, customer, message, product, channel, direction, state, attempt, provider, provider_ref, " \
-	"address, template, template_hash, summary, content, reason, reason_args, code, detail, preference, " \
+	"address, template, template_hash, summary, content, reason, reason_args, code, detail, "           \
+	"preference, "                                                                                      \
 	"preference_seq, customer_seq, address_seq, products_seq, segments, captured"
 
 /* $1 is how many; the columns begin at $2, so each row begins there. */
-static bool give_changed(struct pg_query *query, struct contact *const contacts[], size_t count, int64_t *done)
+static bool give_changed(struct pg_query *query, struct contact *const contacts[], size_t count,
+			 int64_t *done)
 {
 	bool ok = pg_query_run(query);
 	struct cells cells = pg_cells(query, 0);
@@ -204,16 +207,17 @@ bool postgres_add_contacts(struct store *base, struct contact *const contacts[],
 	}
 	if (!ok || !several_add(store, contacts, count))
 		return false;
-	pg_query_init(&query, &store->pg, PG_ADD_CONTACTS, "nNNNNTTNNNTTNTTTTTTTTNNNNNNN",
-		      "WITH p AS (UPDATE position SET changed = changed + $1 RETURNING changed - $1 AS base), "
-		      "added AS (INSERT INTO contact (" CONTACT_FIELDS ", changed) SELECT u.seq, u.at, "
-		      "u.customer, u.message, u.product, u.channel, u.direction, u.state, u.attempt, u.provider, "
-		      "u.provider_ref, u.address, u.template, u.template_hash, u.summary, u.content, u.reason, "
-		      "u.reason_args, u.code, u.detail, u.preference, u.preference_seq, u.customer_seq, "
-		      "u.address_seq, u.products_seq, u.segments, u.captured, p.base + u.place FROM p, "
-		      "unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, "
-		      "$20, $21, $22, $23, $24, $25, $26, $27, $28) WITH ORDINALITY u (" CONTACT_FIELDS ", place)) "
-		      "SELECT base, 0 FROM p");
+	pg_query_init(
+		&query, &store->pg, PG_ADD_CONTACTS, "nNNNNTTNNNTTNTTTTTTTTNNNNNNN",
+		"WITH p AS (UPDATE position SET changed = changed + $1 RETURNING changed - $1 AS base), "
+		"added AS (INSERT INTO contact (" CONTACT_FIELDS ", changed) SELECT u.seq, u.at, "
+		"u.customer, u.message, u.product, u.channel, u.direction, u.state, u.attempt, u.provider, "
+		"u.provider_ref, u.address, u.template, u.template_hash, u.summary, u.content, u.reason, "
+		"u.reason_args, u.code, u.detail, u.preference, u.preference_seq, u.customer_seq, "
+		"u.address_seq, u.products_seq, u.segments, u.captured, p.base + u.place FROM p, "
+		"unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, "
+		"$20, $21, $22, $23, $24, $25, $26, $27, $28) WITH ORDINALITY u (" CONTACT_FIELDS ", place)) "
+		"SELECT base, 0 FROM p");
 	pg_put_number(&query, (int64_t)count);
 	for (size_t i = 0; i < count; i++) {
 		query.at = 1;
@@ -228,16 +232,17 @@ bool postgres_save_contacts(struct store *base, struct contact *const contacts[]
 	struct pg_query query;
 	int64_t saved;
 
-	pg_query_init(&query, &of(base)->pg, PG_SAVE_CONTACTS, "nNNNTTTTTTTTN",
-		      "WITH p AS (UPDATE position SET changed = changed + $1 RETURNING changed - $1 AS base), "
-		      "saved AS (UPDATE contact c SET changed = p.base + u.place, state = u.state, "
-		      "provider = u.provider, provider_ref = u.provider_ref, summary = u.summary, "
-		      "content = u.content, code = u.code, detail = u.detail, reason = u.reason, "
-		      "reason_args = u.reason_args, segments = u.segments FROM p, "
-		      "unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) WITH ORDINALITY u (seq, at, "
-		      "state, provider, provider_ref, summary, content, code, detail, reason, reason_args, "
-		      "segments, place) WHERE c.seq = u.seq AND c.at = u.at RETURNING 1) "
-		      "SELECT base, (SELECT count(*) FROM saved) FROM p");
+	pg_query_init(
+		&query, &of(base)->pg, PG_SAVE_CONTACTS, "nNNNTTTTTTTTN",
+		"WITH p AS (UPDATE position SET changed = changed + $1 RETURNING changed - $1 AS base), "
+		"saved AS (UPDATE contact c SET changed = p.base + u.place, state = u.state, "
+		"provider = u.provider, provider_ref = u.provider_ref, summary = u.summary, "
+		"content = u.content, code = u.code, detail = u.detail, reason = u.reason, "
+		"reason_args = u.reason_args, segments = u.segments FROM p, "
+		"unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) WITH ORDINALITY u (seq, at, "
+		"state, provider, provider_ref, summary, content, code, detail, reason, reason_args, "
+		"segments, place) WHERE c.seq = u.seq AND c.at = u.at RETURNING 1) "
+		"SELECT base, (SELECT count(*) FROM saved) FROM p");
 	pg_put_number(&query, (int64_t)count);
 	for (size_t i = 0; i < count; i++) {
 		const struct contact *contact = contacts[i];
@@ -258,7 +263,8 @@ bool postgres_save_contacts(struct store *base, struct contact *const contacts[]
 	if (!give_changed(&query, contacts, count, &saved))
 		return false;
 	return saved == (int64_t)count ||
-	       text_error(&base->error, "store: of %zu contacts only %lld are there", count, (long long)saved);
+	       text_error(&base->error, "store: of %zu contacts only %lld are there", count,
+			  (long long)saved);
 }
 
 static void read_unresolved(struct cells *cells, struct contact *out)
@@ -321,24 +327,49 @@ bool postgres_get_contacts(struct store *base, const int64_t seq[], size_t count
 	return ok && several_read(&of(base)->pg, out, count);
 }
 
-bool postgres_find_contact(struct store *base, const char *provider, const char *provider_ref,
-			   struct contact *out)
+/* The one row of a query that gives CONTACT_COLUMNS, if there is one. */
+static bool take_contact(struct pg_query *query, struct contact *out)
+{
+	struct pg *pg = query->pg;
+	bool ok = pg_query_run(query), found = ok && query->rows;
+
+	if (found) {
+		struct cells cells = pg_cells(query, 0);
+		read_unresolved(&cells, out);
+	}
+	pg_query_release(query);
+	return ok && (!found || several_read(pg, out, 1));
+}
+
+bool postgres_find_contact(struct store *base, enum direction direction, const char *provider,
+			   const char *provider_ref, struct contact *out)
 {
 	struct pg_query query;
 
 	if (!*provider_ref)
 		return true;
-	pg_query_init(&query, &of(base)->pg, PG_FIND_CONTACT, "tt",
+	pg_query_init(&query, &of(base)->pg, PG_FIND_CONTACT, "ttn",
 		      "SELECT " CONTACT_COLUMNS
 		      " FROM contact c WHERE c.provider_ref = $1 AND c.provider_ref <> '' AND "
-		      "c.provider = $2 ORDER BY c.seq DESC LIMIT 1");
+		      "c.provider = $2 AND c.direction = $3 ORDER BY c.seq DESC LIMIT 1");
 	pg_put_text(&query, provider_ref);
 	pg_put_text(&query, provider);
-	bool ok = pg_query_run(&query), found = ok && query.rows;
-	if (found) {
-		struct cells cells = pg_cells(&query, 0);
-		read_unresolved(&cells, out);
-	}
-	pg_query_release(&query);
-	return ok && (!found || several_read(&of(base)->pg, out, 1));
+	pg_put_number(&query, direction);
+	return take_contact(&query, out);
+}
+
+bool postgres_last_sent(struct store *base, int64_t customer, int64_t address, const char *provider,
+			struct contact *out)
+{
+	struct pg_query query;
+
+	pg_query_init(&query, &of(base)->pg, PG_LAST_SENT, "nnt",
+		      "SELECT " CONTACT_COLUMNS
+		      " FROM contact c WHERE c.customer = $1 AND c.address = $2 AND c.direction = 0 AND "
+		      "c.attempt > 0 AND c.state IN (2, 3, 4, 5) AND ($3 = '' OR c.provider = $3) "
+		      "ORDER BY c.seq DESC LIMIT 1");
+	pg_put_number(&query, customer);
+	pg_put_number(&query, address);
+	pg_put_text(&query, provider ? provider : "");
+	return take_contact(&query, out);
 }

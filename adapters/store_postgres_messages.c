@@ -1,5 +1,6 @@
 /* The writer's messages, what they wait for, and the outbox. A row that is read here is locked until the end
- * of the transaction, so that it can be written as it was read; outside a transaction for that one statement. */
+ * of the transaction, so that it can be written as it was read; outside a transaction for that one statement.
+ */
 #include "store_postgres_private.h"
 
 #include <stdlib.h>
@@ -110,20 +111,22 @@ static void put_changing(struct pg_query *query, const struct message_row *row)
 	pg_put_number(query, row->n);
 }
 
-#define CHANGING                                                                               \
+#define CHANGING                                                                                \
 	"lane, state, waits_for, due, attempts, tries, epoch, lease, give_up_at, fault_since, " \
 	"rejected, waited, wait_channel, wait_since, wait_until, best, counted, channel, contact, reasons"
 #define CHANGING_KINDS "NNTNNNNNNNTTTNNNTTNT"
-#define CHANGING_PARAMETERS "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20"
+#define CHANGING_PARAMETERS \
+	"$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20"
 
 bool postgres_add_messages(struct store *store, struct message_row *const rows[], size_t count)
 {
 	struct pg_query query;
 
-	pg_query_init(&query, pg_of(store), PG_ADD_MESSAGES, CHANGING_KINDS "NTBNTTTNNNNT",
-		      "INSERT INTO message (" CHANGING ", n, id, hash, customer, product, template, campaign, "
-		      "purpose, admitted_at, send_at, expires_at, body) SELECT * FROM unnest("
-		      CHANGING_PARAMETERS ", $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)");
+	pg_query_init(
+		&query, pg_of(store), PG_ADD_MESSAGES, CHANGING_KINDS "NTBNTTTNNNNT",
+		"INSERT INTO message (" CHANGING ", n, id, hash, customer, product, template, campaign, "
+		"purpose, admitted_at, send_at, expires_at, body) SELECT * FROM unnest(" CHANGING_PARAMETERS
+		", $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)");
 	for (size_t i = 0; i < count; i++) {
 		struct message_row *row = rows[i];
 		put_changing(&query, row);
@@ -148,11 +151,12 @@ bool postgres_save_messages(struct store *store, struct message_row *const rows[
 	struct pg_query query;
 	int64_t saved = 0;
 
-	pg_query_init(&query, pg_of(store), PG_SAVE_MESSAGES, CHANGING_KINDS "N",
-		      "UPDATE message m SET (" CHANGING ") = (u.lane, u.state, u.waits_for, u.due, u.attempts, "
-		      "u.tries, u.epoch, u.lease, u.give_up_at, u.fault_since, u.rejected, u.waited, "
-		      "u.wait_channel, u.wait_since, u.wait_until, u.best, u.counted, u.channel, u.contact, "
-		      "u.reasons) FROM unnest(" CHANGING_PARAMETERS ", $21) u (" CHANGING ", n) WHERE m.n = u.n");
+	pg_query_init(
+		&query, pg_of(store), PG_SAVE_MESSAGES, CHANGING_KINDS "N",
+		"UPDATE message m SET (" CHANGING ") = (u.lane, u.state, u.waits_for, u.due, u.attempts, "
+		"u.tries, u.epoch, u.lease, u.give_up_at, u.fault_since, u.rejected, u.waited, "
+		"u.wait_channel, u.wait_since, u.wait_until, u.best, u.counted, u.channel, u.contact, "
+		"u.reasons) FROM unnest(" CHANGING_PARAMETERS ", $21) u (" CHANGING ", n) WHERE m.n = u.n");
 	for (size_t i = 0; i < count; i++) {
 		put_changing(&query, rows[i]);
 		message_row_keep(rows[i]);
@@ -160,7 +164,8 @@ bool postgres_save_messages(struct store *store, struct message_row *const rows[
 	if (!pg_query_done(&query, &saved))
 		return false;
 	return saved == (int64_t)count ||
-	       text_error(&store->error, "store: of %zu messages only %lld are there", count, (long long)saved);
+	       text_error(&store->error, "store: of %zu messages only %lld are there", count,
+			  (long long)saved);
 }
 
 /* --- what waits --- */
@@ -255,7 +260,8 @@ bool postgres_waited_for(struct store *store, char ***names, size_t *count)
 {
 	struct pg_query query;
 
-	pg_query_init(&query, pg_of(store), PG_WAITED_FOR, "", PG_NAMES "SELECT it FROM name WHERE it IS NOT NULL");
+	pg_query_init(&query, pg_of(store), PG_WAITED_FOR, "",
+		      PG_NAMES "SELECT it FROM name WHERE it IS NOT NULL");
 	bool ok = pg_query_run(&query);
 	if (ok && query.rows)
 		*names = xreallocarray(NULL, (size_t)query.rows, sizeof **names);
@@ -320,14 +326,16 @@ bool postgres_add_events(struct store *store, struct event_row *const events[], 
 {
 	struct pg_query query;
 
-	pg_query_init(&query, pg_of(store), PG_ADD_EVENTS, "nT",
-		      "WITH p AS (UPDATE position SET event = event + $1 RETURNING event - $1 AS base), "
-		      "added AS (INSERT INTO outbox (seq, json) SELECT p.base + u.place, u.json "
-		      "FROM p, unnest($2) WITH ORDINALITY u (json, place)) SELECT base FROM p");
+	pg_query_init(
+		&query, pg_of(store), PG_ADD_EVENTS, "nTN",
+		"WITH p AS (UPDATE position SET event = event + $1 RETURNING event - $1 AS base), "
+		"added AS (INSERT INTO outbox (seq, json, stream) SELECT p.base + u.place, u.json, u.stream "
+		"FROM p, unnest($2, $3) WITH ORDINALITY u (json, stream, place)) SELECT base FROM p");
 	pg_put_number(&query, (int64_t)count);
 	for (size_t i = 0; i < count; i++) {
 		query.at = 1;
 		pg_put_text(&query, events[i]->json);
+		pg_put_number(&query, events[i]->stream);
 	}
 	bool ok = pg_query_run(&query);
 	struct cells cells = pg_cells(&query, 0);
@@ -344,7 +352,7 @@ bool postgres_get_events(struct store *store, int64_t after, size_t limit, struc
 	struct pg_query query;
 
 	pg_query_init(&query, pg_of(store), PG_EVENTS, "nn",
-		      "SELECT seq, json FROM outbox WHERE seq > $1 ORDER BY seq LIMIT $2");
+		      "SELECT seq, json, stream FROM outbox WHERE seq > $1 ORDER BY seq LIMIT $2");
 	pg_put_number(&query, after);
 	pg_put_number(&query, (int64_t)limit);
 	bool ok = pg_query_run(&query);
@@ -355,6 +363,7 @@ bool postgres_get_events(struct store *store, int64_t after, size_t limit, struc
 		struct event_row *event = &(*out)[(*count)++];
 		event->seq = pg_get_number(&cells);
 		event->json = pg_get_text(&cells);
+		event->stream = (enum event_stream)pg_get_number(&cells);
 	}
 	pg_query_release(&query);
 	return ok;

@@ -32,11 +32,15 @@ static bool put_facts(struct pg *pg, struct customer *customer)
 	struct pg_query query;
 
 	if (customer->n)
-		pg_query_init(&query, pg, PG_SAVE_CUSTOMER, "tttt" "nn",
+		pg_query_init(&query, pg, PG_SAVE_CUSTOMER,
+			      "tttt"
+			      "nn",
 			      "UPDATE customer SET id = $1, name = $2, locale = $3, timezone = $4, seq = $5 "
 			      "WHERE n = $6 RETURNING n");
 	else
-		pg_query_init(&query, pg, PG_ADD_CUSTOMER, "tttt" "n",
+		pg_query_init(&query, pg, PG_ADD_CUSTOMER,
+			      "tttt"
+			      "n",
 			      "INSERT INTO customer (n, id, name, locale, timezone, seq) "
 			      "VALUES (nextval('customer_n'), $1, $2, $3, $4, $5) RETURNING n");
 	pg_put_text(&query, customer->id);
@@ -52,7 +56,8 @@ static bool put_facts(struct pg *pg, struct customer *customer)
 		customer->n = pg_get_number(&cells);
 	}
 	pg_query_release(&query);
-	return there || (ok && text_error(pg->error, "store: there is no customer %lld", (long long)customer->n));
+	return there ||
+	       (ok && text_error(pg->error, "store: there is no customer %lld", (long long)customer->n));
 }
 
 /* The rows of the addresses: those that all share, or new ones. The update that changes nothing locks and
@@ -61,11 +66,12 @@ static bool put_addresses(struct pg *pg, struct customer *customer)
 {
 	struct pg_query query;
 
-	pg_query_init(&query, pg, PG_PUT_ADDRESSES, "TTNN",
-		      "INSERT INTO address (n, channel, value, state, seq) SELECT nextval('address_n'), channel, "
-		      "value, min(state), min(seq) FROM unnest($1, $2, $3, $4) u (channel, value, state, seq) "
-		      "GROUP BY channel, value ORDER BY value, channel ON CONFLICT (value, channel) "
-		      "DO UPDATE SET channel = excluded.channel RETURNING n, channel, value, state, seq");
+	pg_query_init(
+		&query, pg, PG_PUT_ADDRESSES, "TTNN",
+		"INSERT INTO address (n, channel, value, state, seq) SELECT nextval('address_n'), channel, "
+		"value, min(state), min(seq) FROM unnest($1, $2, $3, $4) u (channel, value, state, seq) "
+		"GROUP BY channel, value ORDER BY value, channel ON CONFLICT (value, channel) "
+		"DO UPDATE SET channel = excluded.channel RETURNING n, channel, value, state, seq");
 	for (size_t i = 0; i < customer->address_count; i++) {
 		pg_put_text(&query, customer->addresses[i].channel);
 		pg_put_text(&query, customer->addresses[i].value);
@@ -125,13 +131,16 @@ bool postgres_put_preference(struct store *store, int64_t customer, const struct
 	struct pg_query query;
 	char *channels = store_channels_text(preference);
 
-	pg_query_init(&query, pg_of(store), PG_PUT_PREFERENCE, "ntttt" "nnntn",
-		      "INSERT INTO preference (customer, product, channels, hours, digest, paused_until, version, "
-		      "changed_at, changed_by, seq) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
-		      "ON CONFLICT (customer, product) DO UPDATE SET channels = excluded.channels, "
-		      "hours = excluded.hours, digest = excluded.digest, paused_until = excluded.paused_until, "
-		      "version = excluded.version, changed_at = excluded.changed_at, "
-		      "changed_by = excluded.changed_by, seq = excluded.seq");
+	pg_query_init(
+		&query, pg_of(store), PG_PUT_PREFERENCE,
+		"ntttt"
+		"nnntn",
+		"INSERT INTO preference (customer, product, channels, hours, digest, paused_until, version, "
+		"changed_at, changed_by, seq) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
+		"ON CONFLICT (customer, product) DO UPDATE SET channels = excluded.channels, "
+		"hours = excluded.hours, digest = excluded.digest, paused_until = excluded.paused_until, "
+		"version = excluded.version, changed_at = excluded.changed_at, "
+		"changed_by = excluded.changed_by, seq = excluded.seq");
 	pg_put_number(&query, customer);
 	pg_put_text(&query, preference->product);
 	pg_put_text(&query, channels);
@@ -160,6 +169,50 @@ bool postgres_set_address_state(struct store *store, int64_t address, enum addre
 		return false;
 	return changed == 1 ||
 	       text_error(&store->error, "store: there is no address %lld", (long long)address);
+}
+
+bool postgres_get_address(struct store *store, const char *channel, const char *value, bool make,
+			  struct address_row *out)
+{
+	struct pg_query query;
+
+	if (make)
+		pg_query_init(
+			&query, pg_of(store), PG_MAKE_ADDRESS, "ttnn",
+			"INSERT INTO address (n, channel, value, state, seq) "
+			"VALUES (nextval('address_n'), $1, $2, $3, $4) ON CONFLICT (value, channel) "
+			"DO UPDATE SET channel = excluded.channel RETURNING n, state, seq, answered_at");
+	else
+		pg_query_init(
+			&query, pg_of(store), PG_GET_ADDRESS, "tt",
+			"SELECT n, state, seq, answered_at FROM address WHERE channel = $1 AND value = $2");
+	pg_put_text(&query, channel);
+	pg_put_text(&query, value);
+	if (make) {
+		pg_put_number(&query, out->state);
+		pg_put_number(&query, out->seq);
+	}
+	bool ok = pg_query_run(&query);
+	if (ok && query.rows) {
+		struct cells cells = pg_cells(&query, 0);
+		out->n = pg_get_number(&cells);
+		out->state = (enum address_state)pg_get_number(&cells);
+		out->seq = pg_get_number(&cells);
+		out->answered_at = pg_get_number(&cells);
+	}
+	pg_query_release(&query);
+	return ok;
+}
+
+bool postgres_answered(struct store *store, int64_t address, int64_t at)
+{
+	struct pg_query query;
+
+	pg_query_init(&query, pg_of(store), PG_ANSWERED, "nn",
+		      "UPDATE address SET answered_at = $1 WHERE n = $2");
+	pg_put_number(&query, at);
+	pg_put_number(&query, address);
+	return pg_query_done(&query, NULL);
 }
 
 bool postgres_customers_of_address(struct store *store, int64_t address, int64_t **customers, size_t *count)
@@ -222,10 +275,11 @@ bool postgres_append_changes(struct store *store, struct change *const changes[]
 
 	if (!number_changes(pg_of(store), changes, count))
 		return false;
-	pg_query_init(&query, pg_of(store), PG_ADD_CHANGES, "NNNNNNTTTTTTT",
-		      "INSERT INTO change_log (seq, kind, at, given_at, customer, address, subject, changed_by, "
-		      "actor, source, evidence, old_value, new_value) SELECT * FROM unnest($1, $2, $3, $4, $5, "
-		      "$6, $7, $8, $9, $10, $11, $12, $13)");
+	pg_query_init(
+		&query, pg_of(store), PG_ADD_CHANGES, "NNNNNNTTTTTTT",
+		"INSERT INTO change_log (seq, kind, at, given_at, customer, address, subject, changed_by, "
+		"actor, source, evidence, old_value, new_value) SELECT * FROM unnest($1, $2, $3, $4, $5, "
+		"$6, $7, $8, $9, $10, $11, $12, $13)");
 	for (size_t i = 0; i < count; i++) {
 		const struct change *change = changes[i];
 		pg_put_number(&query, change->seq);
@@ -337,7 +391,8 @@ bool postgres_drop_hold(struct store *store, enum hold_kind kind, const char *na
 {
 	struct pg_query query;
 
-	pg_query_init(&query, pg_of(store), PG_DROP_HOLD, "nt", "DELETE FROM hold WHERE kind = $1 AND name = $2");
+	pg_query_init(&query, pg_of(store), PG_DROP_HOLD, "nt",
+		      "DELETE FROM hold WHERE kind = $1 AND name = $2");
 	pg_put_number(&query, kind);
 	pg_put_text(&query, name);
 	return pg_query_done(&query, NULL);
@@ -368,11 +423,12 @@ bool postgres_count_caps(struct store *store, const struct cap_count counts[], s
 	}
 	if (!pg_query_done(&query, NULL))
 		return false;
-	pg_query_init(&query, pg_of(store), PG_COUNT_CAPS, "nNTNN",
-		      "INSERT INTO cap_count AS c (customer, name, used, ends) SELECT customer, name, sum(used), "
-		      "max(ends) FROM unnest($2, $3, $4, $5) u (customer, name, used, ends) WHERE ends > $1 "
-		      "GROUP BY customer, name ORDER BY customer, name "
-		      "ON CONFLICT (customer, name) DO UPDATE SET used = c.used + excluded.used");
+	pg_query_init(
+		&query, pg_of(store), PG_COUNT_CAPS, "nNTNN",
+		"INSERT INTO cap_count AS c (customer, name, used, ends) SELECT customer, name, sum(used), "
+		"max(ends) FROM unnest($2, $3, $4, $5) u (customer, name, used, ends) WHERE ends > $1 "
+		"GROUP BY customer, name ORDER BY customer, name "
+		"ON CONFLICT (customer, name) DO UPDATE SET used = c.used + excluded.used");
 	pg_put_number(&query, now);
 	for (size_t i = 0; i < count; i++) {
 		query.at = 1;

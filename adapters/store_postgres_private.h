@@ -2,9 +2,9 @@
  * connection; _sql.c runs statements; _schema.c migrates; _rows.c reads rows for the writer and the readers;
  * _messages.c, _contacts.c and _people.c write; _read.c is the readers. One connection, one thread at a time.
  *
- * Several writers may work at once (gateways, and the command line). What they read to write it again they lock
- * (FOR UPDATE; rows that are due with SKIP LOCKED); what they number for followers they number last, under the
- * lock of the one row of `position`. */
+ * Several writers may work at once (gateways, and the command line). What they read to write it again they
+ * lock (FOR UPDATE; rows that are due with SKIP LOCKED); what they number for followers they number last,
+ * under the lock of the one row of `position`. */
 #ifndef HEED_STORE_POSTGRES_PRIVATE_H
 #define HEED_STORE_POSTGRES_PRIVATE_H
 
@@ -43,6 +43,7 @@ enum statement {
 	PG_SAVE_CONTACTS,
 	PG_GET_CONTACTS,
 	PG_FIND_CONTACT,
+	PG_LAST_SENT,
 	PG_ADD_SEVERAL,
 	PG_SEVERAL,
 	PG_SEVERAL_NAMES,
@@ -58,6 +59,14 @@ enum statement {
 	PG_LINK_ADDRESSES,
 	PG_ADDRESS_STATE,
 	PG_ADDRESS_OWNERS,
+	PG_MAKE_ADDRESS,
+	PG_GET_ADDRESS,
+	PG_ANSWERED,
+	PG_KEEP_RECEIPT,
+	PG_FIND_RECEIPT,
+	PG_DROP_RECEIPT,
+	PG_RECEIPTS,
+	PG_COUNT_RECEIPTS,
 	PG_PUT_PREFERENCE,
 	PG_PUT_HOLD,
 	PG_DROP_HOLD,
@@ -102,7 +111,8 @@ bool pg_failed(struct pg *pg, const PGresult *result);
 bool pg_exec(struct pg *pg, const char *text); /* without parameters; several statements are fine */
 
 /* A statement with its parameters. Columns are arrays, filled a row after the other: with "nt" each row is a
- * pg_put_number and a pg_put_text, and the statement sees $1::bigint[] and $2::text[]. A scalar is put once. */
+ * pg_put_number and a pg_put_text, and the statement sees $1::bigint[] and $2::text[]. A scalar is put once.
+ */
 #define PG_PARAMETERS_MAX 40
 struct pg_parameter {
 	char kind; /* n, t: a scalar; N, T, B: a column of numbers, texts, bytes */
@@ -138,8 +148,8 @@ struct cells {
 	int row, at;
 };
 struct cells pg_cells(const struct pg_query *query, int row);
-int64_t pg_get_number(struct cells *cells); /* of any width; 0 for NULL */
-char *pg_get_text(struct cells *cells);     /* a copy; "" for NULL */
+int64_t pg_get_number(struct cells *cells);    /* of any width; 0 for NULL */
+char *pg_get_text(struct cells *cells);        /* a copy; "" for NULL */
 const char *pg_peek_text(struct cells *cells); /* borrowed; NULL for NULL */
 
 /* --- rows (_rows.c) --- */
@@ -153,8 +163,8 @@ const char *pg_peek_text(struct cells *cells); /* borrowed; NULL for NULL */
 
 #define PG_WAITS "m.due < 9223372036854775807"
 /* What anything waits for. Steps from name to name, so that the millions between them are not read. */
-#define PG_NAMES                                                                                     \
-	"WITH RECURSIVE name (it) AS ((SELECT m.waits_for FROM message m WHERE " PG_WAITS            \
+#define PG_NAMES                                                                                    \
+	"WITH RECURSIVE name (it) AS ((SELECT m.waits_for FROM message m WHERE " PG_WAITS           \
 	" ORDER BY m.waits_for LIMIT 1) UNION ALL SELECT (SELECT m.waits_for FROM message m WHERE " \
 	"m.waits_for > it AND " PG_WAITS " ORDER BY m.waits_for LIMIT 1) FROM name WHERE it IS NOT NULL) "
 
@@ -214,8 +224,10 @@ bool postgres_number_contacts(struct store *, struct contact *const contacts[], 
 bool postgres_add_contacts(struct store *, struct contact *const contacts[], size_t count);
 bool postgres_save_contacts(struct store *, struct contact *const contacts[], size_t count);
 bool postgres_get_contacts(struct store *, const int64_t seq[], size_t count, struct contact out[]);
-bool postgres_find_contact(struct store *, const char *provider, const char *provider_ref,
-			   struct contact *out);
+bool postgres_find_contact(struct store *, enum direction direction, const char *provider,
+			   const char *provider_ref, struct contact *out);
+bool postgres_last_sent(struct store *, int64_t customer, int64_t address, const char *provider,
+			struct contact *out);
 
 bool postgres_read_facts(struct store *, struct facts *const facts[], size_t count);
 bool postgres_get_customer(struct store *, const char *id, struct customer **out);
@@ -224,6 +236,16 @@ bool postgres_put_customer(struct store *, struct customer *customer);
 bool postgres_put_preference(struct store *, int64_t customer, const struct preference *preference);
 bool postgres_set_address_state(struct store *, int64_t address, enum address_state state, int64_t seq);
 bool postgres_customers_of_address(struct store *, int64_t address, int64_t **customers, size_t *count);
+bool postgres_get_address(struct store *, const char *channel, const char *value, bool make,
+			  struct address_row *out);
+bool postgres_answered(struct store *, int64_t address, int64_t at);
+bool postgres_keep_receipt(struct store *, const struct kept_receipt *receipt);
+bool postgres_find_receipt(struct store *, const char *provider, const char *provider_ref, int64_t contact,
+			   struct kept_receipt *out);
+bool postgres_drop_receipt(struct store *, const char *provider, const char *provider_ref, int64_t contact);
+bool postgres_get_receipts(struct store *, int64_t after, size_t limit, struct kept_receipt **out,
+			   size_t *count);
+bool postgres_count_receipts(struct store *, int64_t *count);
 bool postgres_put_hold(struct store *, const struct hold *hold);
 bool postgres_drop_hold(struct store *, enum hold_kind kind, const char *name);
 bool postgres_get_holds(struct store *, struct hold **out, size_t *count);

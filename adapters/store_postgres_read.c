@@ -97,13 +97,16 @@ static bool find_names(struct pg *pg, const struct log_query *query, struct log_
 
 /* The conditions: $1 customer, $2 message, $3 product, $4 channel, $5 state, $6 since, $7 after, $8 before,
  * $9 limit; each parameter is in the text, wanted or not. */
-static void write_query(struct text *out, const struct log_query *query, const struct log_names *names, bool down)
+static void write_query(struct text *out, const struct log_query *query, const struct log_names *names,
+			bool down)
 {
 	const char *key = query->by_change ? "changed" : "seq";
 
-	text_puts(out, "SELECT " CONTACT_COLUMNS ", coalesce(k.id, ''), coalesce(a.value, ''), coalesce(m.id, ''), "
-		       "coalesce(m.body, '') FROM (SELECT * FROM contact c WHERE ($1, $2, $5, $6, $7, $8) IS NOT "
-		       "NULL AND ($3, $4) IS NOT NULL");
+	text_puts(out,
+		  "SELECT " CONTACT_COLUMNS
+		  ", coalesce(k.id, ''), coalesce(a.value, ''), coalesce(m.id, ''), "
+		  "coalesce(m.body, '') FROM (SELECT * FROM contact c WHERE ($1, $2, $5, $6, $7, $8) IS NOT "
+		  "NULL AND ($3, $4) IS NOT NULL");
 	if (names->customer)
 		text_puts(out, " AND c.customer = $1");
 	if (names->message)
@@ -124,7 +127,8 @@ static void write_query(struct text *out, const struct log_query *query, const s
 	if (query->before)
 		text_puts(out, " AND c.seq < $8");
 	text_addf(out,
-		  " ORDER BY c.%s%s LIMIT $9) c LEFT JOIN customer k ON k.n = c.customer LEFT JOIN address a ON "
+		  " ORDER BY c.%s%s LIMIT $9) c LEFT JOIN customer k ON k.n = c.customer LEFT JOIN address a "
+		  "ON "
 		  "a.n = c.address LEFT JOIN message m ON m.n = c.message ORDER BY c.%s%s",
 		  key, down ? " DESC" : "", key, down ? " DESC" : "");
 }
@@ -164,9 +168,10 @@ static bool read_several(struct pg *pg, struct contact list[], size_t count)
 	struct pg_query query;
 	bool any = false;
 
-	pg_query_init(&query, pg, PG_SEVERAL_NAMES, "N",
-		      "SELECT c.contact, m.id, m.body FROM contact_message c JOIN message m ON m.n = c.message "
-		      "WHERE c.contact = ANY ($1) ORDER BY c.contact, c.message");
+	pg_query_init(
+		&query, pg, PG_SEVERAL_NAMES, "N",
+		"SELECT c.contact, m.id, m.body FROM contact_message c JOIN message m ON m.n = c.message "
+		"WHERE c.contact = ANY ($1) ORDER BY c.contact, c.message");
 	for (size_t i = 0; i < count; i++)
 		if (!list[i].message) {
 			pg_put_number(&query, list[i].seq);
@@ -282,9 +287,10 @@ bool postgres_read_find(struct store_reader *reader, const char *address, char *
 {
 	struct pg_query query;
 
-	pg_query_init(&query, pg_of(reader), PG_FIND, "t",
-		      "SELECT k.id FROM address a JOIN customer_address l ON l.address = a.n "
-		      "JOIN customer k ON k.n = l.customer WHERE a.value = $1 GROUP BY k.n, k.id ORDER BY k.n");
+	pg_query_init(
+		&query, pg_of(reader), PG_FIND, "t",
+		"SELECT k.id FROM address a JOIN customer_address l ON l.address = a.n "
+		"JOIN customer k ON k.n = l.customer WHERE a.value = $1 GROUP BY k.n, k.id ORDER BY k.n");
 	pg_put_text(&query, address);
 	bool ok = pg_query_run(&query);
 	if (ok && query.rows)
@@ -313,10 +319,11 @@ bool postgres_read_ages(struct store_reader *reader, int64_t oldest[LANES])
 	struct pg_query query;
 
 	pg_query_init(&query, pg_of(reader), PG_AGES, "",
-		      PG_NAMES "SELECT l.lane, min(first.admitted_at) FROM name CROSS JOIN "
-			       "(VALUES (0), (1), (2)) l (lane) CROSS JOIN LATERAL (SELECT m.admitted_at FROM "
-			       "message m WHERE m.waits_for = it AND m.lane = l.lane AND " PG_WAITS
-			       " ORDER BY m.n LIMIT 1) first WHERE it IS NOT NULL GROUP BY l.lane");
+		      PG_NAMES
+		      "SELECT l.lane, min(first.admitted_at) FROM name CROSS JOIN "
+		      "(VALUES (0), (1), (2)) l (lane) CROSS JOIN LATERAL (SELECT m.admitted_at FROM "
+		      "message m WHERE m.waits_for = it AND m.lane = l.lane AND " PG_WAITS
+		      " ORDER BY m.n LIMIT 1) first WHERE it IS NOT NULL GROUP BY l.lane");
 	bool ok = pg_query_run(&query);
 	for (int i = 0; ok && i < query.rows; i++) {
 		struct cells cells = pg_cells(&query, i);

@@ -205,7 +205,7 @@ static bool read_addresses(struct pg *pg, struct by_customer *list, size_t count
 	return ok;
 }
 
-#define PREFERENCE_COLUMNS                                                                               \
+#define PREFERENCE_COLUMNS                                                                                  \
 	"p.product, p.channels, p.hours, p.digest, p.paused_until, p.version, p.changed_at, p.changed_by, " \
 	"p.seq "
 
@@ -226,10 +226,11 @@ static bool read_chains(struct pg *pg, struct facts *const facts[], size_t count
 {
 	struct pg_query query;
 
-	pg_query_init(&query, pg, PG_CHAIN, "NNTT",
-		      "SELECT u.place, " PREFERENCE_COLUMNS
-		      "FROM unnest($1, $2, $3, $4) u (place, customer, product, parent) "
-		      "JOIN preference p ON p.customer = u.customer AND p.product IN (u.product, u.parent, '*')");
+	pg_query_init(
+		&query, pg, PG_CHAIN, "NNTT",
+		"SELECT u.place, " PREFERENCE_COLUMNS
+		"FROM unnest($1, $2, $3, $4) u (place, customer, product, parent) "
+		"JOIN preference p ON p.customer = u.customer AND p.product IN (u.product, u.parent, '*')");
 	for (size_t i = 0; i < count; i++) {
 		if (!facts[i]->customer)
 			continue;
@@ -290,7 +291,8 @@ bool pg_get_preferences(struct pg *pg, int64_t customer, struct preference **out
 	struct pg_query query;
 
 	pg_query_init(&query, pg, PG_PREFERENCES, "n",
-		      "SELECT " PREFERENCE_COLUMNS "FROM preference p WHERE p.customer = $1 ORDER BY p.product");
+		      "SELECT " PREFERENCE_COLUMNS
+		      "FROM preference p WHERE p.customer = $1 ORDER BY p.product");
 	pg_put_number(&query, customer);
 	bool ok = pg_query_run(&query);
 	if (ok && query.rows)

@@ -1,6 +1,6 @@
 /* The schema: numbered steps, each applied whole or not at all, by one program at a time. A store of a newer
- * schema may be used if it says that a program which knows as many steps as this one may: so two versions work
- * side by side. */
+ * schema may be used if it says that a program which knows as many steps as this one may: so two versions
+ * work side by side. */
 #include "store_postgres_private.h"
 
 #include <stdio.h>
@@ -54,8 +54,9 @@ bool pg_schema_version(struct pg *pg, int *version)
 	bool meta = ok && pg_get_number(&cells) != 0, ours = ok && pg_get_number(&cells) != 0;
 	pg_query_release(&query);
 	if (ok && meta && !ours)
-		return text_error(pg->error,
-				  "store: PostgreSQL: this is another program's database; name one of heed's own");
+		return text_error(
+			pg->error,
+			"store: PostgreSQL: this is another program's database; name one of heed's own");
 	return ok && (!meta || schema_number(pg, "schema", version));
 }
 
@@ -65,18 +66,21 @@ bool pg_schema_check(struct pg *pg, int version)
 	int oldest = 0;
 
 	if (version == 0)
-		return text_error(pg->error, "store: PostgreSQL: there is no store yet; `heed migrate` makes it");
-	if (version < known)
 		return text_error(pg->error,
-				  "store: PostgreSQL: the schema is %d and this heed needs %d; run `heed migrate`",
-				  version, known);
+				  "store: PostgreSQL: there is no store yet; `heed migrate` makes it");
+	if (version < known)
+		return text_error(
+			pg->error,
+			"store: PostgreSQL: the schema is %d and this heed needs %d; run `heed migrate`",
+			version, known);
 	if (!schema_number(pg, "oldest_program", &oldest))
 		return false;
 	return oldest <= known ||
-	       text_error(pg->error,
-			  "store: PostgreSQL: the schema is %d, for a heed that knows schema %d or later; this "
-			  "one knows %d: use a newer heed",
-			  version, oldest, known);
+	       text_error(
+		       pg->error,
+		       "store: PostgreSQL: the schema is %d, for a heed that knows schema %d or later; this "
+		       "one knows %d: use a newer heed",
+		       version, oldest, known);
 }
 
 static bool step_apply(struct pg *pg, const struct schema_step *step)

@@ -231,8 +231,8 @@ bool pg_query_run(struct pg_query *query)
 		formats[i] = 1;
 	}
 	if (query->which == PG_PLAIN) {
-		query->result = PQexecParams(pg->conn, query->text, query->count, types, values, lengths,
-					     formats, 1);
+		query->result =
+			PQexecParams(pg->conn, query->text, query->count, types, values, lengths, formats, 1);
 	} else {
 		snprintf(name, sizeof name, "h%d", (int)query->which);
 		if (!prepare(query, name, types))

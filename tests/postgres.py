@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """A private PostgreSQL on a Unix socket, for tests. As a program: runs a command with HEED_TEST_POSTGRES set to it.
 
     tests/postgres.py build/tests/contract/test_store

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 
+import postgres
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PYTEST_SECONDS = 1200
 SECONDS = 300  # the longest that one test program may take
@@ -101,6 +103,7 @@ def main():
         programs("build/asan")
     if step("build with TSan", ["make", "-s", *jobs, *TSAN, "all", "unit"], 600):
         programs("build/tsan", THREADED)
+    step("the model of the promise (spin, small)", [sys.executable, "tests/model/model.py", "--small"])
     pytest("tests/unit", ["tests/unit"])
     pytest("tests/peers", ["tests/peers"])
     files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests/end_to_end").glob("test_*.py"))
@@ -108,6 +111,11 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    server = postgres.Postgres().start()
+    ENVIRONMENT["HEED_TEST_POSTGRES"] = server.url()
+    try:
+        main()
+    finally:
+        server.close()
     print(f"{passed} passed, {failed} failed", flush=True)
     sys.exit(1 if failed or not passed else 0)

@@ -54,6 +54,7 @@ CREATE TABLE address (
 	value text COLLATE "C" NOT NULL, -- normalised
 	state smallint NOT NULL,
 	seq bigint NOT NULL,
+	answered_at bigint NOT NULL DEFAULT 0, -- when heed last answered there by itself; 0: never
 	UNIQUE (value, channel)
 );
 
@@ -226,5 +227,21 @@ CREATE INDEX contact_message_by_message ON contact_message (message);
 -- Events that are not published yet.
 CREATE TABLE outbox (
 	seq bigint PRIMARY KEY,
+	stream smallint NOT NULL, -- 0: events; 1: inbound
 	json text NOT NULL
 );
+
+-- Receipts that nothing is known of yet: by the provider's reference, or by the contact that they name.
+CREATE TABLE kept_receipt (
+	provider text COLLATE "C" NOT NULL,
+	provider_ref text COLLATE "C" NOT NULL, -- '' where the contact is known
+	contact bigint NOT NULL, -- 0 where it is not
+	channel text NOT NULL,
+	at bigint NOT NULL,
+	says smallint NOT NULL,
+	address_dead smallint NOT NULL,
+	code text NOT NULL,
+	detail text NOT NULL,
+	PRIMARY KEY (provider, provider_ref, contact)
+);
+CREATE INDEX kept_receipt_by_age ON kept_receipt (at);
