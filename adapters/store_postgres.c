@@ -265,6 +265,7 @@ const struct store_ops store_postgres_ops = {
 	.put_customer = postgres_put_customer,
 	.put_preference = postgres_put_preference,
 	.set_address_state = postgres_set_address_state,
+	.doubts_of = postgres_doubts_of,
 	.get_address = postgres_get_address,
 	.answered = postgres_answered,
 	.customers_of_address = postgres_customers_of_address,

@@ -327,6 +327,30 @@ bool postgres_get_contacts(struct store *base, const int64_t seq[], size_t count
 	return ok && several_read(&of(base)->pg, out, count);
 }
 
+bool postgres_doubts_of(struct store *base, int64_t customer, int64_t since, struct contact **out,
+			size_t *count)
+{
+	struct pg_query query;
+	size_t start = *count;
+
+	pg_query_init(&query, &of(base)->pg, PG_DOUBTS_OF, "nn",
+		      "SELECT " CONTACT_COLUMNS " FROM contact c WHERE c.customer = $1 AND c.state = 5 AND "
+		      "c.at >= $2 ORDER BY c.seq");
+	pg_put_number(&query, customer);
+	pg_put_number(&query, since);
+	bool ok = pg_query_run(&query);
+	if (ok && query.rows)
+		*out = xreallocarray(*out, start + (size_t)query.rows, sizeof **out);
+	for (int i = 0; ok && i < query.rows; i++) {
+		struct cells cells = pg_cells(&query, i);
+		struct contact *contact = &(*out)[(*count)++];
+		*contact = (struct contact){0};
+		read_unresolved(&cells, contact);
+	}
+	pg_query_release(&query);
+	return ok && (*count == start || several_read(&of(base)->pg, *out + start, *count - start));
+}
+
 /* The one row of a query that gives CONTACT_COLUMNS, if there is one. */
 static bool take_contact(struct pg_query *query, struct contact *out)
 {

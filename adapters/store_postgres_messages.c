@@ -287,13 +287,17 @@ bool postgres_waiting_of_campaign(struct store *store, const char *campaign, int
 	return pg_append_messages(&query, out);
 }
 
-bool postgres_waiting_of(struct store *store, int64_t customer, struct message_rows *out)
+bool postgres_waiting_of(struct store *store, int64_t customer, int64_t after, size_t limit,
+			 struct message_rows *out)
 {
 	struct pg_query query;
 
-	pg_query_init(&query, pg_of(store), PG_WAITING_OF, "n",
-		      MESSAGES "WHERE m.customer = $1 AND " PG_WAITS " ORDER BY m.n" LOCKED);
+	pg_query_init(&query, pg_of(store), PG_WAITING_OF, "nnn",
+		      MESSAGES "WHERE m.customer = $1 AND m.n > $2 AND " PG_WAITS
+			       " ORDER BY m.n LIMIT $3" LOCKED);
 	pg_put_number(&query, customer);
+	pg_put_number(&query, after);
+	pg_put_number(&query, (int64_t)limit);
 	return pg_append_messages(&query, out);
 }
 

@@ -43,6 +43,7 @@ enum statement {
 	PG_SAVE_CONTACTS,
 	PG_GET_CONTACTS,
 	PG_FIND_CONTACT,
+	PG_DOUBTS_OF,
 	PG_LAST_SENT,
 	PG_ADD_SEVERAL,
 	PG_SEVERAL,
@@ -216,7 +217,8 @@ bool postgres_next_expiry(struct store *, int64_t *at);
 bool postgres_waited_for(struct store *, char ***names, size_t *count);
 bool postgres_waiting_of_campaign(struct store *, const char *campaign, int64_t after, size_t limit,
 				  struct message_rows *out);
-bool postgres_waiting_of(struct store *, int64_t customer, struct message_rows *out);
+bool postgres_waiting_of(struct store *, int64_t customer, int64_t after, size_t limit,
+			 struct message_rows *out);
 bool postgres_open_of(struct store *, int64_t customer, struct message_rows *out);
 bool postgres_sending(struct store *, int64_t after, size_t limit, struct message_rows *out);
 
@@ -226,6 +228,7 @@ bool postgres_save_contacts(struct store *, struct contact *const contacts[], si
 bool postgres_get_contacts(struct store *, const int64_t seq[], size_t count, struct contact out[]);
 bool postgres_find_contact(struct store *, enum direction direction, const char *provider,
 			   const char *provider_ref, struct contact *out);
+bool postgres_doubts_of(struct store *, int64_t customer, int64_t since, struct contact **out, size_t *count);
 bool postgres_last_sent(struct store *, int64_t customer, int64_t address, const char *provider,
 			struct contact *out);
 

@@ -162,7 +162,7 @@ CREATE TABLE message (
 -- What waits, and only that: a message that is admitted and claimed in one turn is never in one of these.
 CREATE INDEX message_waiting ON message (waits_for, lane, due, n) WHERE due < 9223372036854775807;
 CREATE INDEX message_oldest ON message (waits_for, lane, n) WHERE due < 9223372036854775807;
-CREATE INDEX message_waiting_of ON message (customer) WHERE due < 9223372036854775807;
+CREATE INDEX message_waiting_of ON message (customer, n) WHERE due < 9223372036854775807;
 CREATE INDEX message_expires ON message (expires_at) WHERE expires_at > 0 AND due < 9223372036854775807;
 CREATE INDEX message_campaign ON message (campaign, n) WHERE campaign <> '' AND due < 9223372036854775807;
 -- What is sending (2) or in doubt (5) is little: these stay small and near.
@@ -214,6 +214,7 @@ CREATE INDEX contact_by_customer ON contact (customer, seq);
 CREATE INDEX contact_by_message ON contact (message);
 CREATE INDEX contact_by_changed ON contact (changed);
 CREATE INDEX contact_by_ref ON contact (provider_ref) WHERE provider_ref <> '';
+CREATE INDEX contact_in_doubt ON contact (customer) WHERE state = 5;
 CREATE INDEX contact_captured ON contact (seq) WHERE captured <> 0;
 
 -- The messages of a contact that has several (a digest).
