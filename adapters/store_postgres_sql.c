@@ -90,7 +90,7 @@ void pg_query_init(struct pg_query *query, struct pg *pg, enum statement which, 
 
 static char *room(struct pg_parameter *parameter, size_t more)
 {
-	if (parameter->len + more > parameter->capacity) {
+	if (!parameter->data || parameter->len + more > parameter->capacity) {
 		parameter->capacity = 2 * parameter->capacity + more + 64;
 		parameter->data = xrealloc(parameter->data, parameter->capacity);
 	}
@@ -187,10 +187,7 @@ static const char *value_of(struct pg_parameter *parameter, int *len)
 		*len = (int)parameter->len;
 		return parameter->null ? NULL : parameter->data ? parameter->data : "";
 	}
-	if (!parameter->data) {
-		parameter->len = 0;
-		room(parameter, ARRAY_HEAD);
-	}
+	room(parameter, 0); /* of one without elements there is only the head */
 	put32(parameter->data, parameter->count > 0);
 	put32(parameter->data + 4, parameter->null);
 	put32(parameter->data + 8, oid_of_element(parameter->kind));
