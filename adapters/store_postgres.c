@@ -232,6 +232,7 @@ static bool postgres_counters(struct store *base, struct counters *out)
 
 const struct store_ops store_postgres_ops = {
 	.scheme = "postgresql",
+	.alone = true, /* for now: take_store */
 	.open = postgres_open,
 	.close = postgres_close,
 	.begin = postgres_begin,
@@ -253,7 +254,9 @@ const struct store_ops store_postgres_ops = {
 	.waiting_of_campaign = postgres_waiting_of_campaign,
 	.waiting_of = postgres_waiting_of,
 	.open_of = postgres_open_of,
-	.sending = postgres_sending,
+	.abandoned = postgres_abandoned,
+	.report_gateway = postgres_report_gateway,
+	.gateway_name = postgres_gateway_name,
 	.add_contacts = postgres_add_contacts,
 	.save_contacts = postgres_save_contacts,
 	.get_contacts = postgres_get_contacts,

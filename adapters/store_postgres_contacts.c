@@ -170,23 +170,24 @@ static void put_contact(struct pg_query *query, const struct contact *contact)
 	pg_put_number(query, contact->products_seq);
 	pg_put_number(query, contact->segments);
 	pg_put_number(query, contact->captured);
+	pg_put_number(query, contact->late);
 }
 
 #define CONTACT_FIELDS                                                                                      \
 	"seq, at, customer, message, product, channel, direction, state, attempt, provider, provider_ref, " \
 	"address, template, template_hash, summary, content, reason, reason_args, code, detail, "           \
 	"preference, "                                                                                      \
-	"preference_seq, customer_seq, address_seq, products_seq, segments, captured"
+	"preference_seq, customer_seq, address_seq, products_seq, segments, captured, late"
 
-/* $1 is how many; the columns begin at $2, so each row begins there. */
+/* $1 is how many; the columns begin at $2, so each row begins there. *second: the answer's second cell. */
 static bool give_changed(struct pg_query *query, struct contact *const contacts[], size_t count,
-			 int64_t *done)
+			 int64_t *second)
 {
 	bool ok = pg_query_run(query);
 	struct cells cells = pg_cells(query, 0);
 	int64_t base = ok ? pg_get_number(&cells) : 0;
 
-	*done = ok ? pg_get_number(&cells) : 0;
+	*second = ok ? pg_get_number(&cells) : 0;
 	for (size_t i = 0; ok && i < count; i++)
 		contacts[i]->changed = base + (int64_t)i + 1;
 	pg_query_release(query);
@@ -197,7 +198,7 @@ bool postgres_add_contacts(struct store *base, struct contact *const contacts[],
 {
 	struct store_postgres *store = of(base);
 	struct pg_query query;
-	int64_t added;
+	int64_t last;
 	bool ok = true;
 
 	for (size_t i = 0; ok && i < count; i++) {
@@ -208,22 +209,24 @@ bool postgres_add_contacts(struct store *base, struct contact *const contacts[],
 	if (!ok || !several_add(store, contacts, count))
 		return false;
 	pg_query_init(
-		&query, &store->pg, PG_ADD_CONTACTS, "nNNNNTTNNNTTNTTTTTTTTNNNNNNN",
+		&query, &store->pg, PG_ADD_CONTACTS, "nNNNNTTNNNTTNTTTTTTTTNNNNNNNN",
 		"WITH p AS (UPDATE position SET changed = changed + $1 RETURNING changed - $1 AS base), "
-		"added AS (INSERT INTO contact (" CONTACT_FIELDS ", changed) SELECT u.seq, u.at, "
-		"u.customer, u.message, u.product, u.channel, u.direction, u.state, u.attempt, u.provider, "
-		"u.provider_ref, u.address, u.template, u.template_hash, u.summary, u.content, u.reason, "
-		"u.reason_args, u.code, u.detail, u.preference, u.preference_seq, u.customer_seq, "
-		"u.address_seq, u.products_seq, u.segments, u.captured, p.base + u.place FROM p, "
-		"unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, "
-		"$20, $21, $22, $23, $24, $25, $26, $27, $28) WITH ORDINALITY u (" CONTACT_FIELDS ", place)) "
-		"SELECT base, 0 FROM p");
+		"l AS (SELECT coalesce(max(seq), 0) AS last FROM change_log), "
+		"added AS (INSERT INTO contact (" CONTACT_FIELDS ", changed, log_seq) SELECT " CONTACT_FIELDS
+		", p.base + u.place, l.last FROM p, l, unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
+		"$13, "
+		"$14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29) WITH "
+		"ORDINALITY "
+		"u (" CONTACT_FIELDS ", place)) SELECT base, last FROM p, l");
 	pg_put_number(&query, (int64_t)count);
 	for (size_t i = 0; i < count; i++) {
 		query.at = 1;
 		put_contact(&query, contacts[i]);
 	}
-	return give_changed(&query, contacts, count, &added);
+	ok = give_changed(&query, contacts, count, &last);
+	for (size_t i = 0; ok && i < count; i++)
+		contacts[i]->log_seq = last;
+	return ok;
 }
 
 /* `at` finds the partition. */
@@ -233,15 +236,15 @@ bool postgres_save_contacts(struct store *base, struct contact *const contacts[]
 	int64_t saved;
 
 	pg_query_init(
-		&query, &of(base)->pg, PG_SAVE_CONTACTS, "nNNNTTTTTTTTN",
+		&query, &of(base)->pg, PG_SAVE_CONTACTS, "nNNNTTTTTTTTNN",
 		"WITH p AS (UPDATE position SET changed = changed + $1 RETURNING changed - $1 AS base), "
 		"saved AS (UPDATE contact c SET changed = p.base + u.place, state = u.state, "
 		"provider = u.provider, provider_ref = u.provider_ref, summary = u.summary, "
 		"content = u.content, code = u.code, detail = u.detail, reason = u.reason, "
-		"reason_args = u.reason_args, segments = u.segments FROM p, "
-		"unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) WITH ORDINALITY u (seq, at, "
+		"reason_args = u.reason_args, segments = u.segments, late = u.late FROM p, "
+		"unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) WITH ORDINALITY u (seq, at, "
 		"state, provider, provider_ref, summary, content, code, detail, reason, reason_args, "
-		"segments, place) WHERE c.seq = u.seq AND c.at = u.at RETURNING 1) "
+		"segments, late, place) WHERE c.seq = u.seq AND c.at = u.at RETURNING 1) "
 		"SELECT base, (SELECT count(*) FROM saved) FROM p");
 	pg_put_number(&query, (int64_t)count);
 	for (size_t i = 0; i < count; i++) {
@@ -259,6 +262,7 @@ bool postgres_save_contacts(struct store *base, struct contact *const contacts[]
 		pg_put_text(&query, contact->reason);
 		pg_put_text(&query, contact->reason_args);
 		pg_put_number(&query, contact->segments);
+		pg_put_number(&query, contact->late);
 	}
 	if (!give_changed(&query, contacts, count, &saved))
 		return false;

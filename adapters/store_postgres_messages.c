@@ -96,6 +96,7 @@ static void put_changing(struct pg_query *query, const struct message_row *row)
 	pg_put_number(query, row->tries);
 	pg_put_number(query, row->epoch);
 	pg_put_number(query, row->lease);
+	pg_put_number(query, row->gateway);
 	pg_put_number(query, row->give_up_at);
 	pg_put_number(query, row->fault_since);
 	pg_put_text(query, row->rejected);
@@ -111,12 +112,12 @@ static void put_changing(struct pg_query *query, const struct message_row *row)
 	pg_put_number(query, row->n);
 }
 
-#define CHANGING                                                                                \
-	"lane, state, waits_for, due, attempts, tries, epoch, lease, give_up_at, fault_since, " \
+#define CHANGING                                                                                         \
+	"lane, state, waits_for, due, attempts, tries, epoch, lease, gateway, give_up_at, fault_since, " \
 	"rejected, waited, wait_channel, wait_since, wait_until, best, counted, channel, contact, reasons"
-#define CHANGING_KINDS "NNTNNNNNNNTTTNNNTTNT"
+#define CHANGING_KINDS "NNTNNNNNNNNTTTNNNTTNT"
 #define CHANGING_PARAMETERS \
-	"$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20"
+	"$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21"
 
 bool postgres_add_messages(struct store *store, struct message_row *const rows[], size_t count)
 {
@@ -126,7 +127,7 @@ bool postgres_add_messages(struct store *store, struct message_row *const rows[]
 		&query, pg_of(store), PG_ADD_MESSAGES, CHANGING_KINDS "NTBNTTTNNNNT",
 		"INSERT INTO message (" CHANGING ", n, id, hash, customer, product, template, campaign, "
 		"purpose, admitted_at, send_at, expires_at, body) SELECT * FROM unnest(" CHANGING_PARAMETERS
-		", $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)");
+		", $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)");
 	for (size_t i = 0; i < count; i++) {
 		struct message_row *row = rows[i];
 		put_changing(&query, row);
@@ -152,20 +153,24 @@ bool postgres_save_messages(struct store *store, struct message_row *const rows[
 	int64_t saved = 0;
 
 	pg_query_init(
-		&query, pg_of(store), PG_SAVE_MESSAGES, CHANGING_KINDS "N",
+		&query, pg_of(store), PG_SAVE_MESSAGES, CHANGING_KINDS "NN",
 		"UPDATE message m SET (" CHANGING ") = (u.lane, u.state, u.waits_for, u.due, u.attempts, "
-		"u.tries, u.epoch, u.lease, u.give_up_at, u.fault_since, u.rejected, u.waited, "
+		"u.tries, u.epoch, u.lease, u.gateway, u.give_up_at, u.fault_since, u.rejected, u.waited, "
 		"u.wait_channel, u.wait_since, u.wait_until, u.best, u.counted, u.channel, u.contact, "
-		"u.reasons) FROM unnest(" CHANGING_PARAMETERS ", $21) u (" CHANGING ", n) WHERE m.n = u.n");
+		"u.reasons) FROM unnest(" CHANGING_PARAMETERS ", $22, $23) u (" CHANGING ", n, was) "
+		"WHERE m.n = u.n AND m.epoch = u.was");
 	for (size_t i = 0; i < count; i++) {
 		put_changing(&query, rows[i]);
+		pg_put_number(&query, rows[i]->kept.epoch);
 		message_row_keep(rows[i]);
 	}
 	if (!pg_query_done(&query, &saved))
 		return false;
 	return saved == (int64_t)count ||
-	       text_error(&store->error, "store: of %zu messages only %lld are there", count,
-			  (long long)saved);
+	       text_error(
+		       &store->error,
+		       "store: of %zu messages only %lld are there, or were not claimed by another meanwhile",
+		       count, (long long)saved);
 }
 
 /* --- what waits --- */
@@ -309,17 +314,6 @@ bool postgres_open_of(struct store *store, int64_t customer, struct message_rows
 	pg_query_init(&query, pg_of(store), PG_OPEN_OF, "n",
 		      MESSAGES "WHERE m.customer = $1 AND m.state IN (2, 5) ORDER BY m.n");
 	pg_put_number(&query, customer);
-	return pg_append_messages(&query, out);
-}
-
-bool postgres_sending(struct store *store, int64_t after, size_t limit, struct message_rows *out)
-{
-	struct pg_query query;
-
-	pg_query_init(&query, pg_of(store), PG_SENDING, "nn",
-		      MESSAGES "WHERE m.state = 2 AND m.n > $1 ORDER BY m.n LIMIT $2" LOCKED);
-	pg_put_number(&query, after);
-	pg_put_number(&query, (int64_t)limit);
 	return pg_append_messages(&query, out);
 }
 

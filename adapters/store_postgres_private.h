@@ -1,6 +1,7 @@
 /* The store on PostgreSQL, in parts: store_postgres.c opens, commits and numbers; _connect.c keeps the
  * connection; _sql.c runs statements; _schema.c migrates; _rows.c reads rows for the writer and the readers;
- * _messages.c, _contacts.c and _people.c write; _read.c is the readers. One connection, one thread at a time.
+ * _messages.c, _claims.c, _contacts.c, _people.c and _receipts.c
+ * write; _read.c is the readers. One connection, one thread at a time.
  *
  * Several writers may work at once (gateways, and the command line). What they read to write it again they
  * lock (FOR UPDATE; rows that are due with SKIP LOCKED); what they number for followers they number last,
@@ -34,7 +35,9 @@ enum statement {
 	PG_WAITING_OF,
 	PG_WAITING_OF_CAMPAIGN,
 	PG_OPEN_OF,
-	PG_SENDING,
+	PG_ABANDONED,
+	PG_REPORT_GATEWAY,
+	PG_GATEWAY_NAME,
 	PG_ADD_EVENTS,
 	PG_EVENTS,
 	PG_DROP_EVENTS,
@@ -158,7 +161,7 @@ const char *pg_peek_text(struct cells *cells); /* borrowed; NULL for NULL */
 #define MESSAGE_COLUMNS                                                                                      \
 	"m.n, m.id, m.hash, m.customer, coalesce(k.id, ''), m.product, m.template, m.campaign, m.purpose, "  \
 	"m.lane, m.admitted_at, m.send_at, m.expires_at, m.state, m.waits_for, m.due, m.attempts, m.tries, " \
-	"m.epoch, m.lease, m.give_up_at, m.fault_since, m.rejected, m.waited, m.wait_channel, "              \
+	"m.epoch, m.lease, m.gateway, m.give_up_at, m.fault_since, m.rejected, m.waited, m.wait_channel, "   \
 	"m.wait_since, m.wait_until, m.best, m.counted, m.channel, m.contact, m.reasons, m.body"
 #define MESSAGE_CUSTOMER " LEFT JOIN customer k ON k.n = m.customer "
 
@@ -177,7 +180,7 @@ bool pg_append_messages(struct pg_query *query, struct message_rows *out);
 	"c.seq, c.changed, c.at, c.customer, c.message, c.product, c.channel, c.direction, c.state, " \
 	"c.attempt, c.provider, c.provider_ref, c.address, c.template, c.template_hash, c.summary, "  \
 	"c.content, c.reason, c.reason_args, c.code, c.detail, c.preference, c.preference_seq, "      \
-	"c.customer_seq, c.address_seq, c.products_seq, c.segments, c.captured"
+	"c.customer_seq, c.address_seq, c.products_seq, c.segments, c.captured, c.log_seq, c.late"
 void pg_read_contact(struct cells *cells, struct contact *out);
 
 bool pg_get_customer(struct pg *pg, const char *id, struct customer **out);
@@ -220,7 +223,10 @@ bool postgres_waiting_of_campaign(struct store *, const char *campaign, int64_t 
 bool postgres_waiting_of(struct store *, int64_t customer, int64_t after, size_t limit,
 			 struct message_rows *out);
 bool postgres_open_of(struct store *, int64_t customer, struct message_rows *out);
-bool postgres_sending(struct store *, int64_t after, size_t limit, struct message_rows *out);
+bool postgres_abandoned(struct store *, int64_t gateway, int64_t now, int64_t silent, int64_t after,
+			size_t limit, struct message_rows *out);
+bool postgres_report_gateway(struct store *, const char *name, const char *boot, int64_t at, int64_t *n);
+bool postgres_gateway_name(struct store *, int64_t gateway, char **name);
 
 bool postgres_number_contacts(struct store *, struct contact *const contacts[], size_t count);
 bool postgres_add_contacts(struct store *, struct contact *const contacts[], size_t count);

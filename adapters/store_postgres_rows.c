@@ -31,6 +31,7 @@ void pg_read_message(struct cells *cells, struct message_row *out)
 	out->tries = (int)pg_get_number(cells);
 	out->epoch = pg_get_number(cells);
 	out->lease = pg_get_number(cells);
+	out->gateway = pg_get_number(cells);
 	out->give_up_at = pg_get_number(cells);
 	out->fault_since = pg_get_number(cells);
 	out->rejected = pg_get_text(cells);
@@ -89,6 +90,8 @@ void pg_read_contact(struct cells *cells, struct contact *out)
 	out->products_seq = pg_get_number(cells);
 	out->segments = (int)pg_get_number(cells);
 	out->captured = pg_get_number(cells) != 0;
+	out->log_seq = pg_get_number(cells);
+	out->late = pg_get_number(cells);
 }
 
 /* --- customers --- */

@@ -20,6 +20,15 @@ CREATE TABLE writer (
 	seen timestamptz NOT NULL
 ) WITH (fillfactor = 50);
 
+-- Gateways, and when each reported last.
+CREATE SEQUENCE gateway_n;
+CREATE TABLE gateway (
+	n bigint PRIMARY KEY,
+	name text COLLATE "C" NOT NULL UNIQUE,
+	boot text NOT NULL, -- of the machine that it ran on last
+	at bigint NOT NULL
+) WITH (fillfactor = 50);
+
 -- Positions that are fixed at the commit, and the sum. Changed last in a transaction: its row keeps the commits
 -- in the order of the positions, so that whoever follows them misses none.
 CREATE TABLE position (
@@ -136,6 +145,7 @@ CREATE TABLE message (
 	due bigint NOT NULL,
 	epoch bigint NOT NULL,
 	lease bigint NOT NULL,
+	gateway bigint NOT NULL, -- who claimed it last
 	give_up_at bigint NOT NULL,
 	fault_since bigint NOT NULL,
 	wait_since bigint NOT NULL,
@@ -191,6 +201,8 @@ CREATE TABLE contact (
 	customer_seq bigint NOT NULL,
 	address_seq bigint NOT NULL,
 	products_seq bigint NOT NULL,
+	log_seq bigint NOT NULL, -- the last change then
+	late bigint NOT NULL, -- when it was reported, after others had taken it over; 0
 	attempt integer NOT NULL,
 	segments integer NOT NULL,
 	direction smallint NOT NULL,
