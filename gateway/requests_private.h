@@ -18,6 +18,17 @@ __attribute__((format(printf, 3, 4))) bool request_refuse(struct request *reques
  * what is on its way. False: the store failed. */
 bool change_binds(struct turn *turn, int64_t customer, const struct touched *touched, json_t *on_their_way);
 
+/* The receipt counts for the contact that it names or whose reference it has, or is kept. */
+bool receipt_take(struct turn *turn, const struct receipt *receipt, const struct contact *contact);
+/* The contact that it is about: by its seq, else by the reference; seq 0 where there is none. */
+bool receipt_contact(struct turn *turn, const char *provider, const char *provider_ref, int64_t seq,
+		     struct contact *out);
+/* Kept until the outcome of the attempt is there: by the contact, where that is known, else by the reference.
+ */
+bool receipt_keep(struct turn *turn, const struct receipt *receipt, int64_t contact);
+/* Until the next turn. */
+bool receipt_keep_for_next(struct turn *turn, const struct receipt *receipt, int64_t contact);
+
 /* Writes the items of a "preferences" array, or one. `kept` takes the products whose choice an import may not
  * loosen. A refusal sets request->status. False: the store failed. */
 bool preference_write(struct request *request, struct turn *turn, const struct asker *asker,
