@@ -346,9 +346,7 @@ bool incoming_prefers(struct turn *turn, struct incoming *incoming, const char *
 		const struct touched touched = {.product = product, .preferences = all, .count = count};
 		ok = ok && change_binds(turn, incoming->customer->n, &touched, incoming->on_their_way);
 	}
-	for (size_t i = 0; i < count; i++)
-		preference_release(&all[i]);
-	free(all);
+	preferences_free(all, count);
 	text_release(&asked.problem);
 	json_decref(kept);
 	return ok;
@@ -414,7 +412,7 @@ static void inbound_answer(struct request *request, const struct incoming *incom
 				   customers_of(incoming), "kind", reason_code_name(reason_of(incoming)));
 
 	put_text(answer, "did", incoming->did);
-	json_object_set(answer, "on_their_way", incoming->on_their_way);
+	json_object_set_new(answer, "on_their_way", way_list(incoming->on_their_way));
 	request->answer = answer;
 	request->status = 201;
 }
@@ -422,7 +420,7 @@ static void inbound_answer(struct request *request, const struct incoming *incom
 static bool inbound_run(struct request *request, struct turn *turn)
 {
 	const struct inbound *in = ((struct inbound_request *)request)->in;
-	struct incoming incoming = {.in = in, .kind = in->kind, .on_their_way = json_array()};
+	struct incoming incoming = {.in = in, .kind = in->kind, .on_their_way = json_object()};
 	int64_t before = 0;
 	bool ok = known_before(turn, in, &before);
 
