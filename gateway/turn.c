@@ -299,12 +299,7 @@ static void give_answers(struct turn *turn)
 		request->done = true;
 	}
 	turn->requests = NULL;
-	if (turn->admissions) {
-		*turn->outbox.settled_tail = turn->admissions;
-		while (*turn->outbox.settled_tail)
-			turn->outbox.settled_tail = &(*turn->outbox.settled_tail)->next;
-		turn->admissions = NULL;
-	}
+	admissions_settle(turn);
 	pthread_cond_broadcast(&turn->space);
 	pthread_mutex_unlock(&turn->lock);
 }
@@ -334,6 +329,7 @@ static void refuse_requests(struct turn *turn, bool all, const char *why)
 	pthread_mutex_lock(&turn->lock);
 	refuse_late(&turn->requests, all, why);
 	turn->inbox.requests_tail = refuse_late(&turn->inbox.requests, all, why);
+	batches_refuse_late(turn, all, why);
 	pthread_cond_broadcast(&turn->space);
 	pthread_mutex_unlock(&turn->lock);
 }
@@ -387,12 +383,15 @@ static void turn_committed(struct turn *turn)
 	receipts_after_commit(turn);
 	/* publish first: whoever is answered next may read the counters */
 	publish_stats(turn, true);
-	for (struct work *work = turn->plan.first; work; work = work->next)
+	for (struct work *work = turn->plan.first; work; work = work->next) {
+		if (work->admission && !work->admission->refused)
+			work->admission->state = work->row.state;
 		if (work->attempt) {
 			if (work->probe)
 				breaker_probe(&work->outlet->breaker);
 			hand_over(turn, work);
 		}
+	}
 	finish_flights(turn);
 	give_answers(turn);
 }

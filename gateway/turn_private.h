@@ -282,6 +282,13 @@ struct inbox_lane *admission_lane(struct turn *turn, const struct admission *adm
 __attribute__((format(printf, 2, 3))) void admission_refuse(struct admission *admission, const char *format,
 							    ...);
 
+/* turn_batch.c; all of it under the lock */
+/* What the turn took is committed, or refused: the queue's go to the courier, the others to who waits. */
+void admissions_settle(struct turn *turn);
+/* Those that somebody waits for, and for whom it is too late (all: every one), are refused with 503. Only
+ * between two transactions. */
+void batches_refuse_late(struct turn *turn, bool all, const char *why);
+
 /* turn_place.c */
 struct work *work_add(struct turn *turn, enum work_why why,
 		      const struct message_row *row); /* copies the row */
