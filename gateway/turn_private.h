@@ -75,11 +75,12 @@ struct flight {
 	struct message_rows others; /* of a digest: its other messages, likewise */
 	struct contact contact;     /* as committed */
 	int64_t claimed_at;
-	enum flight_state state; /* CALLED_BACK: it will never begin, and nobody has committed that yet */
-	bool resend;             /* an earlier attempt on this channel is in doubt */
-	bool probe;              /* the one that asks whether the provider is back */
-	bool in_turn;            /* this run of the turn already deals with it */
-	bool lost;               /* another gateway took it over: what it reports is late */
+	enum flight_state state;  /* CALLED_BACK: it will never begin, and nobody has committed that yet */
+	bool resend;              /* an earlier attempt on this channel is in doubt */
+	bool probe;               /* the one that asks whether the provider is back */
+	bool in_turn;             /* this run of the turn already deals with it */
+	struct begun_slot *begun; /* says to the next start whether it had begun; NULL */
+	bool lost;                /* another gateway took it over: what it reports is late */
 };
 
 enum work_why {
@@ -106,6 +107,7 @@ struct work {
 	struct outlet *outlet;       /* claimed: who carries it */
 	char *bound;                 /* in doubt: the provider that it was tried with; NULL: any */
 	struct attempt *attempt;     /* claimed: to be handed over after the commit */
+	struct begun_slot *begun;    /* and its place in the file of what has begun; NULL */
 	struct work *lead;           /* of a digest: whose contact it shares; NULL */
 	size_t followers;            /* of a digest: how many share this one's contact */
 	bool shares;                 /* `ended` is another work's too, and is saved there */
@@ -183,9 +185,11 @@ struct turn {
 		struct config *config; /* held: the channel reads it */
 	} * retired;                   /* of an earlier configuration: closed when they are empty */
 	size_t retired_count;
-	char *name;       /* of this gateway, from the configuration that it started with */
-	int64_t gateway;  /* its number; 0: not reported yet */
-	int64_t reported; /* when it said last that it is alive, by the store's clock; 0: never */
+	char *name;          /* of this gateway, from the configuration that it started with */
+	int64_t gateway;     /* its number; 0: not reported yet */
+	int64_t reported;    /* when it said last that it is alive, by the store's clock; 0: never */
+	struct begun *begun; /* NULL: there is none */
+	bool begun_asked;    /* it still says what the run before left */
 	bool look_for_abandoned, overtaken; /* overtaken: others may have claimed what is in flight */
 	bool alone;
 	bool config_new; /* its products and templates are not kept yet */
