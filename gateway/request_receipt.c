@@ -100,7 +100,6 @@ static bool receipt_message(struct turn *turn, int64_t n, const struct contact *
 	struct message_row row = {0};
 	bool ok = true;
 
-	turn->plan.waiting_touched = true;
 	*out = work_of(turn, n);
 	if (*out) { /* an outcome came in this very turn */
 		row_learns(&(*out)->row, contact, receipt->delivered);

@@ -58,6 +58,7 @@ static void plan_end(struct turn *turn)
 		free(row);
 	}
 	free(turn->plan.events.list);
+	free(turn->plan.by_n);
 	free(turn->plan.notes);
 	for (size_t i = 0; i < turn->plan.cap_count; i++)
 		free(turn->plan.caps[i].name);

@@ -7,7 +7,7 @@
 #include "turn_fixture.h"
 #include "banned.h"
 
-#define MANY 1300 /* more than a turn looks at twice */
+#define MANY 250 /* more than a turn looks at twice */
 
 static void pause_ms(long ms)
 {
