@@ -88,6 +88,7 @@ static void plan_end(struct turn *turn)
 		free(row);
 	}
 	free(turn->plan.events.list);
+	free(turn->plan.by_n);
 	for (size_t i = 0; i < turn->plan.late.count; i++) {
 		contact_release(turn->plan.late.list[i]);
 		free(turn->plan.late.list[i]);

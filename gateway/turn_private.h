@@ -17,7 +17,7 @@
 #define TURN_REQUESTS_MAX 64
 #define TURN_SWEEP_MAX 200        /* rows looked at when a breaker opens, a turn */
 #define TURN_HELD_MAX 500         /* rows moved to a hold or away from it, or taken back, a turn */
-#define TURN_AGAIN_MAX 500        /* waiting rows of customers whose choice changed looked at, a turn */
+#define TURN_AGAIN_MAX 100        /* waiting rows of customers whose choice changed looked at, a turn */
 #define INBOX_ADMISSIONS_MAX 4000 /* as the carrier reads ahead: what is urgent finds room */
 #define OUTBOX_MEMORY_MAX 20000   /* events kept ready for the courier; the store has the rest */
 #define TURN_EXPIRED_MAX 500      /* rows whose time is over, a turn */
@@ -139,10 +139,11 @@ enum verdict { NOTE_OK, NOTE_FAULT, NOTE_NO_VERDICT, NOTE_PACE };
 struct plan {
 	struct work *first, **tail;
 	size_t count;
+	struct work **by_n; /* of rows that have a number; open addressing */
+	size_t by_n_size, by_n_count;
 	bool strays;            /* some were found: there may be more */
 	size_t looked;          /* waiting rows of customers that were looked at again */
 	size_t swept;           /* rows that wait and were taken in hand by a sweep */
-	bool waiting_touched;   /* work was made of rows that wait, but not because they are due */
 	struct pointers events; /* struct event_row */
 	struct pointers late;   /* struct contact: of late reports, to be saved */
 	struct counters deltas;

@@ -121,7 +121,6 @@ static bool late_message(struct turn *turn, struct flight *flight, int64_t n, co
 	struct message_row row = {0};
 	bool ok = true;
 
-	turn->plan.waiting_touched = true;
 	if (flight_aloft(turn, n) || work_of(turn, n))
 		return true; /* its successor is under way here */
 	ok = store_get_messages(turn->store, &n, 1, &row);
