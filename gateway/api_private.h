@@ -1,8 +1,9 @@
-/* Between api.c (splits, finds the route, answers) and the api_*.c that hold the routes. */
+/* Between api.c (splits, finds the route, answers) and the files that hold the handlers. */
 #ifndef HEED_API_PRIVATE_H
 #define HEED_API_PRIVATE_H
 
 #include "api.h"
+#include "api_routes.h"
 #include "preference.h"
 #include "url.h"
 
@@ -11,14 +12,19 @@
 /* One request under way: what was read of it, and where the answer goes. */
 struct call {
 	struct api *api;
-	const struct api_request *request;
+	const struct api_request *request; /* its asker filled */
 	struct api_response *response;
-	const char *args[CALL_ARGS]; /* the decoded parts that stand for a `:` of the route */
+	const struct api_token *token; /* NULL: it came without one (the socket, `public`), and may all */
+	const char *args[CALL_ARGS];   /* the decoded parts that stand for a `:` of the route */
 	struct url_query query;
-	json_t *body; /* what was sent; NULL: nothing */
+	json_t *body; /* what was sent to a BODY_JSON route; else NULL */
 };
 
 void call_answer(struct call *call, int status, json_t *body); /* takes `body` */
+/* The text as it is, under that content type; leaves it empty. 500 where it was full. */
+void call_text(struct call *call, int status, const char *type, struct text *text);
+void call_nothing(struct call *call); /* 204 */
+void call_redirect(struct call *call, int status, const char *where);
 __attribute__((format(printf, 3, 4))) void call_problem(struct call *call, int status, const char *format,
 							...);
 /* What a request_* gave back: its answer, or its problem. Takes `answer`. */
@@ -31,6 +37,13 @@ const char *call_query(const struct call *call, const char *name);
 bool call_limit(struct call *call, size_t usual, size_t *limit);
 bool call_number(struct call *call, const char *name, int64_t *number); /* stays as it was if not there */
 bool call_wants_object(struct call *call);
+/* What the token (if there is one) is limited to. False, and answered with 403, where that is not among it.
+ */
+bool call_product_allowed(struct call *call, const char *product);
+/* Likewise, as if what is about another product were not there. */
+bool call_sees_product(const struct call *call, const char *product);
+/* Where `scope` is wanted for a part of what is asked only. */
+bool call_scope_allowed(struct call *call, enum scope scope);
 /* The changes go through the turn; false, and answered, where this process may only read. */
 bool call_may_change(struct call *call);
 
