@@ -112,6 +112,13 @@ bool store_read_find(struct store_reader *reader, const char *address, char ***i
 	return !world.store_fails;
 }
 
+bool store_read_customer_id(struct store_reader *reader, int64_t customer, char **id)
+{
+	(void)reader;
+	*id = customer == 1 ? xstrdup("c/1") : NULL;
+	return !world.store_fails;
+}
+
 static void contact_fill(struct contact *out, int64_t seq)
 {
 	*out = (struct contact){.seq = seq,
