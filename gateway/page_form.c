@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "http_words.h"
 #include "text.h"
 #include "xalloc.h"
 #include "banned.h"
@@ -167,22 +168,14 @@ out:
 	return ok;
 }
 
-static bool is_type(const char *content_type, const char *type)
-{
-	size_t len = strlen(type);
-
-	return strncasecmp(content_type, type, len) == 0 &&
-	       (!content_type[len] || strchr("; \t", content_type[len]));
-}
-
 json_t *form_read(const char *content_type, const char *body, size_t len)
 {
 	json_t *form = json_object();
 	bool ok = len <= FORM_BODY_MAX;
 
-	if (ok && is_type(content_type, "application/x-www-form-urlencoded"))
+	if (ok && http_type_is(content_type, "application/x-www-form-urlencoded"))
 		ok = read_urlencoded(body, len, form);
-	else if (ok && is_type(content_type, "multipart/form-data"))
+	else if (ok && http_type_is(content_type, "multipart/form-data"))
 		ok = read_multipart(content_type, body, len, form);
 	else
 		ok = false;
