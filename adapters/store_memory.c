@@ -265,23 +265,27 @@ static bool is_open(const struct message_row *row)
 
 static int by_number(const void *a, const void *b)
 {
-	int64_t left = ((const struct message_row *)a)->n;
-	int64_t right = ((const struct message_row *)b)->n;
+	int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
 
 	return (left > right) - (left < right);
 }
 
 static void messages_of(struct memory *memory, int64_t customer, bool (*want)(const struct message_row *),
-			struct message_rows *out)
+			int64_t after, size_t limit, struct message_rows *out)
 {
 	const struct memory_lists *lists = memory_lists(memory, customer);
-	size_t start = out->count;
+	int64_t *wanted = xcalloc(lists->message_count, sizeof *wanted);
+	size_t count = 0;
 
 	for (size_t i = 0; i < lists->message_count; i++)
-		if (want(slots_get(&memory->tables[MESSAGES], lists->messages[i])))
-			message_row_read(memory, lists->messages[i], message_rows_add(out));
-	if (out->count > start)
-		qsort(out->rows + start, out->count - start, sizeof *out->rows, by_number);
+		if (lists->messages[i] > after &&
+		    want(slots_get(&memory->tables[MESSAGES], lists->messages[i])))
+			wanted[count++] = lists->messages[i];
+	if (count)
+		qsort(wanted, count, sizeof *wanted, by_number);
+	for (size_t i = 0; i < count && i < limit; i++)
+		message_row_read(memory, wanted[i], message_rows_add(out));
+	free(wanted);
 }
 
 static bool memory_waiting_of_campaign(struct store *store, const char *campaign, int64_t after, size_t limit,
@@ -299,15 +303,16 @@ static bool memory_waiting_of_campaign(struct store *store, const char *campaign
 	return true;
 }
 
-static bool memory_waiting_of(struct store *store, int64_t customer, struct message_rows *out)
+static bool memory_waiting_of(struct store *store, int64_t customer, int64_t after, size_t limit,
+			      struct message_rows *out)
 {
-	messages_of(of(store), customer, is_waiting, out);
+	messages_of(of(store), customer, is_waiting, after, limit, out);
 	return true;
 }
 
 static bool memory_open_of(struct store *store, int64_t customer, struct message_rows *out)
 {
-	messages_of(of(store), customer, is_open, out);
+	messages_of(of(store), customer, is_open, 0, SIZE_MAX, out);
 	return true;
 }
 
@@ -406,6 +411,21 @@ static bool memory_get_contacts(struct store *store, const int64_t seq[], size_t
 		const struct contact *row = slots_get(&of(store)->tables[CONTACTS], seq[i]);
 		if (row)
 			contact_read(row, &out[i]);
+	}
+	return true;
+}
+
+static bool memory_doubts_of(struct store *store, int64_t customer, int64_t since, struct contact **out,
+			     size_t *count)
+{
+	const struct memory *memory = of(store);
+
+	for (int64_t seq = 1; seq <= memory->numbers[NUMBER_CONTACT]; seq++) {
+		const struct contact *row = slots_get(&memory->tables[CONTACTS], seq);
+		if (!row || row->customer != customer || row->state != STATE_IN_DOUBT || row->at < since)
+			continue;
+		*out = xreallocarray(*out, *count + 1, sizeof **out);
+		contact_read(row, &(*out)[(*count)++]);
 	}
 	return true;
 }
@@ -534,6 +554,7 @@ const struct store_ops store_memory_ops = {
 	.add_contacts = memory_add_contacts,
 	.save_contacts = memory_save_contacts,
 	.get_contacts = memory_get_contacts,
+	.doubts_of = memory_doubts_of,
 	.find_contact = memory_find_contact,
 	.last_sent = memory_last_sent,
 	.read_facts = memory_read_facts,

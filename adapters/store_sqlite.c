@@ -310,6 +310,7 @@ const struct store_ops store_sqlite_ops = {
 	.put_customer = sqlite_put_customer,
 	.put_preference = sqlite_put_preference,
 	.set_address_state = sqlite_set_address_state,
+	.doubts_of = sqlite_doubts_of,
 	.get_address = sqlite_get_address,
 	.answered = sqlite_answered,
 	.customers_of_address = sqlite_customers_of_address,

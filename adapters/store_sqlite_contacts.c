@@ -72,6 +72,7 @@ void months_release(struct store_sqlite *store)
 		sqlite3_finalize(store->months[i].save);
 		sqlite3_finalize(store->months[i].get);
 		sqlite3_finalize(store->months[i].find);
+		sqlite3_finalize(store->months[i].doubts);
 		sqlite3_finalize(store->months[i].newest);
 	}
 	free(store->months);
@@ -112,8 +113,9 @@ static bool month_create(struct sql *sql, const char *name)
 		  "CREATE INDEX IF NOT EXISTS %s_by_customer ON %s (customer);"
 		  "CREATE INDEX IF NOT EXISTS %s_by_message ON %s (message);"
 		  "CREATE INDEX IF NOT EXISTS %s_by_changed ON %s (changed);"
-		  "CREATE INDEX IF NOT EXISTS %s_captured ON %s (seq) WHERE captured;",
-		  name, name, name, name, name, name, name, name);
+		  "CREATE INDEX IF NOT EXISTS %s_captured ON %s (seq) WHERE captured;"
+		  "CREATE INDEX IF NOT EXISTS %s_in_doubt ON %s (customer) WHERE state = 5;",
+		  name, name, name, name, name, name, name, name, name, name);
 	bool ok = sql_exec(sql, text.data);
 	text_release(&text);
 	return ok;
@@ -126,7 +128,7 @@ static bool month_load(void *context, int month)
 	char name[MONTH_NAME];
 
 	month_name(month, name);
-	if (!month_create(&store->sql, name)) /* the first heed made its months without the index by_ref */
+	if (!month_create(&store->sql, name)) /* earlier ones made their months with fewer indexes */
 		return false;
 	sqlite3_stmt *statement = month_prepare(
 		&store->sql, "SELECT (SELECT min(seq) FROM %s), (SELECT max(seq) FROM %s)", name, name);
@@ -286,20 +288,30 @@ static int month_save(struct store_sqlite *store, struct month *month, const str
 	return sql_run(&store->sql, month->save) ? sqlite3_changes(store->sql.db) == 1 : -1;
 }
 
-/* The one row of a statement that gives CONTACT_COLUMNS: as month_save. */
-static int month_take(struct store_sqlite *store, sqlite3_stmt *statement, struct contact *out)
+/* The next row of a statement that gives CONTACT_COLUMNS: 1; 0: none; -1: failed. */
+static int month_next(struct store_sqlite *store, sqlite3_stmt *statement, struct contact *out)
 {
 	int more = sql_step(&store->sql, statement);
 
 	if (more <= 0)
 		return more;
 	struct cells cells = sql_cells(statement);
+	*out = (struct contact){0};
 	sql_read_contact(&cells, out);
 	out->customer_id = xstrdup("");
 	out->address_value = xstrdup("");
 	out->meta = xstrdup("");
-	sqlite3_reset(statement);
 	return several_read(&store->sql, out) ? 1 : -1;
+}
+
+/* The one row of a statement: likewise. */
+static int month_take(struct store_sqlite *store, sqlite3_stmt *statement, struct contact *out)
+{
+	int more = month_next(store, statement, out);
+
+	if (more)
+		sqlite3_reset(statement);
+	return more;
 }
 
 static int month_read(struct store_sqlite *store, struct month *month, int64_t seq, struct contact *out)
@@ -352,6 +364,52 @@ bool sqlite_get_contacts(struct store *base, const int64_t seq[], size_t count, 
 				found = month_read(store, &store->months[m], seq[i], &out[i]);
 		ok = found >= 0;
 	}
+	return ok;
+}
+
+static int by_seq(const void *a, const void *b)
+{
+	int64_t left = ((const struct contact *)a)->seq, right = ((const struct contact *)b)->seq;
+
+	return (left > right) - (left < right);
+}
+
+static int month_doubts(struct store_sqlite *store, struct month *month, int64_t customer, int64_t since,
+			struct contact **out, size_t *count)
+{
+	char name[MONTH_NAME];
+	int more;
+
+	month_name(month->month, name);
+	if (!month->doubts)
+		month->doubts = month_prepare(&store->sql,
+					      "SELECT " CONTACT_COLUMNS " FROM %s c INDEXED BY %s_in_doubt "
+					      "WHERE c.customer = ? AND c.state = 5 AND c.at >= ?",
+					      name, name);
+	struct cells cells = sql_cells(month->doubts);
+	put_number(&cells, customer);
+	put_number(&cells, since);
+	do {
+		*out = xreallocarray(*out, *count + 1, sizeof **out);
+		more = month_next(store, month->doubts, &(*out)[*count]);
+		*count += more > 0;
+	} while (more > 0);
+	sqlite3_reset(month->doubts);
+	return more;
+}
+
+bool sqlite_doubts_of(struct store *base, int64_t customer, int64_t since, struct contact **out,
+		      size_t *count)
+{
+	struct store_sqlite *store = (struct store_sqlite *)base;
+	size_t start = *count;
+	bool ok = months_fresh(store);
+
+	for (size_t m = 0; ok && m < store->month_count; m++)
+		ok = store->months[m].month < month_of(since) ||
+		     month_doubts(store, &store->months[m], customer, since, out, count) == 0;
+	if (*count > start)
+		qsort(*out + start, *count - start, sizeof **out, by_seq);
 	return ok;
 }
 

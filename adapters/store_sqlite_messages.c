@@ -287,14 +287,20 @@ bool sqlite_waiting_of_campaign(struct store *store, const char *campaign, int64
 	return sql_append_messages(sql, statement, out);
 }
 
-bool sqlite_waiting_of(struct store *store, int64_t customer, struct message_rows *out)
+bool sqlite_waiting_of(struct store *store, int64_t customer, int64_t after, size_t limit,
+		       struct message_rows *out)
 {
 	struct sql *sql = &of(store)->sql;
 	sqlite3_stmt *statement =
-		sql_statement(sql, SQL_WAITING_OF, MESSAGES_OF_WAITING "WHERE w.customer = ? ORDER BY m.n");
+		sql_statement(sql, SQL_WAITING_OF,
+			      "SELECT " MESSAGE_COLUMNS " FROM waiting w INDEXED BY waiting_by_customer "
+			      "CROSS JOIN message m ON m.n = w.message" MESSAGE_CUSTOMER
+			      "WHERE w.customer = ? AND w.message > ? ORDER BY w.message LIMIT ?");
 	struct cells cells = sql_cells(statement);
 
 	put_number(&cells, customer);
+	put_number(&cells, after);
+	put_number(&cells, (int64_t)limit);
 	return sql_append_messages(sql, statement, out);
 }
 

@@ -165,7 +165,7 @@ int month_of(int64_t at); /* 202611 */
 struct month {
 	int month;
 	int64_t first, last; /* seq; 0 while it is empty */
-	sqlite3_stmt *add, *save, *get, *find, *newest;
+	sqlite3_stmt *add, *save, *get, *find, *newest, *doubts;
 };
 
 struct store_sqlite {
@@ -197,13 +197,15 @@ bool sqlite_next_expiry(struct store *, int64_t *at);
 bool sqlite_waited_for(struct store *, char ***names, size_t *count);
 bool sqlite_waiting_of_campaign(struct store *, const char *campaign, int64_t after, size_t limit,
 				struct message_rows *out);
-bool sqlite_waiting_of(struct store *, int64_t customer, struct message_rows *out);
+bool sqlite_waiting_of(struct store *, int64_t customer, int64_t after, size_t limit,
+		       struct message_rows *out);
 bool sqlite_open_of(struct store *, int64_t customer, struct message_rows *out);
 bool sqlite_sending(struct store *, int64_t after, size_t limit, struct message_rows *out);
 
 bool sqlite_add_contacts(struct store *, struct contact *const contacts[], size_t count);
 bool sqlite_save_contacts(struct store *, struct contact *const contacts[], size_t count);
 bool sqlite_get_contacts(struct store *, const int64_t seq[], size_t count, struct contact out[]);
+bool sqlite_doubts_of(struct store *, int64_t customer, int64_t since, struct contact **out, size_t *count);
 bool sqlite_find_contact(struct store *, enum direction direction, const char *provider,
 			 const char *provider_ref, struct contact *out);
 bool sqlite_last_sent(struct store *, int64_t customer, int64_t address, const char *provider,

@@ -223,9 +223,10 @@ bool store_waiting_of_campaign(struct store *store, const char *campaign, int64_
 	return !limit || READ(store, waiting_of_campaign(store, campaign, after, limit, out));
 }
 
-bool store_waiting_of(struct store *store, int64_t customer, struct message_rows *out)
+bool store_waiting_of(struct store *store, int64_t customer, int64_t after, size_t limit,
+		      struct message_rows *out)
 {
-	return READ(store, waiting_of(store, customer, out));
+	return !limit || READ(store, waiting_of(store, customer, after, limit, out));
 }
 
 bool store_open_of(struct store *store, int64_t customer, struct message_rows *out)
@@ -251,6 +252,12 @@ bool store_save_contacts(struct store *store, struct contact *const contacts[], 
 bool store_get_contacts(struct store *store, const int64_t seq[], size_t count, struct contact out[])
 {
 	return !count || READ(store, get_contacts(store, seq, count, out));
+}
+
+bool store_doubts_of(struct store *store, int64_t customer, int64_t since, struct contact **out,
+		     size_t *count)
+{
+	return READ(store, doubts_of(store, customer, since, out, count));
 }
 
 bool store_find_contact(struct store *store, enum direction direction, const char *provider,

@@ -211,8 +211,9 @@ bool store_waited_for(struct store *store, char ***names, size_t *count);
 /* Those of a campaign that wait, whatever for, above n `after`; by n; appended. */
 bool store_waiting_of_campaign(struct store *store, const char *campaign, int64_t after, size_t limit,
 			       struct message_rows *out);
-/* Of one customer: those that wait; those that are sending or in doubt. By n. Appended. */
-bool store_waiting_of(struct store *store, int64_t customer, struct message_rows *out);
+/* Of one customer: those that wait, above n `after`; those that are sending or in doubt. By n. Appended. */
+bool store_waiting_of(struct store *store, int64_t customer, int64_t after, size_t limit,
+		      struct message_rows *out);
 bool store_open_of(struct store *store, int64_t customer, struct message_rows *out);
 /* Everything that is `sending`, by n, above `after`: for the start after a crash. Appended. */
 bool store_sending(struct store *store, int64_t after, size_t limit, struct message_rows *out);
@@ -224,6 +225,10 @@ bool store_add_contacts(struct store *store, struct contact *const contacts[], s
 bool store_save_contacts(struct store *store, struct contact *const contacts[], size_t count);
 /* By seq, without what is resolved; seq 0 in out[i] where there is none. */
 bool store_get_contacts(struct store *store, const int64_t seq[], size_t count, struct contact out[]);
+/* The customer's contacts that are in doubt and not older than `since`, by seq, with `several`, without what
+ * is resolved; appended to *out (realloc'd): contact_release each, free the array. */
+bool store_doubts_of(struct store *store, int64_t customer, int64_t since, struct contact **out,
+		     size_t *count);
 /* The newest contact in that direction that a provider knows by this reference, with `several`; seq 0 where
  * there is none. */
 bool store_find_contact(struct store *store, enum direction direction, const char *provider,

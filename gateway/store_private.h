@@ -62,13 +62,16 @@ struct store_ops {
 	bool (*waited_for)(struct store *, char ***names, size_t *count);
 	bool (*waiting_of_campaign)(struct store *, const char *campaign, int64_t after, size_t limit,
 				    struct message_rows *out);
-	bool (*waiting_of)(struct store *, int64_t customer, struct message_rows *out);
+	bool (*waiting_of)(struct store *, int64_t customer, int64_t after, size_t limit,
+			   struct message_rows *out);
 	bool (*open_of)(struct store *, int64_t customer, struct message_rows *out);
 	bool (*sending)(struct store *, int64_t after, size_t limit, struct message_rows *out);
 
 	bool (*add_contacts)(struct store *, struct contact *const contacts[], size_t count);
 	bool (*save_contacts)(struct store *, struct contact *const contacts[], size_t count);
 	bool (*get_contacts)(struct store *, const int64_t seq[], size_t count, struct contact out[]);
+	bool (*doubts_of)(struct store *, int64_t customer, int64_t since, struct contact **out,
+			  size_t *count);
 	bool (*find_contact)(struct store *, enum direction direction, const char *provider,
 			     const char *provider_ref, struct contact *out);
 	bool (*last_sent)(struct store *, int64_t customer, int64_t address, const char *provider,

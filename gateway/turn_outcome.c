@@ -329,6 +329,13 @@ struct work *flight_call_back(struct turn *turn, struct flight *flight)
 	return first;
 }
 
+void flights_stop(struct turn *turn)
+{
+	for (struct flight *flight = turn->flights; flight; flight = flight->next)
+		if (flight->state == FLIGHT_ALOFT && attempt_call_back(flight->attempt))
+			flight->state = FLIGHT_CALLED_BACK;
+}
+
 void flights_call_back_if(struct turn *turn, bool (*wants)(const struct flight *, const void *context),
 			  const void *context)
 {

@@ -17,7 +17,7 @@
 #define TURN_REQUESTS_MAX 64
 #define TURN_SWEEP_MAX 200        /* rows looked at when a breaker opens, a turn */
 #define TURN_HELD_MAX 500         /* rows moved to a hold or away from it, or taken back, a turn */
-#define TURN_RECONSIDER_MAX 10000 /* waiting rows of one customer looked at when a choice changes */
+#define TURN_AGAIN_MAX 500        /* waiting rows of customers whose choice changed looked at, a turn */
 #define INBOX_ADMISSIONS_MAX 4000 /* as the carrier reads ahead: what is urgent finds room */
 #define OUTBOX_MEMORY_MAX 20000   /* events kept ready for the courier; the store has the rest */
 #define TURN_EXPIRED_MAX 500      /* rows whose time is over, a turn */
@@ -135,6 +135,7 @@ struct plan {
 	struct work *first, **tail;
 	size_t count;
 	bool strays;            /* some were found: there may be more */
+	size_t looked;          /* waiting rows of customers that were looked at again */
 	size_t swept;           /* rows that wait and were taken in hand by a sweep */
 	bool waiting_touched;   /* work was made of rows that wait, but not because they are due */
 	struct pointers events; /* struct event_row */
@@ -153,6 +154,12 @@ struct plan {
 	struct pointers freed; /* int64_t: customers whose counters went down: what waits for a cap may go */
 };
 
+/* A customer of whom more rows wait than one turn looks at, and how far it came. */
+struct again {
+	int64_t customer;
+	int64_t after, next; /* n; next: with this transaction, MOMENT_NEVER when it is done */
+};
+
 struct turn {
 	struct store *store;
 	struct config *config;
@@ -163,6 +170,8 @@ struct turn {
 	bool holds_known; /* what stands here is what the store says */
 	char **releasing; /* waits_for of what a hold that is gone left behind */
 	size_t releasing_count;
+	struct again *again;
+	size_t again_count;
 	struct hint expiry;     /* when something that waits expires */
 	struct hint unassigned; /* for rows that wait for nobody in particular */
 	struct flight *flights;
@@ -174,6 +183,7 @@ struct turn {
 	size_t retired_count;
 	bool alone;
 	bool config_new; /* its products and templates are not kept yet */
+	bool reloaded;   /* what was claimed under the old one and has not begun is chosen again */
 	bool stopping, claiming;
 	int64_t now;   /* of this run, stored clock */
 	int64_t ahead; /* of the wall clock: for tests that can't wait for tomorrow */
@@ -190,6 +200,8 @@ struct turn {
 	int64_t recovered; /* n up to which rows left `sending` by a crash were dealt with; MOMENT_NEVER: all
 			    */
 	bool failing;      /* the store failed at the last try */
+	bool lost;         /* the last transaction was rolled back */
+	bool late;         /* because a change could not be made binding in time */
 
 	pthread_t thread;
 	bool started;
@@ -306,6 +318,15 @@ bool holds_busy(const struct turn *turn, bool cancels);
 void holds_restart(struct turn *turn); /* the lines are others now */
 void holds_forget(struct turn *turn);
 
+/* turn_again.c */
+typedef bool (*again_wants)(const struct message_row *row, const void *context);
+/* What waits of the customer and is wanted (NULL: all) is chosen again, in this turn or, where it is much, in
+ * the next ones too, which then look at all of it. *added (NULL): works made now. False: the store failed. */
+bool again_look(struct turn *turn, int64_t customer, again_wants wants, const void *context, size_t *added);
+bool again_take(struct turn *turn); /* what earlier turns left */
+void again_after_commit(struct turn *turn);
+void again_after_loss(struct turn *turn);
+
 /* turn_claim.c */
 /* Makes it `sending`, with all that goes in one digest with it. False: the store failed. */
 bool work_claim(struct turn *turn, struct work *work, struct outlet *outlet, const struct decision *decision,
@@ -343,6 +364,8 @@ void flights_call_back(struct turn *turn, int64_t customer, const struct touched
 /* The same for those that `wants` wants. */
 void flights_call_back_if(struct turn *turn, bool (*wants)(const struct flight *, const void *context),
 			  const void *context);
+/* Nothing of what is handed over begins any more; a turn deals with it. Outside of a transaction. */
+void flights_stop(struct turn *turn);
 /* One. Its works, to be chosen again; NULL: it had begun, or this run deals with it already. */
 struct work *flight_call_back(struct turn *turn, struct flight *flight);
 /* The address is dead from now on. */

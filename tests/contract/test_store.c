@@ -616,12 +616,61 @@ static void a_customers_waiting_and_open_messages_are_found(void **state)
 	add_of(f, "over", ana, STATE_SENT, MOMENT_NEVER);
 	add_of(f, "bobs", bob, STATE_SENDING, MOMENT_NEVER);
 	commit(f);
-	OK(store_waiting_of(f->store, ana, &rows));
+	OK(store_waiting_of(f->store, ana, 0, 9, &rows));
 	assert_ids(&rows, "waits resend");
 	OK(store_open_of(f->store, ana, &rows));
 	assert_ids(&rows, "flies doubt resend");
-	OK(store_waiting_of(f->store, bob, &rows));
+	OK(store_waiting_of(f->store, bob, 0, 9, &rows));
 	assert_ids(&rows, "");
+}
+
+static void what_waits_of_a_customer_is_found_in_slices(void **state)
+{
+	struct fixture *f = *state;
+	struct message_rows rows = {0};
+
+	begin(f);
+	int64_t ana = put_customer(f, "ana", NULL, NULL);
+	add_of(f, "a", ana, STATE_DEFERRED, 90);
+	int64_t b = add_of(f, "b", ana, STATE_DEFERRED, 10);
+	add_of(f, "over", ana, STATE_SENT, MOMENT_NEVER);
+	add_of(f, "c", ana, STATE_DEFERRED, 50);
+	commit(f);
+	OK(store_waiting_of(f->store, ana, 0, 2, &rows));
+	assert_ids(&rows, "a b");
+	OK(store_waiting_of(f->store, ana, b, 2, &rows));
+	assert_ids(&rows, "c");
+	OK(store_waiting_of(f->store, ana, 0, 0, &rows));
+	assert_ids(&rows, "");
+}
+
+static void a_customers_contacts_in_doubt_are_found_until_they_are_none(void **state)
+{
+	struct fixture *f = *state;
+	struct contact *out = NULL;
+	size_t count = 0;
+
+	begin(f);
+	add_contact(f, contact_of(5, 1, 2, "p", "sms", STATE_IN_DOUBT));
+	int64_t old = add_contact(f, contact_of(40 * MOMENT_DAY, 1, 3, "p", "sms", STATE_SENDING));
+	add_contact(f, contact_of(40 * MOMENT_DAY, 2, 4, "p", "sms", STATE_IN_DOUBT));
+	add_contact(f, contact_of(41 * MOMENT_DAY, 1, 5, "q", "sms", STATE_IN_DOUBT));
+	save_contact(f, old, STATE_IN_DOUBT, "");
+	commit(f);
+	OK(store_doubts_of(f->store, 1, 10, &out, &count));
+	assert_int_equal(count, 2);
+	assert_int_equal(out[0].message, 3);
+	assert_int_equal(out[1].message, 5);
+	assert_string_equal(out[1].product, "q");
+	begin(f);
+	save_contact(f, old, STATE_DELIVERED, "");
+	commit(f);
+	OK(store_doubts_of(f->store, 1, 0, &out, &count));
+	assert_int_equal(count, 4); /* appended: the first and the last */
+	assert_int_equal(out[2].message, 2);
+	for (size_t i = 0; i < count; i++)
+		contact_release(&out[i]);
+	free(out);
 }
 
 static void what_waits_of_a_campaign_is_found_in_slices(void **state)
@@ -2086,6 +2135,8 @@ int main(void)
 		BOTH(a_sweep_in_slices_sees_each_waiting_row_once),
 		BOTH(what_anything_waits_for_is_named_once),
 		BOTH(a_customers_waiting_and_open_messages_are_found),
+		BOTH(what_waits_of_a_customer_is_found_in_slices),
+		BOTH(a_customers_contacts_in_doubt_are_found_until_they_are_none),
 		BOTH(what_is_sending_is_found_in_slices),
 		BOTH(the_oldest_of_each_lane_is_known),
 		BOTH(a_contact_comes_back_whole_and_takes_its_outcome),

@@ -281,6 +281,16 @@ int request_prefer(const struct turn_door *door, const struct asker *asker, cons
 	return status;
 }
 
+int request_preferences(const struct turn_door *door, const struct asker *asker, const char *customer,
+			const json_t *preferences, bool merge, json_t **answer, struct text *problem)
+{
+	(void)door;
+	char *rest = xasprintf("%zu %s", json_array_size(preferences), merge ? "merge" : "replace");
+	int status = asked(asker, answer, problem, customer, rest);
+	free(rest);
+	return status;
+}
+
 int request_settle(const struct turn_door *door, const struct asker *asker, const char *message,
 		   const char *as, json_t **answer, struct text *problem)
 {
@@ -603,6 +613,16 @@ static void the_product_of_a_preference_may_be_a_part_or_a_star(void **state)
 	assert_string_equal(world.asked_for, "c-1 * replace");
 }
 
+static void all_preferences_are_put_in_one_commit(void **state)
+{
+	(void)state;
+	expect("PUT", "/v1/customers/c-1/preferences", "{\"preferences\":[{},{}]}", 200, "{\"done\":true}");
+	assert_string_equal(world.asked_for, "c-1 2 replace");
+	expect("PUT", "/v1/customers/c-1/preferences", "[{}]", 200, "{\"done\":true}");
+	assert_string_equal(world.asked_for, "c-1 1 replace");
+	expect_problem("PUT", "/v1/customers/c-1/preferences", "{}", 422, "preferences: is missing");
+}
+
 static void a_preference_is_shown_or_what_applies_in_its_place(void **state)
 {
 	(void)state;
@@ -859,6 +879,7 @@ int main(void)
 		story(put_replaces_and_patch_merges),
 		story(what_the_turn_refuses_is_a_problem_with_its_words),
 		story(the_product_of_a_preference_may_be_a_part_or_a_star),
+		story(all_preferences_are_put_in_one_commit),
 		story(a_preference_is_shown_or_what_applies_in_its_place),
 		story(a_contact_is_shown_as_the_contract_says),
 		story(the_log_is_filtered_by_what_is_asked),
