@@ -170,31 +170,45 @@ static bool follows_default(const struct choice *choice)
 	return choice->product && !choice->no_opt_in && choice->applied.source == CHOICE_DEFAULT;
 }
 
-void choice_says(const struct page_view *view, const struct choice *choice, struct text *out)
+static const char *says_key(const struct choice *choice)
 {
-	const char *key = "gets_not";
+	if (choice->no_opt_in)
+		return "marketing_no";
+	if (!choice->product && !(choice->own && choice->own->has_channels))
+		return "rest_none";
+	if (!choice->product && !choice->count)
+		return "rest_stopped";
+	if (choice->count)
+		return follows_default(choice) ? "usual" : "gets";
+	if (choice->applied.count) /* of channels that are not offered any more */
+		return "gets_not";
+	return choice->applied.source == CHOICE_STAR      ? "stopped_all"
+	       : choice->applied.source == CHOICE_DEFAULT ? "opt_in"
+							  : "stopped";
+}
+
+static void says(const struct page_view *view, const struct choice *choice, const char *key, struct text *out)
+{
 	struct text channels;
 
 	text_init(&channels, SAY_MAX);
 	ways(view, choice, &channels);
-	if (choice->no_opt_in)
-		key = "marketing_no";
-	else if (!choice->product && !(choice->own && choice->own->has_channels))
-		key = "rest_none";
-	else if (!choice->product && !choice->count)
-		key = "rest_stopped";
-	else if (choice->count && follows_default(choice))
-		key = "usual";
-	else if (choice->count)
-		key = "gets";
-	else if (choice->applied.source == CHOICE_STAR)
-		key = "stopped_all";
-	else if (choice->applied.source == CHOICE_DEFAULT)
-		key = "opt_in";
-	else if (!choice->applied.count)
-		key = "stopped";
 	say_to(out, view->words, key, "channels", channels.data, NULL);
 	text_release(&channels);
+}
+
+void choice_says(const struct page_view *view, const struct choice *choice, struct text *out)
+{
+	says(view, choice, says_key(choice), out);
+}
+
+/* On the closed line. */
+static void choice_says_short(const struct page_view *view, const struct choice *choice, struct text *out)
+{
+	const char *key = says_key(choice);
+	bool no = strcmp(key, "marketing_no") == 0 || strcmp(key, "opt_in") == 0;
+
+	says(view, choice, no ? "gets_not" : strcmp(key, "usual") == 0 ? "usual_short" : key, out);
 }
 
 json_t *choice_changed_by(const struct page_view *view, const struct choice *choice)
@@ -222,10 +236,10 @@ static const char *title_of(const struct page_view *view, const struct product *
 		       : say_word(view->words, "rest");
 }
 
-static void add_says(json_t *says, json_t *sentence)
+static void add_says(json_t *list, json_t *sentence)
 {
 	if (*json_string_value(sentence))
-		json_array_append_new(says, sentence);
+		json_array_append_new(list, sentence);
 	else
 		json_decref(sentence);
 }
@@ -241,7 +255,7 @@ static bool reachable(const struct page_view *view, const struct choice *choice)
 	return false;
 }
 
-static void says_digest(const struct page_view *view, const char *digest, json_t *says)
+static void says_digest(const struct page_view *view, const char *digest, json_t *list)
 {
 	struct cadence cadence;
 	char time[CHOICE_TIME_SIZE];
@@ -252,14 +266,14 @@ static void says_digest(const struct page_view *view, const char *digest, json_t
 	const char *day = json_string_value(
 		json_array_get(json_object_get(view->words, "weekdays"), (size_t)cadence.weekday % 7));
 	if (cadence.kind == CADENCE_HOURLY)
-		add_says(says, say(view->words, "together_hourly", NULL));
+		add_says(list, say(view->words, "together_hourly", NULL));
 	else if (cadence.kind == CADENCE_DAILY)
-		add_says(says, say(view->words, "together_daily", "time", time, NULL));
+		add_says(list, say(view->words, "together_daily", "time", time, NULL));
 	else if (cadence.kind == CADENCE_WEEKLY)
-		add_says(says, say(view->words, "together_weekly", "day", day, "time", time, NULL));
+		add_says(list, say(view->words, "together_weekly", "day", day, "time", time, NULL));
 }
 
-static void says_time(const struct page_view *view, const struct choice *choice, json_t *says)
+static void says_time(const struct page_view *view, const struct choice *choice, json_t *list)
 {
 	int64_t paused = choice_paused(choice, view->now);
 	struct text words;
@@ -267,49 +281,49 @@ static void says_time(const struct page_view *view, const struct choice *choice,
 	text_init(&words, SAY_MAX);
 	if (paused) {
 		say_date_time(&words, view->words, view->zone, paused);
-		add_says(says, say(view->words, "paused", "until", words.data, NULL));
+		add_says(list, say(view->words, "paused", "until", words.data, NULL));
 	}
 	if (choice->time && *choice->time->hours) {
 		text_clear(&words);
 		say_hours(&words, view->words, choice->time->hours);
-		add_says(says, say(view->words, "only_at", "hours", words.data, NULL));
+		add_says(list, say(view->words, "only_at", "hours", words.data, NULL));
 	}
 	if (choice->time)
-		says_digest(view, choice->time->digest, says);
+		says_digest(view, choice->time->digest, list);
 	text_release(&words);
 }
 
 static json_t *says_of(const struct page_view *view, const struct choice *choice)
 {
 	const struct product *product = choice->product;
-	json_t *says = json_array();
+	json_t *list = json_array();
 	struct text first;
 
 	text_init(&first, SAY_MAX);
 	choice_says(view, choice, &first);
-	add_says(says, taken(&first));
+	add_says(list, taken(&first));
 	if (!product) {
-		add_says(says, say(view->words, "rest_help", NULL));
-		says_time(view, choice, says);
-		return says;
+		add_says(list, say(view->words, "rest_help", NULL));
+		says_time(view, choice, list);
+		return list;
 	}
 	if (!choice->no_opt_in && choice->applied.source == CHOICE_PARENT)
-		add_says(says, say(view->words, "follows", "product", title_of(view, product->parent), NULL));
+		add_says(list, say(view->words, "follows", "product", title_of(view, product->parent), NULL));
 	if (!choice->no_opt_in && choice->applied.source == CHOICE_STAR && choice->count)
-		add_says(says, say(view->words, "follows_rest", NULL));
+		add_says(list, say(view->words, "follows_rest", NULL));
 	if (choice->count && !reachable(view, choice))
-		add_says(says, say(view->words, "no_way", NULL));
+		add_says(list, say(view->words, "no_way", NULL));
 	if (choice->count)
-		says_time(view, choice, says);
+		says_time(view, choice, list);
 	if (product->purpose == PURPOSE_MARKETING && !choice->no_opt_in && choice->count)
-		add_says(says, say(view->words, "marketing_yes", NULL));
+		add_says(list, say(view->words, "marketing_yes", NULL));
 	if (product->purpose == PURPOSE_CRITICAL)
-		add_says(says, say(view->words, "critical", NULL));
+		add_says(list, say(view->words, "critical", NULL));
 	if (product->urgent)
-		add_says(says, say(view->words, "urgent", NULL));
+		add_says(list, say(view->words, "urgent", NULL));
 	if (!product->may_stop)
-		add_says(says, say(view->words, "required", NULL));
-	return says;
+		add_says(list, say(view->words, "required", NULL));
+	return list;
 }
 
 static json_t *tags_of(const struct page_view *view, const struct product *product)
@@ -518,7 +532,7 @@ static json_t *line_of(const struct page_view *view, const struct choice *choice
 		choice_form_of(choice, view->words, &form);
 	snprintf(id, sizeof id, "line-%zu", number);
 	text_init(&first, SAY_MAX);
-	choice_says(view, choice, &first);
+	choice_says_short(view, choice, &first);
 	bool runs = choice->count > 0 || (!product && !(choice->own && choice->own->has_channels));
 	json_t *line = json_pack(
 		"{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:I, s:o, s:o, s:s, s:o, s:o, s:s, s:b, s:b, s:b, s:b, "

@@ -255,7 +255,7 @@ static void take_own(struct loading *l, const char *folder, const char *suffix, 
 		if (strncmp(source->name, folder, strlen(folder)) != 0 || strchr(name, '/') ||
 		    strcmp(source->name + len - end, suffix) != 0)
 			continue;
-		char *known_as = xmemdup0(name, strlen(name) - (take == take_words ? end : 0));
+		char *known_as = xmemdup0(name, strlen(name) - (take == take_words ? strlen(".json") : 0));
 		take(l, source->name, known_as, source->text, source->len);
 		free(known_as);
 	}
