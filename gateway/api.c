@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "api_private.h"
 #include "http_words.h"
@@ -13,6 +14,7 @@
 #include "banned.h"
 
 #define API_BODY_DEPTH_MAX 64
+#define API_WAIT_STEP (50 * MOMENT_MS) /* how often a call that waits looks again */
 
 void call_answer(struct call *call, int status, json_t *body)
 {
@@ -108,6 +110,28 @@ bool call_limit(struct call *call, size_t usual, size_t *limit)
 		return false;
 	}
 	*limit = (size_t)number;
+	return true;
+}
+
+bool call_duration(struct call *call, const char *name, int64_t most, int64_t *duration)
+{
+	const char *word = call_query(call, name);
+
+	if (!word || (duration_parse(word, duration) && *duration <= most))
+		return true;
+	call_problem(call, 400, "%s: '%s' is not a duration of at most %ds, such as 5s", name, word,
+		     (int)(most / MOMENT_S));
+	return false;
+}
+
+bool call_pause(struct call *call, int64_t until)
+{
+	static const struct timespec step = {.tv_nsec = API_WAIT_STEP * 1000};
+	const struct api *api = call->api;
+
+	if (moment_mono() >= until || (api->stopping && *api->stopping))
+		return false;
+	nanosleep(&step, NULL);
 	return true;
 }
 

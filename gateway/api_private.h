@@ -47,6 +47,24 @@ bool call_scope_allowed(struct call *call, enum scope scope);
 /* The changes go through the turn; false, and answered, where this process may only read. */
 bool call_may_change(struct call *call);
 
+/* A parameter such as wait=5s. Stays as it was where it is not there. */
+bool call_duration(struct call *call, const char *name, int64_t most, int64_t *duration);
+/* A moment of a call that waits. False: `until` (monotonic) is over, or the gateway ends. */
+bool call_pause(struct call *call, int64_t until);
+
+/* What routes show alike. */
+json_t *word_or_null(const char *word);                  /* NULL and "": null */
+json_t *moment_json(int64_t at);                         /* null: none */
+json_t *reasons_with_words(const json_t *stored);        /* [{"code","args"}] with "says" */
+void message_explain(struct call *call, const char *id); /* answers as `heed explain --json` */
+/* What would happen to a message that fits (message_fits) at that time, likewise. NULL, and answered: it
+ * can't be said. */
+json_t *explain_message(struct call *call, const struct message *message, int64_t now);
+/* False, and answered, where the token is limited to products and the message is about another, or unknown.
+ */
+bool message_allowed(struct call *call, const char *id);
+
+void api_messages_post(struct call *call);
 void api_customer_get(struct call *call);
 void api_customer_put(struct call *call);
 void api_customer_patch(struct call *call);

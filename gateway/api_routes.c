@@ -11,7 +11,7 @@
 /* clang-format off */
 const struct route api_routes[] = {
 	/* messages */
-	{"POST", "/v1/messages", NULL, BODY_JSON, SEND, 0, "C"},
+	{"POST", "/v1/messages", api_messages_post, BODY_JSON, SEND, 0, NULL},
 	{"GET", "/v1/messages/:", api_message_get, BODY_NONE, READ, 0, NULL},
 	{"DELETE", "/v1/messages/:", api_message_delete, BODY_NONE, SEND | OPS, 0, NULL},
 	{"POST", "/v1/messages/:/cancel", api_message_cancel, BODY_JSON, SEND | OPS, 0, NULL},
