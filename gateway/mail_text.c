@@ -340,8 +340,8 @@ static void add_list(struct text *out, const struct mail *mail)
 	}
 	add_label(out, list, product);
 	text_addf(out, ".%s>\r\n", strrchr(mail->from->address, '@') + 1);
-	text_addf(out, "List-Unsubscribe:%s<%s>\r\n",
-		  strlen("List-Unsubscribe: <>") + strlen(url) > LINE_SOFT ? "\r\n " : " ", url);
+	text_addf(out, "List-Unsubscribe: <%s>\r\n",
+		  url); /* in one piece, however long: who looks for it may not unfold */
 	text_puts(out, "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n");
 }
 

@@ -1,6 +1,6 @@
 /* The bytes of a mail (RFC 5322, 2045-2047): from texts that others wrote to ASCII with CRLF at the end of
- * every line, at most 78 bytes wide, whatever they wrote: no header, address or part can be slipped in. Pure;
- * any thread. */
+ * every line, at most 78 bytes wide (but for the URL of List-Unsubscribe), whatever they wrote: no header,
+ * address or part can be slipped in. Pure; any thread. */
 #ifndef HEED_MAIL_TEXT_H
 #define HEED_MAIL_TEXT_H
 

@@ -211,7 +211,7 @@ static void put(json_t *object, const char *key, const char *value)
 	json_object_set_new_nocheck(object, key, json_string_nocheck(value));
 }
 
-/* A link of the kind, or "". */
+/* A link of the kind; without one it is null, which prints as "". */
 static void put_link(json_t *own, const char *key, const struct render_input *input, enum link_kind kind)
 {
 	struct link link = input->link;
@@ -229,7 +229,10 @@ static void put_link(json_t *own, const char *key, const struct render_input *in
 			text_addf(&url, "%s/%s/%0*d", link_public_url(input->links),
 				  kind == LINK_STOP ? "u" : "p", LINK_TOKEN_LEN, 0);
 	}
-	put(own, key, url.data);
+	if (url.len)
+		put(own, key, url.data);
+	else
+		json_object_set_new_nocheck(own, key, json_null()); /* {{#preferences_url}} is false */
 	text_release(&url);
 }
 
