@@ -468,7 +468,8 @@ void steps(void)
 		world.turn->now = moment_now() + world.turn->ahead;
 		world.turn->mono = moment_mono();
 		if (!world.turn->inbox.outcomes && !world.turn->inbox.admission_count &&
-		    lines_next(world.turn) > 0 && !world.turn->config_new)
+		    lines_next(world.turn) > 0 && !world.turn->config_new &&
+		    !world.turn->receipts.found.count)
 			return;
 	}
 	fail_msg("the turn does not come to rest");
