@@ -534,6 +534,8 @@ static void do_operator(void)
 		sim.messages[i].doubt = doubt;
 	else if (how == 0 && sim.messages[i].taken < 0)
 		sim.messages[i].taken = doubt;
+	else if (how == 2 && doubt >= 0) /* whatever was said there */
+		sim.messages[i].rejected &= ~(1 << doubt);
 }
 
 static void do_receipt(void)
