@@ -131,7 +131,7 @@ void change_release(struct change *change);
 
 struct event_row {
 	int64_t seq; /* given when it is added; the event's `id` */
-	char *json;  /* CloudEvents 1.0 */
+	char *json;  /* CloudEvents 1.0, on one line */
 };
 
 struct counters {

@@ -435,12 +435,17 @@ static void *list_take(void *head, void *tail, size_t max)
 	return taken;
 }
 
-/* Urgent first, then normal, then bulk, which keeps a tenth. */
+/* Urgent first, then normal, then bulk, which keeps a tenth. As many as the channels take at once: the others
+ * would be written twice and read again in between. */
 static void take_admissions(struct turn *turn)
 {
 	const struct inbox_lane *bulk = &turn->inbox.lanes[LANE_BULK];
-	const size_t tenth = TURN_ADMISSIONS_MAX / 10, kept = bulk->count < tenth ? bulk->count : tenth;
-	size_t room = TURN_ADMISSIONS_MAX;
+	size_t room = lines_room(turn);
+
+	room = room < TURN_ADMISSIONS_LEAST ? TURN_ADMISSIONS_LEAST
+	       : room < TURN_ADMISSIONS_MAX ? room
+					    : TURN_ADMISSIONS_MAX;
+	const size_t tenth = room / 10, kept = bulk->count < tenth ? bulk->count : tenth;
 	struct admission **end = &turn->admissions;
 
 	for (int lane = 0; lane < LANES; lane++) {
@@ -564,6 +569,7 @@ static void *turn_thread(void *argument)
 	struct turn *turn = argument;
 	int64_t wait;
 
+	pthread_setname_np(pthread_self(), "turn");
 	pthread_mutex_lock(&turn->lock);
 	while (!turn->inbox.stop) {
 		if (!turn->inbox.reload && !taken_waits(turn) && !turn_has_work(turn, &wait)) {
@@ -719,6 +725,8 @@ void turn_free(struct turn *turn)
 	for (size_t i = 0; i < turn->outbox.event_count; i++)
 		free(turn->outbox.events[i].json);
 	free(turn->outbox.events);
+	if (turn->event.max)
+		text_release(&turn->event);
 	config_drop(turn->config);
 	pthread_mutex_destroy(&turn->lock);
 	pthread_cond_destroy(&turn->wake);

@@ -10,22 +10,43 @@
 
 #define EVENT_MAX (MESSAGE_META_MAX * 2 + 16384)
 
-void event_add(struct turn *turn, const char *type, const char *subject, const char *data)
+struct text *event_begin(struct turn *turn, const char *type, const char *word, const char *subject)
 {
-	char at[MOMENT_TEXT];
-	struct text json;
+	struct text *json = &turn->event;
+
+	if (!json->max)
+		text_init(json, EVENT_MAX);
+	if (turn->event_at != turn->now)
+		moment_format(turn->event_at = turn->now, turn->event_time);
+	text_clear(json);
+	text_puts(json, "{\"specversion\":\"1.0\",\"id\":\"");
+	text_puts(json, turn->event_prefix);
+	text_putc(json, '-');
+	text_number(json, (long long)turn->event_next++);
+	text_puts(json, "\",\"source\":\"heed\",\"type\":\"");
+	text_puts(json, type);
+	text_puts(json, word);
+	text_puts(json, "\",\"subject\":");
+	text_json(json, subject);
+	text_puts(json, ",\"time\":\"");
+	text_puts(json, turn->event_time);
+	text_puts(json, "\",\"datacontenttype\":\"application/json\",\"data\":");
+	return json;
+}
+
+void event_end(struct turn *turn)
+{
 	struct event_row *row = xcalloc(1, sizeof *row);
 
-	moment_format(turn->now, at);
-	text_init(&json, EVENT_MAX);
-	text_addf(&json,
-		  "{\"specversion\":\"1.0\",\"id\":\"%s-%llu\",\"source\":\"heed\",\"type\":\"%s\","
-		  "\"subject\":",
-		  turn->event_prefix, (unsigned long long)turn->event_next++, type);
-	text_json(&json, subject);
-	text_addf(&json, ",\"time\":\"%s\",\"datacontenttype\":\"application/json\",\"data\":%s}", at, data);
-	row->json = text_detach(&json);
+	text_putc(&turn->event, '}');
+	row->json = xmemdup0(turn->event.data, turn->event.len);
 	pointers_add(&turn->plan.events, row);
+}
+
+void event_add(struct turn *turn, const char *type, const char *subject, const char *data)
+{
+	text_puts(event_begin(turn, type, "", subject), data);
+	event_end(turn);
 }
 
 void events_forget(struct turn *turn, size_t count)

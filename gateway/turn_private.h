@@ -13,6 +13,7 @@
 
 /* Law 5: what one turn takes, and what may wait for it. */
 #define TURN_ADMISSIONS_MAX 500
+#define TURN_ADMISSIONS_LEAST 100 /* also where nobody has room: admission waits for no channel */
 #define TURN_OUTCOMES_MAX 1000
 #define TURN_REQUESTS_MAX 64
 #define TURN_SWEEP_MAX 200        /* rows looked at when a breaker opens, a turn */
@@ -187,6 +188,9 @@ struct turn {
 	struct admission *admissions;
 	char event_prefix[24];
 	uint64_t event_next;
+	struct text event; /* the one that is being made */
+	int64_t event_at;  /* the time that event_time shows */
+	char event_time[MOMENT_TEXT];
 	int64_t recovered; /* n up to which rows left `sending` by a crash were dealt with; MOMENT_NEVER: all
 			    */
 	bool failing;      /* the store failed at the last try */
@@ -238,6 +242,8 @@ void lines_forget_turn(struct turn *turn); /* the transaction was lost: hints ar
 void lines_begin_turn(struct turn *turn);  /* budgets */
 bool lines_take_due(struct turn *turn);    /* rows whose time has come become work */
 bool lines_sweep(struct turn *turn);
+/* How many new messages could be claimed at once; those that wait go first. */
+size_t lines_room(const struct turn *turn);
 int64_t lines_next(struct turn *turn);      /* when to look again: microseconds from now */
 bool lines_adopt_strays(struct turn *turn); /* rows that wait for a channel that is gone are chosen again */
 void line_waits(struct turn *turn, const char *channel, int64_t due); /* a row waits: keep the hint right */
@@ -350,6 +356,9 @@ bool turn_address_dies(struct turn *turn, int64_t address, const char *channel, 
 		       const char *customer_id, const char *provider);
 
 /* turn_outbox.c */
+/* An event of type `type``word`: its data is to be appended to what is given back, before event_end. */
+struct text *event_begin(struct turn *turn, const char *type, const char *word, const char *subject);
+void event_end(struct turn *turn);
 void event_add(struct turn *turn, const char *type, const char *subject, const char *data);
 /* Takes back those that were added since there were `count`. */
 void events_forget(struct turn *turn, size_t count);
