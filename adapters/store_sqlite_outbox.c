@@ -1,5 +1,5 @@
-/* The outbox: events that are not published yet. A row holds a batch, a line each, under the number of its
- * last one: what a turn adds costs a few rows to write and to drop, not thousands. */
+/* The outbox: events that are not published yet. A row holds a batch for one stream, a line each, under the
+ * number of its last one: what a turn adds costs a few rows to write and to drop, not thousands. */
 #include "store_sqlite_private.h"
 
 #include <stdlib.h>
@@ -10,14 +10,15 @@
 
 #define BATCH_MAX (64 * 1024) /* bytes, unless a single event has more */
 
-static bool batch_put(struct sql *sql, int64_t last, const char *lines)
+static bool batch_put(struct sql *sql, int64_t last, enum event_stream stream, const char *lines)
 {
 	sqlite3_stmt *statement =
-		sql_statement(sql, SQL_EVENT_ADD, "INSERT INTO outbox (seq, json) VALUES (?, ?)");
+		sql_statement(sql, SQL_EVENT_ADD, "INSERT INTO outbox (seq, json, stream) VALUES (?, ?, ?)");
 	struct cells cells = sql_cells(statement);
 
 	put_number(&cells, last);
 	put_text(&cells, lines);
+	put_number(&cells, stream);
 	return sql_run(sql, statement);
 }
 
@@ -33,12 +34,13 @@ bool sqlite_add_events(struct store *base, struct event_row *const events[], siz
 		text_clear(batch);
 		text_puts(batch, events[i]->json);
 		events[i]->seq = ++store->numbers[NUMBER_EVENT];
-		while (i + 1 < count && batch->len + strlen(events[i + 1]->json) < BATCH_MAX) {
+		while (i + 1 < count && events[i + 1]->stream == events[i]->stream &&
+		       batch->len + strlen(events[i + 1]->json) < BATCH_MAX) {
 			text_putc(batch, '\n');
 			text_puts(batch, events[++i]->json);
 			events[i]->seq = ++store->numbers[NUMBER_EVENT];
 		}
-		ok = batch_put(&store->sql, events[i]->seq, batch->data);
+		ok = batch_put(&store->sql, events[i]->seq, events[i]->stream, batch->data);
 	}
 	return ok;
 }
@@ -55,8 +57,8 @@ bool sqlite_get_events(struct store *store, int64_t after, size_t limit, struct 
 		       size_t *count)
 {
 	struct sql *sql = &((struct store_sqlite *)store)->sql;
-	sqlite3_stmt *statement =
-		sql_statement(sql, SQL_EVENTS, "SELECT seq, json FROM outbox WHERE seq > ? ORDER BY seq");
+	sqlite3_stmt *statement = sql_statement(
+		sql, SQL_EVENTS, "SELECT seq, json, stream FROM outbox WHERE seq > ? ORDER BY seq");
 	struct cells cells = sql_cells(statement);
 	size_t capacity = *count, end = *count + limit;
 	int more = 0;
@@ -65,6 +67,7 @@ bool sqlite_get_events(struct store *store, int64_t after, size_t limit, struct 
 	while (*count < end && (more = sql_step(sql, statement)) > 0) {
 		const char *line = (const char *)sqlite3_column_text(statement, 1);
 		int64_t seq = line_number(line, sqlite3_column_int64(statement, 0));
+		enum event_stream stream = (enum event_stream)sqlite3_column_int(statement, 2);
 		for (; line && *count < end; seq++) {
 			size_t len = strcspn(line, "\n");
 			if (*count == capacity) {
@@ -72,7 +75,7 @@ bool sqlite_get_events(struct store *store, int64_t after, size_t limit, struct 
 				*out = xreallocarray(*out, capacity, sizeof **out);
 			}
 			if (seq > after)
-				(*out)[(*count)++] = (struct event_row){seq, xmemdup0(line, len)};
+				(*out)[(*count)++] = (struct event_row){seq, stream, xmemdup0(line, len)};
 			line = line[len] ? line + len + 1 : NULL;
 		}
 	}

@@ -57,6 +57,16 @@ void facts_release(struct facts *facts)
 	facts->own = facts->parents = facts->star = NULL;
 }
 
+void kept_receipt_release(struct kept_receipt *receipt)
+{
+	free(receipt->provider);
+	free(receipt->provider_ref);
+	free(receipt->channel);
+	free(receipt->code);
+	free(receipt->detail);
+	*receipt = (struct kept_receipt){0};
+}
+
 void change_release(struct change *change)
 {
 	free(change->subject);
@@ -84,6 +94,7 @@ void store_make_id(char out[STORE_ID_SIZE])
 void message_row_keep(struct message_row *row)
 {
 	free(row->kept.waits_for);
+	row->kept.epoch = row->epoch;
 	row->kept.lane = row->lane;
 	row->kept.due = row->due;
 	row->kept.waits_for = row->due == MOMENT_NEVER ? NULL : xstrdup(row->waits_for);

@@ -632,12 +632,61 @@ static void a_customers_waiting_and_open_messages_are_found(void **state)
 	add_of(f, "over", ana, STATE_SENT, MOMENT_NEVER);
 	add_of(f, "bobs", bob, STATE_SENDING, MOMENT_NEVER);
 	commit(f);
-	OK(store_waiting_of(f->store, ana, &rows));
+	OK(store_waiting_of(f->store, ana, 0, 9, &rows));
 	assert_ids(&rows, "waits resend");
 	OK(store_open_of(f->store, ana, &rows));
 	assert_ids(&rows, "flies doubt resend");
-	OK(store_waiting_of(f->store, bob, &rows));
+	OK(store_waiting_of(f->store, bob, 0, 9, &rows));
 	assert_ids(&rows, "");
+}
+
+static void what_waits_of_a_customer_is_found_in_slices(void **state)
+{
+	struct fixture *f = *state;
+	struct message_rows rows = {0};
+
+	begin(f);
+	int64_t ana = put_customer(f, "ana", NULL, NULL);
+	add_of(f, "a", ana, STATE_DEFERRED, 90);
+	int64_t b = add_of(f, "b", ana, STATE_DEFERRED, 10);
+	add_of(f, "over", ana, STATE_SENT, MOMENT_NEVER);
+	add_of(f, "c", ana, STATE_DEFERRED, 50);
+	commit(f);
+	OK(store_waiting_of(f->store, ana, 0, 2, &rows));
+	assert_ids(&rows, "a b");
+	OK(store_waiting_of(f->store, ana, b, 2, &rows));
+	assert_ids(&rows, "c");
+	OK(store_waiting_of(f->store, ana, 0, 0, &rows));
+	assert_ids(&rows, "");
+}
+
+static void a_customers_contacts_in_doubt_are_found_until_they_are_none(void **state)
+{
+	struct fixture *f = *state;
+	struct contact *out = NULL;
+	size_t count = 0;
+
+	begin(f);
+	add_contact(f, contact_of(5, 1, 2, "p", "sms", STATE_IN_DOUBT));
+	int64_t old = add_contact(f, contact_of(40 * MOMENT_DAY, 1, 3, "p", "sms", STATE_SENDING));
+	add_contact(f, contact_of(40 * MOMENT_DAY, 2, 4, "p", "sms", STATE_IN_DOUBT));
+	add_contact(f, contact_of(41 * MOMENT_DAY, 1, 5, "q", "sms", STATE_IN_DOUBT));
+	save_contact(f, old, STATE_IN_DOUBT, "");
+	commit(f);
+	OK(store_doubts_of(f->store, 1, 10, &out, &count));
+	assert_int_equal(count, 2);
+	assert_int_equal(out[0].message, 3);
+	assert_int_equal(out[1].message, 5);
+	assert_string_equal(out[1].product, "q");
+	begin(f);
+	save_contact(f, old, STATE_DELIVERED, "");
+	commit(f);
+	OK(store_doubts_of(f->store, 1, 0, &out, &count));
+	assert_int_equal(count, 4); /* appended: the first and the last */
+	assert_int_equal(out[2].message, 2);
+	for (size_t i = 0; i < count; i++)
+		contact_release(&out[i]);
+	free(out);
 }
 
 static void what_waits_of_a_campaign_is_found_in_slices(void **state)
@@ -680,9 +729,9 @@ static void what_is_sending_is_found_in_slices(void **state)
 	add_of(f, "d", 4, STATE_SENT, MOMENT_NEVER);
 	add_of(f, "e", 1, STATE_SENDING, MOMENT_NEVER);
 	commit(f);
-	OK(store_sending(f->store, 0, 2, &rows));
+	OK(store_abandoned(f->store, GATEWAY_ANY, 0, 0, 0, 2, &rows));
 	assert_ids(&rows, "a c");
-	OK(store_sending(f->store, third, 2, &rows));
+	OK(store_abandoned(f->store, GATEWAY_ANY, 0, 0, third, 2, &rows));
 	assert_ids(&rows, "e");
 }
 
@@ -706,6 +755,146 @@ static void the_oldest_of_each_lane_is_known(void **state)
 	assert_int_equal(oldest[LANE_URGENT], 0);
 	assert_int_equal(oldest[LANE_NORMAL], 200);
 	assert_int_equal(oldest[LANE_BULK], 300);
+}
+
+/* --- claims --- */
+
+static int64_t add_claimed(struct fixture *f, const char *id, int64_t gateway, int64_t lease)
+{
+	struct message_row row = row_of(id, "", LANE_NORMAL, MOMENT_NEVER);
+
+	row.customer = 7;
+	row.state = STATE_SENDING;
+	row.gateway = gateway;
+	row.lease = lease;
+	row.epoch = 1;
+	return add_row(f, row);
+}
+
+static void a_gateway_keeps_its_number(void **state)
+{
+	struct fixture *f = *state;
+	int64_t one, two, again;
+	char *name;
+
+	begin(f);
+	OK(store_report_gateway(f->store, "gw-1", "boot", 10, &one));
+	OK(store_report_gateway(f->store, "gw-2", "boot", 10, &two));
+	commit(f);
+	begin(f);
+	OK(store_report_gateway(f->store, "gw-1", "other", 20, &again));
+	commit(f);
+	assert_int_equal(again, one);
+	assert_int_not_equal(two, one);
+	OK(store_gateway_name(f->store, two, &name));
+	assert_string_equal(name, "gw-2");
+	free(name);
+	OK(store_gateway_name(f->store, 99, &name));
+	assert_string_equal(name, "");
+	free(name);
+}
+
+static void what_is_abandoned_is_ones_own_and_what_the_silent_claimed(void **state)
+{
+	struct fixture *f = *state;
+	struct message_rows rows = {0};
+	int64_t one, two;
+
+	begin(f);
+	OK(store_report_gateway(f->store, "gw-1", "boot", 100, &one));
+	OK(store_report_gateway(f->store, "gw-2", "boot", 50, &two));
+	add_claimed(f, "mine", one, 90);
+	add_claimed(f, "theirs", two, 60);
+	add_claimed(f, "theirs-held", two, 80);
+	add_claimed(f, "nobodys", 0, 60);
+	commit(f);
+	OK(store_abandoned(f->store, one, 70, 60, 0, 9, &rows));
+	assert_ids(&rows, "mine theirs nobodys");
+	OK(store_abandoned(f->store, 0, 70, 60, 0, 9, &rows));
+	assert_ids(&rows, "theirs nobodys");
+	OK(store_abandoned(f->store, 0, 70, 40, 0, 9, &rows)); /* gw-2 has reported since */
+	assert_ids(&rows, "nobodys");
+}
+
+static void what_another_has_claimed_is_not_overwritten(void **state)
+{
+	struct fixture *f = *state;
+	struct message_row mine, theirs;
+
+	begin(f);
+	int64_t n = add_claimed(f, "m", 1, 60);
+	OK(store_get_messages(f->store, &n, 1, &mine));
+	OK(store_get_messages(f->store, &n, 1, &theirs));
+	theirs.epoch++;
+	theirs.gateway = 2;
+	OK(store_save_messages(f->store, (struct message_row *const[]){&theirs}, 1));
+	commit(f);
+	begin(f);
+	mine.state = STATE_SENT;
+	assert_false(store_save_messages(f->store, (struct message_row *const[]){&mine}, 1));
+	store_rollback(f->store);
+	begin(f); /* the one that has it may save it again */
+	theirs.state = STATE_DELIVERED;
+	OK(store_save_messages(f->store, (struct message_row *const[]){&theirs}, 1));
+	commit(f);
+	message_row_release(&mine);
+	OK(store_get_messages(f->store, &n, 1, &mine));
+	assert_int_equal(mine.state, STATE_DELIVERED);
+	assert_int_equal(mine.gateway, 2);
+	message_row_release(&mine);
+	message_row_release(&theirs);
+}
+
+static void a_contact_knows_how_far_the_log_was_and_takes_a_late_report(void **state)
+{
+	struct fixture *f = *state;
+	struct change change = {.kind = CHANGE_PREFERENCE,
+				.subject = (char *)"p",
+				.by = (char *)"cli",
+				.actor = (char *)"",
+				.source = (char *)"",
+				.evidence = (char *)"",
+				.old_value = (char *)"",
+				.new_value = (char *)"{}"};
+	struct contact read;
+
+	begin(f);
+	OK(store_append_changes(f->store, (struct change *const[]){&change}, 1));
+	int64_t seq = add_plain_contact(f, 1);
+	OK(store_get_contacts(f->store, &seq, 1, &read));
+	assert_int_equal(read.log_seq, change.seq);
+	assert_int_equal(read.late, 0);
+	read.late = 9;
+	OK(store_save_contacts(f->store, (struct contact *const[]){&read}, 1));
+	contact_release(&read);
+	OK(store_get_contacts(f->store, &seq, 1, &read));
+	commit(f);
+	assert_int_equal(read.late, 9);
+	contact_release(&read);
+}
+
+static void months_of_an_earlier_heed_get_the_columns_that_came_since(void **state)
+{
+	struct fixture *f = *state;
+	sqlite3 *db = NULL;
+	struct contact read;
+
+	begin(f);
+	int64_t seq = add_plain_contact(f, 1);
+	commit(f);
+	close_both(f);
+	assert_int_equal(sqlite3_open(strchr(f->url, ':') + 1, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db,
+				      "ALTER TABLE contact_197001 DROP COLUMN late;"
+				      "ALTER TABLE contact_197001 DROP COLUMN log_seq",
+				      NULL, NULL, NULL),
+			 SQLITE_OK);
+	sqlite3_close(db);
+	open_both(f);
+	OK(store_get_contacts(f->store, &seq, 1, &read));
+	assert_int_equal(read.seq, seq);
+	assert_int_equal(read.late, 0);
+	contact_release(&read);
 }
 
 /* --- contacts and the log --- */
@@ -1920,12 +2109,12 @@ static void a_contact_of_several_messages_is_in_the_history_of_each(void **state
 	OK(store_save_contacts(f->store, contacts, 1));
 	commit(f);
 	begin(f);
-	OK(store_find_contact(f->store, "twilio", "SM1", &read));
+	OK(store_find_contact(f->store, DIRECTION_OUT, "twilio", "SM1", &read));
 	assert_int_equal(read.seq, contact.seq);
 	assert_int_equal(read.several_count, 2);
 	assert_int_equal(read.several[1], two);
 	contact_release(&read);
-	OK(store_find_contact(f->store, "other", "SM1", &read));
+	OK(store_find_contact(f->store, DIRECTION_OUT, "other", "SM1", &read));
 	assert_int_equal(read.seq, 0);
 	OK(store_get_contacts(f->store, &contact.seq, 1, &read));
 	assert_int_equal(read.several_count, 2);
@@ -1942,6 +2131,169 @@ static void a_contact_of_several_messages_is_in_the_history_of_each(void **state
 	contact_release(&contact);
 }
 
+static void an_event_keeps_the_stream_that_it_goes_out_on(void **state)
+{
+	struct fixture *f = *state;
+	struct event_row said = {.stream = STREAM_INBOUND, .json = (char *)"{}"}, *events = NULL;
+	size_t count = 0;
+
+	begin(f);
+	add_event(f, "{}");
+	OK(store_add_events(f->store, (struct event_row *const[]){&said}, 1));
+	commit(f);
+	OK(store_get_events(f->store, 0, 10, &events, &count));
+	assert_int_equal(count, 2);
+	assert_int_equal(events[0].stream, STREAM_EVENTS);
+	assert_int_equal(events[1].stream, STREAM_INBOUND);
+	free(events[0].json);
+	free(events[1].json);
+	free(events);
+}
+
+static void an_address_is_known_whoever_has_it(void **state)
+{
+	struct fixture *f = *state;
+	struct customer *ana = customer_of("ana", NULL, "+491");
+	struct address_row row;
+
+	begin(f);
+	OK(store_get_address(f->store, "sms", "+491", false, &row));
+	assert_int_equal(row.n, 0);
+	OK(store_get_address(f->store, "sms", "+491", true, &row));
+	assert_int_not_equal(row.n, 0);
+	assert_int_equal(row.state, ADDRESS_OK);
+	assert_int_equal(row.answered_at, 0);
+	OK(store_set_address_state(f->store, row.n, ADDRESS_STOPPED, 7));
+	OK(store_answered(f->store, row.n, 99));
+	OK(store_put_customer(f->store, ana));
+	assert_int_equal(ana->addresses[0].n, row.n);
+	assert_int_equal(ana->addresses[0].state, ADDRESS_STOPPED);
+	commit(f);
+	OK(store_get_address(f->store, "sms", "+491", false, &row));
+	assert_int_equal(row.state, ADDRESS_STOPPED);
+	assert_int_equal(row.seq, 7);
+	assert_int_equal(row.answered_at, 99);
+	OK(store_get_address(f->store, "voice", "+491", false, &row));
+	assert_int_equal(row.n, 0);
+	customer_free(ana);
+}
+
+static int64_t add_sent(struct fixture *f, int64_t at, int64_t customer, int64_t address, enum state state)
+{
+	struct contact contact = contact_of(at, customer, 0, "cards", "sms", state);
+	struct contact *const contacts[] = {&contact};
+
+	contact.address = address;
+	OK(store_add_contacts(f->store, contacts, 1));
+	int64_t seq = contact.seq;
+	contact_release(&contact);
+	return seq;
+}
+
+static void the_last_that_may_have_arrived_at_an_address_is_found(void **state)
+{
+	struct fixture *f = *state;
+	const int64_t month = 40 * MOMENT_DAY;
+	struct contact last;
+
+	begin(f);
+	int64_t ana = put_customer(f, "ana", "a@x.example", "+491");
+	int64_t old = add_sent(f, month, ana, 2, STATE_SENT);
+	add_sent(f, 2 * month, ana, 1, STATE_SENT);
+	add_sent(f, 2 * month, ana, 2, STATE_REJECTED);
+	add_sent(f, 2 * month, ana + 1, 2, STATE_SENT);
+	OK(store_last_sent(f->store, ana, 2, NULL, &last));
+	assert_int_equal(last.seq, old);
+	contact_release(&last);
+	int64_t newer = add_sent(f, 2 * month, ana, 2, STATE_DELIVERED);
+	OK(store_last_sent(f->store, ana, 2, "twilio", &last));
+	assert_int_equal(last.seq, newer);
+	contact_release(&last);
+	OK(store_last_sent(f->store, ana, 2, "other", &last));
+	assert_int_equal(last.seq, 0);
+	OK(store_last_sent(f->store, ana, 3, NULL, &last));
+	assert_int_equal(last.seq, 0);
+	commit(f);
+}
+
+static void what_came_in_and_what_went_out_have_references_of_their_own(void **state)
+{
+	struct fixture *f = *state;
+	struct contact in = contact_of(1000, 0, 0, "", "sms", STATE_RECEIVED), found;
+	struct contact *const contacts[] = {&in};
+
+	begin(f);
+	in.direction = DIRECTION_IN;
+	xreplace(&in.provider_ref, "SM1");
+	OK(store_add_contacts(f->store, contacts, 1));
+	OK(store_find_contact(f->store, DIRECTION_OUT, "twilio", "SM1", &found));
+	assert_int_equal(found.seq, 0);
+	OK(store_find_contact(f->store, DIRECTION_IN, "twilio", "SM1", &found));
+	assert_int_equal(found.seq, in.seq);
+	commit(f);
+	contact_release(&found);
+	contact_release(&in);
+}
+
+static void keep_receipt(struct fixture *f, const char *ref, int64_t contact, int64_t at,
+			 enum receipt_says says)
+{
+	const struct kept_receipt receipt = {.provider = (char *)"twilio",
+					     .provider_ref = (char *)ref,
+					     .contact = contact,
+					     .channel = (char *)"sms",
+					     .at = at,
+					     .says = says,
+					     .address_dead = true,
+					     .code = (char *)"30003",
+					     .detail = (char *)"gone"};
+
+	OK(store_keep_receipt(f->store, &receipt));
+}
+
+static void a_receipt_that_came_first_is_kept_until_it_is_dropped(void **state)
+{
+	struct fixture *f = *state;
+	struct kept_receipt receipt, *all;
+	size_t count;
+	int64_t kept;
+
+	begin(f);
+	keep_receipt(f, "SM2", 0, 20, RECEIPT_REJECTED);
+	keep_receipt(f, "SM1", 0, 10, RECEIPT_REJECTED);
+	keep_receipt(f, "", 7, 30, RECEIPT_DELIVERED);
+	keep_receipt(f, "SM1", 0, 15, RECEIPT_DELIVERED); /* in the place of the first */
+	commit(f);
+	OK(store_count_receipts(f->store, &kept));
+	assert_int_equal(kept, 3);
+	OK(store_find_receipt(f->store, "twilio", "SM1", 0, &receipt));
+	assert_int_equal(receipt.at, 15);
+	assert_int_equal(receipt.says, RECEIPT_DELIVERED);
+	assert_true(receipt.address_dead);
+	assert_string_equal(receipt.channel, "sms");
+	assert_string_equal(receipt.code, "30003");
+	assert_string_equal(receipt.detail, "gone");
+	kept_receipt_release(&receipt);
+	OK(store_find_receipt(f->store, "vonage", "SM1", 0, &receipt));
+	assert_int_equal(receipt.at, 0);
+	OK(store_get_receipts(f->store, 16, 1, &all, &count));
+	assert_int_equal(count, 1);
+	assert_string_equal(all[0].provider_ref, "SM2");
+	kept_receipt_release(&all[0]);
+	free(all);
+	begin(f);
+	OK(store_drop_receipt(f->store, "twilio", "", 7));
+	OK(store_drop_receipt(f->store, "twilio", "", 8)); /* there is none */
+	store_rollback(f->store);
+	begin(f);
+	OK(store_drop_receipt(f->store, "twilio", "", 7));
+	commit(f);
+	OK(store_count_receipts(f->store, &kept));
+	assert_int_equal(kept, 2);
+	OK(store_find_receipt(f->store, "twilio", "", 7, &receipt));
+	assert_int_equal(receipt.at, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1951,6 +2303,11 @@ int main(void)
 		BOTH(the_turn_in_the_list_is_kept),
 		BOTH(caps_are_counted_and_taken_back_with_the_transaction),
 		BOTH(a_contact_of_several_messages_is_in_the_history_of_each),
+		BOTH(an_event_keeps_the_stream_that_it_goes_out_on),
+		BOTH(an_address_is_known_whoever_has_it),
+		BOTH(the_last_that_may_have_arrived_at_an_address_is_found),
+		BOTH(what_came_in_and_what_went_out_have_references_of_their_own),
+		BOTH(a_receipt_that_came_first_is_kept_until_it_is_dropped),
 		BOTH(an_id_is_added_once),
 		BOTH(what_is_due_comes_in_the_order_of_due_then_number),
 		BOTH(the_next_due_is_the_earliest_of_all_lanes),
@@ -1958,7 +2315,14 @@ int main(void)
 		BOTH(a_sweep_in_slices_sees_each_waiting_row_once),
 		BOTH(what_anything_waits_for_is_named_once),
 		BOTH(a_customers_waiting_and_open_messages_are_found),
+		BOTH(what_waits_of_a_customer_is_found_in_slices),
+		BOTH(a_customers_contacts_in_doubt_are_found_until_they_are_none),
 		BOTH(what_is_sending_is_found_in_slices),
+		BOTH(a_gateway_keeps_its_number),
+		BOTH(what_is_abandoned_is_ones_own_and_what_the_silent_claimed),
+		BOTH(what_another_has_claimed_is_not_overwritten),
+		BOTH(a_contact_knows_how_far_the_log_was_and_takes_a_late_report),
+		ON("sqlite", months_of_an_earlier_heed_get_the_columns_that_came_since),
 		BOTH(the_oldest_of_each_lane_is_known),
 		BOTH(a_contact_comes_back_whole_and_takes_its_outcome),
 		BOTH(the_log_names_what_a_contact_points_to),

@@ -33,9 +33,13 @@ FLAKY(find_messages, const char *const ids[], size_t n, struct message_row out[]
 	FLAKY(waiting, const char *w, struct waiting_at *after, size_t max,
 	      struct message_rows *out)(s, w, after, max, out) END
 	FLAKY(waited_for, char ***names, size_t *n)(s, names, n) END
-	FLAKY(waiting_of, int64_t customer, struct message_rows *out)(s, customer, out) END
+	FLAKY(waiting_of, int64_t customer, int64_t after, size_t max,
+	      struct message_rows *out)(s, customer, after, max, out) END
+	FLAKY(doubts_of, int64_t customer, int64_t since, struct contact **out, size_t *n)(s, customer, since,
+											   out, n) END
 	FLAKY(open_of, int64_t customer, struct message_rows *out)(s, customer, out) END
-	FLAKY(sending, int64_t after, size_t max, struct message_rows *out)(s, after, max, out) END
+	FLAKY(abandoned, int64_t g, int64_t now, int64_t silent, int64_t after, size_t max,
+	      struct message_rows *out)(s, g, now, silent, after, max, out) END
 	FLAKY(add_contacts, struct contact *const list[], size_t n)(s, list, n) END
 	FLAKY(save_contacts, struct contact *const list[], size_t n)(s, list, n) END
 	FLAKY(get_contacts, const int64_t seq[], size_t n, struct contact out[])(s, seq, n, out) END
@@ -46,6 +50,18 @@ FLAKY(find_messages, const char *const ids[], size_t n, struct message_row out[]
 	FLAKY(put_preference, int64_t customer, const struct preference *p)(s, customer, p) END
 	FLAKY(set_address_state, int64_t address, enum address_state state, int64_t seq)(s, address, state,
 											 seq) END
+	FLAKY(find_contact, enum direction direction, const char *provider, const char *ref,
+	      struct contact *out)(s, direction, provider, ref, out) END
+	FLAKY(last_sent, int64_t customer, int64_t address, const char *provider,
+	      struct contact *out)(s, customer, address, provider, out) END
+	FLAKY(get_address, const char *channel, const char *value, bool make,
+	      struct address_row *out)(s, channel, value, make, out) END
+	FLAKY(answered, int64_t address, int64_t at)(s, address, at) END
+	FLAKY(keep_receipt, const struct kept_receipt *receipt)(s, receipt) END
+	FLAKY(find_receipt, const char *provider, const char *ref, int64_t contact,
+	      struct kept_receipt *out)(s, provider, ref, contact, out) END
+	FLAKY(drop_receipt, const char *provider, const char *ref, int64_t contact)(s, provider, ref,
+										    contact) END
 	FLAKY(last_choice, int64_t customer, const char *product, char **choice)(s, customer, product,
 										 choice) END
 	FLAKY(append_changes, struct change *const changes[], size_t n)(s, changes, n) END
@@ -91,8 +107,9 @@ void flaky_attach(struct store *store)
 	THROUGH(waiting);
 	THROUGH(waited_for);
 	THROUGH(waiting_of);
+	THROUGH(doubts_of);
 	THROUGH(open_of);
-	THROUGH(sending);
+	THROUGH(abandoned);
 	THROUGH(add_contacts);
 	THROUGH(save_contacts);
 	THROUGH(get_contacts);
@@ -102,6 +119,13 @@ void flaky_attach(struct store *store)
 	THROUGH(put_customer);
 	THROUGH(put_preference);
 	THROUGH(set_address_state);
+	THROUGH(find_contact);
+	THROUGH(last_sent);
+	THROUGH(get_address);
+	THROUGH(answered);
+	THROUGH(keep_receipt);
+	THROUGH(find_receipt);
+	THROUGH(drop_receipt);
 	THROUGH(append_changes);
 	THROUGH(last_choice);
 	THROUGH(put_products);
