@@ -232,7 +232,7 @@ void reason_put(struct text *out, const struct reason_part *reason)
 	while (i < REASON_COUNT && (strncmp(table[i].name, reason->code, reason->code_len) != 0 ||
 				    table[i].name[reason->code_len]))
 		i++;
-	text_puts(out, FIRST + 1);
+	text_puts(out, &FIRST[1]);
 	text_add(out, reason->code, reason->code_len);
 	text_puts(out, ARGS);
 	text_add(out, reason->args, reason->args_len);
