@@ -283,7 +283,7 @@ static bool due_of(struct turn *turn, const char *waits_for, enum lane lane, siz
 	for (size_t i = 0; ok && i < rows.count && *got < limit; i++) {
 		if (turn->plan.waiting_touched ? work_of(turn, rows.rows[i].n) != NULL : i < seen)
 			continue;
-		work_add(turn, WORK_DUE, &rows.rows[i])->kept = kept;
+		work_take(turn, WORK_DUE, &rows.rows[i])->kept = kept;
 		++*got;
 	}
 	message_rows_release(&rows);

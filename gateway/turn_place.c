@@ -22,17 +22,6 @@ void pointers_add(struct pointers *p, void *item)
 	p->list[p->count++] = item;
 }
 
-void message_row_copy(const struct message_row *row, struct message_row *out)
-{
-	*out = *row;
-	char **texts[] = {&out->id,       &out->customer_id,   &out->product,   &out->template,
-			  &out->campaign, &out->body,          &out->waits_for, &out->rejected,
-			  &out->waited,   &out->wait_channel,  &out->counted,   &out->channel,
-			  &out->reasons,  &out->kept.waits_for};
-	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-		*texts[i] = xstrdup(*texts[i] ? *texts[i] : "");
-}
-
 void contact_copy(const struct contact *contact, struct contact *out)
 {
 	*out = *contact;
@@ -51,16 +40,33 @@ void contact_copy(const struct contact *contact, struct contact *out)
 	out->message_count = 0;
 }
 
-struct work *work_add(struct turn *turn, enum work_why why, const struct message_row *row)
+static struct work *work_new(struct turn *turn, enum work_why why)
 {
 	struct work *work = xcalloc(1, sizeof *work);
 
 	work->why = why;
-	message_row_copy(row, &work->row);
-	work->was = why == WORK_NEW ? STATES : row->state;
 	*turn->plan.tail = work;
 	turn->plan.tail = &work->next;
 	turn->plan.count++;
+	return work;
+}
+
+struct work *work_add(struct turn *turn, enum work_why why, const struct message_row *row)
+{
+	struct work *work = work_new(turn, why);
+
+	message_row_copy(row, &work->row);
+	work->was = why == WORK_NEW ? STATES : row->state;
+	return work;
+}
+
+struct work *work_take(struct turn *turn, enum work_why why, struct message_row *row)
+{
+	struct work *work = work_new(turn, why);
+
+	work->row = *row;
+	work->was = row->state;
+	*row = (struct message_row){0};
 	return work;
 }
 

@@ -13,7 +13,7 @@
 
 /* Law 5: what one turn takes, and what may wait for it. */
 #define TURN_ADMISSIONS_MAX 500
-#define TURN_ADMISSIONS_LEAST 100 /* also where nobody has room: admission waits for no channel */
+#define TURN_ADMISSIONS_LEAST 20 /* also where nobody has room: admission waits for no channel */
 #define TURN_OUTCOMES_MAX 1000
 #define TURN_REQUESTS_MAX 64
 #define TURN_SWEEP_MAX 200        /* rows looked at when a breaker opens, a turn */
@@ -304,6 +304,8 @@ void batches_refuse_late(struct turn *turn, bool all, const char *why);
 /* turn_place.c */
 struct work *work_add(struct turn *turn, enum work_why why,
 		      const struct message_row *row); /* copies the row */
+/* The same, and takes the row over, which is one of the store's. */
+struct work *work_take(struct turn *turn, enum work_why why, struct message_row *row);
 /* The work on a row, if this turn has it already: rows that wait are looked at once a turn. */
 struct work *work_of(const struct turn *turn, int64_t n);
 void work_free(struct work *work);
@@ -317,7 +319,6 @@ void work_wait(struct turn *turn, struct work *work, enum state state, const cha
 void work_reason(struct work *work, enum reason_code code, json_t *args);
 /* The event that goes with the row's state as it is now. */
 void work_event(struct turn *turn, struct work *work, enum state state, const struct contact *contact);
-void message_row_copy(const struct message_row *row, struct message_row *out);
 void contact_copy(const struct contact *contact, struct contact *out);
 
 /* Chooses under what `facts` say; puts reasons and the turn in the list into the row. False: the store
