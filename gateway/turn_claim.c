@@ -37,6 +37,9 @@ static struct attempt *attempt_make(struct turn *turn, struct work *work, const 
 	attempt->product_title = xstrdup(product_title(product, attempt->locale, config->customers.locale));
 	attempt->traceparent = xstrdup(message->traceparent);
 	attempt->templates = templates_hold(config->templates);
+	attempt->links = link_keys_hold(config->links);
+	attempt->customer = customer->n;
+	attempt->may_stop = product->may_stop;
 	attempt->template = *message->template ? templates_find(config->templates, message->template) : NULL;
 	/* shared with another thread: nobody changes them, and Jansson's counts are atomic */
 	attempt->content = json_incref(message->content);
