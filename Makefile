@@ -20,7 +20,7 @@ GATEWAY  = $(wildcard gateway/*.c gateway/commands/*.c)
 ADAPTERS = $(wildcard adapters/*.c)
 OBJ      = $(patsubst %.c,$(O)/obj/%.o,$(filter-out gateway/main.c,$(GATEWAY) $(ADAPTERS)))
 SCHEMA   = $(sort $(wildcard config/schema/*.sql))
-OBJ     += $(O)/obj/schema.o
+OBJ     += $(O)/obj/schema.o $(O)/obj/openapi.o
 UNIT     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/peers/*.c))
 TESTLIB  = $(patsubst %.c,$(O)/obj/%.o,$(filter-out $(wildcard tests/*/test_*.c),$(wildcard tests/unit/*.c tests/contract/*.c)))
 
@@ -67,6 +67,17 @@ $(O)/obj/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
 	@echo "  CC   $@"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -Igateway -Iadapters -Itests -c -o $@ $<
+
+# So does the description of the API.
+$(O)/gen/openapi.c: config/openapi.yaml Makefile
+	@mkdir -p $(@D)
+	@( echo '#include "api_private.h"'; echo 'const char api_description[] ='; \
+	sed 's/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$$/\\n"/' $<; echo ';' ) > $@.new && mv $@.new $@
+
+$(O)/obj/openapi.o: $(O)/gen/openapi.c
+	@mkdir -p $(@D)
+	@echo "  CC   $@"
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -Igateway -c -o $@ $<
 
 # An archive: a test takes the helpers that it calls, and nothing that they need in its turn gets in the others' way.
 $(O)/libtests.a: $(TESTLIB)

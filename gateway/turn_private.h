@@ -379,6 +379,9 @@ struct work *flight_call_back(struct turn *turn, struct flight *flight);
 bool turn_address_dies(struct turn *turn, int64_t address, const char *channel, int64_t customer,
 		       const char *customer_id, const char *provider);
 
+/* turn_stats.c */
+void stats_publish(struct turn *turn, bool committed);
+
 /* turn_outbox.c */
 void event_add(struct turn *turn, const char *type, const char *subject, const char *data);
 /* To the stream of what customers said. */

@@ -741,6 +741,16 @@ static void the_oldest_of_each_lane_is_known(void **state)
 	assert_int_equal(oldest[LANE_BULK], 300);
 }
 
+static void its_size_on_disk_is_known_where_it_has_one(void **state)
+{
+	struct fixture *f = *state;
+	int64_t bytes = -1;
+
+	READ_OK(store_read_size(f->reader, &bytes));
+	assert_true(bytes >= 0);
+	assert_true(strncmp(f->url, "sqlite:", 7) != 0 || bytes > 4096);
+}
+
 /* --- contacts and the log --- */
 
 static void a_contact_comes_back_whole_and_takes_its_outcome(void **state)
@@ -2119,6 +2129,7 @@ int main(void)
 		BOTH(a_customers_contacts_in_doubt_are_found_until_they_are_none),
 		BOTH(what_is_sending_is_found_in_slices),
 		BOTH(the_oldest_of_each_lane_is_known),
+		BOTH(its_size_on_disk_is_known_where_it_has_one),
 		BOTH(a_contact_comes_back_whole_and_takes_its_outcome),
 		BOTH(the_log_names_what_a_contact_points_to),
 		BOTH(the_log_is_read_over_months),
