@@ -24,7 +24,7 @@ OBJ     += $(O)/obj/schema.o $(O)/obj/openapi.o
 UNIT     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/peers/*.c))
 TESTLIB  = $(patsubst %.c,$(O)/obj/%.o,$(filter-out $(wildcard tests/*/test_*.c),$(wildcard tests/unit/*.c tests/contract/*.c)))
 
-.PHONY: FORCE all deps demo test check latency hours-full unit format format-check tidy rooms model fuzz fuzzers man install clean
+.PHONY: FORCE all deps demo test check latency hours-full unit format format-check tidy rooms model simulate fuzz fuzzers man install clean
 .SECONDARY:
 
 all: $(O)/heed
@@ -93,6 +93,9 @@ $(O)/tests/%: $(O)/obj/tests/%.o $(O)/libtests.a $(O)/libheed.a
 $(O)/tests/unit/test_api: LDFLAGS += -Wl,-z,muldefs
 
 unit: $(UNIT)
+
+# The simulator's clock is its own.
+$(O)/tests/simulate/simulate: LDFLAGS += -Wl,--wrap=moment_now -Wl,--wrap=moment_mono
 
 # libFuzzer, with clang: in a build whose SAN has fuzzer-no-link (run.py's ASAN).
 FUZZ     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -169,6 +172,11 @@ SECONDS ?= 60
 fuzz:
 	@$(MAKE) --no-print-directory $(ASAN) fuzzers
 	@$(PYTHON) tests/fuzz/fuzz.py --seconds $(SECONDS) $(ONLY)
+
+# SEEDS=N: the seeds 1 to N; SEEDS=FROM:N: from FROM on.
+SEEDS   ?= 100000
+simulate: $(O)/tests/simulate/simulate
+	@$< $(SEEDS)
 
 # The promise as a model, by spin: everything that its bounds allow.
 model:

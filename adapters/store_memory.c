@@ -167,6 +167,12 @@ static bool memory_save_messages(struct store *store, struct message_row *const 
 			return text_error(&store->error, "store: there is no message %lld",
 					  (long long)rows[i]->n);
 		}
+		if (old->epoch != rows[i]->kept.epoch) {
+			free(row);
+			return text_error(&store->error,
+					  "store: message %lld was claimed by another meanwhile",
+					  (long long)rows[i]->n);
+		}
 		*row = *rows[i];
 		row_own(row);
 		memory_put(memory, MESSAGES, row->n, row);
@@ -316,20 +322,6 @@ static bool memory_open_of(struct store *store, int64_t customer, struct message
 	return true;
 }
 
-static bool memory_sending(struct store *store, int64_t after, size_t limit, struct message_rows *out)
-{
-	const struct memory *memory = of(store);
-
-	for (int64_t n = after + 1; limit && n <= memory->numbers[NUMBER_MESSAGE]; n++) {
-		const struct message_row *row = slots_get(&memory->tables[MESSAGES], n);
-		if (row && row->state == STATE_SENDING) {
-			message_row_read(memory, n, message_rows_add(out));
-			limit--;
-		}
-	}
-	return true;
-}
-
 /* --- contacts --- */
 
 void contact_read(const struct contact *from, struct contact *out)
@@ -365,6 +357,7 @@ static bool memory_add_contacts(struct store *store, struct contact *const conta
 		struct contact *row = xmalloc(sizeof *row);
 		contacts[i]->seq = ++memory->numbers[NUMBER_CONTACT];
 		contacts[i]->changed = ++memory->numbers[NUMBER_CHANGED];
+		contacts[i]->log_seq = memory->numbers[NUMBER_CHANGE];
 		contact_read(contacts[i], row);
 		memory_put(memory, CONTACTS, row->seq, row);
 	}
@@ -399,6 +392,7 @@ static bool memory_save_contacts(struct store *store, struct contact *const cont
 		replace(&row->reason, contacts[i]->reason);
 		replace(&row->reason_args, contacts[i]->reason_args);
 		row->segments = contacts[i]->segments;
+		row->late = contacts[i]->late;
 		memory_put(memory, CONTACTS, row->seq, row);
 	}
 	return true;
@@ -550,7 +544,9 @@ const struct store_ops store_memory_ops = {
 	.waiting_of_campaign = memory_waiting_of_campaign,
 	.waiting_of = memory_waiting_of,
 	.open_of = memory_open_of,
-	.sending = memory_sending,
+	.abandoned = memory_abandoned,
+	.report_gateway = memory_report_gateway,
+	.gateway_name = memory_gateway_name,
 	.add_contacts = memory_add_contacts,
 	.save_contacts = memory_save_contacts,
 	.get_contacts = memory_get_contacts,

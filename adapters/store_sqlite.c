@@ -277,6 +277,7 @@ static bool sqlite_counters(struct store *base, struct counters *out)
 
 const struct store_ops store_sqlite_ops = {
 	.scheme = "sqlite",
+	.alone = true, /* the lock */
 	.open = sqlite_open,
 	.close = sqlite_close,
 	.begin = sqlite_begin,
@@ -298,7 +299,9 @@ const struct store_ops store_sqlite_ops = {
 	.waiting_of_campaign = sqlite_waiting_of_campaign,
 	.waiting_of = sqlite_waiting_of,
 	.open_of = sqlite_open_of,
-	.sending = sqlite_sending,
+	.abandoned = sqlite_abandoned,
+	.report_gateway = sqlite_report_gateway,
+	.gateway_name = sqlite_gateway_name,
 	.add_contacts = sqlite_add_contacts,
 	.save_contacts = sqlite_save_contacts,
 	.get_contacts = sqlite_get_contacts,

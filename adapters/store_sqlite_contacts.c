@@ -104,7 +104,7 @@ static bool month_create(struct sql *sql, const char *name)
 		  "detail TEXT NOT NULL, preference INTEGER NOT NULL, preference_seq INTEGER NOT NULL, "
 		  "customer_seq INTEGER NOT NULL, address_seq INTEGER NOT NULL, "
 		  "products_seq INTEGER NOT NULL, segments INTEGER NOT NULL, "
-		  "captured INTEGER NOT NULL);",
+		  "captured INTEGER NOT NULL, log_seq INTEGER NOT NULL, late INTEGER NOT NULL);",
 		  name);
 	text_addf(&text,
 		  "CREATE INDEX IF NOT EXISTS %s_by_ref ON %s (provider_ref) WHERE provider_ref != '';", name,
@@ -119,6 +119,39 @@ static bool month_create(struct sql *sql, const char *name)
 	bool ok = sql_exec(sql, text.data);
 	text_release(&text);
 	return ok;
+}
+
+static bool month_has(struct sql *sql, const char *name, const char *column)
+{
+	sqlite3_stmt *statement = sql_prepare(sql, "SELECT 1 FROM pragma_table_info(?) WHERE name = ?", 0);
+	struct cells cells = sql_cells(statement);
+
+	put_text(&cells, name);
+	put_text(&cells, column);
+	bool has = sql_step(sql, statement) > 0;
+	sqlite3_finalize(statement);
+	return has;
+}
+
+static bool month_widen(void *context, int month)
+{
+	static const char *const columns[] = {"log_seq", "late"};
+	struct sql *sql = context;
+	char name[MONTH_NAME], words[128];
+	bool ok = true;
+
+	month_name(month, name);
+	for (size_t i = 0; ok && i < sizeof columns / sizeof columns[0]; i++) {
+		snprintf(words, sizeof words, "ALTER TABLE %s ADD COLUMN %s INTEGER NOT NULL DEFAULT 0", name,
+			 columns[i]);
+		ok = month_has(sql, name, columns[i]) || sql_exec(sql, words);
+	}
+	return ok;
+}
+
+bool months_widen(struct sql *sql)
+{
+	return sql_months(sql, month_widen, sql);
 }
 
 static bool month_load(void *context, int month)
@@ -167,8 +200,8 @@ static struct month *month_get(struct store_sqlite *store, int month)
 	"INSERT INTO %s (seq, changed, at, customer, message, product, channel, direction, state, attempt, " \
 	"provider, provider_ref, address, template, template_hash, summary, content, reason, reason_args, "  \
 	"code, detail, preference, preference_seq, customer_seq, address_seq, products_seq, "                \
-	"segments, captured) VALUES "                                                                        \
-	"(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	"segments, captured, log_seq, late) VALUES "                                                         \
+	"(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 static bool several_add(struct sql *sql, const struct contact *contact)
 {
@@ -214,6 +247,7 @@ static bool contact_add(struct store_sqlite *store, struct contact *contact)
 		month->add = month_prepare(&store->sql, ADD_CONTACT, name);
 	contact->seq = ++store->numbers[NUMBER_CONTACT];
 	contact->changed = ++store->numbers[NUMBER_CHANGED];
+	contact->log_seq = store->numbers[NUMBER_CHANGE];
 	month->first = month->first ? month->first : contact->seq;
 	month->last = contact->seq;
 
@@ -246,6 +280,8 @@ static bool contact_add(struct store_sqlite *store, struct contact *contact)
 	put_number(&cells, contact->products_seq);
 	put_number(&cells, contact->segments);
 	put_number(&cells, contact->captured);
+	put_number(&cells, contact->log_seq);
+	put_number(&cells, contact->late);
 	return sql_run(&store->sql, month->add) && several_add(&store->sql, contact);
 }
 
@@ -269,7 +305,7 @@ static int month_save(struct store_sqlite *store, struct month *month, const str
 		month->save = month_prepare(&store->sql,
 					    "UPDATE %s SET changed = ?, state = ?, provider = ?, "
 					    "provider_ref = ?, summary = ?, content = ?, code = ?, "
-					    "detail = ?, reason = ?, reason_args = ?, segments = ? "
+					    "detail = ?, reason = ?, reason_args = ?, segments = ?, late = ? "
 					    "WHERE seq = ?",
 					    name);
 	struct cells cells = sql_cells(month->save);
@@ -284,6 +320,7 @@ static int month_save(struct store_sqlite *store, struct month *month, const str
 	put_text(&cells, contact->reason);
 	put_text(&cells, contact->reason_args);
 	put_number(&cells, contact->segments);
+	put_number(&cells, contact->late);
 	put_number(&cells, contact->seq);
 	return sql_run(&store->sql, month->save) ? sqlite3_changes(store->sql.db) == 1 : -1;
 }

@@ -79,17 +79,20 @@ static void list_new_doubts(struct turn *turn, int64_t customer, const struct to
 			way_add(on_their_way, work->row.id);
 }
 
-/* `sending` by somebody who is gone, or by the gateway, where we only read beside it. */
+/* `sending` by another gateway, by somebody who is gone, or by the gateway where we only read beside it. */
 static bool list_left_behind(struct turn *turn, int64_t customer, const struct touched *touched,
 			     json_t *on_their_way)
 {
 	struct message_rows rows = {0};
 
-	if (turn->recovered == MOMENT_NEVER && !turn->alone)
+	bool at_work = turn->recovered == MOMENT_NEVER && !turn->alone;
+	if (at_work && store_is_alone(turn->store))
 		return true; /* all that is sending is a flight of ours */
 	bool ok = store_open_of(turn->store, customer, &rows);
 	for (size_t i = 0; ok && i < rows.count; i++)
-		if (rows.rows[i].state == STATE_SENDING && touched_has(touched, rows.rows[i].product))
+		if (rows.rows[i].state == STATE_SENDING &&
+		    !(at_work && rows.rows[i].gateway == turn->gateway) &&
+		    touched_has(touched, rows.rows[i].product))
 			way_add(on_their_way, rows.rows[i].id);
 	message_rows_release(&rows);
 	return ok;

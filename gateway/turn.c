@@ -58,6 +58,11 @@ static void plan_end(struct turn *turn)
 		free(row);
 	}
 	free(turn->plan.events.list);
+	for (size_t i = 0; i < turn->plan.late.count; i++) {
+		contact_release(turn->plan.late.list[i]);
+		free(turn->plan.late.list[i]);
+	}
+	free(turn->plan.late.list);
 	free(turn->plan.notes);
 	for (size_t i = 0; i < turn->plan.cap_count; i++)
 		free(turn->plan.caps[i].name);
@@ -117,6 +122,8 @@ static bool write_works(struct turn *turn)
 		if (work->contact)
 			contact_of(turn, work);
 	ok = ok && store_save_contacts(turn->store, (struct contact *const *)ended.list, ended.count) &&
+	     store_save_contacts(turn->store, (struct contact *const *)turn->plan.late.list,
+				 turn->plan.late.count) &&
 	     store_add_contacts(turn->store, (struct contact *const *)contacts.list, contacts.count);
 	for (struct work *work = turn->plan.first; ok && work; work = work->next)
 		if (work->contact || work->lead)
@@ -162,8 +169,8 @@ static bool change_is_late(const struct turn *turn)
 
 static bool turn_transaction(struct turn *turn)
 {
-	if (!store_begin(turn->store) || !holds_load(turn) || (turn->config_new && !config_keep(turn)) ||
-	    !recover_take(turn) || !outcomes_take(turn))
+	if (!store_begin(turn->store) || !gateway_report(turn) || !holds_load(turn) ||
+	    (turn->config_new && !config_keep(turn)) || !recover_take(turn) || !outcomes_take(turn))
 		return false;
 	if (turn->stopping || turn->reloaded)
 		flights_call_back(turn, 0, &(const struct touched){0});
@@ -337,7 +344,7 @@ static void turn_committed(struct turn *turn)
 {
 	if (turn->failing)
 		log_info("the store works again");
-	turn->failing = turn->lost = turn->reloaded = false;
+	turn->failing = turn->lost = turn->reloaded = turn->overtaken = false;
 	again_after_commit(turn);
 	turn->config_new = turn->config_new && turn->plan.strays;
 	tell_breakers(turn);
@@ -361,8 +368,9 @@ static void turn_committed(struct turn *turn)
 /* To be run again: what the run remembered beside the store is as before it. */
 static void turn_undo(struct turn *turn)
 {
-	turn->lost = true;
+	turn->lost = turn->overtaken = true;
 	store_rollback(turn->store);
+	turn->reported = 0; /* and the number is void */
 	lines_forget_turn(turn);
 	again_after_loss(turn);
 	turn->holds_known = false;
@@ -483,6 +491,8 @@ static bool turn_has_work(struct turn *turn, int64_t *wait)
 	turn->now = moment_now() + turn->ahead;
 	turn->mono = moment_mono();
 	*wait = turn->stopping ? 20 * MOMENT_MS : lines_next(turn);
+	if (gateway_next_report(turn) < *wait)
+		*wait = gateway_next_report(turn);
 	if (turn->expiry.due - turn->now < *wait)
 		*wait = turn->expiry.due > turn->now ? turn->expiry.due - turn->now : 0;
 	return inbox_waits(turn) || *wait == 0 || turn->again_count || turn->recovered != MOMENT_NEVER ||
@@ -598,6 +608,7 @@ struct turn *turn_new(struct store *store, struct config *config)
 
 	turn->store = store;
 	turn->config = config_hold(config);
+	turn->name = xstrdup(config->gateway.name);
 	turn->config_new = true;
 	turn->alone = true;
 	turn->recovered = MOMENT_NEVER;
@@ -716,6 +727,7 @@ void turn_free(struct turn *turn)
 	for (size_t i = 0; i < turn->outbox.event_count; i++)
 		free(turn->outbox.events[i].json);
 	free(turn->outbox.events);
+	free(turn->name);
 	config_drop(turn->config);
 	pthread_mutex_destroy(&turn->lock);
 	pthread_cond_destroy(&turn->wake);

@@ -69,6 +69,7 @@ static void row_claim(struct turn *turn, struct work *work, const struct outlet 
 	row->attempts++;
 	row->tries++;
 	row->lease = turn->now + turn->config->gateway.lease;
+	row->gateway = turn->gateway;
 	row->due = MOMENT_NEVER;
 	xreplace(&row->waits_for, "");
 	xreplace(&row->channel, outlet->config->name);

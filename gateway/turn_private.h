@@ -79,6 +79,7 @@ struct flight {
 	bool resend;             /* an earlier attempt on this channel is in doubt */
 	bool probe;              /* the one that asks whether the provider is back */
 	bool in_turn;            /* this run of the turn already deals with it */
+	bool lost;               /* another gateway took it over: what it reports is late */
 };
 
 enum work_why {
@@ -139,6 +140,7 @@ struct plan {
 	size_t swept;           /* rows that wait and were taken in hand by a sweep */
 	bool waiting_touched;   /* work was made of rows that wait, but not because they are due */
 	struct pointers events; /* struct event_row */
+	struct pointers late;   /* struct contact: of late reports, to be saved */
 	struct counters deltas;
 	struct breaker_note {
 		struct line *line;
@@ -181,6 +183,10 @@ struct turn {
 		struct config *config; /* held: the channel reads it */
 	} * retired;                   /* of an earlier configuration: closed when they are empty */
 	size_t retired_count;
+	char *name;       /* of this gateway, from the configuration that it started with */
+	int64_t gateway;  /* its number; 0: not reported yet */
+	int64_t reported; /* when it said last that it is alive, by the store's clock; 0: never */
+	bool look_for_abandoned, overtaken; /* overtaken: others may have claimed what is in flight */
 	bool alone;
 	bool config_new; /* its products and templates are not kept yet */
 	bool reloaded;   /* what was claimed under the old one and has not begun is chosen again */
@@ -359,12 +365,24 @@ enum state row_rests(const struct message_row *row, enum state state);
 bool expiries_take(struct turn *turn);
 void expiry_waits(struct turn *turn, const struct message_row *row);
 
+/* turn_takeover.c */
+/* Says that this gateway is alive, when it is time to; notices what others took over from it. False: the
+ * store failed. */
+bool gateway_report(struct turn *turn);
+int64_t gateway_next_report(const struct turn *turn); /* microseconds from now */
+/* What becomes known of an attempt that another gateway took over. False: the store failed. */
+bool outcome_late(struct turn *turn, struct flight *flight);
+
 /* turn_outcome.c */
+/* What an outcome (NULL: nobody knows it) says in its contact. */
+void contact_outcome(struct contact *contact, enum state state, const struct outcome *outcome);
 bool outcomes_take(struct turn *turn);
-bool recover_take(struct turn *turn); /* what a crash left `sending` */
+bool recover_take(struct turn *turn); /* what a crash, or a gateway that is gone, left `sending` */
 /* The works on a flight's messages: an outcome is all of theirs. */
 struct work *flight_works(struct turn *turn, struct flight *flight, enum work_why why);
 bool flight_has(const struct flight *flight, int64_t n);
+/* The flight of ours that has the message now; NULL. */
+struct flight *flight_aloft(const struct turn *turn, int64_t n);
 /* Calls back what has not begun of one customer (0: of all) and is touched, and lets it be chosen again in
  * this turn. */
 void flights_call_back(struct turn *turn, int64_t customer, const struct touched *touched);

@@ -713,9 +713,9 @@ static void what_is_sending_is_found_in_slices(void **state)
 	add_of(f, "d", 4, STATE_SENT, MOMENT_NEVER);
 	add_of(f, "e", 1, STATE_SENDING, MOMENT_NEVER);
 	commit(f);
-	OK(store_sending(f->store, 0, 2, &rows));
+	OK(store_abandoned(f->store, GATEWAY_ANY, 0, 0, 0, 2, &rows));
 	assert_ids(&rows, "a c");
-	OK(store_sending(f->store, third, 2, &rows));
+	OK(store_abandoned(f->store, GATEWAY_ANY, 0, 0, third, 2, &rows));
 	assert_ids(&rows, "e");
 }
 
@@ -749,6 +749,146 @@ static void its_size_on_disk_is_known_where_it_has_one(void **state)
 	READ_OK(store_read_size(f->reader, &bytes));
 	assert_true(bytes >= 0);
 	assert_true(strncmp(f->url, "sqlite:", 7) != 0 || bytes > 4096);
+}
+
+/* --- claims --- */
+
+static int64_t add_claimed(struct fixture *f, const char *id, int64_t gateway, int64_t lease)
+{
+	struct message_row row = row_of(id, "", LANE_NORMAL, MOMENT_NEVER);
+
+	row.customer = 7;
+	row.state = STATE_SENDING;
+	row.gateway = gateway;
+	row.lease = lease;
+	row.epoch = 1;
+	return add_row(f, row);
+}
+
+static void a_gateway_keeps_its_number(void **state)
+{
+	struct fixture *f = *state;
+	int64_t one, two, again;
+	char *name;
+
+	begin(f);
+	OK(store_report_gateway(f->store, "gw-1", "boot", 10, &one));
+	OK(store_report_gateway(f->store, "gw-2", "boot", 10, &two));
+	commit(f);
+	begin(f);
+	OK(store_report_gateway(f->store, "gw-1", "other", 20, &again));
+	commit(f);
+	assert_int_equal(again, one);
+	assert_int_not_equal(two, one);
+	OK(store_gateway_name(f->store, two, &name));
+	assert_string_equal(name, "gw-2");
+	free(name);
+	OK(store_gateway_name(f->store, 99, &name));
+	assert_string_equal(name, "");
+	free(name);
+}
+
+static void what_is_abandoned_is_ones_own_and_what_the_silent_claimed(void **state)
+{
+	struct fixture *f = *state;
+	struct message_rows rows = {0};
+	int64_t one, two;
+
+	begin(f);
+	OK(store_report_gateway(f->store, "gw-1", "boot", 100, &one));
+	OK(store_report_gateway(f->store, "gw-2", "boot", 50, &two));
+	add_claimed(f, "mine", one, 90);
+	add_claimed(f, "theirs", two, 60);
+	add_claimed(f, "theirs-held", two, 80);
+	add_claimed(f, "nobodys", 0, 60);
+	commit(f);
+	OK(store_abandoned(f->store, one, 70, 60, 0, 9, &rows));
+	assert_ids(&rows, "mine theirs nobodys");
+	OK(store_abandoned(f->store, 0, 70, 60, 0, 9, &rows));
+	assert_ids(&rows, "theirs nobodys");
+	OK(store_abandoned(f->store, 0, 70, 40, 0, 9, &rows)); /* gw-2 has reported since */
+	assert_ids(&rows, "nobodys");
+}
+
+static void what_another_has_claimed_is_not_overwritten(void **state)
+{
+	struct fixture *f = *state;
+	struct message_row mine, theirs;
+
+	begin(f);
+	int64_t n = add_claimed(f, "m", 1, 60);
+	OK(store_get_messages(f->store, &n, 1, &mine));
+	OK(store_get_messages(f->store, &n, 1, &theirs));
+	theirs.epoch++;
+	theirs.gateway = 2;
+	OK(store_save_messages(f->store, (struct message_row *const[]){&theirs}, 1));
+	commit(f);
+	begin(f);
+	mine.state = STATE_SENT;
+	assert_false(store_save_messages(f->store, (struct message_row *const[]){&mine}, 1));
+	store_rollback(f->store);
+	begin(f); /* the one that has it may save it again */
+	theirs.state = STATE_DELIVERED;
+	OK(store_save_messages(f->store, (struct message_row *const[]){&theirs}, 1));
+	commit(f);
+	message_row_release(&mine);
+	OK(store_get_messages(f->store, &n, 1, &mine));
+	assert_int_equal(mine.state, STATE_DELIVERED);
+	assert_int_equal(mine.gateway, 2);
+	message_row_release(&mine);
+	message_row_release(&theirs);
+}
+
+static void a_contact_knows_how_far_the_log_was_and_takes_a_late_report(void **state)
+{
+	struct fixture *f = *state;
+	struct change change = {.kind = CHANGE_PREFERENCE,
+				.subject = (char *)"p",
+				.by = (char *)"cli",
+				.actor = (char *)"",
+				.source = (char *)"",
+				.evidence = (char *)"",
+				.old_value = (char *)"",
+				.new_value = (char *)"{}"};
+	struct contact read;
+
+	begin(f);
+	OK(store_append_changes(f->store, (struct change *const[]){&change}, 1));
+	int64_t seq = add_plain_contact(f, 1);
+	OK(store_get_contacts(f->store, &seq, 1, &read));
+	assert_int_equal(read.log_seq, change.seq);
+	assert_int_equal(read.late, 0);
+	read.late = 9;
+	OK(store_save_contacts(f->store, (struct contact *const[]){&read}, 1));
+	contact_release(&read);
+	OK(store_get_contacts(f->store, &seq, 1, &read));
+	commit(f);
+	assert_int_equal(read.late, 9);
+	contact_release(&read);
+}
+
+static void months_of_an_earlier_heed_get_the_columns_that_came_since(void **state)
+{
+	struct fixture *f = *state;
+	sqlite3 *db = NULL;
+	struct contact read;
+
+	begin(f);
+	int64_t seq = add_plain_contact(f, 1);
+	commit(f);
+	close_both(f);
+	assert_int_equal(sqlite3_open(strchr(f->url, ':') + 1, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db,
+				      "ALTER TABLE contact_197001 DROP COLUMN late;"
+				      "ALTER TABLE contact_197001 DROP COLUMN log_seq",
+				      NULL, NULL, NULL),
+			 SQLITE_OK);
+	sqlite3_close(db);
+	open_both(f);
+	OK(store_get_contacts(f->store, &seq, 1, &read));
+	assert_int_equal(read.seq, seq);
+	assert_int_equal(read.late, 0);
+	contact_release(&read);
 }
 
 /* --- contacts and the log --- */
@@ -2128,6 +2268,11 @@ int main(void)
 		BOTH(what_waits_of_a_customer_is_found_in_slices),
 		BOTH(a_customers_contacts_in_doubt_are_found_until_they_are_none),
 		BOTH(what_is_sending_is_found_in_slices),
+		BOTH(a_gateway_keeps_its_number),
+		BOTH(what_is_abandoned_is_ones_own_and_what_the_silent_claimed),
+		BOTH(what_another_has_claimed_is_not_overwritten),
+		BOTH(a_contact_knows_how_far_the_log_was_and_takes_a_late_report),
+		ON("sqlite", months_of_an_earlier_heed_get_the_columns_that_came_since),
 		BOTH(the_oldest_of_each_lane_is_known),
 		BOTH(its_size_on_disk_is_known_where_it_has_one),
 		BOTH(a_contact_comes_back_whole_and_takes_its_outcome),
