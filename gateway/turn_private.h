@@ -17,11 +17,13 @@
 #define TURN_REQUESTS_MAX 64
 #define TURN_SWEEP_MAX 200        /* rows looked at when a breaker opens, a turn */
 #define TURN_HELD_MAX 500         /* rows moved to a hold or away from it, or taken back, a turn */
-#define TURN_AGAIN_MAX 500        /* waiting rows of customers whose choice changed looked at, a turn */
+#define TURN_AGAIN_MAX 100        /* waiting rows of customers whose choice changed looked at, a turn */
 #define INBOX_ADMISSIONS_MAX 4000 /* as the carrier reads ahead: what is urgent finds room */
 #define OUTBOX_MEMORY_MAX 20000   /* events kept ready for the courier; the store has the rest */
 #define TURN_EXPIRED_MAX 500      /* rows whose time is over, a turn */
 #define TURN_FREED_MAX 3          /* times that what waits for a cap is looked at again in a turn */
+#define RECEIPTS_KEPT_MAX 100000  /* receipts of which nothing is known yet */
+#define RECEIPTS_A_TURN 200       /* of those, looked at in a sweep */
 #define TURN_WAIT_MAX (1 * MOMENT_S)
 #define TURN_FAILURE_PAUSE (500 * MOMENT_MS)
 
@@ -75,11 +77,12 @@ struct flight {
 	struct message_rows others; /* of a digest: its other messages, likewise */
 	struct contact contact;     /* as committed */
 	int64_t claimed_at;
-	enum flight_state state; /* CALLED_BACK: it will never begin, and nobody has committed that yet */
-	bool resend;             /* an earlier attempt on this channel is in doubt */
-	bool probe;              /* the one that asks whether the provider is back */
-	bool in_turn;            /* this run of the turn already deals with it */
-	bool lost;               /* another gateway took it over: what it reports is late */
+	enum flight_state state;  /* CALLED_BACK: it will never begin, and nobody has committed that yet */
+	bool resend;              /* an earlier attempt on this channel is in doubt */
+	bool probe;               /* the one that asks whether the provider is back */
+	bool in_turn;             /* this run of the turn already deals with it */
+	struct begun_slot *begun; /* says to the next start whether it had begun; NULL */
+	bool lost;                /* another gateway took it over: what it reports is late */
 };
 
 enum work_why {
@@ -106,6 +109,7 @@ struct work {
 	struct outlet *outlet;       /* claimed: who carries it */
 	char *bound;                 /* in doubt: the provider that it was tried with; NULL: any */
 	struct attempt *attempt;     /* claimed: to be handed over after the commit */
+	struct begun_slot *begun;    /* and its place in the file of what has begun; NULL */
 	struct work *lead;           /* of a digest: whose contact it shares; NULL */
 	size_t followers;            /* of a digest: how many share this one's contact */
 	bool shares;                 /* `ended` is another work's too, and is saved there */
@@ -135,10 +139,11 @@ enum verdict { NOTE_OK, NOTE_FAULT, NOTE_NO_VERDICT, NOTE_PACE };
 struct plan {
 	struct work *first, **tail;
 	size_t count;
+	struct work **by_n; /* of rows that have a number; open addressing */
+	size_t by_n_size, by_n_count;
 	bool strays;            /* some were found: there may be more */
 	size_t looked;          /* waiting rows of customers that were looked at again */
 	size_t swept;           /* rows that wait and were taken in hand by a sweep */
-	bool waiting_touched;   /* work was made of rows that wait, but not because they are due */
 	struct pointers events; /* struct event_row */
 	struct pointers late;   /* struct contact: of late reports, to be saved */
 	struct counters deltas;
@@ -152,7 +157,8 @@ struct plan {
 	size_t note_count;
 	struct cap_use *caps;
 	size_t cap_count;
-	json_t *cap_index;     /* {"customer name": place in caps} */
+	json_t *cap_index;        /* {"customer name": place in caps} */
+	struct pointers receipts; /* keys of kept ones that may count in the next turn */
 	struct pointers freed; /* int64_t: customers whose counters went down: what waits for a cap may go */
 };
 
@@ -172,6 +178,14 @@ struct turn {
 	bool holds_known; /* what stands here is what the store says */
 	char **releasing; /* waits_for of what a hold that is gone left behind */
 	size_t releasing_count;
+	struct {
+		struct pointers found; /* keys of kept ones that may count now */
+		int64_t count;         /* kept in the store; -1: not known */
+		int64_t due;           /* when the oldest was kept long enough */
+		int64_t last_at;
+		int64_t swept, swept_now; /* up to when those kept were tried since the start;
+					     MOMENT_NEVER: all */
+	} receipts;
 	struct again *again;
 	size_t again_count;
 	struct hint expiry;     /* when something that waits expires */
@@ -183,9 +197,11 @@ struct turn {
 		struct config *config; /* held: the channel reads it */
 	} * retired;                   /* of an earlier configuration: closed when they are empty */
 	size_t retired_count;
-	char *name;       /* of this gateway, from the configuration that it started with */
-	int64_t gateway;  /* its number; 0: not reported yet */
-	int64_t reported; /* when it said last that it is alive, by the store's clock; 0: never */
+	char *name;          /* of this gateway, from the configuration that it started with */
+	int64_t gateway;     /* its number; 0: not reported yet */
+	int64_t reported;    /* when it said last that it is alive, by the store's clock; 0: never */
+	struct begun *begun; /* NULL: there is none */
+	bool begun_asked;    /* it still says what the run before left */
 	bool look_for_abandoned, overtaken; /* overtaken: others may have claimed what is in flight */
 	bool alone;
 	bool config_new; /* its products and templates are not kept yet */
@@ -396,6 +412,16 @@ struct work *flight_call_back(struct turn *turn, struct flight *flight);
 /* The address is dead from now on. */
 bool turn_address_dies(struct turn *turn, int64_t address, const char *channel, int64_t customer,
 		       const char *customer_id, const char *provider);
+
+/* Another try after the usual pause. */
+void work_try_again(struct turn *turn, struct work *work);
+
+/* turn_receipts.c */
+bool receipts_take(struct turn *turn);  /* what was kept and may count now; what was kept long enough */
+bool receipts_match(struct turn *turn); /* once the outcomes are written */
+void receipts_after_commit(struct turn *turn);
+void receipts_lost(struct turn *turn); /* the transaction was lost */
+void receipts_forget(struct pointers *keys);
 
 /* turn_stats.c */
 void stats_publish(struct turn *turn, bool committed);
