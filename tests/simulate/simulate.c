@@ -566,7 +566,8 @@ static void do_receipt(void)
 				     .code = "1",
 				     .text = ""};
 	text_clear(&problem);
-	if (request_receipt(&in, &said, &problem) != 200) {
+	int status = request_receipt(&in, &said, &problem);
+	if (status != 200 && status != 202) { /* 202: it counts once the outcome is committed */
 		sim.messages[i].rejected = rejected;
 		sim.messages[i].taken = taken;
 	}
