@@ -719,11 +719,13 @@ static void set_when(const struct page_view *view, json_t *object, int64_t at)
 	set(object, "when", taken(&when));
 }
 
-static const char *title_by_name(const struct page_view *view, const char *name)
+const char *page_title_of(const struct page_view *view, const char *name)
 {
 	const struct product *product = product_find(view->config->products, name);
 
-	return product ? title_of(view, product) : name;
+	if (product)
+		return title_of(view, product);
+	return *name ? name : say_word(view->words, "own_product");
 }
 
 static json_t *why(const struct page_view *view, const char *code, const json_t *args, const char *product)
@@ -731,7 +733,7 @@ static json_t *why(const struct page_view *view, const char *code, const json_t 
 	struct text said;
 
 	text_init(&said, SAY_MAX);
-	say_why(&said, view->words, view->zone, code, args, title_by_name(view, product));
+	say_why(&said, view->words, view->zone, code, args, page_title_of(view, product));
 	json_t *label = *code ? say(view->words, "why_label", "why", said.data, NULL) : json_false();
 	text_release(&said);
 	return label;
@@ -744,7 +746,7 @@ static json_t *contact_line(const struct page_view *view, const struct contact *
 								       : xstrdup("");
 	const char *state = contact->direction == DIRECTION_IN ? "received" : state_name(contact->state);
 	json_t *line =
-		json_pack("{s:s, s:s, s:s, s:s, s:o}", "title", title_by_name(view, contact->product),
+		json_pack("{s:s, s:s, s:s, s:s, s:o}", "title", page_title_of(view, contact->product),
 			  "summary", contact->summary, "address", mask, "state",
 			  json_string_value(json_object_get(json_object_get(view->words, "state"), state)),
 			  "why", why(view, contact->reason, args, contact->product));
@@ -766,7 +768,7 @@ static json_t *waiting_line(const struct page_view *view, const json_t *waiting)
 	const char *product = json_string_value(json_object_get(waiting, "product"));
 	const json_t *reason = json_object_get(waiting, "reason");
 	const char *code = json_string_value(json_object_get(reason, "code"));
-	json_t *line = json_pack("{s:s, s:o}", "title", title_by_name(view, product), "why",
+	json_t *line = json_pack("{s:s, s:o}", "title", page_title_of(view, product), "why",
 				 why(view, code ? code : "", json_object_get(reason, "args"), product));
 
 	set_when(view, line, json_integer_value(json_object_get(waiting, "at")));
@@ -800,7 +802,7 @@ json_t *page_data(const struct page_view *view, json_t *notice)
 {
 	json_t *model = page_base(view, PAGE_DATA, say(view->words, "data", NULL), notice);
 
-	set(model, "has", json_true());
+	set(model, "has", json_false());
 	page_set_form(view, model, "form_export", "export");
 	set(model, "erase", page_href(view, "ask=erase"));
 	return model;
