@@ -8,33 +8,14 @@ import pytest
 
 import harness
 from harness import wait_for
-from page import Page
+from page import ANA, TEMPLATES, Page, chosen, code_sent, codes, link
 
-PRODUCTS = {**harness.PRODUCTS,
-            "statements": {"title": {"en": "Account statements", "de": "Kontoauszüge"}, "channels": ["email", "sms"], "default": ["email"]},
-            "legal": {"title": {"en": "Changes to your contract"}, "channels": ["email", "sms"], "default": ["email"], "may_stop": False}}
-TEMPLATES = {**harness.TEMPLATES, "payment-received/email.text": "You paid {{amount}}. Choose: {{preferences_url}} Stop: {{unsubscribe_url}}\n",
-             "payment-received/sms": "You paid {{amount}} {{preferences_url}}"}
-ANA = {"id": "ana", "name": "Ana Díaz", "locale": "en", "timezone": "Europe/Madrid",
-       "addresses": {"email": "ana@example.com", "sms": "+34600000100"}}
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
 
 @pytest.fixture
-def heed(make_gateway, sms, mail):
-    gateway = make_gateway({"sms": harness.twilio_channel(sms), "email": harness.email_channel(mail)},
-                           config=harness.merged(harness.http_doors(), {"company": {"name": "Example Bank"}}),
-                           products={name: {**about, "channels": [c for c in about["channels"] if c != "webhook"]} if "channels" in about else about
-                                     for name, about in PRODUCTS.items()},
-                           templates=TEMPLATES).start()
-    gateway.put(ANA)
-    return gateway
-
-
-def link(heed, customer="ana", **more):
-    status, answer = heed.http_json("POST", f"/v1/customers/{customer}/link", more)
-    assert status == 200, answer
-    return Page(heed, answer["url"])
+def heed(page_heed):
+    return page_heed
 
 
 def mailed(heed, mail, **more):
@@ -46,10 +27,6 @@ def mailed(heed, mail, **more):
 
 def body(message):
     return message.get_body(("plain",)).get_content()
-
-
-def chosen(heed, product="card-alerts"):
-    return heed.api("GET", f"/v1/customers/ana/preferences/{product.replace('*', '%2A')}")[1]
 
 
 def changes(heed, product):
@@ -292,15 +269,6 @@ def test_without_a_public_listener_there_are_no_links(make_gateway, mail):
 
 
 # --- with a code: addresses, history ---
-
-def codes(sms):
-    """Those that went out by text message, oldest first."""
-    return re.findall(r"code(?:%20| for%20this%20address%20| for this address )?(?:%20is|.{0,40}?is)%20(\d{6})", " ".join(request.body.decode() for request in sms.requests))
-
-
-def code_sent(sms, count=1):
-    return wait_for(lambda: codes(sms) if len(codes(sms)) >= count else None, what="the code")[-1]
-
 
 def opened(heed, sms):
     """The page with everything, opened by a code."""
