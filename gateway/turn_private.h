@@ -424,6 +424,9 @@ void receipts_after_commit(struct turn *turn);
 void receipts_lost(struct turn *turn); /* the transaction was lost */
 void receipts_forget(struct pointers *keys);
 
+/* turn_stats.c */
+void stats_publish(struct turn *turn, bool committed);
+
 /* turn_outbox.c */
 void event_add(struct turn *turn, const char *type, const char *subject, const char *data);
 /* To the stream of what customers said. */
