@@ -25,6 +25,12 @@ static json_t *taken(struct text *text)
 	return string ? string : json_string("");
 }
 
+/* Mustache takes "" for true: what is empty is not there. */
+static json_t *some(const char *text)
+{
+	return *text ? json_string(text) : json_false();
+}
+
 static void set(json_t *object, const char *key, json_t *value)
 {
 	json_object_set_new(object, key, value);
@@ -535,15 +541,16 @@ static json_t *line_of(const struct page_view *view, const struct choice *choice
 	choice_says_short(view, choice, &first);
 	bool runs = choice->count > 0 || (!product && !(choice->own && choice->own->has_channels));
 	json_t *line = json_pack(
-		"{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:I, s:o, s:o, s:s, s:o, s:o, s:s, s:b, s:b, s:b, s:b, "
+		"{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:s, s:o, s:o, s:s, s:b, s:b, s:b, s:b, "
 		"s:o, s:o}",
-		"id", id, "name", choice->name, "title", title_of(view, product), "description", description,
-		"says", says_of(view, choice), "short", taken(&first), "tags", tags_of(view, product),
-		"version", (json_int_t)choice_version(choice), "channels", channels_of(view, choice, &form),
-		"hours", hours_of(view, choice, &form), "hours_own", form.own.data, "digests",
-		digests_of(view, &form), "days", days_of(view, &form), "digest_time", form.time, "may_stop",
-		choice_may_stop(choice), "may_pause", choice_may_stop(choice) && runs, "runs", runs,
-		"is_paused", choice_paused(choice, view->now) != 0, "zone_help", zone_help(view), "follow",
+		"id", id, "name", choice->name, "title", title_of(view, product), "description",
+		some(description), "says", says_of(view, choice), "short", taken(&first), "tags",
+		tags_of(view, product), "version", (json_int_t)choice_version(choice), "channels",
+		channels_of(view, choice, &form), "hours", hours_of(view, choice, &form), "hours_own",
+		form.own.data, "digests", digests_of(view, &form), "days", days_of(view, &form),
+		"digest_time", form.time, "may_stop", choice_may_stop(choice), "may_pause",
+		choice_may_stop(choice) && runs, "runs", runs, "is_paused",
+		choice_paused(choice, view->now) != 0, "zone_help", zone_help(view), "follow",
 		follow_of(view, choice));
 	if (product && product->parent)
 		set(line, "part",
@@ -745,11 +752,11 @@ static json_t *contact_line(const struct page_view *view, const struct contact *
 	char *mask = contact->address_value && *contact->address_value ? address_mask(contact->address_value)
 								       : xstrdup("");
 	const char *state = contact->direction == DIRECTION_IN ? "received" : state_name(contact->state);
+	const char *word = json_string_value(json_object_get(json_object_get(view->words, "state"), state));
 	json_t *line =
-		json_pack("{s:s, s:s, s:s, s:s, s:o}", "title", page_title_of(view, contact->product),
-			  "summary", contact->summary, "address", mask, "state",
-			  json_string_value(json_object_get(json_object_get(view->words, "state"), state)),
-			  "why", why(view, contact->reason, args, contact->product));
+		json_pack("{s:s, s:o, s:o, s:s, s:o}", "title", page_title_of(view, contact->product),
+			  "summary", some(contact->summary), "address", some(mask), "state",
+			  word ? word : state, "why", why(view, contact->reason, args, contact->product));
 	struct text channel;
 
 	text_init(&channel, SAY_MAX);
