@@ -9,13 +9,32 @@
 
 #define WHAT_MAX 4096
 #define HISTORY_PAGE 30 /* contacts on a page */
+#define WAITING_SHOWN 50
 
 /* --- what was sent --- */
+
+/* What has not left yet, and why: the rule that spoke last. */
+static json_t *waiting_of(const struct message_rows *rows)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < rows->count; i++) {
+		const struct message_row *row = &rows->rows[i];
+		json_t *reasons = json_loads(row->reasons, 0, NULL);
+		json_t *last = json_array_get(reasons, json_array_size(reasons) - 1);
+		json_array_append_new(list, json_pack("{s:s, s:I, s:O}", "product", row->product, "at",
+						      (json_int_t)row->admitted_at, "reason",
+						      last ? last : json_null()));
+		json_decref(reasons);
+	}
+	return list;
+}
 
 static void show_history(struct page *page)
 {
 	struct log_query query = {
 		.customer = page->view.customer->id, .limit = HISTORY_PAGE + 1, .newest_first = true};
+	struct message_rows rows = {0};
 	struct contact *contacts = NULL;
 	size_t count = 0;
 
@@ -23,11 +42,17 @@ static void show_history(struct page *page)
 		page_refused(page, 400);
 		return;
 	}
-	if (!store_read_log(page->call->api->reader, &query, &contacts, &count))
+	if (!store_read_log(page->call->api->reader, &query, &contacts, &count) ||
+	    (!query.before &&
+	     !store_read_waiting_of(page->call->api->reader, page->view.customer->n, WAITING_SHOWN, &rows))) {
 		page_say(page, 503, "unavailable_title", "unavailable_text", "try_again");
-	else
+	} else {
+		json_t *waiting = waiting_of(&rows);
 		page_show(page, 200, "history",
-			  page_history(&page->view, contacts, count, HISTORY_PAGE, !query.before, NULL));
+			  page_history(&page->view, contacts, count, HISTORY_PAGE, !query.before, waiting));
+		json_decref(waiting);
+	}
+	message_rows_release(&rows);
 	for (size_t i = 0; i < count; i++)
 		contact_release(&contacts[i]);
 	free(contacts);

@@ -356,7 +356,10 @@ def test_a_new_address_is_confirmed_by_a_code_and_used_first(heed, sms):
 def test_what_was_sent_and_what_was_not_is_told_with_the_reason(heed):
     heed.wait_state(heed.send("ana"), "sent")
     heed.wait_state(heed.send("ana", product="offers"), "suppressed")
+    heed.cli_ok("prefer", "ana", "statements", "--pause-until", "3d")
+    heed.wait_state(heed.send("ana", product="statements"), "deferred")
     page = link(heed, level="full").get("?view=history")
+    assert "This has not left yet." in page.text and "You paused it until" in page.text
     assert "Payment of 12.50" in page.text and "a…@example.com" in page.text
     assert "not sent" in page.text and "It is advertising, and you had not asked for it." in page.text
     german = page.get("?view=history&lang=de")
