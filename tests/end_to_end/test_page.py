@@ -187,6 +187,16 @@ def test_a_part_follows_its_product_again(heed):
     assert page.status == 200 and chosen(heed, "card-alerts%2Ffraud")["source"] == "default"
 
 
+def test_everything_else_has_a_line_of_its_own(heed):
+    page = link(heed).get().press("save", product="*", **{"on-sms": "yes"})
+    assert page.status == 200 and chosen(heed, "*")["channels"] == ["sms"]
+    assert chosen(heed)["source"] == "*" and "It follows your choice for everything else." in page.text
+    page.press("save", product="statements", **{"on-sms": "yes", "on-email": "yes", "place-email": "1", "place-sms": "2"})
+    assert chosen(heed, "statements")["channels"] == ["email", "sms"]
+    page.press("follow", product="statements")
+    assert page.status == 200 and chosen(heed, "statements")["source"] == "*"
+
+
 def test_everything_is_stopped_after_it_was_asked_once_more(heed):
     heed.prefer("ana", "offers", "email")
     heed.prefer("ana", "legal", "sms")
