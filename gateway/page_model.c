@@ -305,13 +305,13 @@ json_t *page_history(const struct page_view *view, const struct contact contacts
 
 /* --- the other pages --- */
 
-json_t *page_data(const struct page_view *view, json_t *notice)
+json_t *page_data(const struct page_view *view, bool exports, bool erases)
 {
-	json_t *model = page_base(view, PAGE_DATA, say(view->words, "data", NULL), notice);
+	json_t *model = page_base(view, PAGE_DATA, say(view->words, "data", NULL), NULL);
 
-	model_set(model, "has", json_false());
-	page_set_form(view, model, "form_export", "export");
-	model_set(model, "erase", page_href(view, "ask=erase"));
+	model_set(model, "export", json_boolean(exports));
+	model_set(model, "erase", erases ? page_href(view, "view=erase") : json_false());
+	page_set_form(view, model, "form", "export");
 	return model;
 }
 

@@ -376,6 +376,22 @@ def test_what_was_sent_and_what_was_not_is_told_with_the_reason(heed):
     assert "Es ist Werbung, und Sie hatten sie nicht bestellt." in german.text and "<html lang=\"de\">" in german.text
 
 
+def test_all_that_is_known_is_downloaded_and_erased(heed):
+    page = link(heed, level="full").get("?view=data")
+    if "Download everything" not in page.text:
+        pytest.skip("export and erasure are not there yet")
+    page.press("export")
+    assert page.status == 200 and "attachment" in page.headers["Content-Disposition"]
+    assert "ana@example.com" in page.text and json.loads(page.text)
+    page.get("?view=erase")
+    assert "Do you really want to erase everything?" in page.text
+    page.press("erase")     # without the tick
+    assert page.status == 200 and "Do you really" in page.text
+    page.press("erase", sure="yes")
+    assert page.status == 200 and "Everything is erased" in page.text
+    assert page.get().status == 404 and heed.api("GET", "/v1/customers/ana")[0] == 404
+
+
 def test_an_expired_link_offers_a_new_one_to_the_same_address(heed, mail, sms):
     heed.prefer("ana", "card-alerts", "sms")
     heed.wait_state(heed.send("ana"), "sent")
