@@ -285,6 +285,23 @@ bool memory_read_find(struct store_reader *reader, const char *address, char ***
 	return leave(memory);
 }
 
+bool memory_read_waiting_of(struct store_reader *reader, int64_t customer, size_t limit,
+			    struct message_rows *out)
+{
+	struct memory *memory = enter(reader);
+
+	if (!memory)
+		return false;
+	for (int64_t n = 1; limit && n <= memory->numbers[NUMBER_MESSAGE]; n++) {
+		const struct message_row *row = slots_get(&memory->tables[MESSAGES], n);
+		if (row && row->customer == customer && row->due != MOMENT_NEVER) {
+			message_row_read(memory, n, message_rows_add(out));
+			limit--;
+		}
+	}
+	return leave(memory);
+}
+
 bool memory_read_customer_id(struct store_reader *reader, int64_t customer, char **id)
 {
 	struct memory *memory = enter(reader);

@@ -89,6 +89,7 @@ enum statement {
 	PG_LAST_CHANGE,
 	PG_FIND,
 	PG_CUSTOMER_ID,
+	PG_READ_WAITING_OF,
 	PG_AGES,
 	PG_SIZE,
 	PG_CHANGES,
@@ -283,6 +284,8 @@ bool postgres_read_customer(struct store_reader *, const char *id, struct custom
 			    struct preference **preferences, size_t *count);
 bool postgres_read_cap_used(struct store_reader *, int64_t customer, const char *name, int64_t *used);
 bool postgres_read_find(struct store_reader *, const char *address, char ***ids, size_t *count);
+bool postgres_read_waiting_of(struct store_reader *, int64_t customer, size_t limit,
+			      struct message_rows *out);
 bool postgres_read_customer_id(struct store_reader *, int64_t customer, char **id);
 bool postgres_read_holds(struct store_reader *, struct hold **out, size_t *count);
 bool postgres_read_counters(struct store_reader *, struct counters *out);

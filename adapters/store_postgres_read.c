@@ -303,6 +303,19 @@ bool postgres_read_find(struct store_reader *reader, const char *address, char *
 	return ok;
 }
 
+bool postgres_read_waiting_of(struct store_reader *reader, int64_t customer, size_t limit,
+			      struct message_rows *out)
+{
+	struct pg_query query;
+
+	pg_query_init(&query, pg_of(reader), PG_READ_WAITING_OF, "nn",
+		      "SELECT " MESSAGE_COLUMNS " FROM message m" MESSAGE_CUSTOMER
+		      "WHERE m.customer = $1 AND " PG_WAITS " ORDER BY m.n LIMIT $2");
+	pg_put_number(&query, customer);
+	pg_put_number(&query, (int64_t)limit);
+	return pg_append_messages(&query, out);
+}
+
 bool postgres_read_customer_id(struct store_reader *reader, int64_t customer, char **id)
 {
 	struct pg_query query;

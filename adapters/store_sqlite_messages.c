@@ -297,7 +297,11 @@ bool sqlite_waiting_of_campaign(struct store *store, const char *campaign, int64
 bool sqlite_waiting_of(struct store *store, int64_t customer, int64_t after, size_t limit,
 		       struct message_rows *out)
 {
-	struct sql *sql = &of(store)->sql;
+	return sql_waiting_of(&of(store)->sql, customer, after, limit, out);
+}
+
+bool sql_waiting_of(struct sql *sql, int64_t customer, int64_t after, size_t limit, struct message_rows *out)
+{
 	sqlite3_stmt *statement =
 		sql_statement(sql, SQL_WAITING_OF,
 			      "SELECT " MESSAGE_COLUMNS " FROM waiting w INDEXED BY waiting_by_customer "

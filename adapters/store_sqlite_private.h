@@ -134,6 +134,7 @@ char *get_text(struct cells *cells); /* a copy */
 void sql_read_message(sqlite3_stmt *statement, struct message_row *out);
 /* All rows of a statement, appended. */
 bool sql_append_messages(struct sql *sql, sqlite3_stmt *statement, struct message_rows *out);
+bool sql_waiting_of(struct sql *sql, int64_t customer, int64_t after, size_t limit, struct message_rows *out);
 bool sql_find_message(struct sql *sql, const char *id, struct message_row *out);
 
 #define CONTACT_COLUMNS                                                                               \
@@ -263,6 +264,7 @@ bool sqlite_read_customer(struct store_reader *, const char *id, struct customer
 			  struct preference **preferences, size_t *count);
 bool sqlite_read_cap_used(struct store_reader *, int64_t customer, const char *name, int64_t *used);
 bool sqlite_read_find(struct store_reader *, const char *address, char ***ids, size_t *count);
+bool sqlite_read_waiting_of(struct store_reader *, int64_t customer, size_t limit, struct message_rows *out);
 bool sqlite_read_customer_id(struct store_reader *, int64_t customer, char **id);
 bool sqlite_read_holds(struct store_reader *, struct hold **out, size_t *count);
 bool sqlite_read_counters(struct store_reader *, struct counters *out);

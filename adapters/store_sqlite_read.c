@@ -360,6 +360,12 @@ bool sqlite_read_find(struct store_reader *reader, const char *address, char ***
 	return more == 0;
 }
 
+bool sqlite_read_waiting_of(struct store_reader *reader, int64_t customer, size_t limit,
+			    struct message_rows *out)
+{
+	return sql_waiting_of(sql_of(reader), customer, 0, limit, out);
+}
+
 bool sqlite_read_customer_id(struct store_reader *reader, int64_t customer, char **id)
 {
 	struct sql *sql = sql_of(reader);

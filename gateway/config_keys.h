@@ -47,7 +47,7 @@ KEY("secrets", TEXTS, "[]", "", "", KEY_SECRET, NOW, "", "[ \"${HEED_SECRET}\" ]
     "Each 32 bytes or more. The first signs, all verify; required with http.public.")                                  \
 KEY("products", TEXT, NULL, "required", "", KEY_REQUIRED | KEY_SAMPLE, NOW, "", "products.yaml",                       \
     "The file that says what messages are about.")                                                                     \
-KEY("templates", TEXT, "../templates", "required", "", 0, NOW, "", "", "The folder of messages/ and partials/.")       \
+KEY("templates", TEXT, "../templates", "required", "", 0, NOW, "", "", "The folder of messages/ and partials/; what is in its pages/ and assets/ takes the place of heed's own.")       \
 KEY("customers", MAP, NULL, "", "", 0, NOW, "", "", "For customers who have none of their own.")                       \
 KEY("customers.timezone", TEXT, "UTC", "required", "", 0, NOW, "", "", "Time zone, as America/Argentina/Buenos_Aires.") \
 KEY("customers.locale", TEXT, "en", "required", "", 0, NOW, "", "", "Language, as es-AR.")                             \

@@ -100,23 +100,12 @@ bool choice_offers(const struct choice *choice, const char *channel)
 
 /* --- what a tap makes of it --- */
 
+/* As the customer wrote it, or the channel alone. */
 static json_t *entry_of(const struct choice *choice, const char *channel)
 {
-	char wait[MOMENT_TEXT];
-
-	for (size_t i = 0; i < choice->count; i++) {
-		const struct preference_entry *entry = choice->entries[i];
-		if (strcmp(choice->channels[i], channel) != 0 || !entry || (!*entry->hours && !entry->wait))
-			continue;
-		json_t *json = json_pack("{s:s}", "channel", channel);
-		if (*entry->hours)
-			json_object_set_new(json, "hours", json_string(entry->hours));
-		if (entry->wait) {
-			duration_format(entry->wait, wait);
-			json_object_set_new(json, "wait", json_string(wait));
-		}
-		return json;
-	}
+	for (size_t i = 0; i < choice->count; i++)
+		if (strcmp(choice->channels[i], channel) == 0 && choice->entries[i])
+			return preference_entry_json(choice->entries[i]);
 	return json_string(channel);
 }
 

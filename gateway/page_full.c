@@ -9,13 +9,32 @@
 
 #define WHAT_MAX 4096
 #define HISTORY_PAGE 30 /* contacts on a page */
+#define WAITING_SHOWN 50
 
 /* --- what was sent --- */
+
+/* What has not left yet, and why: the rule that spoke last. */
+static json_t *waiting_of(const struct message_rows *rows)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < rows->count; i++) {
+		const struct message_row *row = &rows->rows[i];
+		json_t *reasons = json_loads(row->reasons, 0, NULL);
+		json_t *last = json_array_get(reasons, json_array_size(reasons) - 1);
+		json_array_append_new(list, json_pack("{s:s, s:I, s:O}", "product", row->product, "at",
+						      (json_int_t)row->admitted_at, "reason",
+						      last ? last : json_null()));
+		json_decref(reasons);
+	}
+	return list;
+}
 
 static void show_history(struct page *page)
 {
 	struct log_query query = {
 		.customer = page->view.customer->id, .limit = HISTORY_PAGE + 1, .newest_first = true};
+	struct message_rows rows = {0};
 	struct contact *contacts = NULL;
 	size_t count = 0;
 
@@ -23,11 +42,17 @@ static void show_history(struct page *page)
 		page_refused(page, 400);
 		return;
 	}
-	if (!store_read_log(page->call->api->reader, &query, &contacts, &count))
+	if (!store_read_log(page->call->api->reader, &query, &contacts, &count) ||
+	    (!query.before &&
+	     !store_read_waiting_of(page->call->api->reader, page->view.customer->n, WAITING_SHOWN, &rows))) {
 		page_say(page, 503, "unavailable_title", "unavailable_text", "try_again");
-	else
+	} else {
+		json_t *waiting = waiting_of(&rows);
 		page_show(page, 200, "history",
-			  page_history(&page->view, contacts, count, HISTORY_PAGE, !query.before, NULL));
+			  page_history(&page->view, contacts, count, HISTORY_PAGE, !query.before, waiting));
+		json_decref(waiting);
+	}
+	message_rows_release(&rows);
 	for (size_t i = 0; i < count; i++)
 		contact_release(&contacts[i]);
 	free(contacts);
@@ -174,6 +199,78 @@ static void remove_address(struct page *page, const char *channel, const char *k
 		page_show(page, 200, "addresses", page_addresses(&page->view, NULL, NULL));
 }
 
+/* --- data: what the API does for applications, done for the customer --- */
+
+#define EXPORT "GET", "/v1/customers/:/export"
+#define ERASE "DELETE", "/v1/customers/:"
+
+/* NULL: it is not there. */
+static const struct route *route_there(const char *method, const char *path)
+{
+	for (const struct route *route = api_routes; route->method; route++)
+		if (strcmp(route->method, method) == 0 && strcmp(route->path, path) == 0)
+			return route->later ? NULL : route;
+	return NULL;
+}
+
+/* Runs the route for this customer; its answer is the call's response. */
+static void run_route(struct page *page, const struct route *route, const json_t *evidence)
+{
+	struct api_request request = *page->call->request;
+	struct call call = {.api = page->call->api,
+			    .request = &request,
+			    .response = page->call->response,
+			    .args = {page->view.customer->id}};
+
+	request.method = route->method;
+	request.asker =
+		(struct asker){.by = "page", .actor = "", .source = "page:full", .evidence = evidence};
+	route->handle(&call);
+}
+
+static void export_data(struct page *page)
+{
+	const struct route *route = route_there(EXPORT);
+
+	if (!route) {
+		page_refused(page, 501);
+		return;
+	}
+	run_route(page, route, NULL);
+	if (page->call->response->status == 200)
+		api_response_header(page->call->response, "Content-Disposition",
+				    "attachment; filename=\"messages.json\"");
+	else
+		page_refused(page, 503);
+}
+
+static void erase_data(struct page *page)
+{
+	const struct route *route = route_there(ERASE);
+	json_t *evidence = page_evidence(&page->view, "erase everything, asked twice");
+
+	if (route)
+		run_route(page, route, evidence);
+	if (route && page->call->response->status < 300)
+		page_say(page, 200, "erase_done", "erase_done_text", NULL);
+	else
+		page_refused(page, route ? 503 : 501);
+	json_decref(evidence);
+}
+
+static void ask_erase(struct page *page)
+{
+	const json_t *words = page->view.words;
+	json_t *paragraphs = json_array(), *ask;
+
+	json_array_append_new(paragraphs, say(words, "erase_help", NULL));
+	ask = json_pack("{s:s, s:o, s:s, s:o}", "do", "erase", "label", say(words, "erase_yes", NULL),
+			"class", "danger", "tick", say(words, "erase_tick", NULL));
+	page_set_form(&page->view, ask, "form", "erase");
+	page_show(page, 200, "message",
+		  page_message(&page->view, say(words, "erase_ask", NULL), paragraphs, ask, "no_back"));
+}
+
 /* --- GET and POST --- */
 
 bool page_get_full(struct page *page, const char *view)
@@ -185,7 +282,10 @@ bool page_get_full(struct page *page, const char *view)
 	else if (strcmp(view, "history") == 0)
 		show_history(page);
 	else if (strcmp(view, "data") == 0)
-		page_show(page, 200, "data", page_data(&page->view, NULL));
+		page_show(page, 200, "data",
+			  page_data(&page->view, route_there(EXPORT) != NULL, route_there(ERASE) != NULL));
+	else if (strcmp(view, "erase") == 0 && route_there(ERASE))
+		ask_erase(page);
 	else
 		return false;
 	return true;
@@ -206,6 +306,14 @@ bool page_post_full(struct page *page, const char *action)
 	} else if (strcmp(action, "remove") == 0) {
 		if (page_form_own(page, "remove %s %s", channel, address))
 			remove_address(page, channel, address);
+	} else if (strcmp(action, "export") == 0) {
+		if (page_form_own(page, "export"))
+			export_data(page);
+	} else if (strcmp(action, "erase") == 0) {
+		if (!*page_field(page, "sure"))
+			ask_erase(page);
+		else if (page_form_own(page, "erase"))
+			erase_data(page);
 	} else {
 		return false;
 	}

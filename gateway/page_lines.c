@@ -144,6 +144,9 @@ static void write_line(struct line *line, json_t *preference)
 	text_init(&problem, TEXT_ERROR_MAX);
 	int status = request_prefer(&page->call->api->door, &page_asker, page->view.customer->id,
 				    line->choice.name, preference, false, &answer, &problem);
+	bool hours = strncmp(problem.data, "channels[", 9) == 0 && strstr(problem.data, ".hours");
+	if (status == 422 && hours)
+		line->typed.hours_word = "hours_never";
 	if (status == 503 || status == 404)
 		page_refused(page, status);
 	else if (!read_again(line)) /* answered */
@@ -152,10 +155,8 @@ static void write_line(struct line *line, json_t *preference)
 		show_done(line, answer);
 	else if (status == 409)
 		show_changed(line);
-	else if (strncmp(problem.data, "channels[", 9) == 0 && strstr(problem.data, ".hours"))
-		line->typed.hours_word = "hours_never", show_problem(line, 422, "hours_never");
 	else
-		show_problem(line, 422, "problem_refused");
+		show_problem(line, 422, hours ? "hours_never" : "problem_refused");
 	text_release(&problem);
 	json_decref(how);
 	json_decref(preference);

@@ -469,7 +469,7 @@ static json_t *moment_json(int64_t at)
 	return json_string(text);
 }
 
-static json_t *entry_json(const struct preference_entry *entry)
+json_t *preference_entry_json(const struct preference_entry *entry)
 {
 	char wait[MOMENT_TEXT];
 
@@ -490,7 +490,7 @@ json_t *preference_to_json(const struct preference *preference)
 	json_t *channels = preference->has_channels ? json_array() : json_null();
 
 	for (size_t i = 0; i < preference->channel_count; i++)
-		json_array_append_new(channels, entry_json(&preference->channels[i]));
+		json_array_append_new(channels, preference_entry_json(&preference->channels[i]));
 	return json_pack("{s:s,s:o,s:s,s:s,s:o,s:I,s:o,s:s}", "product", preference->product, "channels",
 			 channels, "hours", preference->hours, "digest", preference->digest, "paused_until",
 			 moment_json(preference->paused_until), "version", (json_int_t)preference->version,
@@ -519,7 +519,7 @@ json_t *preference_applied_json(const struct product *product, const struct choi
 		for (size_t i = 0; i < applied.count; i++)
 			json_array_append_new(channels,
 					      applied.preference
-						      ? entry_json(applied_entry(&applied, i))
+						      ? preference_entry_json(applied_entry(&applied, i))
 						      : json_string(applied_channel(product, &applied, i)));
 	}
 	if (!made)

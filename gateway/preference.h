@@ -69,6 +69,8 @@ const struct preference *choices_time(const struct choices *choices);
  * Release *out in both cases. */
 bool preference_from_json(const json_t *json, const struct product *product, const char *const *known,
 			  size_t known_count, struct preference *out, struct text *error);
+/* A channel's name, or {"channel", "hours", "wait"} where it has any. A new reference. */
+json_t *preference_entry_json(const struct preference_entry *entry);
 /* As the contract shows it; "channels" is null where the preference does not speak about them. A new
  * reference. */
 json_t *preference_to_json(const struct preference *preference);

@@ -516,6 +516,12 @@ bool store_read_find(struct store_reader *reader, const char *address, char ***i
 	return reader->ops->read_find(reader, address, ids, count);
 }
 
+bool store_read_waiting_of(struct store_reader *reader, int64_t customer, size_t limit,
+			   struct message_rows *out)
+{
+	return !limit || reader->ops->read_waiting_of(reader, customer, limit, out);
+}
+
 bool store_read_customer_id(struct store_reader *reader, int64_t customer, char **id)
 {
 	*id = NULL;

@@ -1224,6 +1224,24 @@ static void customers_are_found_by_address_on_any_channel(void **state)
 	assert_int_equal(count, 0);
 }
 
+static void a_reader_sees_what_waits_for_a_customer(void **state)
+{
+	struct fixture *f = *state;
+	struct message_rows rows = {0};
+
+	begin(f);
+	int64_t ana = put_customer(f, "ana", NULL, NULL), bob = put_customer(f, "bob", NULL, NULL);
+	add_of(f, "a", ana, STATE_DEFERRED, 90);
+	add_of(f, "bobs", bob, STATE_DEFERRED, 10);
+	add_of(f, "b", ana, STATE_QUEUED, 10);
+	add_of(f, "over", ana, STATE_SENT, MOMENT_NEVER);
+	commit(f);
+	READ_OK(store_read_waiting_of(f->reader, ana, 9, &rows));
+	assert_ids(&rows, "a b");
+	READ_OK(store_read_waiting_of(f->reader, ana, 1, &rows));
+	assert_ids(&rows, "a");
+}
+
 static void a_customers_id_is_found_by_its_row(void **state)
 {
 	struct fixture *f = *state;
@@ -2409,6 +2427,7 @@ int main(void)
 		BOTH(an_address_and_its_state_are_shared),
 		BOTH(an_address_keeps_its_state_while_nobody_has_it),
 		BOTH(customers_are_found_by_address_on_any_channel),
+		BOTH(a_reader_sees_what_waits_for_a_customer),
 		BOTH(a_customers_id_is_found_by_its_row),
 		BOTH(facts_hold_own_parent_and_star),
 		BOTH(a_preference_is_replaced_and_comes_back_whole),

@@ -5,10 +5,12 @@ DEMO=once ends by itself: status 0 once every message is where it belongs, 1 wit
 behind is in var/demo/."""
 import ctypes
 import fcntl
+import hashlib
 import http.client
 import json
 import os
 import pathlib
+import secrets
 import shutil
 import signal
 import socket
@@ -18,6 +20,7 @@ import tempfile
 import threading
 import time
 import urllib.parse
+import urllib.request
 
 sys.dont_write_bytecode = True
 
@@ -74,6 +77,20 @@ def row(cells, why, colour=""):
 
 
 # --- processes ---
+
+def port(wanted):
+    """That one, or any, where somebody has it already."""
+    for number in (wanted, 0):
+        with socket.socket() as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                one.bind(("127.0.0.1", number))
+                return one.getsockname()[1]
+            except OSError:
+                pass
+    raise Trouble("there is no free port on 127.0.0.1")
+
+
 
 def die_with_parent():
     """In a child: whatever ends the demo, nothing of it is left running."""
@@ -151,7 +168,8 @@ class Demo:
 
     def write_config(self, mail_port, http_port):
         text = (ROOT / "tests/demo/heed.yaml").read_text()
-        for name, value in (("SOCKETS", self.sockets), ("MAIL", mail_port), ("HTTP", http_port)):
+        for name, value in (("SOCKETS", self.sockets), ("MAIL", mail_port), ("HTTP", http_port), ("PUBLIC", port(8480)),
+                            ("INTERNAL", port(8481)), ("TOKEN", hashlib.sha256(b"demo").hexdigest()), ("SECRET", secrets.token_urlsafe(48))):
             text = text.replace(f"@{name}@", str(value))
         self.config.touch(mode=0o600)  # it holds a secret, if only the demo's
         self.config.write_text(text.replace("demo.py writes this file to var/demo/ with the @PLACES@ filled in.",
@@ -284,6 +302,21 @@ class Demo:
                 "where the customer had said no.")
         return 1 if self.failed else 0
 
+    # --- the customers' pages ---
+
+    def page(self, customer, *words):
+        return self.heed("link", customer, *words).strip()
+
+    def show_pages(self):
+        """Links that work as long as the demo runs."""
+        self.pages = [(customer, what, self.page(customer, *words)) for customer, what, words in story.PAGES]
+        say(f"\n{bold('The pages of some customers')}, as a message's link or the bank's own application opens them:\n")
+        for customer, what, url in self.pages:
+            say(f"  {cell(self.customers[customer].name, WIDTHS[0])}{cell(what, WIDTHS[3])} {url}")
+            with urllib.request.urlopen(url, timeout=READY_SECONDS) as answer:
+                if answer.status != 200:
+                    self.failed.append(f"the page of {customer} answers {answer.status}")
+
     # --- afterwards ---
 
     def invite(self):
@@ -358,7 +391,8 @@ What you send is told here as well.
         view = View(list(products.items()),
                     [f"Try in a second terminal, in {ROOT} (Ctrl-C ends the demo):",
                      f"  {heed} prefer ana card-alerts --channels sms",
-                     f"  {heed} send --customer ana --product card-alerts --template payment-received --data '{{\"amount\":\"3.20\"}}'"],
+                     f"  {heed} send --customer ana --product card-alerts --template payment-received --data '{{\"amount\":\"3.20\"}}'",
+                     f"or change it on {self.customers[self.pages[0][0]].name}'s page: {self.pages[0][2]}"],
                     COLOURS)
         ended = []
 
@@ -427,6 +461,7 @@ def main():
         WORK.mkdir(parents=True)
         demo.start()
         demo.play()
+        demo.show_pages()
         status = demo.verdict()
         if not once and sys.stdout.isatty():
             demo.pause_to_read()

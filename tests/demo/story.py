@@ -65,6 +65,14 @@ CUSTOMERS = [
 ]
 
 
+# Whose page is shown: what it opens with, as `heed link` is asked for it.
+PAGES = [
+    ("ana", "about card alerts", ["--product", "card-alerts"]),
+    ("hugo", "about offers", ["--product", "offers"]),
+    ("felix", "with everything", ["--level", "full"]),
+]
+
+
 def payment(id, customer, amount, currency, arrives, shows):
     return Message(id, customer, "card-alerts", "payment-received", {"amount": amount, "currency": currency}, arrives, shows)
 

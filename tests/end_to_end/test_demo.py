@@ -21,6 +21,7 @@ def test_each_message_arrives_where_its_customer_chose():
     assert sum(" webhook /" in line for line in lines) == 2, done.stdout
     assert sum(" email " in line and "@" in line for line in lines) == 7, done.stdout
     assert sum("nowhere (suppressed)" in line for line in lines) == 2, done.stdout
+    assert sum("http://127.0.0.1:" in line and "/p/" in line for line in lines) == 3, done.stdout
 
 
 def test_a_message_that_arrives_elsewhere_is_named_and_the_status_is_1():

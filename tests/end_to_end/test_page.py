@@ -187,6 +187,16 @@ def test_a_part_follows_its_product_again(heed):
     assert page.status == 200 and chosen(heed, "card-alerts%2Ffraud")["source"] == "default"
 
 
+def test_everything_else_has_a_line_of_its_own(heed):
+    page = link(heed).get().press("save", product="*", **{"on-sms": "yes"})
+    assert page.status == 200 and chosen(heed, "*")["channels"] == ["sms"]
+    assert chosen(heed)["source"] == "*" and "It follows your choice for everything else." in page.text
+    page.press("save", product="statements", **{"on-sms": "yes", "on-email": "yes", "place-email": "1", "place-sms": "2"})
+    assert chosen(heed, "statements")["channels"] == ["email", "sms"]
+    page.press("follow", product="statements")
+    assert page.status == 200 and chosen(heed, "statements")["source"] == "*"
+
+
 def test_everything_is_stopped_after_it_was_asked_once_more(heed):
     heed.prefer("ana", "offers", "email")
     heed.prefer("ana", "legal", "sms")
@@ -356,11 +366,30 @@ def test_a_new_address_is_confirmed_by_a_code_and_used_first(heed, sms):
 def test_what_was_sent_and_what_was_not_is_told_with_the_reason(heed):
     heed.wait_state(heed.send("ana"), "sent")
     heed.wait_state(heed.send("ana", product="offers"), "suppressed")
+    heed.cli_ok("prefer", "ana", "statements", "--pause-until", "3d")
+    heed.wait_state(heed.send("ana", product="statements"), "deferred")
     page = link(heed, level="full").get("?view=history")
+    assert "This has not left yet." in page.text and "You paused it until" in page.text
     assert "Payment of 12.50" in page.text and "a…@example.com" in page.text
     assert "not sent" in page.text and "It is advertising, and you had not asked for it." in page.text
     german = page.get("?view=history&lang=de")
     assert "Es ist Werbung, und Sie hatten sie nicht bestellt." in german.text and "<html lang=\"de\">" in german.text
+
+
+def test_all_that_is_known_is_downloaded_and_erased(heed):
+    page = link(heed, level="full").get("?view=data")
+    if "Download everything" not in page.text:
+        pytest.skip("export and erasure are not there yet")
+    page.press("export")
+    assert page.status == 200 and "attachment" in page.headers["Content-Disposition"]
+    assert "ana@example.com" in page.text and json.loads(page.text)
+    page.get("?view=erase")
+    assert "Do you really want to erase everything?" in page.text
+    page.press("erase")     # without the tick
+    assert page.status == 200 and "Do you really" in page.text
+    page.press("erase", sure="yes")
+    assert page.status == 200 and "Everything is erased" in page.text
+    assert page.get().status == 404 and heed.api("GET", "/v1/customers/ana")[0] == 404
 
 
 def test_an_expired_link_offers_a_new_one_to_the_same_address(heed, mail, sms):
