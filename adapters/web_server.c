@@ -321,7 +321,8 @@ static struct api_request request_of(const struct listener *listener, const char
 				      .peer = in->peer ? in->peer->address : "",
 				      .asker = {.by = "", .actor = ""}};
 
-	request.asker.actor = api_request_header(&request, "Heed-Actor");
+	if (listener->door != DOOR_PUBLIC) /* there nobody may say who he is */
+		request.asker.actor = api_request_header(&request, "Heed-Actor");
 	if (listener->door == DOOR_SOCKET)
 		request.asker.by =
 			strcmp(api_request_header(&request, "Heed-By"), "import") == 0 ? "import" : "cli";
@@ -336,6 +337,7 @@ static const char *head_refused(const struct incoming *in, const struct api_requ
 		"Host",       "Content-Length", "Transfer-Encoding", "Content-Type",
 		"Heed-Actor", "Authorization",  "Idempotency-Key",   "Accept"};
 	const char *encoding = api_request_header(request, "Transfer-Encoding");
+	const char *actor = api_request_header(request, "Heed-Actor");
 
 	*status = MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
 	if (in->header_bytes > API_HEAD_MAX)
@@ -350,7 +352,7 @@ static const char *head_refused(const struct incoming *in, const struct api_requ
 		return "head: Content-Length and Transfer-Encoding exclude each other";
 	if (*encoding && strcasecmp(encoding, "chunked") != 0)
 		return "Transfer-Encoding: chunked is the only one";
-	if (*request->asker.actor && !customer_id_valid(request->asker.actor))
+	if (*actor && !customer_id_valid(actor))
 		return "Heed-Actor: is wanted as 1 to 128 bytes of UTF-8 without control characters";
 	return NULL;
 }
