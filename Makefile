@@ -15,6 +15,11 @@ CFLAGS  += -std=gnu11 $(OPT) $(WARN) -fno-strict-aliasing -pthread $(SAN) \
            $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LDFLAGS += -pthread $(SAN) -rdynamic
 LDLIBS  += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
+# Memory goes from thread to thread here: a message is read, turned, sent and let go of by four of them. A sanitizer
+# brings its own.
+ifeq ($(SAN),)
+LDLIBS  += $(shell pkg-config --libs jemalloc 2>/dev/null)
+endif
 
 GATEWAY  = $(wildcard gateway/*.c gateway/commands/*.c)
 ADAPTERS = $(wildcard adapters/*.c)

@@ -113,6 +113,8 @@ static void sqlite_close(struct store *base)
 	struct store_sqlite *store = of(base);
 
 	months_release(store);
+	if (store->batch.max)
+		text_release(&store->batch);
 	sql_close(&store->sql);
 	if (store->lock >= 0)
 		close(store->lock); /* the file stays: taking it away would let two hold two locks */

@@ -64,6 +64,9 @@ struct message_row {
 	char *channel;       /* of the last attempt; "" */
 	int64_t contact;     /* seq of the last contact; 0 */
 	char *reasons;       /* JSON [{"code","args"}] of the last decision and what followed it */
+	/* the turn's: the block that id, customer_id, product, template, campaign and body stand in, shared
+	 * by copies in one thread (message_row_gather); NULL: each is owned by itself */
+	struct row_words *words;
 	/* the turn's, not stored: the clocks before the claim, put back if it never begins */
 	struct {
 		int64_t give_up_at, fault_since, wait_since, wait_until;
@@ -77,6 +80,9 @@ struct message_row {
 	} kept;
 };
 void message_row_release(struct message_row *row);
+/* Copies what never changes, which is somebody else's, into one block of the row's own. */
+void message_row_gather(struct message_row *row);
+void message_row_copy(const struct message_row *row, struct message_row *out);
 
 /* A place in the waiting index. */
 struct waiting_at {
@@ -134,7 +140,7 @@ void change_release(struct change *change);
 struct event_row {
 	int64_t seq; /* given when it is added */
 	enum event_stream stream;
-	char *json; /* CloudEvents 1.0 */
+	char *json; /* CloudEvents 1.0, on one line */
 };
 
 /* An address, whoever has it. */

@@ -499,12 +499,17 @@ static void *list_take(void *head, void *tail, size_t max)
 	return taken;
 }
 
-/* Urgent first, then normal, then bulk, which keeps a tenth. */
+/* Urgent first, then normal, then bulk, which keeps a tenth. As many as the channels take at once: the others
+ * would be written twice and read again in between. */
 static void take_admissions(struct turn *turn)
 {
 	const struct inbox_lane *bulk = &turn->inbox.lanes[LANE_BULK];
-	const size_t tenth = TURN_ADMISSIONS_MAX / 10, kept = bulk->count < tenth ? bulk->count : tenth;
-	size_t room = TURN_ADMISSIONS_MAX;
+	size_t room = lines_room(turn);
+
+	room = room < TURN_ADMISSIONS_LEAST ? TURN_ADMISSIONS_LEAST
+	       : room < TURN_ADMISSIONS_MAX ? room
+					    : TURN_ADMISSIONS_MAX;
+	const size_t tenth = room / 10, kept = bulk->count < tenth ? bulk->count : tenth;
 	struct admission **end = &turn->admissions;
 
 	for (int lane = 0; lane < LANES; lane++) {
@@ -635,6 +640,7 @@ static void *turn_thread(void *argument)
 	struct turn *turn = argument;
 	int64_t wait;
 
+	pthread_setname_np(pthread_self(), "turn");
 	pthread_mutex_lock(&turn->lock);
 	while (!turn->inbox.stop) {
 		turn->stats.beat = moment_mono();
@@ -801,6 +807,8 @@ void turn_free(struct turn *turn)
 	for (size_t i = 0; i < turn->outbox.event_count; i++)
 		free(turn->outbox.events[i].json);
 	free(turn->outbox.events);
+	if (turn->event.max)
+		text_release(&turn->event);
 	begun_close(turn->begun); /* as it stands: the next start asks it */
 	free(turn->name);
 	config_drop(turn->config);

@@ -31,16 +31,10 @@ void admission_refuse(struct admission *admission, const char *format, ...)
 	admission->status = 422;
 }
 
-/* The stream's name without braces, a colon, the entry's id (contract: A message, `id`). */
 static void admission_default_id(struct admission *admission)
 {
-	const char *stream = admission->entry.stream;
-	size_t len = strcspn(stream, "{");
-
-	if (len && stream[len] == '{' && stream[len - 1] == ':')
-		len--;
 	free(admission->message.id);
-	admission->message.id = xasprintf("%.*s:%s", (int)len, stream, admission->entry.id);
+	admission->message.id = queue_message_id(admission->entry.stream, admission->entry.id);
 }
 
 /* What can be said without the store. */
@@ -60,7 +54,7 @@ static void admission_admit(struct turn *turn, struct admission *admission)
 {
 	const struct message *message = &admission->message;
 	const struct product *product = product_find(turn->config->products, message->product);
-	const struct message_row empty = {
+	struct message_row empty = {
 		.id = message->id,
 		.customer_id = message->customer,
 		.product = message->product,
@@ -75,7 +69,9 @@ static void admission_admit(struct turn *turn, struct admission *admission)
 		.state = STATES,
 		.due = MOMENT_NEVER,
 	};
+	message_row_gather(&empty);
 	struct work *work = work_add(turn, WORK_NEW, &empty);
+	message_row_release(&empty);
 
 	memcpy(work->row.hash, message->hash, sizeof work->row.hash);
 	work->admission = admission;
