@@ -18,6 +18,7 @@
 #define POOL_SIZE (64 * 1024)       /* the library's, a connection: a head that is larger is its own 431 */
 #define BODY_READ_AHEAD (64 * 1024) /* what is read of a body before anybody asks whether it is wanted */
 #define STREAM_BLOCK (32 * 1024)
+#define PEERS_SPARE 64 /* connections that the library counts no more and has not closed yet */
 
 struct listener {
 	struct web_server *server;
@@ -333,9 +334,9 @@ static struct api_request request_of(const struct listener *listener, const char
 static const char *head_refused(const struct incoming *in, const struct api_request *request,
 				const char *version, int *status)
 {
-	static const char *const once[] = {
-		"Host",       "Content-Length", "Transfer-Encoding", "Content-Type",
-		"Heed-Actor", "Authorization",  "Idempotency-Key",   "Accept"};
+	static const char *const once[] = {"Host",           "Content-Length", "Transfer-Encoding",
+					   "Content-Type",   "Heed-Actor",     "Authorization",
+					   "Idempotency-Key"};
 	const char *encoding = api_request_header(request, "Transfer-Encoding");
 	const char *actor = api_request_header(request, "Heed-Actor");
 
@@ -502,7 +503,7 @@ struct web_server *web_server_open(const struct web_listener listeners[], size_t
 
 	server->service = *service;
 	for (size_t i = 0; i < count; i++)
-		connections += connections_max(listeners[i].door);
+		connections += connections_max(listeners[i].door) + PEERS_SPARE;
 	bool ok = peers_open(&server->peers, connections) ||
 		  text_error(error, "the web server's thread could not be made");
 	for (size_t i = 0; ok && i < count; i++) {
