@@ -19,7 +19,13 @@ TOKENS = {"all": {"name": "all", "scopes": ALL}, "offers": {"name": "offers", "s
 ROUTES = re.findall(r'\{"(\w+)", "([^"]+)", (\w+), \w+, ([\w| ]+), ([\w| ]+), (NULL|"\w")\}',
                     (ROOT / "gateway/api_routes.c").read_text())
 LATER = {(method, path) for method, path, _, _, _, later in ROUTES if later != "NULL"}
-OVER_TCP = [operation for operation in OPERATIONS if not operation.public]
+
+
+def route_of(operation):
+    return re.sub(r"\{\w+\}", ":", operation.path)
+
+
+OVER_TCP = [operation for operation in OPERATIONS if not operation.public and (operation.method, route_of(operation)) not in LATER]
 
 
 @pytest.fixture(scope="module")
@@ -82,10 +88,6 @@ BEFORE = {"settleMessage": a_doubt, "retryMessage": one_that_failed, "takeBack":
           "eraseCustomer": one_to_erase, "getMessage": what_was_sent, "explain": what_was_sent}
 
 
-def route_of(operation):
-    return re.sub(r"\{\w+\}", ":", operation.path)
-
-
 def ask(gateway, operation, body=None, arguments=None, query=True, **more):
     address = operation.address(**(arguments or {}))
     if query and operation.query():
@@ -104,10 +106,7 @@ def test_each_documented_request_does_what_it_says(world, operation):
         if isinstance(body, list):
             headers.pop("Idempotency-Key", None)
         status, _, answer = ask(gateway, operation, body, arguments, headers=headers)
-        if (operation.method, route_of(operation)) in LATER:
-            assert status == 501
-        else:
-            assert status < 300, (operation.id, name, status, answer)
+        assert status < 300, (operation.id, name, status, answer)
 
 
 @pytest.mark.parametrize("operation", [o for o in OVER_TCP if o.scopes], ids=lambda o: o.id)
@@ -146,20 +145,22 @@ def test_the_examples_of_the_readme_work_and_leave_no_route_out(world):
     for message in ("m-waits", "m-later"):
         gateway.wait_state(gateway.send("c-1042", id=message, send_at="2999-01-01T00:00:00Z"), "deferred")
     host = gateway.config["http"]["internal"]
+    for method, route in LATER:    # said to be "not yet"
+        block = re.sub(rf"^api {method} '?{route.replace(':', '[^/ ]+')}[ '].*\n|^api {method} {route.replace(':', '[^/ ]+')}\n", "", block, flags=re.M)
     done = subprocess.run(["bash", "-e", "-c", block], env={**os.environ, "HEED_API": f"http://{host}", "HEED_TOKEN": "all"},
                           text=True, capture_output=True, timeout=60)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
     asked = re.findall(r"^api (\w+) '?([^\s'?]+)", block, re.M)
     for operation in OVER_TCP:
-        if (operation.method, route_of(operation)) not in LATER:
-            assert any(operation.fits(method, path) for method, path in asked), f"{operation.method} {operation.path} is not in the README"
+        assert any(operation.fits(method, path) for method, path in asked), f"{operation.method} {operation.path} is not in the README"
 
 
 def test_the_table_of_routes_and_the_description_are_the_same():
     there = {(method, path): (scopes, flags) for method, path, handler, scopes, flags, later in ROUTES if later == "NULL"}
     described = {(o.method, route_of(o)): o for o in OPERATIONS}
     assert set(there) - set(described) == set()
-    assert set(described) - set(there) - LATER == set()
+    later = {path for _, path in LATER}
+    assert {(method, path) for method, path in set(described) - set(there) if path not in later} == set()
     for key, (scopes, flags) in there.items():
         wanted = [] if scopes == "0" else [scope.strip().lower() for scope in scopes.split("|")]
         assert sorted(described[key].scopes) == sorted(wanted), key
