@@ -260,7 +260,7 @@ install: all $(MAN) $(COMPLETE)
 	install -d $(SHARE)/heed/providers $(SHARE)/heed/config $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install -m 644 config/providers/*.yaml config/providers/README.md $(SHARE)/heed/providers
 	find templates -type f -exec install -D -m 644 {} $(SHARE)/heed/{} \;
-	install -m 644 config/products.yaml $(SHARE)/heed/config
+	install -m 644 config/products.yaml config/openapi.yaml config/asyncapi.yaml $(SHARE)/heed/config
 	sed -e 's|"sqlite:../var/heed.db"|"sqlite:/var/lib/heed/heed.db"|' -e 's|^#http:|http:|' \
 		-e 's|^#  socket: ../var/heed.sock|  socket: /run/heed/heed.sock|' \
 		-e 's|^#templates: ../templates|templates: $(PREFIX)/share/heed/templates|' \

@@ -18,6 +18,7 @@
 #define POOL_SIZE (64 * 1024)       /* the library's, a connection: a head that is larger is its own 431 */
 #define BODY_READ_AHEAD (64 * 1024) /* what is read of a body before anybody asks whether it is wanted */
 #define STREAM_BLOCK (32 * 1024)
+#define PEERS_SPARE 64 /* connections that the library counts no more and has not closed yet */
 
 struct listener {
 	struct web_server *server;
@@ -321,7 +322,8 @@ static struct api_request request_of(const struct listener *listener, const char
 				      .peer = in->peer ? in->peer->address : "",
 				      .asker = {.by = "", .actor = ""}};
 
-	request.asker.actor = api_request_header(&request, "Heed-Actor");
+	if (listener->door != DOOR_PUBLIC) /* there nobody may say who he is */
+		request.asker.actor = api_request_header(&request, "Heed-Actor");
 	if (listener->door == DOOR_SOCKET)
 		request.asker.by =
 			strcmp(api_request_header(&request, "Heed-By"), "import") == 0 ? "import" : "cli";
@@ -332,10 +334,11 @@ static struct api_request request_of(const struct listener *listener, const char
 static const char *head_refused(const struct incoming *in, const struct api_request *request,
 				const char *version, int *status)
 {
-	static const char *const once[] = {
-		"Host",       "Content-Length", "Transfer-Encoding", "Content-Type",
-		"Heed-Actor", "Authorization",  "Idempotency-Key",   "Accept"};
+	static const char *const once[] = {"Host",           "Content-Length", "Transfer-Encoding",
+					   "Content-Type",   "Heed-Actor",     "Authorization",
+					   "Idempotency-Key"};
 	const char *encoding = api_request_header(request, "Transfer-Encoding");
+	const char *actor = api_request_header(request, "Heed-Actor");
 
 	*status = MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
 	if (in->header_bytes > API_HEAD_MAX)
@@ -350,7 +353,7 @@ static const char *head_refused(const struct incoming *in, const struct api_requ
 		return "head: Content-Length and Transfer-Encoding exclude each other";
 	if (*encoding && strcasecmp(encoding, "chunked") != 0)
 		return "Transfer-Encoding: chunked is the only one";
-	if (*request->asker.actor && !customer_id_valid(request->asker.actor))
+	if (*actor && !customer_id_valid(actor))
 		return "Heed-Actor: is wanted as 1 to 128 bytes of UTF-8 without control characters";
 	return NULL;
 }
@@ -500,7 +503,7 @@ struct web_server *web_server_open(const struct web_listener listeners[], size_t
 
 	server->service = *service;
 	for (size_t i = 0; i < count; i++)
-		connections += connections_max(listeners[i].door);
+		connections += connections_max(listeners[i].door) + PEERS_SPARE;
 	bool ok = peers_open(&server->peers, connections) ||
 		  text_error(error, "the web server's thread could not be made");
 	for (size_t i = 0; ok && i < count; i++) {

@@ -164,13 +164,16 @@ static bool too_deep(const json_t *json, int left)
 	return false;
 }
 
+/* What curl and others say of a body of which nobody told them what it is. */
+#define UNSAID_TYPE "application/x-www-form-urlencoded"
+
 static bool read_json(struct call *call)
 {
 	const struct api_request *request = call->request;
 	const char *type = api_request_header(request, "Content-Type");
 	struct text error;
 
-	if (*type && !http_type_is(type, "application/json")) {
+	if (*type && !http_type_is(type, "application/json") && !http_type_is(type, UNSAID_TYPE)) {
 		call_problem(call, 415, "Content-Type: application/json is wanted");
 		return false;
 	}

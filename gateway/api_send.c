@@ -236,6 +236,12 @@ static bool wants_check(struct call *call, bool *check)
 {
 	const char *word = call_query(call, "check");
 
+	for (size_t i = 0; i < call->query.count; i++)
+		if (strcmp(call->query.pairs[i].name, "check") != 0) { /* a slip of the pen sends nothing */
+			call_problem(call, 400, "%s: unknown parameter; there is: check",
+				     call->query.pairs[i].name);
+			return false;
+		}
 	*check = word && strcmp(word, "true") == 0;
 	if (!word || *check || strcmp(word, "false") == 0)
 		return true;

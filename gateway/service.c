@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "queue.h"
 #include "xalloc.h"
@@ -100,6 +101,21 @@ static void refuse(struct api_response *response, const char *why)
 	*response = (struct api_response){.status = 503, .body = api_problem(503, why)};
 }
 
+/* Who asked. A proxy may add to the header, or put another one behind it: the last word is the nearest one's.
+ */
+static void find_peer(const struct config *config, const struct api_request *request,
+		      char peer[NET_ADDRESS_TEXT])
+{
+	struct text forwarded;
+
+	text_init(&forwarded, API_HEAD_MAX + API_HEADERS_MAX);
+	for (size_t i = 0; i < request->header_count; i++)
+		if (strcasecmp(request->headers[i].name, "X-Forwarded-For") == 0)
+			text_addf(&forwarded, ",%s", request->headers[i].value);
+	net_peer_behind(config->http.proxies, config->http.proxy_count, request->peer, forwarded.data, peer);
+	text_release(&forwarded);
+}
+
 void service_handle(void *context, const struct api_request *request, struct api_response *response)
 {
 	struct service *service = context;
@@ -117,8 +133,7 @@ void service_handle(void *context, const struct api_request *request, struct api
 			  .stopping = &service->stopping,
 			  .generation = &service->generation,
 			  .config = config_now(service)};
-	net_peer_behind(api.config->http.proxies, api.config->http.proxy_count, request->peer,
-			api_request_header(request, "X-Forwarded-For"), peer);
+	find_peer(api.config, request, peer);
 	known.peer = peer;
 	text_init(&error, TEXT_ERROR_MAX);
 	api.reader = reader_take(service, api.config, &error);

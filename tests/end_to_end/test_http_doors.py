@@ -37,7 +37,7 @@ def test_the_public_door_knows_nothing_of_the_api(doors):
 def test_both_doors_open_on_ipv6(make_gateway, receiver):
     gateway = make_gateway({"webhook": webhook_channel()}, config=http_doors("::1")).start()
     assert gateway.http("GET", "/v1/queue")[0] == 200
-    assert gateway.http("GET", "/p/x", door="public")[0] == 501
+    assert gateway.http("GET", "/p/x", door="public")[0] == 404
 
 
 def test_a_reload_takes_tokens_over_and_leaves_the_listeners(doors):
