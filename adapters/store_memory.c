@@ -26,6 +26,7 @@ static struct store *memory_open(const char *where, bool migrate, struct text *e
 	store->memory = memory;
 	text_init(&store->base.error, TEXT_ERROR_MAX);
 	memcpy(store->base.id, memory->id, sizeof memory->id);
+	memcpy(store->base.erasure_key, memory->erasure_key, sizeof memory->erasure_key);
 	return &store->base;
 }
 
@@ -285,7 +286,7 @@ static void messages_of(struct memory *memory, int64_t customer, bool (*want)(co
 	size_t count = 0;
 
 	for (size_t i = 0; i < lists->message_count; i++)
-		if (lists->messages[i] > after &&
+		if (lists->messages[i] > after && slots_get(&memory->tables[MESSAGES], lists->messages[i]) &&
 		    want(slots_get(&memory->tables[MESSAGES], lists->messages[i])))
 			wanted[count++] = lists->messages[i];
 	if (count)
@@ -466,17 +467,24 @@ static bool memory_last_sent(struct store *store, int64_t customer, int64_t addr
 
 /* --- the outbox, the sum --- */
 
+struct memory_event *memory_event_make(enum event_stream stream, const char *json)
+{
+	size_t len = strlen(json) + 1;
+	struct memory_event *row = xmalloc(sizeof *row + len);
+
+	row->stream = stream;
+	memcpy(row->json, json, len);
+	return row;
+}
+
 static bool memory_add_events(struct store *store, struct event_row *const events[], size_t count)
 {
 	struct memory *memory = of(store);
 
 	for (size_t i = 0; i < count; i++) {
 		events[i]->seq = ++memory->numbers[NUMBER_EVENT];
-		size_t len = strlen(events[i]->json) + 1;
-		struct memory_event *row = xmalloc(sizeof *row + len);
-		row->stream = events[i]->stream;
-		memcpy(row->json, events[i]->json, len);
-		memory_put(memory, EVENTS, events[i]->seq, row);
+		memory_put(memory, EVENTS, events[i]->seq,
+			   memory_event_make(events[i]->stream, events[i]->json));
 	}
 	return true;
 }
@@ -558,6 +566,16 @@ const struct store_ops store_memory_ops = {
 	.get_customer = memory_get_customer,
 	.get_preferences = memory_get_preferences,
 	.put_customer = memory_put_customer,
+	.erase_customer = memory_erase_customer,
+	.get_erasing = memory_get_erasing,
+	.end_erasing = memory_end_erasing,
+	.rename_address = memory_rename_address,
+	.get_changes = memory_get_changes,
+	.rewrite_change = memory_rewrite_change,
+	.erase_contacts = memory_erase_contacts,
+	.rewrite_event = memory_rewrite_event,
+	.prune = memory_prune,
+	.clean = memory_clean,
 	.put_preference = memory_store_preference,
 	.set_address_state = memory_set_address_state,
 	.get_address = memory_get_address,

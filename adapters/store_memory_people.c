@@ -30,6 +30,7 @@ struct customer *customer_read(const struct memory *memory, int64_t n)
 	out->locale = xstrdup(from->locale);
 	out->timezone = xstrdup(from->timezone);
 	out->seq = from->seq;
+	out->erased_at = from->erased_at;
 	out->addresses = xcalloc(from->address_count, sizeof *out->addresses);
 	out->address_count = from->address_count;
 	for (size_t i = 0; i < from->address_count; i++) {
@@ -108,7 +109,7 @@ bool memory_read_facts(struct store *store, struct facts *const facts[], size_t 
 }
 
 /* A copy of the row, to be changed and put in its place. */
-static struct memory_address *address_copy(const struct memory *memory, int64_t n)
+struct memory_address *address_copy(const struct memory *memory, int64_t n)
 {
 	const struct memory_address *from = slots_get(&memory->tables[ADDRESSES], n);
 	struct memory_address *copy = xcalloc(1, sizeof *copy);
@@ -180,6 +181,7 @@ bool memory_put_customer(struct store *store, struct customer *customer)
 					.name = xstrdup(customer->name),
 					.locale = xstrdup(customer->locale),
 					.timezone = xstrdup(customer->timezone),
+					.erasing = xstrdup(""),
 					.seq = customer->seq,
 					.address_count = customer->address_count};
 	row->addresses = xcalloc(row->address_count, sizeof *row->addresses);

@@ -45,7 +45,8 @@ struct owned_address {
 
 struct memory_customer {
 	char *id, *name, *locale, *timezone;
-	int64_t seq;
+	char *erasing; /* the id that it had, until its texts are gone; "" */
+	int64_t seq, erased_at;
 	struct owned_address *addresses;
 	size_t address_count;
 };
@@ -115,7 +116,8 @@ struct memory {
 	size_t queue_count;
 	struct wait_queue expiring; /* what waits and can expire, by expires_at */
 	int64_t first_event;        /* there is none below */
-	int64_t receipts;           /* the last number there; as caps */
+	char erasure_key[STORE_ID_SIZE];
+	int64_t receipts; /* the last number there; as caps */
 	struct undo *undo;
 	size_t undo_count, undo_size;
 	/* the part of a transaction that may be taken back alone */
@@ -147,6 +149,12 @@ struct wait_queue *queue_of(struct memory *memory, const char *waits_for, enum l
 /* Where `wait` stands, or would stand, in the queue, counted from its head. */
 size_t queue_place(const struct wait_queue *queue, struct wait wait);
 
+struct memory_event *memory_event_make(enum event_stream stream, const char *json);
+/* The log of changes, of one customer or (0) of all. */
+void changes_read(const struct memory *memory, int64_t customer, int64_t after, size_t limit,
+		  struct change **out, size_t *count);
+struct memory_address *address_copy(const struct memory *memory, int64_t n);
+
 /* --- rows --- */
 
 void message_row_read(const struct memory *memory, int64_t n, struct message_row *out);
@@ -167,6 +175,18 @@ bool memory_read_facts(struct store *, struct facts *const facts[], size_t count
 bool memory_get_customer(struct store *, const char *id, struct customer **out);
 bool memory_get_preferences(struct store *, int64_t customer, struct preference **out, size_t *count);
 bool memory_put_customer(struct store *, struct customer *customer);
+bool memory_erase_customer(struct store *, int64_t customer, const char *name, int64_t at);
+bool memory_get_erasing(struct store *, int64_t *customer, char **id);
+bool memory_end_erasing(struct store *, int64_t customer);
+bool memory_rename_address(struct store *, int64_t address, const char *value);
+bool memory_get_changes(struct store *, int64_t customer, int64_t after, size_t limit, struct change **out,
+			size_t *count);
+bool memory_rewrite_change(struct store *, const struct change *change);
+bool memory_erase_contacts(struct store *, int64_t customer, struct contact_place *after, size_t limit,
+			   size_t *count);
+bool memory_rewrite_event(struct store *, int64_t seq, const char *json);
+bool memory_prune(struct store *, const struct prune *prune, size_t limit, struct pruned *out, bool *more);
+bool memory_clean(struct store *, bool *done);
 bool memory_store_preference(struct store *, int64_t customer, const struct preference *preference);
 bool memory_set_address_state(struct store *, int64_t address, enum address_state state, int64_t seq);
 bool memory_get_address(struct store *, const char *channel, const char *value, bool make,

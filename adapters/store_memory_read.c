@@ -24,6 +24,7 @@ static struct memory *memory_new(const char *name)
 	memory->name = xstrdup(name);
 	memory->first_event = 1;
 	store_make_id(memory->id);
+	store_make_id(memory->erasure_key);
 	/* A thread that reads in the middle of its own transaction is told so, and does not wait for ever. */
 	pthread_mutexattr_init(&kind);
 	pthread_mutexattr_settype(&kind, PTHREAD_MUTEX_ERRORCHECK);
@@ -351,13 +352,9 @@ bool memory_read_ages(struct store_reader *reader, int64_t oldest[LANES])
 	return leave(memory);
 }
 
-bool memory_read_changes(struct store_reader *reader, int64_t customer, int64_t after, size_t limit,
-			 struct change **out, size_t *count)
+void changes_read(const struct memory *memory, int64_t customer, int64_t after, size_t limit,
+		  struct change **out, size_t *count)
 {
-	struct memory *memory = enter(reader);
-
-	if (!memory)
-		return false;
 	for (int64_t seq = after + 1; seq <= memory->numbers[NUMBER_CHANGE] && *count < limit; seq++) {
 		const struct change *change = slots_get(&memory->tables[CHANGES], seq);
 		if (!change || (customer && change->customer != customer))
@@ -373,5 +370,15 @@ bool memory_read_changes(struct store_reader *reader, int64_t customer, int64_t 
 		copy->old_value = xstrdup(change->old_value);
 		copy->new_value = xstrdup(change->new_value);
 	}
+}
+
+bool memory_read_changes(struct store_reader *reader, int64_t customer, int64_t after, size_t limit,
+			 struct change **out, size_t *count)
+{
+	struct memory *memory = enter(reader);
+
+	if (!memory)
+		return false;
+	changes_read(memory, customer, after, limit, out, count);
 	return leave(memory);
 }

@@ -172,6 +172,7 @@ static void customer_forget(struct memory_customer *customer)
 	free(customer->name);
 	free(customer->locale);
 	free(customer->timezone);
+	free(customer->erasing);
 	for (size_t i = 0; i < customer->address_count; i++)
 		free(customer->addresses[i].details);
 	free(customer->addresses);

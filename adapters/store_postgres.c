@@ -40,25 +40,35 @@ static void postgres_close(struct store *base)
 }
 
 /* The id that was made with the store; whoever comes first makes it. */
+static bool load_word(struct store_postgres *store, const char *name, char out[STORE_ID_SIZE])
+{
+	char *word = NULL;
+	bool ok = pg_schema_text(&store->pg, name, &word) &&
+		  (word || text_error(store->pg.error, "store: PostgreSQL: the store has no %s", name));
+
+	if (ok) {
+		size_t len = strnlen(word, STORE_ID_SIZE - 1);
+		memcpy(out, word, len);
+		out[len] = '\0';
+	}
+	free(word);
+	return ok;
+}
+
+/* The id and the key, made when they are first wanted. */
 static bool load_id(struct store_postgres *store)
 {
-	struct pg *pg = &store->pg;
-	char fresh[STORE_ID_SIZE];
-	char *id = NULL;
+	char id[STORE_ID_SIZE], key[STORE_ID_SIZE];
 
-	store_make_id(fresh);
-	char *make = xasprintf("INSERT INTO meta VALUES ('id', '%s') ON CONFLICT DO NOTHING; "
-			       "DELETE FROM writer WHERE seen < now() - interval '1 day'",
-			       fresh);
-	bool ok = pg_exec(pg, make) && pg_schema_text(pg, "id", &id) &&
-		  (id || text_error(pg->error, "store: PostgreSQL: the store has no id"));
+	store_make_id(id);
+	store_make_id(key);
+	char *make = xasprintf(
+		"INSERT INTO meta VALUES ('id', '%s'), ('erasure_key', '%s') ON CONFLICT DO NOTHING; "
+		"DELETE FROM writer WHERE seen < now() - interval '1 day'",
+		id, key);
+	bool ok = pg_exec(&store->pg, make) && load_word(store, "id", store->base.id) &&
+		  load_word(store, "erasure_key", store->base.erasure_key);
 	free(make);
-	if (ok && id) {
-		size_t len = strnlen(id, STORE_ID_SIZE - 1);
-		memcpy(store->base.id, id, len);
-		store->base.id[len] = '\0';
-	}
-	free(id);
 	return ok;
 }
 
@@ -266,6 +276,16 @@ const struct store_ops store_postgres_ops = {
 	.get_customer = postgres_get_customer,
 	.get_preferences = postgres_get_preferences,
 	.put_customer = postgres_put_customer,
+	.erase_customer = postgres_erase_customer,
+	.get_erasing = postgres_get_erasing,
+	.end_erasing = postgres_end_erasing,
+	.rename_address = postgres_rename_address,
+	.get_changes = postgres_get_changes,
+	.rewrite_change = postgres_rewrite_change,
+	.erase_contacts = postgres_erase_contacts,
+	.rewrite_event = postgres_rewrite_event,
+	.prune = postgres_prune,
+	.clean = postgres_clean,
 	.put_preference = postgres_put_preference,
 	.set_address_state = postgres_set_address_state,
 	.doubts_of = postgres_doubts_of,

@@ -94,6 +94,22 @@ enum statement {
 	PG_SIZE,
 	PG_CHANGES,
 	PG_CHANGES_OF,
+	PG_ERASE_CUSTOMER,
+	PG_ERASING,
+	PG_END_ERASING,
+	PG_RENAME_ADDRESS,
+	PG_REWRITE_CHANGE,
+	PG_REWRITE_EVENT,
+	PG_ERASED_MESSAGES,
+	PG_ERASE_MESSAGES,
+	PG_ERASED_CONTACTS,
+	PG_ERASE_CONTACTS,
+	PG_PRUNED,
+	PG_SET_PRUNED,
+	PG_PRUNE_TEXTS,
+	PG_PRUNE_MESSAGES,
+	PG_PRUNE_MONTHS,
+	PG_COUNT_PRUNED,
 	STATEMENTS
 };
 
@@ -191,6 +207,8 @@ bool pg_get_preferences(struct pg *pg, int64_t customer, struct preference **out
 bool pg_read_facts(struct pg *pg, struct facts *const facts[], size_t count);
 bool pg_get_holds(struct pg *pg, struct hold **out, size_t *count);
 bool pg_cap_used(struct pg *pg, int64_t customer, const char *name, int64_t *used);
+bool pg_read_changes(struct pg *pg, int64_t customer, int64_t after, size_t limit, struct change **out,
+		     size_t *count);
 bool pg_counters(struct pg *pg, struct counters *out);
 
 /* --- the writer --- */
@@ -245,6 +263,18 @@ bool postgres_read_facts(struct store *, struct facts *const facts[], size_t cou
 bool postgres_get_customer(struct store *, const char *id, struct customer **out);
 bool postgres_get_preferences(struct store *, int64_t customer, struct preference **out, size_t *count);
 bool postgres_put_customer(struct store *, struct customer *customer);
+bool postgres_erase_customer(struct store *, int64_t customer, const char *name, int64_t at);
+bool postgres_get_erasing(struct store *, int64_t *customer, char **id);
+bool postgres_end_erasing(struct store *, int64_t customer);
+bool postgres_rename_address(struct store *, int64_t address, const char *value);
+bool postgres_get_changes(struct store *, int64_t customer, int64_t after, size_t limit, struct change **out,
+			  size_t *count);
+bool postgres_rewrite_change(struct store *, const struct change *change);
+bool postgres_erase_contacts(struct store *, int64_t customer, struct contact_place *after, size_t limit,
+			     size_t *count);
+bool postgres_rewrite_event(struct store *, int64_t seq, const char *json);
+bool postgres_prune(struct store *, const struct prune *prune, size_t limit, struct pruned *out, bool *more);
+bool postgres_clean(struct store *, bool *done);
 bool postgres_put_preference(struct store *, int64_t customer, const struct preference *preference);
 bool postgres_set_address_state(struct store *, int64_t address, enum address_state state, int64_t seq);
 bool postgres_customers_of_address(struct store *, int64_t address, int64_t **customers, size_t *count);

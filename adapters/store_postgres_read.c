@@ -386,13 +386,19 @@ bool postgres_read_size(struct store_reader *reader, int64_t *bytes)
 bool postgres_read_changes(struct store_reader *reader, int64_t customer, int64_t after, size_t limit,
 			   struct change **out, size_t *count)
 {
+	return pg_read_changes(pg_of(reader), customer, after, limit, out, count);
+}
+
+bool pg_read_changes(struct pg *pg, int64_t customer, int64_t after, size_t limit, struct change **out,
+		     size_t *count)
+{
 	struct pg_query query;
 
 	if (customer)
-		pg_query_init(&query, pg_of(reader), PG_CHANGES_OF, "nnn",
+		pg_query_init(&query, pg, PG_CHANGES_OF, "nnn",
 			      CHANGE_COLUMNS "WHERE seq > $1 AND customer = $3 ORDER BY seq LIMIT $2");
 	else
-		pg_query_init(&query, pg_of(reader), PG_CHANGES, "nn",
+		pg_query_init(&query, pg, PG_CHANGES, "nn",
 			      CHANGE_COLUMNS "WHERE seq > $1 ORDER BY seq LIMIT $2");
 	pg_put_number(&query, after);
 	pg_put_number(&query, (int64_t)limit);
@@ -400,7 +406,7 @@ bool postgres_read_changes(struct store_reader *reader, int64_t customer, int64_
 		pg_put_number(&query, customer);
 	bool ok = pg_query_run(&query);
 	if (ok && query.rows)
-		*out = xreallocarray(NULL, (size_t)query.rows, sizeof **out);
+		*out = xreallocarray(*out, *count + (size_t)query.rows, sizeof **out);
 	for (int i = 0; ok && i < query.rows; i++) {
 		struct cells cells = pg_cells(&query, i);
 		struct change *change = &(*out)[(*count)++];

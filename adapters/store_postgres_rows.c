@@ -106,6 +106,7 @@ static struct customer *read_customer(struct cells *cells)
 	customer->locale = pg_get_text(cells);
 	customer->timezone = pg_get_text(cells);
 	customer->seq = pg_get_number(cells);
+	customer->erased_at = pg_get_number(cells);
 	return customer;
 }
 
@@ -159,10 +160,10 @@ static bool read_customers(struct pg *pg, struct facts *const facts[], size_t co
 	struct pg_query query;
 
 	pg_query_init(&query, pg, PG_CUSTOMERS, "NTN",
-		      "SELECT u.place, k.n, k.id, k.name, k.locale, k.timezone, k.seq "
+		      "SELECT u.place, k.n, k.id, k.name, k.locale, k.timezone, k.seq, k.erased_at "
 		      "FROM unnest($1, $2, $3) u (place, id, n) JOIN customer k ON k.id = u.id "
 		      "WHERE u.id IS NOT NULL UNION ALL "
-		      "SELECT u.place, k.n, k.id, k.name, k.locale, k.timezone, k.seq "
+		      "SELECT u.place, k.n, k.id, k.name, k.locale, k.timezone, k.seq, k.erased_at "
 		      "FROM unnest($1, $2, $3) u (place, id, n) JOIN customer k ON k.n = u.n "
 		      "WHERE u.id IS NULL");
 	for (size_t i = 0; i < count; i++) {
@@ -358,16 +359,18 @@ bool pg_counters(struct pg *pg, struct counters *out)
 
 	*out = (struct counters){0};
 	pg_query_init(&query, pg, PG_COUNTERS, "",
-		      "SELECT p.admitted, u.state - 1, u.count FROM position p "
-		      "LEFT JOIN LATERAL unnest(p.states) WITH ORDINALITY u (count, state) ON true");
+		      "SELECT p.admitted, u.state - 1, u.count, u.pruned FROM position p LEFT JOIN LATERAL "
+		      "unnest(p.states, p.pruned) WITH ORDINALITY u (count, pruned, state) ON true");
 	bool ok = pg_query_run(&query);
 	for (int i = 0; ok && i < query.rows; i++) {
 		struct cells cells = pg_cells(&query, i);
 		out->admitted = pg_get_number(&cells);
 		int64_t state = pg_get_number(&cells);
 		int64_t count = pg_get_number(&cells);
-		if (state >= 0 && state < STATES)
+		if (state >= 0 && state < STATES) {
 			out->states[state] = count;
+			out->pruned[state] = pg_get_number(&cells);
+		}
 	}
 	pg_query_release(&query);
 	return ok;

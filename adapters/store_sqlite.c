@@ -126,35 +126,42 @@ static bool set_up(struct sql *sql)
 	return sql_exec(sql, "PRAGMA journal_mode = WAL") && sql_exec(sql, "PRAGMA synchronous = FULL") &&
 	       sql_exec(sql, "PRAGMA wal_autocheckpoint = 4000") && /* 16 MB */
 	       sql_exec(sql, "PRAGMA journal_size_limit = 67108864") &&
-	       sql_exec(sql, "PRAGMA cache_size = -16384") && sql_exec(sql, "PRAGMA temp_store = MEMORY") &&
-	       sql_exec(sql, "PRAGMA trusted_schema = OFF");
+	       sql_exec(sql, "PRAGMA cache_size = -16384") &&
+	       sql_exec(sql, "PRAGMA secure_delete = ON") && /* what is erased is not left in free pages */
+	       sql_exec(sql, "PRAGMA temp_store = MEMORY") && sql_exec(sql, "PRAGMA trusted_schema = OFF");
 }
 
-/* The id and the numbers; a new store is given its id. */
-static bool load(struct store_sqlite *store)
+/* A random word of the store's, made when it is first wanted. */
+static bool load_word(struct store_sqlite *store, const char *name, char out[STORE_ID_SIZE])
 {
-	char *id = NULL;
-	char fresh[STORE_ID_SIZE];
+	char *word = NULL;
 	struct text words;
-	bool ok = schema_text(&store->sql, "id", &id);
+	bool ok = schema_text(&store->sql, name, &word);
 
-	if (ok && !id) {
-		store_make_id(fresh);
+	if (ok && !word) {
+		store_make_id(out);
 		text_init(&words, PATH_TEXT_MAX);
-		text_addf(&words, "INSERT INTO meta VALUES ('id', '%s')", fresh);
+		text_addf(&words, "INSERT INTO meta VALUES ('%s', '%s')", name, out);
 		ok = sql_exec(&store->sql, words.data);
 		text_release(&words);
+	} else if (ok) {
+		size_t len = strnlen(word, STORE_ID_SIZE - 1);
+		memcpy(out, word, len);
+		out[len] = '\0';
 	}
-	if (ok) {
-		const char *is = id ? id : fresh;
-		size_t len = strnlen(is, STORE_ID_SIZE - 1);
-		memcpy(store->base.id, is, len);
-		store->base.id[len] = '\0';
-	}
+	free(word);
+	return ok;
+}
+
+/* The id, the key and the numbers. */
+static bool load(struct store_sqlite *store)
+{
+	bool ok = load_word(store, "id", store->base.id) &&
+		  load_word(store, "erasure_key", store->base.erasure_key);
+
 	for (int i = 0; ok && i < NUMBERS; i++)
 		ok = sql_get_number(&store->sql, (enum number)i, &store->numbers[i]);
 	memcpy(store->committed, store->numbers, sizeof store->numbers);
-	free(id);
 	return ok;
 }
 
@@ -308,6 +315,16 @@ const struct store_ops store_sqlite_ops = {
 	.get_customer = sqlite_get_customer,
 	.get_preferences = sqlite_get_preferences,
 	.put_customer = sqlite_put_customer,
+	.erase_customer = sqlite_erase_customer,
+	.get_erasing = sqlite_get_erasing,
+	.end_erasing = sqlite_end_erasing,
+	.rename_address = sqlite_rename_address,
+	.get_changes = sqlite_get_changes,
+	.rewrite_change = sqlite_rewrite_change,
+	.erase_contacts = sqlite_erase_contacts,
+	.rewrite_event = sqlite_rewrite_event,
+	.prune = sqlite_prune,
+	.clean = sqlite_clean,
 	.put_preference = sqlite_put_preference,
 	.set_address_state = sqlite_set_address_state,
 	.doubts_of = sqlite_doubts_of,

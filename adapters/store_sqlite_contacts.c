@@ -174,14 +174,39 @@ static bool month_load(void *context, int month)
 	return more > 0;
 }
 
-/* Knows the months again after a rollback. */
-static bool months_fresh(struct store_sqlite *store)
+bool months_fresh(struct store_sqlite *store)
 {
 	if (store->months_stale) {
 		months_release(store);
 		store->months_stale = !sql_months(&store->sql, month_load, store);
 	}
 	return !store->months_stale;
+}
+
+struct month *month_from(struct store_sqlite *store, int from)
+{
+	struct month *first = NULL;
+
+	for (size_t i = 0; i < store->month_count; i++)
+		if (store->months[i].month >= from && (!first || store->months[i].month < first->month))
+			first = &store->months[i];
+	return first;
+}
+
+/* The months are known anew afterwards, also if it is rolled back. */
+bool month_drop(struct store_sqlite *store, struct month *month)
+{
+	char name[MONTH_NAME];
+	struct text text;
+
+	month_name(month->month, name);
+	months_release(store);
+	store->months_stale = true;
+	text_init(&text, MONTH_TEXT_MAX);
+	text_addf(&text, "DROP TABLE %s", name);
+	bool ok = sql_exec(&store->sql, text.data);
+	text_release(&text);
+	return ok;
 }
 
 /* The month's table, made if it is not there. NULL: failed. */
@@ -218,7 +243,7 @@ static bool several_add(struct sql *sql, const struct contact *contact)
 	return ok;
 }
 
-static bool several_read(struct sql *sql, struct contact *out)
+bool several_read(struct sql *sql, struct contact *out)
 {
 	int more = 0;
 

@@ -67,6 +67,20 @@ enum statement {
 	SQL_HOLD_PUT,
 	SQL_HOLD_DROP,
 	SQL_HOLDS,
+	SQL_CUSTOMER_ERASE,
+	SQL_ERASING,
+	SQL_ERASING_END,
+	SQL_ADDRESS_RENAME,
+	SQL_CHANGE_REWRITE,
+	SQL_EVENT_REWRITE,
+	SQL_MESSAGE_ERASE,
+	SQL_MESSAGE_PRUNE_TEXT,
+	SQL_MESSAGE_FORGET,
+	SQL_MESSAGE_DROP,
+	SQL_SEVERAL_DROP,
+	SQL_PRUNED_GET,
+	SQL_PRUNED_SET,
+	SQL_PRUNED_DROP,
 	SQL_CAP_USED,
 	SQL_CAP_COUNT,
 	SQL_CAPS_DROP,
@@ -152,6 +166,8 @@ bool sql_read_facts(struct sql *sql, struct facts *facts);
 bool sql_get_number(struct sql *sql, enum number number, int64_t *value);
 bool sql_get_holds(struct sql *sql, struct hold **out, size_t *count);
 bool sql_cap_used(struct sql *sql, int64_t customer, const char *name, int64_t *used);
+bool sql_read_changes(struct sql *sql, int64_t customer, int64_t after, size_t limit, struct change **out,
+		      size_t *count);
 bool sql_begin_reading(struct sql *sql);
 void sql_end_reading(struct sql *sql);
 char *number_name(enum number number, char out[32]);
@@ -189,6 +205,13 @@ struct store_sqlite {
 };
 
 void months_release(struct store_sqlite *store);
+/* Knows the months again after a rollback. */
+bool months_fresh(struct store_sqlite *store);
+/* The earliest from `from` on; NULL: none. */
+struct month *month_from(struct store_sqlite *store, int from);
+bool month_drop(struct store_sqlite *store, struct month *month);
+/* The messages of a contact that has several; appended to out->several. */
+bool several_read(struct sql *sql, struct contact *out);
 
 bool sqlite_find_messages(struct store *, const char *const ids[], size_t count, struct message_row out[]);
 bool sqlite_get_messages(struct store *, const int64_t n[], size_t count, struct message_row out[]);
@@ -226,6 +249,18 @@ bool sqlite_read_facts(struct store *, struct facts *const facts[], size_t count
 bool sqlite_get_customer(struct store *, const char *id, struct customer **out);
 bool sqlite_get_preferences(struct store *, int64_t customer, struct preference **out, size_t *count);
 bool sqlite_put_customer(struct store *, struct customer *customer);
+bool sqlite_erase_customer(struct store *, int64_t customer, const char *name, int64_t at);
+bool sqlite_get_erasing(struct store *, int64_t *customer, char **id);
+bool sqlite_end_erasing(struct store *, int64_t customer);
+bool sqlite_rename_address(struct store *, int64_t address, const char *value);
+bool sqlite_get_changes(struct store *, int64_t customer, int64_t after, size_t limit, struct change **out,
+			size_t *count);
+bool sqlite_rewrite_change(struct store *, const struct change *change);
+bool sqlite_erase_contacts(struct store *, int64_t customer, struct contact_place *after, size_t limit,
+			   size_t *count);
+bool sqlite_rewrite_event(struct store *, int64_t seq, const char *json);
+bool sqlite_prune(struct store *, const struct prune *prune, size_t limit, struct pruned *out, bool *more);
+bool sqlite_clean(struct store *, bool *done);
 bool sqlite_put_preference(struct store *, int64_t customer, const struct preference *preference);
 bool sqlite_set_address_state(struct store *, int64_t address, enum address_state state, int64_t seq);
 bool sqlite_get_address(struct store *, const char *channel, const char *value, bool make,

@@ -449,7 +449,12 @@ bool sqlite_read_size(struct store_reader *reader, int64_t *bytes)
 bool sqlite_read_changes(struct store_reader *reader, int64_t customer, int64_t after, size_t limit,
 			 struct change **out, size_t *count)
 {
-	struct sql *sql = sql_of(reader);
+	return sql_read_changes(sql_of(reader), customer, after, limit, out, count);
+}
+
+bool sql_read_changes(struct sql *sql, int64_t customer, int64_t after, size_t limit, struct change **out,
+		      size_t *count)
+{
 	sqlite3_stmt *statement =
 		customer ? sql_statement(sql, SQL_CHANGES_OF,
 					 CHANGE_COLUMNS "WHERE customer = ? AND seq > ? ORDER BY seq LIMIT ?")

@@ -181,7 +181,7 @@ static bool sql_get_addresses(struct sql *sql, struct customer *customer)
 	return more == 0;
 }
 
-#define CUSTOMER_COLUMNS "SELECT n, id, name, locale, timezone, seq FROM customer "
+#define CUSTOMER_COLUMNS "SELECT n, id, name, locale, timezone, seq, erased_at FROM customer "
 
 bool sql_get_customer(struct sql *sql, const char *id, int64_t n, struct customer **out)
 {
@@ -205,6 +205,7 @@ bool sql_get_customer(struct sql *sql, const char *id, int64_t n, struct custome
 	customer->locale = get_text(&cells);
 	customer->timezone = get_text(&cells);
 	customer->seq = get_number(&cells);
+	customer->erased_at = get_number(&cells);
 	sqlite3_reset(statement);
 	*out = customer;
 	return sql_get_addresses(sql, customer);

@@ -52,7 +52,8 @@ struct customer {
 	char *timezone;            /* "": the configuration's */
 	struct address *addresses; /* in the customer's order within a channel */
 	size_t address_count;
-	int64_t seq; /* of the last change of these facts in the log */
+	int64_t seq;       /* of the last change of these facts in the log */
+	int64_t erased_at; /* 0; else the id is a one-way name (erase.h), and nothing is sent */
 };
 
 /* The key that a webhook is signed with: "whsec_" and base64 (Standard Webhooks). False: it is none. The

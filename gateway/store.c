@@ -315,6 +315,70 @@ bool store_put_customer(struct store *store, struct customer *customer)
 	return WRITE(store, put_customer(store, customer));
 }
 
+bool store_erase_customer(struct store *store, int64_t customer, const char *name, int64_t at)
+{
+	return WRITE(store, erase_customer(store, customer, name, at));
+}
+
+bool store_get_erasing(struct store *store, int64_t *customer, char **id)
+{
+	*customer = 0;
+	*id = NULL;
+	return READ(store, get_erasing(store, customer, id));
+}
+
+bool store_end_erasing(struct store *store, int64_t customer)
+{
+	return WRITE(store, end_erasing(store, customer));
+}
+
+bool store_rename_address(struct store *store, int64_t address, const char *value)
+{
+	return WRITE(store, rename_address(store, address, value));
+}
+
+bool store_get_changes(struct store *store, int64_t customer, int64_t after, size_t limit,
+		       struct change **out, size_t *count)
+{
+	return !limit || READ(store, get_changes(store, customer, after, limit, out, count));
+}
+
+bool store_rewrite_change(struct store *store, const struct change *change)
+{
+	return WRITE(store, rewrite_change(store, change));
+}
+
+bool store_erase_contacts(struct store *store, int64_t customer, struct contact_place *after, size_t limit,
+			  size_t *count)
+{
+	*count = 0;
+	return !limit || WRITE(store, erase_contacts(store, customer, after, limit, count));
+}
+
+bool store_rewrite_event(struct store *store, int64_t seq, const char *json)
+{
+	return WRITE(store, rewrite_event(store, seq, json));
+}
+
+bool store_prune(struct store *store, const struct prune *prune, size_t limit, struct pruned *out, bool *more)
+{
+	*more = false;
+	return !limit || WRITE(store, prune(store, prune, limit, out, more));
+}
+
+bool store_clean(struct store *store, bool *done)
+{
+	*done = false;
+	if (store->in_transaction)
+		return text_error(&store->error, "store: cleaned inside a transaction");
+	return store->ops->clean(store, done);
+}
+
+const char *store_erasure_key(const struct store *store)
+{
+	return store->erasure_key;
+}
+
 bool store_put_preference(struct store *store, int64_t customer, const struct preference *preference)
 {
 	return WRITE(store, put_preference(store, customer, preference));

@@ -168,6 +168,22 @@ void kept_receipt_release(struct kept_receipt *receipt);
 struct counters {
 	int64_t admitted;
 	int64_t states[STATES];
+	int64_t pruned[STATES]; /* of those: whose rows are gone */
+};
+
+/* What was kept long enough: contacts before these moments. */
+struct prune {
+	int64_t contents; /* lose their texts, and their messages the body */
+	int64_t contacts; /* go, by whole months; with them the messages that have none left */
+};
+struct pruned {
+	int64_t contents, contacts, messages;
+};
+
+/* A contact among those of one customer. */
+struct contact_place {
+	int month; /* 202611; 0: before all */
+	int64_t seq;
 };
 
 /* --- the writer --- */
@@ -264,6 +280,35 @@ bool store_get_preferences(struct store *store, int64_t customer, struct prefere
  * address row that exists is shared and keeps its state; a new one starts as it is given. Gives address.n;
  * reads back its state and seq. */
 bool store_put_customer(struct store *store, struct customer *customer);
+/* Erasure, in slices (erase.h says what is left). The customer loses id, name, locale and addresses for the
+ * one-way name, and is one of those that are being erased until store_end_erasing. */
+bool store_erase_customer(struct store *store, int64_t customer, const char *name, int64_t at);
+/* Somebody who is being erased: n, and the id that it had (the caller frees); 0 and NULL: nobody. */
+bool store_get_erasing(struct store *store, int64_t *customer, char **id);
+bool store_end_erasing(struct store *store, int64_t customer);
+/* The text of an address that nobody has becomes another one, which no address has. */
+bool store_rename_address(struct store *store, int64_t address, const char *value);
+/* As store_read_changes, of one customer, by the writer. */
+bool store_get_changes(struct store *store, int64_t customer, int64_t after, size_t limit,
+		       struct change **out, size_t *count);
+/* Saves subject, actor, source, evidence and values by seq: the one way in which a line of the log changes.
+ */
+bool store_rewrite_change(struct store *store, const struct change *change);
+/* The customer's contacts behind `after`, which is moved on: without summary, content, detail, reference, and
+ * reasons in anybody's words; likewise their messages, without body and hash. *count: how many. */
+bool store_erase_contacts(struct store *store, int64_t customer, struct contact_place *after, size_t limit,
+			  size_t *count);
+/* By seq: another text for an event that is not published. */
+bool store_rewrite_event(struct store *store, int64_t seq, const char *json);
+/* A slice of pruning: at most `limit` contacts; what was done is added to *out. *more: there is more to do.
+ * The counters stay, and say how many rows of each state are gone. */
+bool store_prune(struct store *store, const struct prune *prune, size_t limit, struct pruned *out,
+		 bool *more);
+/* Outside of a transaction: what was taken out of the store is in none of its files any more. *done false:
+ * somebody reads; ask again. */
+bool store_clean(struct store *store, bool *done);
+/* Random, made with the store: what one-way names are made with. */
+const char *store_erasure_key(const struct store *store);
 bool store_put_preference(struct store *store, int64_t customer, const struct preference *preference);
 bool store_set_address_state(struct store *store, int64_t address, enum address_state state, int64_t seq);
 /* The address of a channel, normalised; with `make` it is there afterwards, whoever has it. */

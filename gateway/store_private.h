@@ -16,6 +16,7 @@ struct store {
 	const struct store_ops *ops;
 	struct text error;
 	char id[STORE_ID_SIZE];
+	char erasure_key[STORE_ID_SIZE];
 	struct store_versions versions;
 	/* the gate's */
 	bool in_transaction;
@@ -85,6 +86,19 @@ struct store_ops {
 	bool (*get_customer)(struct store *, const char *id, struct customer **out);
 	bool (*get_preferences)(struct store *, int64_t customer, struct preference **out, size_t *count);
 	bool (*put_customer)(struct store *, struct customer *customer);
+	bool (*erase_customer)(struct store *, int64_t customer, const char *name, int64_t at);
+	bool (*get_erasing)(struct store *, int64_t *customer, char **id);
+	bool (*end_erasing)(struct store *, int64_t customer);
+	bool (*rename_address)(struct store *, int64_t address, const char *value);
+	bool (*get_changes)(struct store *, int64_t customer, int64_t after, size_t limit,
+			    struct change **out, size_t *count);
+	bool (*rewrite_change)(struct store *, const struct change *change);
+	bool (*erase_contacts)(struct store *, int64_t customer, struct contact_place *after, size_t limit,
+			       size_t *count);
+	bool (*rewrite_event)(struct store *, int64_t seq, const char *json);
+	bool (*prune)(struct store *, const struct prune *prune, size_t limit, struct pruned *out,
+		      bool *more);
+	bool (*clean)(struct store *, bool *done);
 	bool (*put_preference)(struct store *, int64_t customer, const struct preference *preference);
 	bool (*set_address_state)(struct store *, int64_t address, enum address_state state, int64_t seq);
 	bool (*get_address)(struct store *, const char *channel, const char *value, bool make,
@@ -141,6 +155,10 @@ struct store_ops {
 
 void store_make_id(char out[STORE_ID_SIZE]);
 /* Remembers how the row stands: after it was read, added or saved. */
+/* Has it ended, so that it may go with its last contact? */
+bool message_row_ended(const struct message_row *row);
+/* The first moment of the month behind 202611. */
+int64_t store_month_end(int month);
 void message_row_keep(struct message_row *row);
 /* The "meta" of a message's body, "" where there is none. The caller frees. */
 char *store_body_meta(const char *body);
@@ -171,8 +189,9 @@ enum number {
 	NUMBER_ADDRESS,
 	NUMBER_GATEWAY,
 	NUMBER_ADMITTED,
-	NUMBER_STATE, /* + a state */
-	NUMBERS = NUMBER_STATE + STATES
+	NUMBER_STATE,                          /* + a state */
+	NUMBER_PRUNED = NUMBER_STATE + STATES, /* + a state */
+	NUMBERS = NUMBER_PRUNED + STATES
 };
 void numbers_count(int64_t numbers[NUMBERS], const struct counters *deltas);
 void numbers_counters(const int64_t numbers[NUMBERS], struct counters *out);

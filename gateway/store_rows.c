@@ -146,6 +146,18 @@ void message_row_keep(struct message_row *row)
 	row->kept.waits_for = row->due == MOMENT_NEVER ? NULL : xstrdup(row->waits_for);
 }
 
+bool message_row_ended(const struct message_row *row)
+{
+	return row->due == MOMENT_NEVER && row->state != STATE_SENDING;
+}
+
+int64_t store_month_end(int month)
+{
+	int year = month / 100, next = month % 100 + 1;
+
+	return moment_days(next > 12 ? year + 1 : year, next > 12 ? 1 : next, 1) * MOMENT_DAY;
+}
+
 char *store_body_meta(const char *body)
 {
 	json_t *json = *body ? json_loads(body, 0, NULL) : NULL;
@@ -210,13 +222,17 @@ bool log_query_is_tail(const struct log_query *query)
 void numbers_count(int64_t numbers[NUMBERS], const struct counters *deltas)
 {
 	numbers[NUMBER_ADMITTED] += deltas->admitted;
-	for (int state = 0; state < STATES; state++)
+	for (int state = 0; state < STATES; state++) {
 		numbers[NUMBER_STATE + state] += deltas->states[state];
+		numbers[NUMBER_PRUNED + state] += deltas->pruned[state];
+	}
 }
 
 void numbers_counters(const int64_t numbers[NUMBERS], struct counters *out)
 {
 	out->admitted = numbers[NUMBER_ADMITTED];
-	for (int state = 0; state < STATES; state++)
+	for (int state = 0; state < STATES; state++) {
 		out->states[state] = numbers[NUMBER_STATE + state];
+		out->pruned[state] = numbers[NUMBER_PRUNED + state];
+	}
 }

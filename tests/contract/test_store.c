@@ -2386,6 +2386,310 @@ static void a_receipt_that_came_first_is_kept_until_it_is_dropped(void **state)
 	assert_int_equal(receipt.at, 0);
 }
 
+/* --- erasure and pruning --- */
+
+static void who_is_erased_keeps_a_one_way_name_and_the_zone(void **state)
+{
+	struct fixture *f = *state;
+	struct customer *back = NULL;
+	char *id = NULL;
+	int64_t n;
+
+	begin(f);
+	int64_t ana = put_customer(f, "ana", "ana@example.com", "+491");
+	OK(store_get_erasing(f->store, &n, &id));
+	assert_int_equal(n, 0);
+	OK(store_erase_customer(f->store, ana, "erased:1", 77));
+	OK(store_get_customer(f->store, "ana", &back));
+	assert_null(back);
+	OK(store_get_customer(f->store, "erased:1", &back));
+	assert_int_equal(back->n, ana);
+	assert_int_equal(back->erased_at, 77);
+	assert_int_equal(back->address_count, 0);
+	assert_string_equal(back->name, "");
+	assert_string_equal(back->locale, "");
+	assert_string_equal(back->timezone, "UTC");
+	customer_free(back);
+	OK(store_erase_customer(f->store, ana, "erased:1:1", 77)); /* another name for what is left */
+	OK(store_get_erasing(f->store, &n, &id));
+	assert_int_equal(n, ana);
+	assert_string_equal(id, "ana");
+	free(id);
+	OK(store_end_erasing(f->store, ana));
+	OK(store_get_erasing(f->store, &n, &id));
+	assert_int_equal(n, 0);
+	assert_true(put_customer(f, "ana", "ana@example.com", NULL) > ana); /* the id is free */
+	commit(f);
+	assert_int_equal(strlen(store_erasure_key(f->store)), 32);
+}
+
+static void an_address_is_renamed_and_keeps_its_state(void **state)
+{
+	struct fixture *f = *state;
+	struct address_row row = {0};
+
+	begin(f);
+	put_customer(f, "ana", "ana@example.com", NULL);
+	OK(store_get_address(f->store, "email", "ana@example.com", false, &row));
+	int64_t n = row.n;
+	OK(store_set_address_state(f->store, n, ADDRESS_STOPPED, 5));
+	OK(store_rename_address(f->store, n, "erased:2"));
+	row = (struct address_row){0};
+	OK(store_get_address(f->store, "email", "ana@example.com", false, &row));
+	assert_int_equal(row.n, 0);
+	OK(store_get_address(f->store, "email", "erased:2", false, &row));
+	assert_int_equal(row.n, n);
+	assert_int_equal(row.state, ADDRESS_STOPPED);
+	commit(f);
+}
+
+static void a_change_is_rewritten_and_nothing_else_of_it(void **state)
+{
+	struct fixture *f = *state;
+	struct change one = change_of(CHANGE_CUSTOMER, 1, "ana"), two = change_of(CHANGE_CUSTOMER, 2, "bob");
+	struct change *list = NULL;
+	size_t count = 0;
+
+	begin(f);
+	OK(store_append_changes(f->store, (struct change *const[]){&one, &two}, 2));
+	OK(store_get_changes(f->store, 1, 0, 9, &list, &count));
+	assert_int_equal(count, 1);
+	free(list[0].subject);
+	list[0].subject = xstrdup("erased:1");
+	free(list[0].new_value);
+	list[0].new_value = xstrdup("{}");
+	OK(store_rewrite_change(f->store, &list[0]));
+	change_release(&list[0]);
+	count = 0;
+	OK(store_get_changes(f->store, 1, 0, 9, &list, &count));
+	assert_string_equal(list[0].subject, "erased:1");
+	assert_string_equal(list[0].new_value, "{}");
+	assert_int_equal(list[0].at, one.at);
+	assert_string_equal(list[0].by, one.by);
+	change_release(&list[0]);
+	count = 0;
+	OK(store_get_changes(f->store, 1, one.seq, 9, &list, &count));
+	assert_int_equal(count, 0);
+	commit(f);
+	free(list);
+}
+
+static void texts_of_a_customers_contacts_and_messages_go_in_slices(void **state)
+{
+	struct fixture *f = *state;
+	struct contact_place after = {0};
+	struct contact contact;
+	struct message_row row;
+	size_t count = 9;
+
+	begin(f);
+	int64_t ana = put_customer(f, "ana", NULL, NULL), bob = put_customer(f, "bob", NULL, NULL);
+	int64_t one = add_of(f, "one", ana, STATE_SENT, MOMENT_NEVER);
+	int64_t two = add_of(f, "two", bob, STATE_SENT, MOMENT_NEVER);
+	int64_t first = add_contact(f, contact_of(5, ana, one, "p", "sms", STATE_SENT));
+	int64_t other = add_contact(f, contact_of(5, bob, two, "p", "sms", STATE_SENT));
+	int64_t last = add_contact(f, contact_of(40 * MOMENT_DAY, ana, one, "p", "sms", STATE_SENT));
+	save_contact(f, last, STATE_SENT, "SM1");
+	OK(store_erase_contacts(f->store, ana, &after, 1, &count));
+	assert_int_equal(count, 1);
+	OK(store_get_contacts(f->store, &first, 1, &contact));
+	assert_string_equal(contact.summary, "");
+	contact_release(&contact);
+	OK(store_get_contacts(f->store, &last, 1, &contact));
+	assert_string_equal(contact.provider_ref, "SM1");
+	contact_release(&contact);
+	OK(store_erase_contacts(f->store, ana, &after, 9, &count));
+	assert_int_equal(count, 1);
+	OK(store_get_contacts(f->store, &last, 1, &contact));
+	assert_string_equal(contact.provider_ref, "");
+	assert_string_equal(contact.product, "p");
+	contact_release(&contact);
+	OK(store_get_messages(f->store, &one, 1, &row));
+	assert_string_equal(row.body, "");
+	assert_string_equal(row.id, "one");
+	assert_int_equal(row.hash[0], 0);
+	message_row_release(&row);
+	OK(store_get_contacts(f->store, &other, 1, &contact));
+	assert_string_not_equal(contact.summary, "");
+	contact_release(&contact);
+	OK(store_erase_contacts(f->store, ana, &after, 9, &count));
+	assert_int_equal(count, 0);
+	commit(f);
+}
+
+static void an_event_that_waits_is_rewritten(void **state)
+{
+	struct fixture *f = *state;
+	struct event_row *events = NULL;
+	size_t count = 0;
+
+	begin(f);
+	int64_t seq = add_event(f, "{\"a\":1}");
+	OK(store_rewrite_event(f->store, seq, "{}"));
+	OK(store_get_events(f->store, 0, 9, &events, &count));
+	commit(f);
+	assert_int_equal(count, 1);
+	assert_int_equal(events[0].seq, seq);
+	assert_string_equal(events[0].json, "{}");
+	free(events[0].json);
+	free(events);
+}
+
+/* Contact and message, ended or waiting, at a day. */
+static int64_t add_at(struct fixture *f, const char *id, int day, enum state state, int64_t due)
+{
+	struct message_row row = row_of(id, "sms", LANE_NORMAL, due);
+
+	row.state = state;
+	OK(store_number_messages(f->store, (struct message_row *const[]){&row}, 1));
+	row.contact = add_contact(f, contact_of(day * MOMENT_DAY, 1, row.n, "p", "sms", STATE_SENT));
+	OK(store_add_messages(f->store, (struct message_row *const[]){&row}, 1));
+	int64_t n = row.n;
+	message_row_release(&row);
+	return n;
+}
+
+static void what_was_kept_long_enough_goes_and_the_sum_stays(void **state)
+{
+	struct fixture *f = *state;
+	const struct prune prune = {.contents = 70 * MOMENT_DAY, .contacts = 40 * MOMENT_DAY};
+	const struct counters deltas = {.admitted = 4, .states = {[STATE_SENT] = 3, [STATE_DEFERRED] = 1}};
+	struct pruned out = {0};
+	struct message_row rows[4];
+	struct counters counters;
+	struct contact contact;
+	bool more = false;
+
+	begin(f);
+	const int64_t n[] = {add_at(f, "january", 5, STATE_SENT, MOMENT_NEVER),
+			     add_at(f, "waits", 6, STATE_DEFERRED, 900 * MOMENT_DAY),
+			     add_at(f, "february", 41, STATE_SENT, MOMENT_NEVER),
+			     add_at(f, "april", 100, STATE_SENT, MOMENT_NEVER)};
+	OK(store_count(f->store, &deltas));
+	OK(store_prune(f->store, &prune, 1, &out, &more));
+	assert_true(more);
+	while (more)
+		OK(store_prune(f->store, &prune, 1, &out, &more));
+	commit(f);
+	assert_int_equal(out.contacts, 2);
+	assert_int_equal(out.messages, 1);
+	assert_int_equal(out.contents, 1);
+	OK(store_get_messages(f->store, n, 4, rows));
+	assert_int_equal(rows[0].n, 0);
+	assert_string_not_equal(rows[1].body, "");
+	assert_int_equal(rows[1].contact, 0); /* it has none any more: it gets a closing line when it ends */
+	assert_string_equal(rows[2].body, "");
+	assert_string_not_equal(rows[3].body, "");
+	OK(store_get_contacts(f->store, &rows[2].contact, 1, &contact));
+	assert_string_equal(contact.summary, "");
+	assert_string_equal(contact.channel, "sms");
+	contact_release(&contact);
+	OK(store_get_contacts(f->store, &rows[3].contact, 1, &contact));
+	assert_string_not_equal(contact.summary, "");
+	contact_release(&contact);
+	for (int i = 0; i < 4; i++)
+		message_row_release(&rows[i]);
+	OK(store_counters(f->store, &counters));
+	assert_int_equal(counters.admitted, 4);
+	assert_int_equal(counters.states[STATE_SENT], 3);
+	assert_int_equal(counters.pruned[STATE_SENT], 1);
+	begin(f);
+	out = (struct pruned){0};
+	OK(store_prune(f->store, &prune, 9, &out, &more));
+	assert_false(more);
+	assert_int_equal(out.contacts + out.contents + out.messages, 0);
+	add_at(f, "january", 7, STATE_SENT, MOMENT_NEVER); /* the id is free, and the month made anew */
+	commit(f);
+}
+
+static void a_lost_slice_of_pruning_is_as_if_it_had_not_been(void **state)
+{
+	struct fixture *f = *state;
+	const struct prune prune = {.contents = 70 * MOMENT_DAY, .contacts = 40 * MOMENT_DAY};
+	struct pruned out = {0};
+	bool more = false;
+
+	begin(f);
+	add_at(f, "january", 5, STATE_SENT, MOMENT_NEVER);
+	add_at(f, "february", 41, STATE_SENT, MOMENT_NEVER);
+	commit(f);
+	begin(f);
+	OK(store_prune(f->store, &prune, 9, &out, &more));
+	store_rollback(f->store);
+	begin(f);
+	out = (struct pruned){0};
+	OK(store_prune(f->store, &prune, 9, &out, &more));
+	commit(f);
+	assert_int_equal(out.contacts, 1);
+	assert_int_equal(out.messages, 1);
+	assert_int_equal(out.contents, 1);
+}
+
+/* Whether any of the store's files has the bytes. */
+static bool files_have(const struct fixture *f, const char *bytes)
+{
+	static const char *const ends[] = {"", "-wal", "-shm"};
+	bool found = false;
+
+	for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+		char *name = xasprintf("%s%s", strchr(f->url, ':') + 1, ends[i]);
+		FILE *file = fopen(name, "re");
+		free(name);
+		if (!file)
+			continue;
+		fseek(file, 0, SEEK_END);
+		size_t len = (size_t)ftell(file);
+		rewind(file);
+		char *all = xmalloc(len + 1);
+		found = found || (fread(all, 1, len, file) == len && memmem(all, len, bytes, strlen(bytes)));
+		free(all);
+		fclose(file);
+	}
+	return found;
+}
+
+static void what_is_taken_out_and_cleaned_is_in_no_file(void **state)
+{
+	struct fixture *f = *state;
+	struct contact_place after = {0};
+	size_t count = 0;
+	bool done = false;
+	char id[16];
+
+	for (int round = 0; round < 20; round++) { /* pages are split, moved and freed meanwhile */
+		begin(f);
+		for (int i = 0; i < 40; i++) {
+			snprintf(id, sizeof id, "m-%d-%d", round, i);
+			struct message_row row = row_of(id, "sms", LANE_NORMAL, i % 3 ? 10 : MOMENT_NEVER);
+			free(row.body);
+			row.body = xasprintf("{\"name\":\"Quetzalcoatl\",\"filler\":\"%0*d\"}",
+					     i % 7 == 0 ? 9000 : 20 * i + 1, i);
+			row.customer = 1;
+			OK(store_number_messages(f->store, (struct message_row *const[]){&row}, 1));
+			struct contact contact =
+				contact_of(round * MOMENT_DAY, 1, row.n, "p", "sms", STATE_SENT);
+			free(contact.content);
+			contact.content = xasprintf("Dear Quetzalcoatl, %0*d", 30 * i + 1, i);
+			row.contact = add_contact(f, contact);
+			OK(store_add_messages(f->store, (struct message_row *const[]){&row}, 1));
+			row.due = i % 2 ? 20 : MOMENT_NEVER;
+			row.state = STATE_SENT;
+			OK(store_save_messages(f->store, (struct message_row *const[]){&row}, 1));
+			message_row_release(&row);
+		}
+		commit(f);
+	}
+	assert_true(files_have(f, "Quetzalcoatl"));
+	begin(f);
+	do
+		OK(store_erase_contacts(f->store, 1, &after, 100, &count));
+	while (count == 100);
+	commit(f);
+	OK(store_clean(f->store, &done));
+	assert_true(done);
+	assert_false(files_have(f, "Quetzalcoatl"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -2408,6 +2712,14 @@ int main(void)
 		BOTH(what_anything_waits_for_is_named_once),
 		BOTH(a_customers_waiting_and_open_messages_are_found),
 		BOTH(what_waits_of_a_customer_is_found_in_slices),
+		BOTH(who_is_erased_keeps_a_one_way_name_and_the_zone),
+		BOTH(an_address_is_renamed_and_keeps_its_state),
+		BOTH(a_change_is_rewritten_and_nothing_else_of_it),
+		BOTH(texts_of_a_customers_contacts_and_messages_go_in_slices),
+		BOTH(an_event_that_waits_is_rewritten),
+		BOTH(what_was_kept_long_enough_goes_and_the_sum_stays),
+		BOTH(a_lost_slice_of_pruning_is_as_if_it_had_not_been),
+		ON("sqlite", what_is_taken_out_and_cleaned_is_in_no_file),
 		BOTH(a_customers_contacts_in_doubt_are_found_until_they_are_none),
 		BOTH(what_is_sending_is_found_in_slices),
 		BOTH(a_gateway_keeps_its_number),
