@@ -14,6 +14,7 @@
 #include "config_load.h"
 #include "moment.h"
 #include "registry.h"
+#include "reply.h"
 #include "xalloc.h"
 #include "zone.h"
 #include "banned.h"
@@ -269,6 +270,10 @@ static void fill_templates(struct config_loading *load)
 		if (errors.len)
 			config_mistakes(&load->source, "templates", &errors);
 	}
+	text_clear(&errors);
+	config->replies = reply_set_load(path, &errors);
+	if (errors.len)
+		config_mistakes(&load->source, "templates", &errors);
 	text_release(&errors);
 	free(path);
 }
@@ -485,6 +490,7 @@ void config_drop(struct config *config)
 	free(config->customers.locale);
 	product_set_free(config->products);
 	templates_drop(config->templates);
+	reply_set_free(config->replies);
 	json_decref(config->tree);
 	free(counted);
 }

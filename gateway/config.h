@@ -18,6 +18,7 @@
 #include "api_token.h"
 
 struct channel_ops;
+struct reply_set;
 
 struct retry_policy {
 	int64_t first;
@@ -91,6 +92,7 @@ struct config {
 	char **channel_names; /* the same order */
 	struct product_set *products;
 	struct template_set *templates;
+	struct reply_set *replies; /* NULL: there are no files of them */
 	json_t *tree; /* everything, expanded: for keys that later issues use. Holds secrets: never print it.
 		       */
 };

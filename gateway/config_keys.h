@@ -209,3 +209,24 @@ PROVIDER_RULE_KEYS(KEY, "dead", "The address does not exist.")                  
 PROVIDER_RULE_KEYS(KEY, "company", "The company's own trouble: the provider is at fault.")                             \
 PROVIDER_RULE_KEYS(KEY, "retry", "Later.")                                                                             \
 PROVIDER_RULE_KEYS(KEY, "permanent", "Never.")
+
+/* templates/replies/LANGUAGE.yaml */
+#define REPLY_KEYS(KEY)                                                                                                \
+KEY("keywords", MAP, NULL, "", "", KEY_REQUIRED, NOW, "", "{ stop: [STOP] }", "What a customer may write back, in this language.") \
+KEY("keywords.stop", TEXTS, NULL, "", "", KEY_REQUIRED, NOW, "", "[STOP]", "No more at this address; with a product behind it: no more of that.") \
+KEY("keywords.start", TEXTS, NULL, "", "", 0, NOW, "", "[START]", "Messages at this address again.")                   \
+KEY("keywords.help", TEXTS, NULL, "", "", 0, NOW, "", "[HELP]", "What may be written.")                                \
+KEY("keywords.later", TEXTS, NULL, "", "", 0, NOW, "", "[LATER]", "The product of the last message pauses for a day.") \
+KEY("keywords.why", TEXTS, NULL, "", "", 0, NOW, "", "[WHY]", "Why the last message came.")                            \
+KEY("keywords.channels", NAMES, NULL, "", "", 0, NOW, "", "{ email: [EMAIL] }", "The words for a channel: the product of the last message moves there.") \
+KEY("keywords.channels.*", TEXTS, NULL, "", "", 0, NOW, "", "[EMAIL]", "Those of one channel.")                        \
+KEY("answers", MAP, NULL, "", "", KEY_REQUIRED, NOW, "", "{ stopped: \"…\" }", "What heed answers: Mustache over company, product, channel, until and reason.") \
+KEY("answers.stopped", TEXT, NULL, "required", "", KEY_REQUIRED, NOW, "", "\"…\"", "The confirmation of a STOP.")      \
+KEY("answers.opened", TEXT, NULL, "required", "", KEY_REQUIRED, NOW, "", "\"…\"", "After START.")                      \
+KEY("answers.help", TEXT, NULL, "required", "", KEY_REQUIRED, NOW, "", "\"…\"", "After HELP.")                         \
+KEY("answers.product_stopped", TEXT, NULL, "required", "", KEY_REQUIRED, NOW, "", "\"…\"", "A product was stopped.")   \
+KEY("answers.kept", TEXT, NULL, "required", "", KEY_REQUIRED, NOW, "", "\"…\"", "It may not be stopped or paused.")    \
+KEY("answers.moved", TEXT, NULL, "required", "", KEY_REQUIRED, NOW, "", "\"…\"", "A product was moved to another channel.") \
+KEY("answers.not_moved", TEXT, NULL, "required", "", KEY_REQUIRED, NOW, "", "\"…\"", "It is not to be had there.")     \
+KEY("answers.paused", TEXT, NULL, "required", "", KEY_REQUIRED, NOW, "", "\"…\"", "A product pauses.")                 \
+KEY("answers.why", TEXT, NULL, "required", "", KEY_REQUIRED, NOW, "", "\"…\"", "Why the last message came.")
