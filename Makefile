@@ -6,7 +6,7 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 PYTHON  ?= /usr/bin/python3
 
-PKGS     = jansson hiredis libesmtp-1.0 libcurl sqlite3 libmicrohttpd yaml-0.1 libcrypto
+PKGS     = jansson hiredis libesmtp-1.0 libcurl sqlite3 libpq libmicrohttpd yaml-0.1 libcrypto
 WARN     = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 OPT     ?= -O2 -g
 SAN     ?=
@@ -14,17 +14,20 @@ CPPFLAGS += -D_GNU_SOURCE -DHEED_PREFIX='"$(PREFIX)"' -MMD -MP
 CFLAGS  += -std=gnu11 $(OPT) $(WARN) -fno-strict-aliasing -pthread $(SAN) \
            $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LDFLAGS += -pthread $(SAN) -rdynamic
-LDLIBS  += $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+LDLIBS  += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
 
 GATEWAY  = $(wildcard gateway/*.c gateway/commands/*.c)
 ADAPTERS = $(wildcard adapters/*.c)
 OBJ      = $(patsubst %.c,$(O)/obj/%.o,$(filter-out gateway/main.c,$(GATEWAY) $(ADAPTERS)))
 SCHEMA   = $(sort $(wildcard config/schema/*.sql))
-OBJ     += $(O)/obj/schema.o
+SCHEMA_PG = $(sort $(wildcard config/schema/postgres/*.sql))
+OBJ     += $(O)/obj/schema_sqlite.o $(O)/obj/schema_postgres.o
+PAGES    = $(sort $(wildcard templates/pages/*.html templates/pages/words/*.json templates/assets/*))
+OBJ     += $(O)/obj/pages_own.o
 UNIT     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/peers/*.c))
 TESTLIB  = $(patsubst %.c,$(O)/obj/%.o,$(filter-out $(wildcard tests/*/test_*.c),$(wildcard tests/unit/*.c tests/contract/*.c)))
 
-.PHONY: FORCE all deps demo test check latency hours-full unit format format-check tidy rooms model simulate fuzz fuzzers man install clean
+.PHONY: FORCE all deps demo test check latency promise hours-full unit format format-check tidy rooms model simulate fuzz fuzzers man install clean
 .SECONDARY:
 
 all: $(O)/heed
@@ -48,20 +51,42 @@ $(O)/obj/adapters/%.o: adapters/%.c
 	@echo "  CC   $@"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -Igateway -Iadapters -c -o $@ $<
 
-# The steps of the schema go into the binary: NNN-name.sql is step NNN.
-$(O)/gen/schema.c: $(SCHEMA) Makefile
+# The steps of the schemas go into the binary: NNN-name.sql is step NNN. $(1): the list's name, $(2): the files.
+define schema_c
 	@mkdir -p $(@D)
-	@( echo '#include "store_sqlite_private.h"'; echo 'const struct schema_step schema_steps[] = {'; \
-	for f in $(SCHEMA); do \
+	@( echo '#include "store_private.h"'; echo 'extern const struct schema_step $(1)[];'; \
+	echo 'const struct schema_step $(1)[] = {'; \
+	for f in $(2); do \
 		name=$$(basename $$f .sql); \
 		echo "{ 1$${name%%-*} - 1000, \"$$name\","; \
 		sed 's/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$$/\\n"/' $$f; echo '},'; \
 	done; echo '{0}};' ) > $@.new && mv $@.new $@
+endef
 
-$(O)/obj/schema.o: $(O)/gen/schema.c
+$(O)/gen/schema_sqlite.c: $(SCHEMA) Makefile
+	$(call schema_c,schema_steps,$(SCHEMA))
+
+$(O)/gen/schema_postgres.c: $(SCHEMA_PG) Makefile
+	$(call schema_c,postgres_steps,$(SCHEMA_PG))
+
+$(O)/obj/schema_%.o: $(O)/gen/schema_%.c
 	@mkdir -p $(@D)
 	@echo "  CC   $@"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-missing-field-initializers -Igateway -Iadapters -c -o $@ $<
+
+# The customers' pages go into the binary as well.
+$(O)/gen/pages_own.c: $(PAGES) Makefile
+	@mkdir -p $(@D)
+	@( echo '#include "pages_private.h"'; echo 'const struct page_source page_sources[] = {'; \
+	for f in $(PAGES); do \
+		echo "{ \"$${f#templates/}\","; \
+		sed 's/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$$/\\n"/' $$f; echo ", $$(wc -c < $$f) },"; \
+	done; echo '{0}};' ) > $@.new && mv $@.new $@
+
+$(O)/obj/pages_own.o: $(O)/gen/pages_own.c
+	@mkdir -p $(@D)
+	@echo "  CC   $@"
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-missing-field-initializers -Igateway -c -o $@ $<
 
 $(O)/obj/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
@@ -125,6 +150,10 @@ latency: all
 # 100,000 due at once, urgent beside 1,000,000 in bulk, a campaign of 500,000 held: WHEN="due lanes campaign". Minutes.
 load: all
 	@$(PYTHON) tests/bench/when.py $(WHEN)
+
+# Forty customers change their minds while messages stream at full speed: nothing arrives against a confirmed choice.
+promise: all
+	@HEED_PROMISE_SECONDS=$(SECONDS) $(PYTHON) -m pytest -q -s -p no:cacheprovider tests/end_to_end/test_promise.py
 
 # Every zone of the system against glibc, every three hours, and against Python's zoneinfo, 10,000 cases in each.
 hours-full: $(O)/tests/unit/test_zone $(O)/tests/unit/test_hours

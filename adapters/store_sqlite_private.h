@@ -76,6 +76,7 @@ enum statement {
 	SQL_PRODUCTS_ADD,
 	SQL_TEMPLATE_ADD,
 	SQL_FIND,
+	SQL_CUSTOMER_ID,
 	SQL_OLDEST,
 	SQL_CHANGES,
 	SQL_CHANGES_OF,
@@ -149,8 +150,6 @@ bool sql_get_holds(struct sql *sql, struct hold **out, size_t *count);
 bool sql_cap_used(struct sql *sql, int64_t customer, const char *name, int64_t *used);
 bool sql_begin_reading(struct sql *sql);
 void sql_end_reading(struct sql *sql);
-/* The text of a preference's channels as it is stored; NULL where they were not chosen. */
-char *sql_channels_text(const struct preference *preference);
 char *number_name(enum number number, char out[32]);
 
 /* --- months (_contacts.c) --- */
@@ -260,6 +259,7 @@ bool sqlite_read_customer(struct store_reader *, const char *id, struct customer
 			  struct preference **preferences, size_t *count);
 bool sqlite_read_cap_used(struct store_reader *, int64_t customer, const char *name, int64_t *used);
 bool sqlite_read_find(struct store_reader *, const char *address, char ***ids, size_t *count);
+bool sqlite_read_customer_id(struct store_reader *, int64_t customer, char **id);
 bool sqlite_read_holds(struct store_reader *, struct hold **out, size_t *count);
 bool sqlite_read_counters(struct store_reader *, struct counters *out);
 bool sqlite_read_ages(struct store_reader *, int64_t oldest[LANES]);
@@ -268,11 +268,6 @@ bool sqlite_read_changes(struct store_reader *, int64_t customer, int64_t after,
 
 /* --- the schema (_schema.c; the steps are made from config/schema/ by the Makefile) --- */
 
-struct schema_step {
-	int number;
-	const char *name;
-	const char *sql;
-};
 extern const struct schema_step schema_steps[]; /* in order; ends with number 0 */
 
 int schema_known(void);

@@ -27,7 +27,8 @@ static const struct store_ops *store_adapter(const char *url, const char **where
 		*where = colon + 1;
 	}
 	if (!ops)
-		text_error(error, "store: no store of this kind; it is sqlite:PATH or memory:");
+		text_error(error,
+			   "store: no store of this kind; it is sqlite:PATH, postgresql://… or memory:");
 	return ops;
 }
 
@@ -513,6 +514,12 @@ bool store_read_find(struct store_reader *reader, const char *address, char ***i
 	*ids = NULL;
 	*count = 0;
 	return reader->ops->read_find(reader, address, ids, count);
+}
+
+bool store_read_customer_id(struct store_reader *reader, int64_t customer, char **id)
+{
+	*id = NULL;
+	return reader->ops->read_customer_id(reader, customer, id);
 }
 
 bool store_read_holds(struct store_reader *reader, struct hold **out, size_t *count)

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 
+import postgres
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PYTEST_SECONDS = 1200
 FUZZ_INPUTS = 10000
@@ -114,6 +116,11 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    server = postgres.Postgres().start()
+    ENVIRONMENT["HEED_TEST_POSTGRES"] = server.url()
+    try:
+        main()
+    finally:
+        server.close()
     print(f"{passed} passed, {failed} failed", flush=True)
     sys.exit(1 if failed or not passed else 0)
