@@ -536,6 +536,15 @@ static void do_operator(void)
 		sim.messages[i].taken = doubt;
 }
 
+/* A reference here is a message's, not an attempt's: what is kept must not meet a later attempt. */
+static void forget_kept(const char *reference)
+{
+	assert_true(store_begin(world.store));
+	assert_true(store_drop_receipt(world.store, "twilio", reference, 0));
+	assert_true(store_commit(world.store));
+	world.turn->receipts.count = -1;
+}
+
 static void do_receipt(void)
 {
 	const struct turn_door in = door();
@@ -558,15 +567,17 @@ static void do_receipt(void)
 		sim.messages[i].rejected |= 2; /* the turn that hears of it may hand over at once */
 		sim.messages[i].taken = sim.messages[i].delivered ? 1 : -1;
 	}
-	const struct receipt said = {.provider = "twilio",
+	const struct receipt said = {.channel = "sms",
+				     .provider = "twilio",
 				     .provider_ref = reference,
-				     .delivered = delivered,
+				     .says = delivered ? RECEIPT_DELIVERED : RECEIPT_REJECTED,
 				     .code = "1",
 				     .text = ""};
 	text_clear(&problem);
 	if (request_receipt(&in, &said, &problem) != 200) {
 		sim.messages[i].rejected = rejected;
 		sim.messages[i].taken = taken;
+		forget_kept(reference);
 	}
 }
 
