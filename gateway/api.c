@@ -349,7 +349,8 @@ static void run(struct call *call, const struct route *route)
 	struct text error;
 
 	text_init(&error, TEXT_ERROR_MAX);
-	if (!url_query_parse(call->request->query, &call->query, &error))
+	if (!(route->flags & ROUTE_RAW_QUERY) &&
+	    !url_query_parse(call->request->query, &call->query, &error))
 		call_problem(call, 400, "%s", error.data);
 	else if (read_body(call, route))
 		route->handle(call);

@@ -21,6 +21,7 @@ enum route_flag {
 	/* Concerns all products: not for a token that is limited to some. Where it is not set the handler
 	 * looks: call_product_allowed(). */
 	ROUTE_WHOLE = 2,
+	ROUTE_RAW_QUERY = 8, /* call->query is left empty: the handler reads it as it came */
 	ROUTE_ANY_TYPE = 4 /* answers in other types than JSON: Accept is the handler's matter */
 };
 

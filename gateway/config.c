@@ -14,6 +14,7 @@
 #include "config_load.h"
 #include "moment.h"
 #include "registry.h"
+#include "provider_callback.h"
 #include "reply.h"
 #include "xalloc.h"
 #include "zone.h"
@@ -460,6 +461,8 @@ static void channel_drop(struct channel_config *channel)
 {
 	free(channel->name);
 	free(channel->provider);
+	free(channel->callback_url);
+	provider_callback_free(channel->callback);
 	json_decref(channel->settings);
 	json_decref(channel->provider_file);
 }
