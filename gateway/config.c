@@ -15,6 +15,7 @@
 #include "moment.h"
 #include "queue.h"
 #include "registry.h"
+#include "provider_callback.h"
 #include "reply.h"
 #include "xalloc.h"
 #include "zone.h"
@@ -473,6 +474,8 @@ static void channel_drop(struct channel_config *channel)
 {
 	free(channel->name);
 	free(channel->provider);
+	free(channel->callback_url);
+	provider_callback_free(channel->callback);
 	json_decref(channel->settings);
 	json_decref(channel->provider_file);
 }
