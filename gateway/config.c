@@ -453,13 +453,22 @@ out:
 	return &counted->config;
 }
 
+/* What does not leave has no receipt; a customer's reply may be tried all the same. */
+static void capture(struct channel_config *channel)
+{
+	channel->captured_by = registry_capture();
+	channel->receipts = false;
+	free(channel->callback_url);
+	channel->callback_url = NULL;
+}
+
 void config_capture_all(struct config *config)
 {
 	for (size_t i = 0; i < config->channel_count; i++) {
 		struct channel_config *channel = &config->channels[i];
-		channel->captured_by = registry_capture();
+		capture(channel);
 		for (size_t o = 0; o < channel->other_count; o++)
-			channel->others[o].captured_by = registry_capture();
+			capture(&channel->others[o]);
 	}
 }
 

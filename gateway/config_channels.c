@@ -108,12 +108,12 @@ static void fill_callback(struct config_loading *load, struct channel_config *ch
 	const json_t *settings = json_object_get(channel->settings, "settings");
 	struct text errors;
 
-	if (!public_url || !*public_url || channel->captured_by)
+	if (!public_url || !*public_url)
 		return;
 	text_init(&errors, CONFIG_REPORT_MAX);
 	channel->callback = provider_callback_compile(channel->provider_file, settings, &errors);
 	text_release(&errors);
-	if (!channel->callback)
+	if (!channel->callback || channel->captured_by) /* what does not leave has no receipt */
 		return;
 	size_t len = strlen(public_url);
 	while (len && public_url[len - 1] == '/')

@@ -244,9 +244,7 @@ bool receipts_match(struct turn *turn)
 
 	for (const struct work *work = turn->plan.first; ok && work; work = work->next) {
 		const struct contact *ended = work->shares ? NULL : work->ended;
-		const struct channel_config *config =
-			ended && ended->seq ? config_channel(turn->config, ended->channel) : NULL;
-		if (config && config->receipts)
+		if (ended && ended->seq && gives_receipts(turn, ended->channel, ended->provider))
 			ok = find_kept(turn, ended->provider, "", ended->seq) &&
 			     (!*ended->provider_ref ||
 			      find_kept(turn, ended->provider, ended->provider_ref, 0));
