@@ -33,7 +33,7 @@ OBJ     += $(O)/obj/openapi.o
 UNIT     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/peers/*.c))
 TESTLIB  = $(patsubst %.c,$(O)/obj/%.o,$(filter-out $(wildcard tests/*/test_*.c),$(wildcard tests/unit/*.c tests/contract/*.c)))
 
-.PHONY: FORCE http-full all deps demo test check latency promise hours-full unit format format-check tidy rooms model simulate fuzz fuzzers man install clean
+.PHONY: FORCE http-full all deps demo test check latency promise hours-full receipts unit format format-check tidy rooms model simulate fuzz fuzzers man install clean
 .SECONDARY:
 
 all: $(O)/heed
@@ -176,6 +176,10 @@ promise: all
 hours-full: $(O)/tests/unit/test_zone $(O)/tests/unit/test_hours
 	@HEED_FULL=1 $(O)/tests/unit/test_zone
 	@HEED_FULL=1 O=$(O) $(PYTHON) -m pytest -q -s -p no:cacheprovider tests/unit/test_hours_model.py
+
+# Answers of submits and receipts in random order, lost and repeated, with crashes between, over 100,000 messages.
+receipts: $(O)/tests/unit/test_receipts_random
+	@HEED_RECEIPTS=$${HEED_RECEIPTS:-100000} $(O)/tests/unit/test_receipts_random
 
 # 10,000 random and mutated requests, and all other hostile ones, to a gateway built with the sanitizers.
 http-full:

@@ -444,7 +444,7 @@ static bool memory_find_contact(struct store *store, enum direction direction, c
 
 static bool may_have_arrived(const struct contact *row)
 {
-	return row->direction == DIRECTION_OUT && row->attempt > 0 &&
+	return row->direction == DIRECTION_OUT && row->attempt > 0 && strcmp(row->reason, "answer") != 0 &&
 	       (row->state == STATE_SENDING || row->state == STATE_SENT || row->state == STATE_DELIVERED ||
 		row->state == STATE_IN_DOUBT);
 }

@@ -394,7 +394,8 @@ bool postgres_last_sent(struct store *base, int64_t customer, int64_t address, c
 	pg_query_init(&query, &of(base)->pg, PG_LAST_SENT, "nnt",
 		      "SELECT " CONTACT_COLUMNS
 		      " FROM contact c WHERE c.customer = $1 AND c.address = $2 AND c.direction = 0 AND "
-		      "c.attempt > 0 AND c.state IN (2, 3, 4, 5) AND ($3 = '' OR c.provider = $3) "
+		      "c.attempt > 0 AND c.reason <> 'answer' AND c.state IN (2, 3, 4, 5) AND ($3 = '' OR "
+		      "c.provider = $3) "
 		      "ORDER BY c.seq DESC LIMIT 1");
 	pg_put_number(&query, customer);
 	pg_put_number(&query, address);

@@ -523,14 +523,15 @@ bool sqlite_last_sent(struct store *base, int64_t customer, int64_t address, con
 	while (found == 0 && (month = month_before(store, month ? month->month : INT_MAX))) {
 		month_name(month->month, name);
 		if (!month->newest)
-			month->newest = month_prepare(&store->sql,
-						      "SELECT " CONTACT_COLUMNS
-						      " FROM %s c WHERE c.customer = ?1 AND +c.address = ?2 "
-						      "AND c.direction = 0 AND c.attempt > 0 "
-						      "AND c.state IN (2, 3, 4, 5) "
-						      "AND (?3 = '' OR c.provider = ?3) "
-						      "ORDER BY c.seq DESC LIMIT 1",
-						      name);
+			month->newest = month_prepare(
+				&store->sql,
+				"SELECT " CONTACT_COLUMNS
+				" FROM %s c WHERE c.customer = ?1 AND +c.address = ?2 "
+				"AND c.direction = 0 AND c.attempt > 0 AND c.reason <> 'answer' "
+				"AND c.state IN (2, 3, 4, 5) "
+				"AND (?3 = '' OR c.provider = ?3) "
+				"ORDER BY c.seq DESC LIMIT 1",
+				name);
 		struct cells cells = sql_cells(month->newest);
 		put_number(&cells, customer);
 		put_number(&cells, address);

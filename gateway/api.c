@@ -352,7 +352,7 @@ static void run(struct call *call, const struct route *route)
 	struct text error;
 
 	text_init(&error, TEXT_ERROR_MAX);
-	if (!url_query_parse(call->request->query, &call->query, &error))
+	if (!(route->flags & ROUTE_RAW_QUERY) && !url_query_parse(call->request->query, &call->query, &error))
 		call_problem(call, 400, "%s", error.data);
 	else if (!call->api->reader && call->api->reader_error && !(route->flags & ROUTE_STORELESS))
 		call_problem(call, 503, "the store cannot be read: %s", call->api->reader_error);

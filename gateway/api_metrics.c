@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api_callbacks.h"
 #include "api_private.h"
 #include "command.h"
 #include "http_words.h"
@@ -153,6 +154,17 @@ static void add_contacts(struct page *page, const struct turn_stats *stats)
 		}
 }
 
+static void add_callbacks(struct page *page)
+{
+	static const char *const kinds[] = {"receipt", "reply", "unsigned", "malformed"};
+
+	family(page, COUNTER, "heed_callbacks",
+	       "What providers told, since the start; unsigned: refused with 403, malformed: with 400.");
+	for (int kind = 0; kind < CALLBACK_COUNTS; kind++)
+		count_of(page, "heed_callbacks_total", "kind", kinds[kind],
+			 (int64_t)callback_count((enum callback_count)kind));
+}
+
 static void add_redis(struct page *page, struct api *api)
 {
 	struct queue_depths depths;
@@ -208,6 +220,7 @@ void api_metrics(struct call *call)
 		add_turn(&page, &stats);
 		add_outlets(&page, &stats);
 		add_contacts(&page, &stats);
+		add_callbacks(&page);
 		add_redis(&page, call->api);
 		ok = add_store(&page, call->api);
 	}

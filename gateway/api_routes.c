@@ -37,7 +37,7 @@ const struct route api_routes[] = {
 
 	/* what was sent */
 	{"GET", "/v1/log", api_log, BODY_NONE, HISTORY | OPS, ROUTE_ANY_TYPE, NULL},
-	{"POST", "/v1/contacts", NULL, BODY_JSON, HISTORY, 0, "G"},
+	{"POST", "/v1/contacts", api_contact_post, BODY_JSON, HISTORY | WRITE, 0, NULL},
 	{"GET", "/v1/captured", api_captured, BODY_NONE, OPS, ROUTE_WHOLE, NULL},
 
 	/* for operators */
@@ -61,7 +61,8 @@ const struct route api_routes[] = {
 	{"GET", "/u/:", api_unsubscribe_get, BODY_NONE, 0, ROUTE_PUBLIC, NULL},
 	{"POST", "/u/:", api_unsubscribe_post, BODY_RAW, 0, ROUTE_PUBLIC, NULL},
 	/* what providers tell */
-	{"POST", "/in/:/:", NULL, BODY_RAW, 0, ROUTE_PUBLIC, "G"},
+	{"POST", "/in/:/:", api_callback, BODY_RAW, 0, ROUTE_PUBLIC | ROUTE_RAW_QUERY, NULL},
+	{"GET", "/in/:/:", api_callback, BODY_NONE, 0, ROUTE_PUBLIC | ROUTE_RAW_QUERY, NULL},
 	{0},
 };
 /* clang-format on */

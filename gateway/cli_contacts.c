@@ -214,8 +214,20 @@ static void put_column(struct text *line, const struct column *column, size_t wi
 	free(words);
 }
 
+/* What was said comes first, where it is no attempt of ours. */
+static char *why_recorded(const json_t *contact)
+{
+	char *says = cli_words(json_object_get(contact, "reason"), "says");
+	char *summary = cli_words(contact, "summary");
+	char *why = xasprintf("%s%s%s%s", *summary ? "“" : "", summary, *summary ? "”  " : "", says);
+
+	free(says);
+	free(summary);
+	return why;
+}
+
 /* The reason, and what the other side said: of trouble on a terminal first, so that the other is cut. */
-static void put_why(struct text *line, const json_t *contact, size_t width)
+static char *why_attempt(const json_t *contact, size_t width)
 {
 	char *says = cli_words(json_object_get(contact, "reason"), "says");
 	char *detail = cli_words(contact, "detail");
@@ -225,14 +237,21 @@ static void put_why(struct text *line, const json_t *contact, size_t width)
 		   *second = first == says ? detail : says;
 	char *why = xasprintf("%s%s%s", *first ? first : "-", *second ? "  " : "", second);
 
+	free(state);
+	free(says);
+	free(detail);
+	return why;
+}
+
+static void put_why(struct text *line, const json_t *contact, size_t width)
+{
+	char *why = json_object_get(contact, "kind") ? why_recorded(contact) : why_attempt(contact, width);
+
 	if (width)
 		put_cell(line, why, width, false, false);
 	else
 		cli_clean(line, why);
 	free(why);
-	free(state);
-	free(says);
-	free(detail);
 }
 
 static void write_contact(const json_t *contact, const struct cli_screen *screen, struct text *line)

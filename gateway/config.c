@@ -15,6 +15,8 @@
 #include "moment.h"
 #include "queue.h"
 #include "registry.h"
+#include "provider_callback.h"
+#include "reply.h"
 #include "xalloc.h"
 #include "zone.h"
 #include "banned.h"
@@ -280,6 +282,10 @@ static void fill_templates(struct config_loading *load)
 		if (errors.len)
 			config_mistakes(&load->source, "templates", &errors);
 	}
+	text_clear(&errors);
+	config->replies = reply_set_load(path, &errors);
+	if (errors.len)
+		config_mistakes(&load->source, "templates", &errors);
 	text_release(&errors);
 	free(path);
 }
@@ -447,13 +453,22 @@ out:
 	return &counted->config;
 }
 
+/* What does not leave has no receipt; a customer's reply may be tried all the same. */
+static void capture(struct channel_config *channel)
+{
+	channel->captured_by = registry_capture();
+	channel->receipts = false;
+	free(channel->callback_url);
+	channel->callback_url = NULL;
+}
+
 void config_capture_all(struct config *config)
 {
 	for (size_t i = 0; i < config->channel_count; i++) {
 		struct channel_config *channel = &config->channels[i];
-		channel->captured_by = registry_capture();
+		capture(channel);
 		for (size_t o = 0; o < channel->other_count; o++)
-			channel->others[o].captured_by = registry_capture();
+			capture(&channel->others[o]);
 	}
 }
 
@@ -468,6 +483,8 @@ static void channel_drop(struct channel_config *channel)
 {
 	free(channel->name);
 	free(channel->provider);
+	free(channel->callback_url);
+	provider_callback_free(channel->callback);
 	json_decref(channel->settings);
 	json_decref(channel->provider_file);
 }
@@ -498,6 +515,7 @@ void config_drop(struct config *config)
 	free(config->customers.locale);
 	product_set_free(config->products);
 	templates_drop(config->templates);
+	reply_set_free(config->replies);
 	json_decref(config->tree);
 	free(counted);
 }

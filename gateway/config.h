@@ -18,6 +18,8 @@
 #include "api_token.h"
 
 struct channel_ops;
+struct reply_set;
+struct provider_callback;
 struct link_keys;
 struct page_set;
 
@@ -36,7 +38,10 @@ struct channel_config {
 	json_t *provider_file; /* the provider's description, checked; NULL where the adapter has none */
 	int64_t timeout;
 	bool resend_in_doubt;
-	bool receipts;                         /* its provider says later what became of a message */
+	bool receipts; /* its provider says later what became of a message */
+	/* what its provider may call, and how that reads; NULL where it does not */
+	char *callback_url; /* https://m.example.com/in/sms/twilio */
+	struct provider_callback *callback;
 	const struct channel_ops *captured_by; /* the adapter capture, and nothing leaves; NULL: it is sent */
 	int max_segments;                      /* of a short message; 0: no limit of its own */
 	struct number_plan numbers;
@@ -98,6 +103,7 @@ struct config {
 	char **channel_names; /* the same order */
 	struct product_set *products;
 	struct template_set *templates;
+	struct reply_set *replies; /* NULL: there are no files of them */
 	json_t *tree; /* everything, expanded: for keys that later issues use. Holds secrets: never print it.
 		       */
 };

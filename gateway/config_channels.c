@@ -6,6 +6,7 @@
 #include "config_load.h"
 #include "moment.h"
 #include "provider.h"
+#include "provider_callback.h"
 #include "registry.h"
 #include "xalloc.h"
 #include "banned.h"
@@ -100,6 +101,29 @@ static char *provider_called(const char *name)
 	return xmemdup0(base, dot && dot > base ? (size_t)(dot - base) : strlen(base));
 }
 
+/* Where the provider calls, once somebody can reach us there. */
+static void fill_callback(struct config_loading *load, struct channel_config *channel)
+{
+	const char *public_url = load_text(load, "http.public_url");
+	const json_t *settings = json_object_get(channel->settings, "settings");
+	struct text errors;
+
+	if (!public_url || !*public_url)
+		return;
+	text_init(&errors, CONFIG_REPORT_MAX);
+	channel->callback = provider_callback_compile(channel->provider_file, settings, &errors);
+	text_release(&errors);
+	if (!channel->callback || channel->captured_by) /* what does not leave has no receipt */
+		return;
+	size_t len = strlen(public_url);
+	while (len && public_url[len - 1] == '/')
+		len--;
+	free(channel->callback_url);
+	channel->callback_url =
+		xasprintf("%.*s/in/%s/%s", (int)len, public_url, channel->name, channel->provider);
+	channel->receipts = provider_callback_has_receipts(channel->callback);
+}
+
 /* The file of an HTTP channel's provider, checked, and the channel's settings against it. */
 static void fill_provider(struct config_loading *load, struct channel_config *channel, const char *name,
 			  const char *provider_path, const char *settings_path)
@@ -133,6 +157,7 @@ static void fill_provider(struct config_loading *load, struct channel_config *ch
 		provider_settings(channel->provider_file, settings, &load->source, settings_path);
 	else if (!config_is_doubtful(&load->source, settings_path))
 		config_wrong(&load->source, settings_path, "is not a map; { NAME: … } would be right");
+	fill_callback(load, channel);
 out:
 	config_tree_free(tree);
 	text_release(&error);
@@ -234,6 +259,9 @@ static void fill_others(struct config_loading *load, struct channel_config *chan
 		other->provider = xstrdup("");
 		other->settings = json_object();
 		other->provider_file = NULL;
+		other->callback_url = NULL;
+		other->callback = NULL;
+		other->receipts = false;
 		if (name)
 			fill_one_of_several(load, other, whole, name, i, path);
 		if (other->provider_file &&

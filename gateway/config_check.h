@@ -59,7 +59,7 @@ struct config_table {
 	const char *what; /* whose keys: "heed", "a product" */
 };
 
-extern const struct config_table config_table, product_table, provider_table;
+extern const struct config_table config_table, product_table, provider_table, reply_table;
 
 /* A file under check. `values` is its tree with variables expanded, the one that is filled and used. */
 struct config_source {
@@ -101,6 +101,8 @@ const char *config_nearest(const char *name, const char *const words[], size_t c
 /* "a.b.c" behind the folder unless absolute; `..` at its beginning is taken from the folder. The caller
  * frees. */
 char *config_path_join(const char *folder, const char *path);
+/* Where the running binary lies; "." if nobody can say. The caller frees. */
+char *config_binary_folder(void);
 
 /* The parts of SCHEME://[USER[:PASSWORD]@]HOST[:PORT][/PATH]; decoded, owned. */
 struct config_url {

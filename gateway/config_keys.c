@@ -22,7 +22,9 @@
 static const struct config_key config_keys[] = {CONFIG_KEYS(KEY_ROW)};
 static const struct config_key product_keys[] = {PRODUCT_KEYS(KEY_ROW)};
 static const struct config_key provider_keys[] = {PROVIDER_KEYS(KEY_ROW)};
+static const struct config_key reply_keys[] = {REPLY_KEYS(KEY_ROW)};
 
 const struct config_table config_table = TABLE_OF(config_keys, "heed");
 const struct config_table product_table = TABLE_OF(product_keys, "a product");
 const struct config_table provider_table = TABLE_OF(provider_keys, "a provider");
+const struct config_table reply_table = TABLE_OF(reply_keys, "a language of replies");

@@ -210,4 +210,58 @@ PROVIDER_RULE_KEYS(KEY, "in_doubt", "Nobody can say whether it was taken.")     
 PROVIDER_RULE_KEYS(KEY, "dead", "The address does not exist.")                                                         \
 PROVIDER_RULE_KEYS(KEY, "company", "The company's own trouble: the provider is at fault.")                             \
 PROVIDER_RULE_KEYS(KEY, "retry", "Later.")                                                                             \
-PROVIDER_RULE_KEYS(KEY, "permanent", "Never.")
+PROVIDER_RULE_KEYS(KEY, "permanent", "Never.")                                                                         \
+KEY("callbacks", MAP, NULL, "", "", 0, NOW, "", "", "What it tells us, at /in/CHANNEL/PROVIDER below http.public_url.") \
+KEY("callbacks.signature", MAP, NULL, "", "", KEY_REQUIRED, NOW, "", "{ type: secret }", "How it proves that it is who it says.") \
+KEY("callbacks.signature.type", WORD, NULL, "twilio|sorted|jwt|hmac|secret", "", KEY_REQUIRED, NOW, "", "jwt", "twilio: HMAC-SHA1 over URL and form; sorted: HMAC over all parameters (Vonage); jwt: with hashes of body and URL; hmac: over the body or sign; secret: a word.") \
+KEY("callbacks.signature.key", TEXT, NULL, "required", "", KEY_REQUIRED | KEY_SECRET, NOW, "", "\"{{settings.auth_token}}\"", "What it is signed with, or the word. Where that is empty nothing is asked for, and nothing believed.") \
+KEY("callbacks.signature.name", TEXT, NULL, "required", "", 0, NOW, "", "X-Signature", "Of the header or parameter that holds it.") \
+KEY("callbacks.signature.in", WORD, NULL, "header|query", "", 0, NOW, "", "header", "Where it is. Default: header.")   \
+KEY("callbacks.signature.digest", WORD, NULL, "sha256|sha512|sha1|md5", "", 0, NOW, "", "sha256", "For sorted and hmac. Default: sha256.") \
+KEY("callbacks.signature.encoding", WORD, NULL, "hex|base64", "", 0, NOW, "", "hex", "For hmac: how the signature is written. Default: hex.") \
+KEY("callbacks.signature.prefix", TEXT, NULL, "", "", 0, NOW, "", "\"sha256=\"", "What stands before it.")             \
+KEY("callbacks.signature.sign", TEXT, NULL, "required", "", 0, NOW, "", "\"{{base}}{{header.x-nonce}}\"", "For hmac: what is signed; it sees url, base (without the query), method, body, header.NAME in lower case. Default: the body.") \
+KEY("callbacks.signature.url", BOOLEAN, NULL, "", "", 0, NOW, "", "true", "For jwt: must the URL be signed? Default: false.") \
+KEY("callbacks.receipt", MAP, NULL, "", "", 0, NOW, "", "{ state: MessageStatus }", "What a receipt looks like: names of fields, or paths in its JSON.") \
+KEY("callbacks.receipt.each", TEXT, NULL, "required", "", 0, NOW, "", "results", "A list in the JSON: each element is one, and its paths begin there.") \
+KEY("callbacks.receipt.when", LOCALES, NULL, "", "", 0, NOW, "", "{ type: delivery_report }", "Only where these fields have these values.") \
+KEY("callbacks.receipt.id", TEXT, NULL, "required", "", 0, NOW, "", "MessageSid", "The id that response.id found.")    \
+KEY("callbacks.receipt.attempt", TEXT, NULL, "required", "", 0, NOW, "", "attempt", "The attempt, which callback_url names. Default: attempt.") \
+KEY("callbacks.receipt.state", TEXT, NULL, "required", "", KEY_REQUIRED, NOW, "", "MessageStatus", "What became of it.") \
+KEY("callbacks.receipt.code", TEXT, NULL, "required", "", 0, NOW, "", "ErrorCode", "Its code of the error. Default: the state.") \
+KEY("callbacks.receipt.text", TEXT, NULL, "required", "", 0, NOW, "", "", "Its words.")                                \
+KEY("callbacks.receipt.delivered", TEXTS, NULL, "", "", KEY_REQUIRED, NOW, "", "[delivered]", "States that mean: it arrived.") \
+KEY("callbacks.receipt.rejected", TEXTS, NULL, "", "", 0, NOW, "", "[undelivered, failed]", "It never will: the next channel is tried.") \
+KEY("callbacks.receipt.dead", TEXTS, NULL, "", "", 0, NOW, "", "", "Likewise, and the address does not exist.")        \
+KEY("callbacks.receipt.retry", TEXTS, NULL, "", "", 0, NOW, "", "", "It did not, and is sent again.")                  \
+KEY("callbacks.receipt.ignored", TEXTS, NULL, "", "", 0, NOW, "", "[queued, sent]", "In between. What stands nowhere is ignored too.") \
+KEY("callbacks.receipt.dead_codes", TEXTS, NULL, "", "", 0, NOW, "", "[\"30005\"]", "Codes of a rejected one that mean: the address does not exist.") \
+KEY("callbacks.reply", MAP, NULL, "", "", 0, NOW, "", "{ from: From, text: Body }", "What a message from a customer looks like, likewise.") \
+KEY("callbacks.reply.each", TEXT, NULL, "required", "", 0, NOW, "", "results", "A list in the JSON.")                  \
+KEY("callbacks.reply.when", LOCALES, NULL, "", "", 0, NOW, "", "{ type: mo_text }", "Only where these fields have these values.") \
+KEY("callbacks.reply.id", TEXT, NULL, "required", "", 0, NOW, "", "MessageSid", "The provider's id of it: the same again is taken once.") \
+KEY("callbacks.reply.from", TEXT, NULL, "required", "", KEY_REQUIRED, NOW, "", "From", "Whom it is from.")             \
+KEY("callbacks.reply.to", TEXT, NULL, "required", "", 0, NOW, "", "To", "Our number.")                                 \
+KEY("callbacks.reply.text", TEXT, NULL, "required", "", KEY_REQUIRED, NOW, "", "Body", "What was written.")            \
+KEY("callbacks.reply.answers", TEXT, NULL, "required", "", 0, NOW, "", "", "The id of the message that it answers, where the provider knows.")
+
+/* templates/replies/LANGUAGE.yaml */
+#define REPLY_KEYS(KEY)                                                                                                \
+KEY("keywords", MAP, NULL, "", "", KEY_REQUIRED, NOW, "", "{ stop: [STOP] }", "What a customer may write back, in this language.") \
+KEY("keywords.stop", TEXTS, NULL, "", "", KEY_REQUIRED, NOW, "", "[STOP]", "No more at this address; with a product behind it: no more of that.") \
+KEY("keywords.start", TEXTS, NULL, "", "", 0, NOW, "", "[START]", "Messages at this address again.")                   \
+KEY("keywords.help", TEXTS, NULL, "", "", 0, NOW, "", "[HELP]", "What may be written.")                                \
+KEY("keywords.later", TEXTS, NULL, "", "", 0, NOW, "", "[LATER]", "The product of the last message pauses for a day.") \
+KEY("keywords.why", TEXTS, NULL, "", "", 0, NOW, "", "[WHY]", "Why the last message came.")                            \
+KEY("keywords.channels", NAMES, NULL, "", "", 0, NOW, "", "{ email: [EMAIL] }", "The words for a channel: the product of the last message moves there.") \
+KEY("keywords.channels.*", TEXTS, NULL, "", "", 0, NOW, "", "[EMAIL]", "Those of one channel.")                        \
+KEY("answers", MAP, NULL, "", "", KEY_REQUIRED, NOW, "", "{ stopped: \"…\" }", "What heed answers: Mustache over company, product, channel, until and reason.") \
+KEY("answers.stopped", TEXT, NULL, "required", "", KEY_REQUIRED, NOW, "", "\"…\"", "The confirmation of a STOP.")      \
+KEY("answers.opened", TEXT, NULL, "required", "", KEY_REQUIRED, NOW, "", "\"…\"", "After START.")                      \
+KEY("answers.help", TEXT, NULL, "required", "", KEY_REQUIRED, NOW, "", "\"…\"", "After HELP.")                         \
+KEY("answers.product_stopped", TEXT, NULL, "required", "", KEY_REQUIRED, NOW, "", "\"…\"", "A product was stopped.")   \
+KEY("answers.kept", TEXT, NULL, "required", "", KEY_REQUIRED, NOW, "", "\"…\"", "It may not be stopped or paused.")    \
+KEY("answers.moved", TEXT, NULL, "required", "", KEY_REQUIRED, NOW, "", "\"…\"", "A product was moved to another channel.") \
+KEY("answers.not_moved", TEXT, NULL, "required", "", KEY_REQUIRED, NOW, "", "\"…\"", "It is not to be had there.")     \
+KEY("answers.paused", TEXT, NULL, "required", "", KEY_REQUIRED, NOW, "", "\"…\"", "A product pauses.")                 \
+KEY("answers.why", TEXT, NULL, "required", "", KEY_REQUIRED, NOW, "", "\"…\"", "Why the last message came.")

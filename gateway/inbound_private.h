@@ -22,7 +22,8 @@ struct incoming {
 	struct customer *customer; /* whose it is: one of the owners, or his own; NULL: of all owners */
 	struct customer *alone;    /* to be freed: the customer, where it is none of the owners */
 	int64_t contact;           /* seq of the (first) contact that was recorded */
-	const char *keyword, *did; /* of a keyword that is followed; NULL */
+	const char *keyword;       /* that is followed; NULL */
+	char *did;                 /* what it did; owned; NULL */
 	json_t *on_their_way;
 };
 

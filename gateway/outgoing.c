@@ -85,6 +85,9 @@ bool outgoing_to_provider(const struct channel_config *config, const struct atte
 	bool ok = render(config, attempt, CHANNEL_TEXT_PLAIN, &rendered, kept, error) &&
 		  channel_count_segments(config, rendered.text.data, &kept->segments, error);
 
+	char *callback_url = config->callback_url ? xasprintf("%s?attempt=%lld", config->callback_url,
+							      (long long)attempt->contact)
+						  : NULL;
 	if (ok) {
 		const struct provider_message message = {.to = attempt->address,
 							 .text = rendered.text.data,
@@ -96,10 +99,12 @@ bool outgoing_to_provider(const struct channel_config *config, const struct atte
 							 .product = attempt->product,
 							 .product_title = attempt->product_title,
 							 .attempt = attempt->number,
+							 .callback_url = callback_url,
 							 .now = moment_now()};
 		ok = sink->header(sink->context, "User-Agent", "heed/" HEED_VERSION) &&
 		     provider_request_make(request, &message, sink, error);
 	}
+	free(callback_url);
 	rendered_release(&rendered);
 	return ok;
 }

@@ -9,8 +9,7 @@
 #include "xalloc.h"
 #include "banned.h"
 
-/* Where the running binary lies; "." if nobody can say. */
-static char *binary_folder(void)
+char *config_binary_folder(void)
 {
 	char path[PATH_MAX];
 	ssize_t len = readlink("/proc/self/exe", path, sizeof path - 1);
@@ -34,7 +33,7 @@ char *provider_find(const char *folder, const char *name, struct text *error)
 	}
 	/* beside the configuration, where it was installed, and where the binary lies: installed elsewhere,
 	 * or built */
-	char *binary = binary_folder();
+	char *binary = config_binary_folder();
 	char *places[] = {xasprintf("%s/providers/%s.yaml", folder, name),
 			  xasprintf("%s/share/heed/providers/%s.yaml", HEED_PREFIX, name),
 			  xasprintf("%s/../share/heed/providers/%s.yaml", binary, name),

@@ -136,7 +136,7 @@ static void check_url(struct checking *c)
 static const char *const names[] = {
 	"to",        "digits",     "text",        "summary",       "locale",     "attempt",
 	"unicode",   "message.id", "customer.id", "customer.name", "product.id", "product.title",
-	"time.unix", "time.ms",    "time.iso",    "time.http",     "nonce"};
+	"time.unix", "time.ms",    "time.iso",    "time.http",     "nonce",      "callback_url"};
 static const char *const signed_names[] = {
 	"request.method",         "request.path",         "request.target",      "request.host",
 	"request.body",           "request.content_type", "request.body_sha256", "request.body_sha256_base64",
@@ -389,6 +389,110 @@ static void check_response(struct checking *c)
 		check_finder(c, finds[i]);
 }
 
+/* --- callbacks --- */
+
+/* What each kind of signature needs, and what it takes besides. */
+static const struct auth_kind signature_kinds[] = {
+	{"twilio", {"key"}, {NULL}},
+	{"sorted", {"key"}, {"name", "digest"}},
+	{"jwt", {"key"}, {"name", "prefix", "url"}},
+	{"hmac", {"key", "name"}, {"in", "digest", "encoding", "prefix", "sign"}},
+	{"secret", {"key", "name"}, {"in", "prefix"}},
+};
+
+static void check_signature_keys(struct checking *c, const struct auth_kind *kind)
+{
+	const json_t *signature = at(c, "callbacks.signature");
+	const char *name;
+	json_t *value;
+
+	for (size_t i = 0; i < AUTH_KEYS && kind->needs[i]; i++)
+		if (!json_object_get(signature, kind->needs[i]))
+			wrong(c, "callbacks.signature", "has no %s; type %s needs it", kind->needs[i],
+			      kind->type);
+	json_object_foreach((json_t *)signature, name, value)
+	{
+		char *path = xasprintf("callbacks.signature.%s", name);
+		if (strcmp(name, "type") != 0 && !is_among(kind->needs, name) &&
+		    !is_among(kind->takes, name) && !config_is_doubtful(&c->source, path))
+			wrong(c, path, "is a key that type %s does not take; leave it out", kind->type);
+		free(path);
+	}
+}
+
+/* The key sees settings alone; what is signed sees what came. */
+static void check_signature_text(struct checking *c, const char *path, bool signed_text)
+{
+	static const char *const seen[] = {"url", "base", "method", "body"};
+	const json_t *settings = json_object_get(c->source.values, "settings"), *text = at(c, path);
+	struct text error;
+
+	if (!json_is_string(text))
+		return;
+	text_init(&error, TEXT_ERROR_MAX);
+	struct mustache *compiled =
+		mustache_compile(json_string_value(text), json_string_length(text), &error);
+	if (!compiled)
+		wrong(c, path, "is not Mustache: at %s", error.data);
+	for (const char *open = strstr(json_string_value(text), "{{"); compiled && open;
+	     open = strstr(open, "{{")) {
+		const char *begin = open + 2 + strspn(open + 2, "{#^/& ");
+		char *name = xmemdup0(begin, strcspn(begin, "} "));
+		bool known = signed_text ? is_name(name, seen, 4) || begins(name, "header.")
+					 : begins(name, "settings.") && json_object_get(settings, name + 9);
+		if (!known)
+			wrong(c, path, "uses %s, which is not there; %s would be right", name,
+			      signed_text ? "url, base, method, body or header.NAME"
+					  : "a setting that is declared");
+		free(name);
+		open = begin;
+	}
+	mustache_free(compiled);
+	text_release(&error);
+}
+
+/* A state means one thing. */
+static void check_states(struct checking *c)
+{
+	static const char *const lists[] = {"delivered", "rejected", "dead", "retry", "ignored"};
+	const json_t *receipt = at(c, "callbacks.receipt");
+	json_t *seen = json_object(), *word;
+	size_t j;
+
+	for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+		json_array_foreach(json_object_get(receipt, lists[i]), j, word)
+		{
+			const char *state = json_string_value(word);
+			const char *other = state ? json_string_value(json_object_get(seen, state)) : NULL;
+			char *path = xasprintf("callbacks.receipt.%s.%zu", lists[i], j);
+			if (other)
+				wrong(c, path, "stands in %s as well; one of them would be right", other);
+			if (state)
+				json_object_set_new(seen, state, json_string(lists[i]));
+			free(path);
+		}
+	}
+	json_decref(seen);
+}
+
+static void check_callbacks(struct checking *c)
+{
+	const char *type = json_string_value(at(c, "callbacks.signature.type"));
+	bool gives = json_is_true(at(c, "gives_receipts")), says = at(c, "callbacks.receipt") != NULL;
+
+	if (gives && !says && !config_is_doubtful(&c->source, "callbacks"))
+		wrong(c, "gives_receipts",
+		      "is true, and callbacks.receipt does not say what one looks like; add that");
+	else if (says && !gives)
+		wrong(c, "callbacks.receipt", "is there, and gives_receipts is not true; add that");
+	for (size_t i = 0; type && i < sizeof signature_kinds / sizeof signature_kinds[0]; i++)
+		if (strcmp(signature_kinds[i].type, type) == 0)
+			check_signature_keys(c, &signature_kinds[i]);
+	check_signature_text(c, "callbacks.signature.key", false);
+	check_signature_text(c, "callbacks.signature.sign", true);
+	check_states(c);
+}
+
 bool provider_check(const struct config_tree *tree, const char *file, struct text *errors)
 {
 	json_t *values = config_tree_json(tree);
@@ -407,6 +511,7 @@ bool provider_check(const struct config_tree *tree, const char *file, struct tex
 	if (!config_is_broken(&c.source, "settings"))
 		check_texts(&c, "request", json_object_get(values, "request"));
 	check_response(&c);
+	check_callbacks(&c);
 	if (json_object_size(json_object_get(values, "settings")) > PROVIDER_SETTINGS_MAX)
 		wrong(&c, "settings", "are too many; at most %d would be right", PROVIDER_SETTINGS_MAX);
 	json_decref(c.source.doubtful);

@@ -3,6 +3,7 @@
  *
  *   settings.NAME  to  digits (`to` without its +)  text  summary  locale  attempt
  *   message.id  customer.id  customer.name  product.id  product.title
+ *   callback_url (where it is to report what became of this attempt; left out where it can't)
  *   unicode (true where `text` needs UCS-2)  time.unix  time.ms  time.iso  time.http  nonce
  *
  * and the same below xml., json. and url., escaped for where it is put. With auth hmac the headers and what
@@ -33,6 +34,7 @@ void provider_request_free(struct provider_request *request);
 struct provider_message {
 	const char *to, *text, *summary, *locale, *message_id, *customer_id, *customer_name, *product,
 		*product_title;
+	const char *callback_url; /* where it is to report; NULL and "": nowhere */
 	int attempt;
 	int64_t now; /* the wall clock */
 };

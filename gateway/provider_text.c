@@ -111,6 +111,8 @@ json_t *provider_message_view(const struct provider_message *m, json_t *settings
 	json_object_set_new(data, "summary", written(m->summary, view));
 	json_object_set_new(data, "locale", written(m->locale, view));
 	json_object_set_new(data, "attempt", json_integer(m->attempt));
+	if (m->callback_url && *m->callback_url) /* else a section of it is left out */
+		json_object_set_new(data, "callback_url", written(m->callback_url, view));
 	json_object_set_new(data, "unicode", json_boolean(!sms_text_is_gsm(m->text)));
 	json_object_set_new(data, "message", json_pack("{s:o}", "id", written(m->message_id, view)));
 	json_object_set_new(data, "customer",

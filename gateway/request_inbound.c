@@ -138,6 +138,7 @@ static void incoming_release(struct incoming *incoming)
 	contact_release(&incoming->answered);
 	message_row_release(&incoming->message);
 	json_decref(incoming->on_their_way);
+	free(incoming->did);
 }
 
 /* --- its place in the history --- */

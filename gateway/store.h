@@ -267,8 +267,8 @@ bool store_doubts_of(struct store *store, int64_t customer, int64_t since, struc
  * there is none. */
 bool store_find_contact(struct store *store, enum direction direction, const char *provider,
 			const char *provider_ref, struct contact *out);
-/* The customer's newest attempt at the address that may have arrived, by the provider (NULL: by any); seq 0
- * where there is none. */
+/* The customer's newest attempt at the address that may have arrived, by the provider (NULL: by any), heed's
+ * own answers aside; seq 0 where there is none. */
 bool store_last_sent(struct store *store, int64_t customer, int64_t address, const char *provider,
 		     struct contact *out);
 

@@ -76,6 +76,14 @@ static int64_t next_try(struct turn *turn, const struct work *work, int64_t aske
 		       : turn->now + backoff_pause(&config->retry, work->row.tries, asked, turn_random(turn));
 }
 
+bool gives_receipts(const struct turn *turn, const char *channel, const char *provider)
+{
+	struct line *line = line_find(turn, channel);
+	const struct outlet *outlet = line ? line_find_outlet(line, provider) : NULL;
+
+	return outlet && outlet->config->receipts;
+}
+
 void work_try_again(struct turn *turn, struct work *work)
 {
 	work_retry_at(turn, work, STATE_DEFERRED, next_try(turn, work, 0));
@@ -84,7 +92,6 @@ void work_try_again(struct turn *turn, struct work *work)
 static void outcome_accepted(struct turn *turn, struct work *work, const struct outcome *outcome)
 {
 	struct message_row *row = &work->row;
-	const struct channel_config *config = config_channel(turn->config, row->channel);
 	enum state state = outcome->delivered ? STATE_DELIVERED : STATE_SENT;
 
 	work_end_contact(work, state, outcome);
@@ -92,7 +99,8 @@ static void outcome_accepted(struct turn *turn, struct work *work, const struct 
 	state = row_rests(row, state);
 	row->best = state;
 	work_set_state(turn, work, state);
-	if (state == STATE_SENT && config && config->receipts && row->wait_until) {
+	if (state == STATE_SENT && gives_receipts(turn, row->channel, work->flight->contact.provider) &&
+	    row->wait_until) {
 		/* without a receipt by then, the next channel is tried */
 		xreplace(&row->waits_for, "");
 		row->due = row->wait_until;

@@ -421,6 +421,8 @@ struct work *flight_call_back(struct turn *turn, struct flight *flight);
 bool turn_address_dies(struct turn *turn, int64_t address, const char *channel, int64_t customer,
 		       const char *customer_id, const char *provider);
 
+/* Does the provider that carries the channel's messages say later what became of them? */
+bool gives_receipts(const struct turn *turn, const char *channel, const char *provider);
 /* Another try after the usual pause. */
 void work_try_again(struct turn *turn, struct work *work);
 

@@ -226,6 +226,17 @@ bool receipts_take(struct turn *turn)
 			       (turn->receipts.due > turn->now || take_old(turn)));
 }
 
+static bool find_kept(struct turn *turn, const char *provider, const char *provider_ref, int64_t contact)
+{
+	struct kept_receipt kept;
+	bool ok = store_find_receipt(turn->store, provider, provider_ref, contact, &kept);
+
+	if (ok && kept.at)
+		try_again(turn, provider, provider_ref, contact);
+	kept_receipt_release(&kept);
+	return ok;
+}
+
 /* An outcome is there: was its receipt faster? */
 bool receipts_match(struct turn *turn)
 {
@@ -233,17 +244,10 @@ bool receipts_match(struct turn *turn)
 
 	for (const struct work *work = turn->plan.first; ok && work; work = work->next) {
 		const struct contact *ended = work->shares ? NULL : work->ended;
-		const struct channel_config *config =
-			ended && ended->seq ? config_channel(turn->config, ended->channel) : NULL;
-		struct kept_receipt kept = {0};
-		if (!config || !config->receipts)
-			continue;
-		ok = store_find_receipt(turn->store, ended->provider, "", ended->seq, &kept);
-		if (ok && !kept.at && *ended->provider_ref)
-			ok = store_find_receipt(turn->store, ended->provider, ended->provider_ref, 0, &kept);
-		if (ok && kept.at)
-			try_again(turn, kept.provider, kept.provider_ref, kept.contact);
-		kept_receipt_release(&kept);
+		if (ended && ended->seq && gives_receipts(turn, ended->channel, ended->provider))
+			ok = find_kept(turn, ended->provider, "", ended->seq) &&
+			     (!*ended->provider_ref ||
+			      find_kept(turn, ended->provider, ended->provider_ref, 0));
 	}
 	return ok;
 }

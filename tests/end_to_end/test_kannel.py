@@ -7,7 +7,7 @@ import subprocess
 import urllib.parse
 
 import pytest
-from harness import FAST_RETRY, PATIENCE, ROOT, end_with_us, wait_for
+from harness import FAST_RETRY, PATIENCE, ROOT, end_with_us, http_doors, wait_for
 
 FAKE_SMSC = "/usr/lib/kannel/test/fakesmsc"
 CONF = """
@@ -42,7 +42,7 @@ max-messages = 10
 group = sms-service
 keyword = default
 max-messages = 0
-text = ""
+{service}
 """
 
 
@@ -59,15 +59,20 @@ def free_ports(count):
 class Kannel:
     """bearerbox, smsbox and the fake SMSC, each on a port of its own."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, service='text = ""'):
         self.folder = folder
         self.processes = []
         folder.mkdir()
         admin, box, smsc, self.port = free_ports(4)
-        (folder / "kannel.conf").write_text(CONF.format(folder=folder, admin=admin, box=box, smsc=smsc, sendsms=self.port))
+        (folder / "kannel.conf").write_text(CONF.format(folder=folder, admin=admin, box=box, smsc=smsc, sendsms=self.port, service=service))
         self._start(["bearerbox", str(folder / "kannel.conf")], box)
         self._start(["smsbox", str(folder / "kannel.conf")], self.port)
-        self._start([FAKE_SMSC, "-H", "127.0.0.1", "-r", str(smsc), "-m", "0", "1 2 text none"], None)
+        self.smsc = smsc
+        self.telephone()
+
+    def telephone(self, count=0, message="1 2 text none"):
+        """The fake SMSC, which shows what comes, and sends so many of a message."""
+        self._start([FAKE_SMSC, "-H", "127.0.0.1", "-r", str(self.smsc), "-m", str(count), message], None)
         wait_for(lambda: "Connecting" in self.shown(), what="the fake SMSC")
 
     def _start(self, words, port):
@@ -157,3 +162,35 @@ def test_a_long_text_arrives_in_three_segments_that_join(heed, kannel, text, enc
     assert [s[3][-2:] for s in shown] == [b"\x03\x01", b"\x03\x02", b"\x03\x03"], "of how many, which"
     assert len({s[3][:-2] for s in shown}) == 1, "the same reference"
     assert "".join(s[4].decode(encoding) for s in shown) == text
+
+
+@pytest.fixture
+def calling(folder, make_gateway):
+    """A gateway that Kannel calls back, and the Kannel."""
+    if not shutil.which("bearerbox"):
+        pytest.skip("Kannel is not installed")
+    doors = http_doors()
+    url = f"{doors['http']['public_url']}/in/sms/kannel?key=s3cret-w0rd&id=%I&from=%p&to=%P&text=%b"
+    server = Kannel(folder / "k", f'get-url = "{url}"')
+    channel = {"adapter": "http", "provider": str(ROOT / "config/providers/kannel.yaml"), "timeout": "5s", "retry": FAST_RETRY,
+               "settings": {"base_url": f"http://127.0.0.1:{server.port}", "username": "heed", "password": "s3cret", "from": "12345",
+                            "callback_secret": "s3cret-w0rd"}}
+    products = {"card-alerts": {"title": {"en": "Card alerts"}, "channels": ["sms"], "default": ["sms"]}}
+    gateway = make_gateway({"sms": channel}, products=products, config=doors).start()
+    gateway.put({"id": "c-1", "addresses": {"sms": "+5491155550100"}})
+    yield gateway, server
+    server.close()
+
+
+def test_kannels_receipt_delivers_and_a_stop_that_it_brings_is_confirmed(calling):
+    gateway, kannel = calling
+    message = gateway.send("c-1")
+    gateway.wait_state(message, "delivered")      # the fake SMSC reports each at once
+    kannel.processes.pop().terminate()
+    kannel.telephone(1, "+5491155550100 12345 text Stop!")
+    wait_for(lambda: gateway.cli_object("customer", "show", "c-1")["states"], what="the stop")
+    stopped = wait_for(lambda: [s for s in kannel.messages() if b"no more messages" in s[4]], what="the confirmation")
+    assert stopped[0][1] == "+5491155550100"
+    later = gateway.send("c-1")
+    gateway.wait_state(later, "suppressed")
+    gateway.sum_holds()

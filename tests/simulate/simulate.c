@@ -537,6 +537,15 @@ static void do_operator(void)
 		sim.messages[i].rejected &= ~(1 << doubt);
 }
 
+/* A reference here is a message's, not an attempt's: what is kept must not meet a later attempt. */
+static void forget_kept(const char *reference)
+{
+	assert_true(store_begin(world.store));
+	assert_true(store_drop_receipt(world.store, "twilio", reference, 0));
+	assert_true(store_commit(world.store));
+	world.turn->receipts.count = -1;
+}
+
 static void do_receipt(void)
 {
 	const struct turn_door in = door();
@@ -570,6 +579,7 @@ static void do_receipt(void)
 	if (status != 200 && status != 202) { /* 202: it counts once the outcome is committed */
 		sim.messages[i].rejected = rejected;
 		sim.messages[i].taken = taken;
+		forget_kept(reference);
 	}
 }
 

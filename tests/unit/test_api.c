@@ -526,18 +526,6 @@ static void a_problem_names_the_field(void **state)
 	json_decref(problem);
 }
 
-/* Neither an unknown path nor a wrong method. */
-static void what_comes_later_is_not_yet_there(void **state)
-{
-	static const char *const later[][3] = {
-		{"POST", "/v1/contacts", "not yet (G)"},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
-		expect_problem(later[i][0], later[i][1], "", 501, later[i][2]);
-}
-
 static void what_is_not_there_is_a_problem(void **state)
 {
 	(void)state;
@@ -888,7 +876,6 @@ static void a_process_that_only_reads_changes_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		story(what_comes_later_is_not_yet_there),
 		story(what_is_not_there_is_a_problem),
 		story(over_tcp_a_token_is_wanted),
 		story(a_scope_that_is_missing_is_named),

@@ -531,7 +531,6 @@ static void a_channel_without_a_provider_has_nobody_at_fault(void **state)
 	step();
 	report(&world.webhook, "m-1", OUTCOME_RETRY, SCOPE_PROVIDER, "503");
 	step();
-	step();
 	is(state_of("m-1"), "deferred"); /* for a pause, and it counts */
 	is(contacts_of("m-1"), "1:webhook:retry");
 	struct message_row row = row_of("m-1");

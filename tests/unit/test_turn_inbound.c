@@ -1,17 +1,28 @@
 /* What comes in, in the turn: receipts in any order, replies, bounces, complaints, and what they change. */
 #include "inbound.h"
+#include "reply.h"
+#include "store_flaky.h"
 #include "turn_fixture.h"
 #include "banned.h"
 
 #define NUMBER "+491701234567"
 
+static void receipts_and_replies_come(void)
+{
+	for (size_t i = 0; i < world.config->channel_count; i++)
+		if (strcmp(world.config->channels[i].name, "sms") == 0)
+			world.config->channels[i].receipts = true;
+	text_clear(&problem);
+	if (!world.config->replies)
+		world.config->replies = reply_set_load("templates", &problem);
+	assert_non_null(world.config->replies);
+}
+
 static int setup_memory(void **state)
 {
 	int failed = world_open_memory(state);
 
-	for (size_t i = 0; i < world.config->channel_count; i++)
-		if (strcmp(world.config->channels[i].name, "sms") == 0)
-			world.config->channels[i].receipts = true;
+	receipts_and_replies_come();
 	return failed;
 }
 
@@ -19,9 +30,7 @@ static int setup_sqlite(void **state)
 {
 	int failed = world_open_sqlite(state);
 
-	for (size_t i = 0; i < world.config->channel_count; i++)
-		if (strcmp(world.config->channels[i].name, "sms") == 0)
-			world.config->channels[i].receipts = true;
+	receipts_and_replies_come();
 	return failed;
 }
 
@@ -425,6 +434,262 @@ static void a_contact_that_another_system_had_is_recorded_once(void **state)
 	assert_int_equal(events_typed("heed.contact.received"), 0);
 }
 
+/* --- keywords --- */
+
+static int writes(const char *text)
+{
+	struct inbound in = nothing;
+
+	in.kind = INBOUND_SHORT;
+	in.text = text;
+	int status = comes(&in, NULL);
+	steps();
+	return status;
+}
+
+static void ana_got(const char *message)
+{
+	ana_by_sms("[\"sms\"]");
+	admit(message, "ana", "card-alerts", "");
+	step();
+	sent_as(message, message);
+}
+
+/* The answer that is on its way by sms; "" where there is none. */
+static const char *answer_held(void)
+{
+	static char text[2048];
+
+	*text = '\0';
+	for (size_t i = 0; i < world.sms.held_count; i++)
+		if (strncmp(world.sms.held[i]->message_id, "answer:", 7) == 0)
+			snprintf(text, sizeof text, "%s",
+				 json_string_value(json_object_get(world.sms.held[i]->content, "text")));
+	return text;
+}
+
+static void answer_goes(void)
+{
+	for (size_t i = 0; i < world.sms.held_count; i++)
+		if (strncmp(world.sms.held[i]->message_id, "answer:", 7) == 0) {
+			char *id = xstrdup(world.sms.held[i]->message_id);
+			sent_as(id, id);
+			free(id);
+			return;
+		}
+	fail_msg("there is no answer");
+}
+
+static const char *choice_of(const char *customer, const char *product)
+{
+	static char out[512];
+	struct preference *all = NULL;
+	struct customer *found = NULL;
+	size_t count = 0;
+
+	snprintf(out, sizeof out, "none");
+	assert_true(store_read_customer(world.reader, customer, &found, &all, &count));
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(all[i].product, product) == 0) {
+			snprintf(out, sizeof out, "%s:", all[i].changed_by);
+			for (size_t c = 0; c < all[i].channel_count; c++)
+				snprintf(out + strlen(out), sizeof out - strlen(out), " %s",
+					 all[i].channels[c].channel);
+			if (all[i].paused_until > world.turn->now)
+				snprintf(out + strlen(out), sizeof out - strlen(out), " paused");
+		}
+		preference_release(&all[i]);
+	}
+	free(all);
+	customer_free(found);
+	return out;
+}
+
+static void stop_stops_the_number_for_all_who_have_it_with_one_confirmation(void **state)
+{
+	(void)state;
+	customer_is("bob", "{\"addresses\":{\"sms\":\"" NUMBER "\"}}");
+	ana_got("m-1");
+	prefer_way("bob", "card-alerts", "[\"sms\"]");
+	admit("m-2", "ana", "card-alerts", "");
+	admit("m-3", "bob", "card-alerts", "");
+	admit("m-4", "bob", "card-alerts", "");
+	step();
+	begin(&world.sms, "m-4"); /* on its way */
+	assert_int_equal(writes("Stop!"), 201);
+	is(state_of("m-2"), "suppressed");
+	is(state_of("m-3"), "suppressed");
+	is(state_of("m-4"), "sending");
+	assert_int_equal(events_typed("heed.address.stopped"), 2);
+	assert_non_null(strstr(answer_held(), "no more messages"));
+	answer_goes();
+	is(answer_held(), "");
+	assert_int_equal(writes("STOP"), 201);
+	is(answer_held(), "");
+	admit("m-5", "bob", "card-alerts", "");
+	admit("m-6", "bob", "alarm", "");
+	steps();
+	is(state_of("m-5"), "suppressed");
+	is(state_of("m-6"), "suppressed"); /* also what is critical */
+	assert_int_equal(events_typed("heed.contact.received"), 0);
+	sum_holds();
+}
+
+static void start_opens_the_number_again(void **state)
+{
+	(void)state;
+	ana_got("m-1");
+	writes("STOP");
+	answer_goes();
+	writes("start");
+	admit("m-2", "ana", "card-alerts", "");
+	steps();
+	is(state_of("m-2"), "sending");
+	is(answer_held(), ""); /* one an hour */
+	world.turn->ahead += 3 * MOMENT_HOUR;
+	writes("start");
+	assert_non_null(strstr(answer_held(), "again"));
+	sum_holds();
+}
+
+static void answers_cannot_make_a_loop(void **state)
+{
+	size_t answers = 0;
+
+	(void)state;
+	ana_got("m-1");
+	for (int i = 0; i < 20; i++) {
+		writes(i % 3 == 0 ? "HELP" : i % 3 == 1 ? "STOP" : "START");
+		if (*answer_held()) {
+			answer_goes();
+			answers++;
+		}
+	}
+	assert_int_equal(answers, 2); /* the help, and the one confirmation that a STOP always has */
+	sum_holds();
+}
+
+static void a_stopped_number_gets_help_and_nothing_else(void **state)
+{
+	(void)state;
+	ana_got("m-1");
+	writes("STOP");
+	answer_goes();
+	world.turn->ahead += 3 * MOMENT_HOUR;
+	writes("WHY");
+	is(answer_held(), "");
+	world.turn->ahead += 3 * MOMENT_HOUR;
+	writes("HELP");
+	assert_non_null(strstr(answer_held(), "STOP ends"));
+	sum_holds();
+}
+
+static void stop_with_a_product_stops_that(void **state)
+{
+	(void)state;
+	ana_got("m-1");
+	writes("STOP card-alerts");
+	is(choice_of("ana", "card-alerts"), "reply:");
+	assert_non_null(strstr(answer_held(), "no more of"));
+	sum_holds();
+}
+
+static void what_may_not_be_stopped_stays_and_the_answer_says_so(void **state)
+{
+	(void)state;
+	ana_got("m-1");
+	writes("STOP terms");
+	is(choice_of("ana", "terms"), "none");
+	assert_non_null(strstr(answer_held(), "cannot be stopped"));
+	sum_holds();
+}
+
+static void the_name_of_a_channel_moves_the_product_there_and_back(void **state)
+{
+	(void)state;
+	ana_got("m-1");
+	prefer_way("ana", "card-alerts", "[\"sms\",\"webhook\"]");
+	writes("EMAIL");
+	is(choice_of("ana", "card-alerts"), "reply: email webhook");
+	assert_non_null(strstr(answer_held(), "comes by email"));
+	writes("SMS");
+	is(choice_of("ana", "card-alerts"), "reply: sms webhook");
+	sum_holds();
+}
+
+static void later_pauses_the_product_for_a_day(void **state)
+{
+	(void)state;
+	ana_got("m-1");
+	writes("later");
+	is(choice_of("ana", "card-alerts"), "reply: sms paused");
+	admit("m-2", "ana", "card-alerts", "");
+	steps();
+	is(state_of("m-2"), "deferred");
+	world.turn->ahead += MOMENT_DAY + MOMENT_MINUTE;
+	steps();
+	is(state_of("m-2"), "sending");
+	sum_holds();
+}
+
+static void why_is_answered_with_the_words_of_the_reason(void **state)
+{
+	(void)state;
+	ana_got("m-1");
+	writes("Why?");
+	assert_non_null(strstr(answer_held(), "sms is the first channel in the choice"));
+	answer_goes();
+	world.turn->ahead += 2 * MOMENT_HOUR;
+	writes("WHY"); /* of the message, not of the answer */
+	assert_non_null(strstr(answer_held(), "sms is the first channel in the choice"));
+	sum_holds();
+}
+
+static void a_number_that_is_not_known_is_stopped_before_somebody_has_it(void **state)
+{
+	(void)state;
+	assert_int_equal(writes("STOP"), 201);
+	is(answer_held(), "");
+	ana_by_sms("[\"sms\"]");
+	admit("m-1", "ana", "card-alerts", "");
+	steps();
+	is(state_of("m-1"), "suppressed");
+	sum_holds();
+}
+
+static void an_answer_that_comes_too_late_is_not_sent(void **state)
+{
+	(void)state;
+	ana_got("m-1");
+	writes("HELP");
+	assert_non_null(strstr(answer_held(), "STOP ends"));
+	for (size_t i = 0; i < world.sms.held_count; i++)
+		assert_int_equal(world.sms.held[i]->begin_before / MOMENT_MINUTE,
+				 (world.turn->now + MOMENT_HOUR) / MOMENT_MINUTE);
+	sum_holds();
+}
+
+static void a_doubt_of_the_store_does_not_lose_or_double_a_stop(void **state)
+{
+	(void)state;
+	ana_got("m-1");
+	flaky_attach(world.store);
+	for (long at = 1; at < 100; at++) {
+		flaky_fail(at);
+		struct inbound in = nothing;
+		in.kind = INBOUND_SHORT;
+		in.text = "STOP";
+		int status = comes(&in, NULL);
+		flaky_fail(0);
+		if (status == 201)
+			break;
+		assert_int_equal(status, 503);
+	}
+	steps();
+	assert_int_equal(events_typed("heed.address.stopped"), 1);
+	sum_holds();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -442,6 +707,18 @@ int main(void)
 		ON_EITHER(a_complaint_stops_the_product_that_it_is_about),
 		ON_EITHER(a_mail_that_comes_back_for_good_goes_to_the_next_channel_and_its_address_is_dead),
 		ON_EITHER(a_contact_that_another_system_had_is_recorded_once),
+		ON_EITHER(stop_stops_the_number_for_all_who_have_it_with_one_confirmation),
+		ON_EITHER(start_opens_the_number_again),
+		ON_EITHER(answers_cannot_make_a_loop),
+		ON_EITHER(a_stopped_number_gets_help_and_nothing_else),
+		ON_EITHER(stop_with_a_product_stops_that),
+		ON_EITHER(what_may_not_be_stopped_stays_and_the_answer_says_so),
+		ON_EITHER(the_name_of_a_channel_moves_the_product_there_and_back),
+		ON_EITHER(later_pauses_the_product_for_a_day),
+		ON_EITHER(why_is_answered_with_the_words_of_the_reason),
+		ON_EITHER(a_number_that_is_not_known_is_stopped_before_somebody_has_it),
+		ON_EITHER(an_answer_that_comes_too_late_is_not_sent),
+		ON_EITHER(a_doubt_of_the_store_does_not_lose_or_double_a_stop),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

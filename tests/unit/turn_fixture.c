@@ -474,7 +474,7 @@ void steps(void)
 		world.turn->mono = moment_mono();
 		if (!world.turn->inbox.outcomes && !world.turn->inbox.admission_count &&
 		    lines_next(world.turn) > 0 && !world.turn->config_new &&
-		    !world.turn->receipts.found.count)
+		    !world.turn->receipts.found.count && world.turn->receipts.swept == MOMENT_NEVER)
 			return;
 	}
 	fail_msg("the turn does not come to rest");
