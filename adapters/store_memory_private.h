@@ -19,6 +19,7 @@ enum table {
 	PREFERENCES,
 	HOLDS,
 	GATEWAYS,
+	PRODUCT_SETS, /* their bodies, by the change that they came with */
 	RECEIPTS,
 	TABLES
 };
@@ -194,6 +195,9 @@ bool memory_put_template(struct store *, const char *hash, const char *name, con
 struct memory *memory_attach(const char *name, bool writer, struct text *error);
 void memory_detach(struct memory *memory, bool writer);
 
+/* A reader's way in and out: NULL, and the error, inside a transaction of the same thread. */
+struct memory *memory_enter(struct store_reader *reader);
+bool memory_leave(struct memory *memory);
 struct store_reader *memory_reader_open(const char *where, struct text *error);
 void memory_reader_close(struct store_reader *reader);
 bool memory_read_log(struct store_reader *, const struct log_query *, struct contact **out, size_t *count);
@@ -206,6 +210,14 @@ bool memory_read_find(struct store_reader *, const char *address, char ***ids, s
 bool memory_read_holds(struct store_reader *, struct hold **out, size_t *count);
 bool memory_read_counters(struct store_reader *, struct counters *out);
 bool memory_read_ages(struct store_reader *, int64_t oldest[LANES]);
+bool memory_audit_contacts(struct store_reader *, struct audit_at *after, size_t limit,
+			   struct audit_contact **out, size_t *count);
+bool memory_audit_messages(struct store_reader *, int64_t after, size_t limit, struct audit_message **out,
+			   size_t *count);
+bool memory_audit_sum(struct store_reader *, struct counters *rows, struct counters *kept);
+bool memory_read_products(struct store_reader *, const char *hash, char **body);
+bool memory_read_changes_of_kind(struct store_reader *, enum change_kind kind, int64_t after, size_t limit,
+				 struct change **out, size_t *count);
 bool memory_read_changes(struct store_reader *, int64_t customer, int64_t after, size_t limit,
 			 struct change **out, size_t *count);
 

@@ -53,6 +53,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "audit.h"
 #include "digest.h"
 #include "log.h"
 #include "turn_private.h"
@@ -177,9 +178,12 @@ static bool write_works(struct turn *turn)
 static bool config_keep(struct turn *turn)
 {
 	struct config *config = turn->config;
-	bool ok = store_put_products(turn->store, config->products->hash, config->products->body, turn->now,
-				     &config->products->seq);
+	char *kept = audit_keep_products(config->products, config->customers.timezone);
+	char hash[2 * SHA256_SIZE + 1];
 
+	digest_sha256_hex(kept, strlen(kept), hash);
+	bool ok = store_put_products(turn->store, hash, kept, turn->now, &config->products->seq);
+	free(kept);
 	for (size_t i = 0; ok && i < templates_count(config->templates); i++) {
 		const struct template *template = templates_at(config->templates, i);
 		json_t *source = template_source(template);

@@ -242,6 +242,7 @@ class Gateway:
         self.products = PRODUCTS if products is None else products
         self.templates = TEMPLATES if templates is None else templates
         self.words = []    # behind `heed gateway`
+        self.audited = True     # when the test is over; not where it broke the store itself
         self.process = None
         self.write()
 
@@ -322,6 +323,14 @@ class Gateway:
             self.stop()
         finally:
             self.kill()
+
+    def audit(self):
+        """Each contact was allowed, and the sum holds."""
+        url = self.config["store"]["url"]
+        if self.audited and (not url.startswith("sqlite:") or pathlib.Path(url[len("sqlite:"):]).exists()):
+            self.write()
+            audit = self.cli("audit", seconds=60)
+            assert audit.returncode == 0, audit.stdout + audit.stderr
 
     # --- what it says ---
 
