@@ -85,6 +85,7 @@ static bool memory_end_point(struct store *store, bool keep)
 /* The strings that a copy owns; customer_id and kept are made when it is read. */
 static void row_own(struct message_row *row)
 {
+	row->words = NULL;
 	row->id = xstrdup(row->id);
 	row->customer_id = NULL;
 	row->product = xstrdup(row->product);
@@ -589,6 +590,7 @@ const struct store_ops store_memory_ops = {
 	.read_customer = memory_read_customer,
 	.read_cap_used = memory_read_cap_used,
 	.read_find = memory_read_find,
+	.read_customer_id = memory_read_customer_id,
 	.read_holds = memory_read_holds,
 	.read_counters = memory_read_counters,
 	.read_ages = memory_read_ages,

@@ -301,6 +301,21 @@ bool postgres_read_find(struct store_reader *reader, const char *address, char *
 	return ok;
 }
 
+bool postgres_read_customer_id(struct store_reader *reader, int64_t customer, char **id)
+{
+	struct pg_query query;
+
+	pg_query_init(&query, pg_of(reader), PG_CUSTOMER_ID, "n", "SELECT id FROM customer WHERE n = $1");
+	pg_put_number(&query, customer);
+	bool ok = pg_query_run(&query);
+	if (ok && query.rows) {
+		struct cells cells = pg_cells(&query, 0);
+		*id = pg_get_text(&cells);
+	}
+	pg_query_release(&query);
+	return ok;
+}
+
 bool postgres_read_holds(struct store_reader *reader, struct hold **out, size_t *count)
 {
 	return pg_get_holds(postgres_reader_pg(reader), out, count);
@@ -327,6 +342,23 @@ bool postgres_read_ages(struct store_reader *reader, int64_t oldest[LANES])
 		struct cells cells = pg_cells(&query, i);
 		int64_t lane = pg_get_number(&cells);
 		oldest[lane] = pg_get_number(&cells);
+	}
+	pg_query_release(&query);
+	return ok;
+}
+
+/* The tables and indexes of our schema: the database may be others' too. */
+bool postgres_read_size(struct store_reader *reader, int64_t *bytes)
+{
+	struct pg_query query;
+
+	pg_query_init(&query, pg_of(reader), PG_SIZE, "",
+		      "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c "
+		      "WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace");
+	bool ok = pg_query_run(&query);
+	if (ok && query.rows) {
+		struct cells cells = pg_cells(&query, 0);
+		*bytes = pg_get_number(&cells);
 	}
 	pg_query_release(&query);
 	return ok;

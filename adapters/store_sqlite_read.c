@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "moment.h"
@@ -364,6 +365,21 @@ bool sqlite_read_find(struct store_reader *reader, const char *address, char ***
 	return more == 0;
 }
 
+bool sqlite_read_customer_id(struct store_reader *reader, int64_t customer, char **id)
+{
+	struct sql *sql = sql_of(reader);
+	sqlite3_stmt *statement = sql_statement(sql, SQL_CUSTOMER_ID, "SELECT id FROM customer WHERE n = ?");
+	struct cells cells = sql_cells(statement);
+	int more;
+
+	put_number(&cells, customer);
+	while ((more = sql_step(sql, statement)) > 0) {
+		cells = sql_cells(statement);
+		*id = get_text(&cells);
+	}
+	return more == 0;
+}
+
 bool sqlite_read_holds(struct store_reader *reader, struct hold **out, size_t *count)
 {
 	return sql_get_holds(sql_of(reader), out, count);
@@ -407,6 +423,22 @@ bool sqlite_read_ages(struct store_reader *reader, int64_t oldest[LANES])
 		sqlite3_reset(statement);
 	}
 	return more >= 0;
+}
+
+/* The database, and what was not yet written back into it. */
+bool sqlite_read_size(struct store_reader *reader, int64_t *bytes)
+{
+	static const char *const suffixes[] = {"", "-wal"};
+	const char *file = sqlite3_db_filename(sql_of(reader)->db, "main");
+	struct stat info;
+
+	for (size_t i = 0; file && i < sizeof suffixes / sizeof suffixes[0]; i++) {
+		char *path = xasprintf("%s%s", file, suffixes[i]);
+		if (stat(path, &info) == 0)
+			*bytes += info.st_size;
+		free(path);
+	}
+	return true;
 }
 
 #define CHANGE_COLUMNS                                                                                      \

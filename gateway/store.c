@@ -516,6 +516,12 @@ bool store_read_find(struct store_reader *reader, const char *address, char ***i
 	return reader->ops->read_find(reader, address, ids, count);
 }
 
+bool store_read_customer_id(struct store_reader *reader, int64_t customer, char **id)
+{
+	*id = NULL;
+	return reader->ops->read_customer_id(reader, customer, id);
+}
+
 bool store_read_holds(struct store_reader *reader, struct hold **out, size_t *count)
 {
 	*out = NULL;
@@ -532,6 +538,12 @@ bool store_read_ages(struct store_reader *reader, int64_t oldest[LANES])
 {
 	memset(oldest, 0, LANES * sizeof *oldest);
 	return reader->ops->read_ages(reader, oldest);
+}
+
+bool store_read_size(struct store_reader *reader, int64_t *bytes)
+{
+	*bytes = 0;
+	return !reader->ops->read_size || reader->ops->read_size(reader, bytes);
 }
 
 bool store_read_changes(struct store_reader *reader, int64_t customer, int64_t after, size_t limit,
