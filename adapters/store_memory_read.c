@@ -287,13 +287,13 @@ bool memory_read_find(struct store_reader *reader, const char *address, char ***
 
 bool memory_read_customer_id(struct store_reader *reader, int64_t customer, char **id)
 {
-	struct memory *memory = enter(reader);
+	struct memory *memory = memory_enter(reader);
 
 	if (!memory)
 		return false;
 	const struct memory_customer *found = slots_get(&memory->tables[CUSTOMERS], customer);
 	*id = found ? xstrdup(found->id) : NULL;
-	return leave(memory);
+	return memory_leave(memory);
 }
 
 bool memory_read_holds(struct store_reader *reader, struct hold **out, size_t *count)

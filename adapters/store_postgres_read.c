@@ -305,7 +305,8 @@ bool postgres_read_customer_id(struct store_reader *reader, int64_t customer, ch
 {
 	struct pg_query query;
 
-	pg_query_init(&query, pg_of(reader), PG_CUSTOMER_ID, "n", "SELECT id FROM customer WHERE n = $1");
+	pg_query_init(&query, postgres_reader_pg(reader), PG_CUSTOMER_ID, "n",
+		      "SELECT id FROM customer WHERE n = $1");
 	pg_put_number(&query, customer);
 	bool ok = pg_query_run(&query);
 	if (ok && query.rows) {
@@ -352,7 +353,7 @@ bool postgres_read_size(struct store_reader *reader, int64_t *bytes)
 {
 	struct pg_query query;
 
-	pg_query_init(&query, pg_of(reader), PG_SIZE, "",
+	pg_query_init(&query, postgres_reader_pg(reader), PG_SIZE, "",
 		      "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c "
 		      "WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace");
 	bool ok = pg_query_run(&query);
