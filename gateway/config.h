@@ -37,7 +37,7 @@ struct channel_config {
 	int64_t timeout;
 	bool resend_in_doubt;
 	bool receipts;                         /* its provider says later what became of a message */
-	const struct channel_ops *captured_by; /* the adapter capture, and nothing leaves; NULL: it is sent */
+	const struct channel_ops *captured_by; /* capture or flaky: nothing leaves; NULL: it is sent */
 	int max_segments;                      /* of a short message; 0: no limit of its own */
 	struct number_plan numbers;
 	struct retry_policy retry;

@@ -242,6 +242,7 @@ class Gateway:
         self.products = PRODUCTS if products is None else products
         self.templates = TEMPLATES if templates is None else templates
         self.words = []    # behind `heed gateway`
+        self.program = HEED
         self.audited = True     # when the test is over; not where it broke the store itself
         self.process = None
         self.write()
@@ -265,7 +266,7 @@ class Gateway:
         """`under`: the words of a program that runs it (valgrind)."""
         assert self.process is None, "it runs"
         with open(self.stderr_file, "ab") as log:
-            self.process = subprocess.Popen([*under, HEED, "--config", str(self.config_file), "gateway", *self.words],
+            self.process = subprocess.Popen([*under, self.program, "--config", str(self.config_file), "gateway", *self.words],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env={**os.environ, **(env or {})}, preexec_fn=end_with_us)
         if ready:
