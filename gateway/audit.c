@@ -457,16 +457,25 @@ static void check_holds(struct audit *audit, const struct audit_contact *contact
 		}
 }
 
-/* The address was the customer's, and could be used. */
+/* A one-way name, in the place of what was erased; or "". */
+static bool is_erased(const char *text)
+{
+	return !text || !*text || strncmp(text, "erased:", 7) == 0;
+}
+
+/* The address was the customer's, and could be used. Of who was erased both have the same one-way name, but
+ * for an address that others have as well. */
 static void check_address(struct audit *audit, const struct audit_contact *contact,
 			  const struct audit_facts *facts)
 {
 	const struct audit_state *state = state_at(audit, contact->address, contact->log_seq);
-	bool erased = json_object_get(facts->json, "erased") != NULL || !*contact->address_value;
+	bool erased = is_erased(json_string_value(json_object_get(facts->json, "id"))) ||
+		      is_erased(contact->address_value);
 
-	audit->counts.erased += erased;
-	if (!erased && (strcmp(contact->address_channel, contact->channel) != 0 ||
-			!facts_have(facts, contact->channel, contact->address_value)))
+	bool known = strcmp(contact->address_channel, contact->channel) == 0 &&
+		     facts_have(facts, contact->channel, contact->address_value);
+	audit->counts.erased += erased && !known;
+	if (!erased && !known)
 		find(audit, AUDIT_address_unknown, contact, NULL, "");
 	if (state ? state->seq != contact->address_seq || !state->ok : contact->address_seq != 0)
 		find(audit, AUDIT_address_state, contact, NULL, "");
