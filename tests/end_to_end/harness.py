@@ -326,12 +326,12 @@ class Gateway:
             self.kill()
 
     def audit(self):
-        """Each contact was allowed, and the sum holds."""
+        """Each contact was allowed, and the sum holds. A configuration or a store that the test broke is not asked."""
         url = self.config["store"]["url"]
         if self.audited and (not url.startswith("sqlite:") or pathlib.Path(url[len("sqlite:"):]).exists()):
             self.write()
-            audit = self.cli("audit", seconds=60)
-            assert audit.returncode == 0, audit.stdout + audit.stderr
+            audit = self.cli("audit", "--json", seconds=60)
+            assert not audit.stdout, audit.stdout
 
     # --- what it says ---
 
