@@ -33,7 +33,7 @@ OBJ     += $(O)/obj/openapi.o
 UNIT     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/peers/*.c))
 TESTLIB  = $(patsubst %.c,$(O)/obj/%.o,$(filter-out $(wildcard tests/*/test_*.c),$(wildcard tests/unit/*.c tests/contract/*.c)))
 
-.PHONY: FORCE http-full all deps demo test check latency promise hours-full receipts unit format format-check tidy rooms model simulate fuzz fuzzers man install clean
+.PHONY: FORCE crash torture torture-redis audit-million restart-million http-full all deps demo test check latency promise hours-full receipts unit format format-check tidy rooms model simulate fuzz fuzzers man install clean
 .SECONDARY:
 
 all: $(O)/heed
@@ -41,6 +41,21 @@ all: $(O)/heed
 $(O)/heed: $(O)/obj/gateway/main.o $(O)/libheed.a
 	@echo "  LINK $@"
 	@$(CC) $(LDFLAGS) -o $@ $< -Wl,--whole-archive $(O)/libheed.a -Wl,--no-whole-archive $(LDLIBS)
+
+# The same with the crash switch (gateway/crash.h), for the tests: only what has a labelled step is compiled again.
+CRASHING = $(patsubst %.c,%.o,$(shell grep -lE 'CRASH_POINT|HEED_CRASH' gateway/*.c gateway/commands/*.c adapters/*.c))
+CRASH_OBJ = $(addprefix $(O)/crash/obj/,$(CRASHING)) $(filter-out $(addprefix $(O)/obj/,$(CRASHING)),$(OBJ))
+
+crash: $(O)/crash/heed
+
+$(O)/crash/heed: $(O)/obj/gateway/main.o $(CRASH_OBJ)
+	@echo "  LINK $@"
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(O)/crash/obj/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CC   $@"
+	@$(CC) $(CPPFLAGS) -DHEED_CRASH $(CFLAGS) -Igateway -Iadapters -c -o $@ $<
 
 $(O)/libheed.a: $(OBJ)
 	@rm -f $@
@@ -138,7 +153,7 @@ $(O)/tests/fuzz/%: $(O)/obj/tests/fuzz/%.o $(O)/libheed.a
 	@echo "  LINK $@"
 	@$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(O)/libheed.a $(LDLIBS)
 
--include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
+-include $(shell find $(O)/obj $(O)/crash -name '*.d' 2>/dev/null)
 
 # --- set-up, tests, demo ---
 
@@ -159,6 +174,17 @@ test:
 
 check:
 	@$(PYTHON) tests/run.py
+
+# Kills of the gateway (KILLS=1000: half at random moments, half at the labelled steps), and of Redis (KILLS=50). SEED=…
+torture: all crash
+	@KILLS=$(or $(KILLS),1000) $(PYTHON) -X utf8 tests/end_to_end/torture.py gateway
+
+torture-redis: all
+	@KILLS=$(or $(KILLS),50) $(PYTHON) -X utf8 tests/end_to_end/torture.py redis
+
+# A million contacts audited; a start with a million deferred messages: printed, not asserted. MILLION=…
+audit-million restart-million: all
+	@$(PYTHON) -X utf8 tests/bench/million.py $(@:-million=)
 
 # From XADD to the receiver on an idle machine: printed, not asserted.
 latency: all

@@ -271,6 +271,7 @@ static enum address_kind capture_address_kind(const struct channel_config *confi
 extern const struct channel_ops channel_capture_ops; /* adapters/registry.c names it */
 const struct channel_ops channel_capture_ops = {
 	.adapter = "capture",
+	.stands_in = true,
 	.text = CHANNEL_TEXT_PLAIN,
 	.address_kind = capture_address_kind,
 	.has_provider = false,

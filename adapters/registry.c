@@ -6,12 +6,14 @@
 #include "channel.h"
 #include "banned.h"
 
-extern const struct channel_ops channel_email_ops, channel_http_ops, channel_webhook_ops, channel_capture_ops;
+extern const struct channel_ops channel_email_ops, channel_http_ops, channel_webhook_ops, channel_capture_ops,
+	channel_flaky_ops;
 extern const struct store_ops store_sqlite_ops, store_postgres_ops, store_memory_ops;
 extern const struct queue_ops queue_redis_ops, queue_memory_ops;
 
 static const struct channel_ops *const channels[] = {&channel_email_ops, &channel_http_ops,
-						     &channel_webhook_ops, &channel_capture_ops};
+						     &channel_webhook_ops, &channel_capture_ops,
+						     &channel_flaky_ops};
 
 static const struct {
 	const char *scheme;

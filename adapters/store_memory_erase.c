@@ -93,7 +93,7 @@ bool memory_rename_address(struct store *store, int64_t address, const char *val
 bool memory_get_changes(struct store *store, int64_t customer, int64_t after, size_t limit,
 			struct change **out, size_t *count)
 {
-	changes_read(of(store), customer, after, limit, out, count);
+	changes_read(of(store), customer, CHANGE_KINDS, after, limit, out, count);
 	return true;
 }
 
@@ -103,7 +103,7 @@ bool memory_rewrite_change(struct store *store, const struct change *change)
 	struct change *list = NULL;
 	size_t count = 0;
 
-	changes_read(memory, 0, change->seq - 1, 1, &list, &count);
+	changes_read(memory, 0, CHANGE_KINDS, change->seq - 1, 1, &list, &count);
 	if (!count)
 		return text_error(&store->error, "store: there is no change %lld", (long long)change->seq);
 	replace(&list->subject, change->subject);

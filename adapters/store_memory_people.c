@@ -310,7 +310,6 @@ bool memory_put_products(struct store *store, const char *hash, const char *body
 	struct memory *memory = of(store);
 	const struct change *last = slots_get(&memory->tables[CHANGES], memory->products);
 
-	(void)body;
 	if (!last || strcmp(last->subject, hash) != 0) {
 		char nothing[] = "";
 		char by[] = "gateway";
@@ -325,6 +324,7 @@ bool memory_put_products(struct store *store, const char *hash, const char *body
 					.old_value = nothing,
 					.new_value = nothing};
 		memory_append_changes(store, (struct change *const[]){&change}, 1);
+		memory_put(memory, PRODUCT_SETS, change.seq, xstrdup(body));
 	}
 	*seq = memory->products;
 	return true;

@@ -19,6 +19,7 @@ enum table {
 	PREFERENCES,
 	HOLDS,
 	GATEWAYS,
+	PRODUCT_SETS, /* their bodies, by the change that they came with */
 	RECEIPTS,
 	TABLES
 };
@@ -151,8 +152,8 @@ size_t queue_place(const struct wait_queue *queue, struct wait wait);
 
 struct memory_event *memory_event_make(enum event_stream stream, const char *json);
 /* The log of changes, of one customer or (0) of all. */
-void changes_read(const struct memory *memory, int64_t customer, int64_t after, size_t limit,
-		  struct change **out, size_t *count);
+void changes_read(const struct memory *memory, int64_t customer, enum change_kind kind, int64_t after,
+		  size_t limit, struct change **out, size_t *count);
 struct memory_address *address_copy(const struct memory *memory, int64_t n);
 
 /* --- rows --- */
@@ -214,6 +215,9 @@ bool memory_put_template(struct store *, const char *hash, const char *name, con
 struct memory *memory_attach(const char *name, bool writer, struct text *error);
 void memory_detach(struct memory *memory, bool writer);
 
+/* A reader's way in and out: NULL, and the error, inside a transaction of the same thread. */
+struct memory *memory_enter(struct store_reader *reader);
+bool memory_leave(struct memory *memory);
 struct store_reader *memory_reader_open(const char *where, struct text *error);
 void memory_reader_close(struct store_reader *reader);
 bool memory_read_log(struct store_reader *, const struct log_query *, struct contact **out, size_t *count);
@@ -228,6 +232,14 @@ bool memory_read_customer_id(struct store_reader *, int64_t customer, char **id)
 bool memory_read_holds(struct store_reader *, struct hold **out, size_t *count);
 bool memory_read_counters(struct store_reader *, struct counters *out);
 bool memory_read_ages(struct store_reader *, int64_t oldest[LANES]);
+bool memory_audit_contacts(struct store_reader *, struct audit_at *after, size_t limit,
+			   struct audit_contact **out, size_t *count);
+bool memory_audit_messages(struct store_reader *, int64_t after, size_t limit, struct audit_message **out,
+			   size_t *count);
+bool memory_audit_sum(struct store_reader *, struct counters *rows, struct counters *kept);
+bool memory_read_products(struct store_reader *, const char *hash, char **body);
+bool memory_read_changes_of_kind(struct store_reader *, enum change_kind kind, int64_t after, size_t limit,
+				 struct change **out, size_t *count);
 bool memory_read_changes(struct store_reader *, int64_t customer, int64_t after, size_t limit,
 			 struct change **out, size_t *count);
 

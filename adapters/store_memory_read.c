@@ -96,7 +96,7 @@ void memory_reader_close(struct store_reader *reader)
 }
 
 /* Waits for the end of a transaction. NULL: it is this thread's own. */
-static struct memory *enter(struct store_reader *reader)
+struct memory *memory_enter(struct store_reader *reader)
 {
 	struct memory *memory = ((struct memory_reader *)reader)->memory;
 
@@ -106,7 +106,7 @@ static struct memory *enter(struct store_reader *reader)
 	return NULL;
 }
 
-static bool leave(struct memory *memory)
+bool memory_leave(struct memory *memory)
 {
 	pthread_mutex_unlock(&memory->mutex);
 	return true;
@@ -183,7 +183,7 @@ static void resolve(const struct memory *memory, struct contact *contact)
 bool memory_read_log(struct store_reader *reader, const struct log_query *query, struct contact **out,
 		     size_t *count)
 {
-	struct memory *memory = enter(reader);
+	struct memory *memory = memory_enter(reader);
 
 	if (!memory)
 		return false;
@@ -210,42 +210,42 @@ bool memory_read_log(struct store_reader *reader, const struct log_query *query,
 		resolve(memory, &(*out)[i]);
 	}
 	free(found);
-	return leave(memory);
+	return memory_leave(memory);
 }
 
 bool memory_read_last_change(struct store_reader *reader, int64_t *changed)
 {
-	struct memory *memory = enter(reader);
+	struct memory *memory = memory_enter(reader);
 
 	if (!memory)
 		return false;
 	*changed = memory->numbers[NUMBER_CHANGED];
-	return leave(memory);
+	return memory_leave(memory);
 }
 
 /* --- the rest --- */
 
 bool memory_read_message(struct store_reader *reader, const char *id, struct message_row *out)
 {
-	struct memory *memory = enter(reader);
+	struct memory *memory = memory_enter(reader);
 
 	if (!memory)
 		return false;
 	message_row_read(memory, names_find(&memory->message_ids, id), out);
-	return leave(memory);
+	return memory_leave(memory);
 }
 
 bool memory_read_customer(struct store_reader *reader, const char *id, struct customer **out,
 			  struct preference **preferences, size_t *count)
 {
-	struct memory *memory = enter(reader);
+	struct memory *memory = memory_enter(reader);
 
 	if (!memory)
 		return false;
 	*out = customer_read(memory, names_find(&memory->customer_ids, id));
 	if (*out)
 		preferences_read(memory, (*out)->n, preferences, count);
-	return leave(memory);
+	return memory_leave(memory);
 }
 
 static bool has_address(const struct memory *memory, const struct memory_customer *customer,
@@ -262,17 +262,17 @@ static bool has_address(const struct memory *memory, const struct memory_custome
 
 bool memory_read_cap_used(struct store_reader *reader, int64_t customer, const char *name, int64_t *used)
 {
-	struct memory *memory = enter(reader);
+	struct memory *memory = memory_enter(reader);
 
 	if (!memory)
 		return false;
 	*used = cap_used(memory, customer, name);
-	return leave(memory);
+	return memory_leave(memory);
 }
 
 bool memory_read_find(struct store_reader *reader, const char *address, char ***ids, size_t *count)
 {
-	struct memory *memory = enter(reader);
+	struct memory *memory = memory_enter(reader);
 
 	if (!memory)
 		return false;
@@ -283,13 +283,13 @@ bool memory_read_find(struct store_reader *reader, const char *address, char ***
 			(*ids)[(*count)++] = xstrdup(customer->id);
 		}
 	}
-	return leave(memory);
+	return memory_leave(memory);
 }
 
 bool memory_read_waiting_of(struct store_reader *reader, int64_t customer, size_t limit,
 			    struct message_rows *out)
 {
-	struct memory *memory = enter(reader);
+	struct memory *memory = memory_enter(reader);
 
 	if (!memory)
 		return false;
@@ -300,43 +300,43 @@ bool memory_read_waiting_of(struct store_reader *reader, int64_t customer, size_
 			limit--;
 		}
 	}
-	return leave(memory);
+	return memory_leave(memory);
 }
 
 bool memory_read_customer_id(struct store_reader *reader, int64_t customer, char **id)
 {
-	struct memory *memory = enter(reader);
+	struct memory *memory = memory_enter(reader);
 
 	if (!memory)
 		return false;
 	const struct memory_customer *found = slots_get(&memory->tables[CUSTOMERS], customer);
 	*id = found ? xstrdup(found->id) : NULL;
-	return leave(memory);
+	return memory_leave(memory);
 }
 
 bool memory_read_holds(struct store_reader *reader, struct hold **out, size_t *count)
 {
-	struct memory *memory = enter(reader);
+	struct memory *memory = memory_enter(reader);
 
 	if (!memory)
 		return false;
 	holds_read(memory, out, count);
-	return leave(memory);
+	return memory_leave(memory);
 }
 
 bool memory_read_counters(struct store_reader *reader, struct counters *out)
 {
-	struct memory *memory = enter(reader);
+	struct memory *memory = memory_enter(reader);
 
 	if (!memory)
 		return false;
 	numbers_counters(memory->numbers, out);
-	return leave(memory);
+	return memory_leave(memory);
 }
 
 bool memory_read_ages(struct store_reader *reader, int64_t oldest[LANES])
 {
-	struct memory *memory = enter(reader);
+	struct memory *memory = memory_enter(reader);
 
 	if (!memory)
 		return false;
@@ -349,15 +349,16 @@ bool memory_read_ages(struct store_reader *reader, int64_t oldest[LANES])
 				oldest[queue->lane] = row->admitted_at;
 		}
 	}
-	return leave(memory);
+	return memory_leave(memory);
 }
 
-void changes_read(const struct memory *memory, int64_t customer, int64_t after, size_t limit,
-		  struct change **out, size_t *count)
+void changes_read(const struct memory *memory, int64_t customer, enum change_kind kind, int64_t after,
+		  size_t limit, struct change **out, size_t *count)
 {
 	for (int64_t seq = after + 1; seq <= memory->numbers[NUMBER_CHANGE] && *count < limit; seq++) {
 		const struct change *change = slots_get(&memory->tables[CHANGES], seq);
-		if (!change || (customer && change->customer != customer))
+		if (!change || (customer && change->customer != customer) ||
+		    (kind != CHANGE_KINDS && change->kind != kind))
 			continue;
 		*out = xreallocarray(*out, *count + 1, sizeof **out);
 		struct change *copy = &(*out)[(*count)++];
@@ -375,10 +376,21 @@ void changes_read(const struct memory *memory, int64_t customer, int64_t after, 
 bool memory_read_changes(struct store_reader *reader, int64_t customer, int64_t after, size_t limit,
 			 struct change **out, size_t *count)
 {
-	struct memory *memory = enter(reader);
+	struct memory *memory = memory_enter(reader);
 
 	if (!memory)
 		return false;
-	changes_read(memory, customer, after, limit, out, count);
-	return leave(memory);
+	changes_read(memory, customer, CHANGE_KINDS, after, limit, out, count);
+	return memory_leave(memory);
+}
+
+bool memory_read_changes_of_kind(struct store_reader *reader, enum change_kind kind, int64_t after,
+				 size_t limit, struct change **out, size_t *count)
+{
+	struct memory *memory = memory_enter(reader);
+
+	if (!memory)
+		return false;
+	changes_read(memory, 0, kind, after, limit, out, count);
+	return memory_leave(memory);
 }

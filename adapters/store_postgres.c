@@ -326,4 +326,9 @@ const struct store_ops store_postgres_ops = {
 	.read_ages = postgres_read_ages,
 	.read_size = postgres_read_size,
 	.read_changes = postgres_read_changes,
+	.audit_contacts = postgres_audit_contacts,
+	.audit_messages = postgres_audit_messages,
+	.audit_sum = postgres_audit_sum,
+	.read_products = postgres_read_products,
+	.read_changes_of_kind = postgres_read_changes_of_kind,
 };

@@ -110,6 +110,11 @@ enum statement {
 	PG_PRUNE_MESSAGES,
 	PG_PRUNE_MONTHS,
 	PG_COUNT_PRUNED,
+	PG_CHANGES_OF_KIND,
+	PG_AUDIT_CONTACTS,
+	PG_AUDIT_MESSAGES,
+	PG_AUDIT_SUM,
+	PG_PRODUCTS_GET,
 	STATEMENTS
 };
 
@@ -305,6 +310,11 @@ bool postgres_drop_events(struct store *, int64_t up_to);
 
 /* --- readers (_read.c) --- */
 
+/* Connected again, where the connection was lost since the last call. */
+struct pg *postgres_reader_pg(struct store_reader *reader);
+/* What is read in several statements is of one commit. */
+bool pg_begin_reading(struct pg *pg);
+void pg_end_reading(struct pg *pg);
 struct store_reader *postgres_reader_open(const char *where, struct text *error);
 void postgres_reader_close(struct store_reader *reader);
 bool postgres_read_log(struct store_reader *, const struct log_query *, struct contact **out, size_t *count);
@@ -321,6 +331,14 @@ bool postgres_read_holds(struct store_reader *, struct hold **out, size_t *count
 bool postgres_read_counters(struct store_reader *, struct counters *out);
 bool postgres_read_size(struct store_reader *, int64_t *bytes);
 bool postgres_read_ages(struct store_reader *, int64_t oldest[LANES]);
+bool postgres_audit_contacts(struct store_reader *, struct audit_at *after, size_t limit,
+			     struct audit_contact **out, size_t *count);
+bool postgres_audit_messages(struct store_reader *, int64_t after, size_t limit, struct audit_message **out,
+			     size_t *count);
+bool postgres_audit_sum(struct store_reader *, struct counters *rows, struct counters *kept);
+bool postgres_read_products(struct store_reader *, const char *hash, char **body);
+bool postgres_read_changes_of_kind(struct store_reader *, enum change_kind kind, int64_t after, size_t limit,
+				   struct change **out, size_t *count);
 bool postgres_read_changes(struct store_reader *, int64_t customer, int64_t after, size_t limit,
 			   struct change **out, size_t *count);
 

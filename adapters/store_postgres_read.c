@@ -14,8 +14,7 @@ struct reader {
 	struct pg pg;
 };
 
-/* Connected again, where the connection was lost since the last call. */
-static struct pg *pg_of(struct store_reader *reader)
+struct pg *postgres_reader_pg(struct store_reader *reader)
 {
 	struct pg *pg = &((struct reader *)reader)->pg;
 
@@ -51,13 +50,12 @@ struct store_reader *postgres_reader_open(const char *where, struct text *error)
 	return NULL;
 }
 
-/* What is read in several statements is of one commit. */
-static bool begin_reading(struct pg *pg)
+bool pg_begin_reading(struct pg *pg)
 {
 	return pg_exec(pg, "BEGIN ISOLATION LEVEL REPEATABLE READ");
 }
 
-static void end_reading(struct pg *pg)
+void pg_end_reading(struct pg *pg)
 {
 	if (!pg_is_lost(pg))
 		PQclear(PQexec(pg->conn, "COMMIT"));
@@ -225,13 +223,13 @@ static bool read_log(struct pg *pg, const struct log_query *query, const struct 
 bool postgres_read_log(struct store_reader *reader, const struct log_query *query, struct contact **out,
 		       size_t *count)
 {
-	struct pg *pg = pg_of(reader);
+	struct pg *pg = postgres_reader_pg(reader);
 	struct log_names names = {0};
 
-	if (!begin_reading(pg))
+	if (!pg_begin_reading(pg))
 		return false;
 	bool ok = find_names(pg, query, &names) && (names.nothing || read_log(pg, query, &names, out, count));
-	end_reading(pg);
+	pg_end_reading(pg);
 	return ok;
 }
 
@@ -239,7 +237,7 @@ bool postgres_read_last_change(struct store_reader *reader, int64_t *changed)
 {
 	struct pg_query query;
 
-	pg_query_init(&query, pg_of(reader), PG_LAST_CHANGE, "", "SELECT changed FROM position");
+	pg_query_init(&query, postgres_reader_pg(reader), PG_LAST_CHANGE, "", "SELECT changed FROM position");
 	bool ok = pg_query_run(&query);
 	struct cells cells = pg_cells(&query, 0);
 	*changed = ok && query.rows ? pg_get_number(&cells) : 0;
@@ -253,7 +251,7 @@ bool postgres_read_message(struct store_reader *reader, const char *id, struct m
 {
 	struct pg_query query;
 
-	pg_query_init(&query, pg_of(reader), PG_READ_MESSAGE, "t",
+	pg_query_init(&query, postgres_reader_pg(reader), PG_READ_MESSAGE, "t",
 		      "SELECT " MESSAGE_COLUMNS " FROM message m" MESSAGE_CUSTOMER "WHERE m.id = $1");
 	pg_put_text(&query, id);
 	bool ok = pg_query_run(&query);
@@ -268,19 +266,19 @@ bool postgres_read_message(struct store_reader *reader, const char *id, struct m
 bool postgres_read_customer(struct store_reader *reader, const char *id, struct customer **out,
 			    struct preference **preferences, size_t *count)
 {
-	struct pg *pg = pg_of(reader);
+	struct pg *pg = postgres_reader_pg(reader);
 
-	if (!begin_reading(pg))
+	if (!pg_begin_reading(pg))
 		return false;
 	bool ok = pg_get_customer(pg, id, out) &&
 		  (!*out || pg_get_preferences(pg, (*out)->n, preferences, count));
-	end_reading(pg);
+	pg_end_reading(pg);
 	return ok;
 }
 
 bool postgres_read_cap_used(struct store_reader *reader, int64_t customer, const char *name, int64_t *used)
 {
-	return pg_cap_used(pg_of(reader), customer, name, used);
+	return pg_cap_used(postgres_reader_pg(reader), customer, name, used);
 }
 
 bool postgres_read_find(struct store_reader *reader, const char *address, char ***ids, size_t *count)
@@ -288,7 +286,7 @@ bool postgres_read_find(struct store_reader *reader, const char *address, char *
 	struct pg_query query;
 
 	pg_query_init(
-		&query, pg_of(reader), PG_FIND, "t",
+		&query, postgres_reader_pg(reader), PG_FIND, "t",
 		"SELECT k.id FROM address a JOIN customer_address l ON l.address = a.n "
 		"JOIN customer k ON k.n = l.customer WHERE a.value = $1 GROUP BY k.n, k.id ORDER BY k.n");
 	pg_put_text(&query, address);
@@ -320,7 +318,8 @@ bool postgres_read_customer_id(struct store_reader *reader, int64_t customer, ch
 {
 	struct pg_query query;
 
-	pg_query_init(&query, pg_of(reader), PG_CUSTOMER_ID, "n", "SELECT id FROM customer WHERE n = $1");
+	pg_query_init(&query, postgres_reader_pg(reader), PG_CUSTOMER_ID, "n",
+		      "SELECT id FROM customer WHERE n = $1");
 	pg_put_number(&query, customer);
 	bool ok = pg_query_run(&query);
 	if (ok && query.rows) {
@@ -333,12 +332,12 @@ bool postgres_read_customer_id(struct store_reader *reader, int64_t customer, ch
 
 bool postgres_read_holds(struct store_reader *reader, struct hold **out, size_t *count)
 {
-	return pg_get_holds(pg_of(reader), out, count);
+	return pg_get_holds(postgres_reader_pg(reader), out, count);
 }
 
 bool postgres_read_counters(struct store_reader *reader, struct counters *out)
 {
-	return pg_counters(pg_of(reader), out);
+	return pg_counters(postgres_reader_pg(reader), out);
 }
 
 /* n rises with time: the lowest n that waits is the oldest. */
@@ -346,7 +345,7 @@ bool postgres_read_ages(struct store_reader *reader, int64_t oldest[LANES])
 {
 	struct pg_query query;
 
-	pg_query_init(&query, pg_of(reader), PG_AGES, "",
+	pg_query_init(&query, postgres_reader_pg(reader), PG_AGES, "",
 		      PG_NAMES
 		      "SELECT l.lane, min(first.admitted_at) FROM name CROSS JOIN "
 		      "(VALUES (0), (1), (2)) l (lane) CROSS JOIN LATERAL (SELECT m.admitted_at FROM "
@@ -367,7 +366,7 @@ bool postgres_read_size(struct store_reader *reader, int64_t *bytes)
 {
 	struct pg_query query;
 
-	pg_query_init(&query, pg_of(reader), PG_SIZE, "",
+	pg_query_init(&query, postgres_reader_pg(reader), PG_SIZE, "",
 		      "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c "
 		      "WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace");
 	bool ok = pg_query_run(&query);
@@ -383,10 +382,30 @@ bool postgres_read_size(struct store_reader *reader, int64_t *bytes)
 	"SELECT seq, kind, at, given_at, customer, address, subject, changed_by, actor, source, evidence, " \
 	"old_value, new_value FROM change_log "
 
-bool postgres_read_changes(struct store_reader *reader, int64_t customer, int64_t after, size_t limit,
-			   struct change **out, size_t *count)
+static bool take_changes(struct pg_query *query, struct change **out, size_t *count)
 {
-	return pg_read_changes(pg_of(reader), customer, after, limit, out, count);
+	bool ok = pg_query_run(query);
+	if (ok && query->rows)
+		*out = xreallocarray(*out, *count + (size_t)query->rows, sizeof **out);
+	for (int i = 0; ok && i < query->rows; i++) {
+		struct cells cells = pg_cells(query, i);
+		struct change *change = &(*out)[(*count)++];
+		change->seq = pg_get_number(&cells);
+		change->kind = (enum change_kind)pg_get_number(&cells);
+		change->at = pg_get_number(&cells);
+		change->given_at = pg_get_number(&cells);
+		change->customer = pg_get_number(&cells);
+		change->address = pg_get_number(&cells);
+		change->subject = pg_get_text(&cells);
+		change->by = pg_get_text(&cells);
+		change->actor = pg_get_text(&cells);
+		change->source = pg_get_text(&cells);
+		change->evidence = pg_get_text(&cells);
+		change->old_value = pg_get_text(&cells);
+		change->new_value = pg_get_text(&cells);
+	}
+	pg_query_release(query);
+	return ok;
 }
 
 bool pg_read_changes(struct pg *pg, int64_t customer, int64_t after, size_t limit, struct change **out,
@@ -404,26 +423,24 @@ bool pg_read_changes(struct pg *pg, int64_t customer, int64_t after, size_t limi
 	pg_put_number(&query, (int64_t)limit);
 	if (customer)
 		pg_put_number(&query, customer);
-	bool ok = pg_query_run(&query);
-	if (ok && query.rows)
-		*out = xreallocarray(*out, *count + (size_t)query.rows, sizeof **out);
-	for (int i = 0; ok && i < query.rows; i++) {
-		struct cells cells = pg_cells(&query, i);
-		struct change *change = &(*out)[(*count)++];
-		change->seq = pg_get_number(&cells);
-		change->kind = (enum change_kind)pg_get_number(&cells);
-		change->at = pg_get_number(&cells);
-		change->given_at = pg_get_number(&cells);
-		change->customer = pg_get_number(&cells);
-		change->address = pg_get_number(&cells);
-		change->subject = pg_get_text(&cells);
-		change->by = pg_get_text(&cells);
-		change->actor = pg_get_text(&cells);
-		change->source = pg_get_text(&cells);
-		change->evidence = pg_get_text(&cells);
-		change->old_value = pg_get_text(&cells);
-		change->new_value = pg_get_text(&cells);
-	}
-	pg_query_release(&query);
-	return ok;
+	return take_changes(&query, out, count);
+}
+
+bool postgres_read_changes(struct store_reader *reader, int64_t customer, int64_t after, size_t limit,
+			   struct change **out, size_t *count)
+{
+	return pg_read_changes(postgres_reader_pg(reader), customer, after, limit, out, count);
+}
+
+bool postgres_read_changes_of_kind(struct store_reader *reader, enum change_kind kind, int64_t after,
+				   size_t limit, struct change **out, size_t *count)
+{
+	struct pg_query query;
+
+	pg_query_init(&query, postgres_reader_pg(reader), PG_CHANGES_OF_KIND, "nnn",
+		      CHANGE_COLUMNS "WHERE seq > $1 AND kind = $3 ORDER BY seq LIMIT $2");
+	pg_put_number(&query, after);
+	pg_put_number(&query, (int64_t)limit);
+	pg_put_number(&query, kind);
+	return take_changes(&query, out, count);
 }

@@ -97,6 +97,10 @@ enum statement {
 	SQL_OLDEST,
 	SQL_CHANGES,
 	SQL_CHANGES_OF,
+	SQL_CHANGES_OF_KIND,
+	SQL_AUDIT_MESSAGES,
+	SQL_AUDIT_SUM,
+	SQL_PRODUCTS_GET,
 	SQL_MONTHS,
 	STATEMENTS
 };
@@ -290,6 +294,7 @@ bool sqlite_drop_events(struct store *, int64_t up_to);
 
 /* --- readers (_read.c) --- */
 
+struct sql *sqlite_reader_sql(struct store_reader *reader);
 struct store_reader *sqlite_reader_open(const char *where, struct text *error);
 void sqlite_reader_close(struct store_reader *reader);
 bool sqlite_read_log(struct store_reader *, const struct log_query *, struct contact **out, size_t *count);
@@ -305,6 +310,14 @@ bool sqlite_read_holds(struct store_reader *, struct hold **out, size_t *count);
 bool sqlite_read_counters(struct store_reader *, struct counters *out);
 bool sqlite_read_size(struct store_reader *, int64_t *bytes);
 bool sqlite_read_ages(struct store_reader *, int64_t oldest[LANES]);
+bool sqlite_audit_contacts(struct store_reader *, struct audit_at *after, size_t limit,
+			   struct audit_contact **out, size_t *count);
+bool sqlite_audit_messages(struct store_reader *, int64_t after, size_t limit, struct audit_message **out,
+			   size_t *count);
+bool sqlite_audit_sum(struct store_reader *, struct counters *rows, struct counters *kept);
+bool sqlite_read_products(struct store_reader *, const char *hash, char **body);
+bool sqlite_read_changes_of_kind(struct store_reader *, enum change_kind kind, int64_t after, size_t limit,
+				 struct change **out, size_t *count);
 bool sqlite_read_changes(struct store_reader *, int64_t customer, int64_t after, size_t limit,
 			 struct change **out, size_t *count);
 

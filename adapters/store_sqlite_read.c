@@ -18,9 +18,14 @@ struct reader {
 	struct sql sql;
 };
 
-static struct sql *sql_of(struct store_reader *reader)
+struct sql *sqlite_reader_sql(struct store_reader *reader)
 {
 	return &((struct reader *)reader)->sql;
+}
+
+static struct sql *sql_of(struct store_reader *reader)
+{
+	return sqlite_reader_sql(reader);
 }
 
 void sqlite_reader_close(struct store_reader *reader)
@@ -446,35 +451,18 @@ bool sqlite_read_size(struct store_reader *reader, int64_t *bytes)
 	"SELECT seq, kind, at, given_at, customer, address, subject, changed_by, actor, source, evidence, " \
 	"old_value, new_value FROM change_log "
 
-bool sqlite_read_changes(struct store_reader *reader, int64_t customer, int64_t after, size_t limit,
-			 struct change **out, size_t *count)
+static bool take_changes(struct sql *sql, sqlite3_stmt *statement, struct change **out, size_t *count)
 {
-	return sql_read_changes(sql_of(reader), customer, after, limit, out, count);
-}
-
-bool sql_read_changes(struct sql *sql, int64_t customer, int64_t after, size_t limit, struct change **out,
-		      size_t *count)
-{
-	sqlite3_stmt *statement =
-		customer ? sql_statement(sql, SQL_CHANGES_OF,
-					 CHANGE_COLUMNS "WHERE customer = ? AND seq > ? ORDER BY seq LIMIT ?")
-			 : sql_statement(sql, SQL_CHANGES,
-					 CHANGE_COLUMNS "WHERE seq > ? ORDER BY seq LIMIT ?");
-	struct cells cells = sql_cells(statement);
-	size_t capacity = 0;
+	size_t capacity = *count;
 	int more;
 
-	if (customer)
-		put_number(&cells, customer);
-	put_number(&cells, after);
-	put_number(&cells, (int64_t)limit);
 	while ((more = sql_step(sql, statement)) > 0) {
 		if (*count == capacity) {
 			capacity = capacity ? 2 * capacity : 16;
 			*out = xreallocarray(*out, capacity, sizeof **out);
 		}
 		struct change *change = &(*out)[(*count)++];
-		cells = sql_cells(statement);
+		struct cells cells = sql_cells(statement);
 		change->seq = get_number(&cells);
 		change->kind = (enum change_kind)get_number(&cells);
 		change->at = get_number(&cells);
@@ -490,4 +478,41 @@ bool sql_read_changes(struct sql *sql, int64_t customer, int64_t after, size_t l
 		change->new_value = get_text(&cells);
 	}
 	return more == 0;
+}
+
+bool sql_read_changes(struct sql *sql, int64_t customer, int64_t after, size_t limit, struct change **out,
+		      size_t *count)
+{
+	sqlite3_stmt *statement =
+		customer ? sql_statement(sql, SQL_CHANGES_OF,
+					 CHANGE_COLUMNS "WHERE customer = ? AND seq > ? ORDER BY seq LIMIT ?")
+			 : sql_statement(sql, SQL_CHANGES,
+					 CHANGE_COLUMNS "WHERE seq > ? ORDER BY seq LIMIT ?");
+	struct cells cells = sql_cells(statement);
+
+	if (customer)
+		put_number(&cells, customer);
+	put_number(&cells, after);
+	put_number(&cells, (int64_t)limit);
+	return take_changes(sql, statement, out, count);
+}
+
+bool sqlite_read_changes(struct store_reader *reader, int64_t customer, int64_t after, size_t limit,
+			 struct change **out, size_t *count)
+{
+	return sql_read_changes(sql_of(reader), customer, after, limit, out, count);
+}
+
+bool sqlite_read_changes_of_kind(struct store_reader *reader, enum change_kind kind, int64_t after,
+				 size_t limit, struct change **out, size_t *count)
+{
+	struct sql *sql = sql_of(reader);
+	sqlite3_stmt *statement = sql_statement(
+		sql, SQL_CHANGES_OF_KIND, CHANGE_COLUMNS "WHERE kind = ? AND seq > ? ORDER BY seq LIMIT ?");
+	struct cells cells = sql_cells(statement);
+
+	put_number(&cells, kind);
+	put_number(&cells, after);
+	put_number(&cells, (int64_t)limit);
+	return take_changes(sql, statement, out, count);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "crash.h"
 #include "log.h"
 #include "moment.h"
 #include "xalloc.h"
@@ -119,8 +120,11 @@ static void *reader_thread(void *argument)
 			continue;
 		}
 		bool ok = queue_read(carrier->in, lanes, READ_MAX, wait, &entries, &count);
-		if (count)
+		if (count) {
+			CRASH_POINT(reader_read);
 			admit(carrier, entries, count);
+			CRASH_POINT(reader_admitted);
+		}
 		for (size_t i = 0; i < count; i++)
 			queue_entry_release(&entries[i]);
 		free(entries);
@@ -214,6 +218,8 @@ static bool settle(struct carrier *carrier, struct load *load)
 {
 	bool ok = queue_settle(carrier->out, load->done, load->count);
 
+	if (load->count)
+		CRASH_POINT(courier_settled);
 	load_drop_settled(carrier, load, false);
 	return ok;
 }
@@ -230,6 +236,7 @@ static bool publish(struct carrier *carrier, struct load *load)
 			json[slice] = first[slice].json;
 		if (!queue_publish(carrier->out, first->stream, json, slice))
 			return false;
+		CRASH_POINT(courier_published);
 		load->published += slice;
 		turn_published(carrier->turn, load->events[load->published - 1].seq);
 	}
@@ -249,6 +256,8 @@ static void *courier_thread(void *argument)
 	while (turn_collect(carrier->turn, READ_WAIT_MS, !load.events, &carriage) || load.count ||
 	       load.events) {
 		load_take(&load, &carriage);
+		if (load.count)
+			CRASH_POINT(courier_collected);
 		bool settled = settle(carrier, &load), published = publish(carrier, &load);
 		if (settled && published)
 			continue;

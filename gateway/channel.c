@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "crash.h"
 #include "log.h"
 #include "moment.h"
 #include "sms_text.h"
@@ -41,6 +42,7 @@ void channel_send(struct channel *channel, struct attempt *attempt)
 	if (in_hand > channel->credit)
 		log_error("channel %s: handed %zu attempts, more than its credit of %zu",
 			  channel->config->name, in_hand, channel->credit);
+	CRASH_POINT(channel_handed);
 	channel->ops->send(channel, attempt);
 }
 
@@ -135,6 +137,7 @@ void channel_report(struct attempt *attempt, const struct outcome *outcome)
 	struct channel *channel = attempt->channel;
 	struct outcome_sink sink = channel->sink;
 
+	CRASH_POINT(channel_outcome);
 	attempt->outcome = *outcome;
 	if (atomic_load(&attempt->phase) == ATTEMPT_CALLED_BACK) /* whatever else went wrong on the way */
 		attempt->outcome.kind = OUTCOME_NOT_BEGUN;
@@ -147,6 +150,7 @@ void channel_report(struct attempt *attempt, const struct outcome *outcome)
 		note_pace(channel);
 	atomic_fetch_sub(&channel->in_hand, 1); /* first: whoever hears of it may hand over the next */
 	sink.report(sink.context, attempt);
+	CRASH_POINT(channel_reported);
 }
 
 struct outcome outcome_make(enum outcome_kind kind, enum outcome_scope scope, const char *code,
@@ -213,11 +217,13 @@ static bool leave_handed(struct attempt *attempt, enum attempt_phase to)
 
 bool attempt_begin(struct attempt *attempt)
 {
+	CRASH_POINT(channel_before_begin);
 	if (moment_mono() >= attempt->lease_until ||
 	    (attempt->begin_before && moment_now() >= attempt->begin_before) ||
 	    !leave_handed(attempt, ATTEMPT_BEGUN))
 		return false;
 	begun_mark(attempt->begun);
+	CRASH_POINT(channel_begun);
 	return true;
 }
 

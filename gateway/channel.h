@@ -135,6 +135,8 @@ struct channel_ops {
 	enum channel_text text; /* what its templates are */
 	/* How the channel's addresses are written. Any thread. */
 	enum address_kind (*address_kind)(const struct channel_config *config);
+	bool stands_in;       /* it opens in the place of another: registry_stand_in */
+	const char *unsafe;   /* why nobody should run with it; NULL: it is fine */
 	bool has_provider;    /* false: every receiver stands for itself (webhook), no breaker */
 	bool resend_in_doubt; /* default of in_doubt: true = resend, false = hold */
 	/* Checks its part of the configuration and adds every mistake to `errors`, a line each. No network.

@@ -42,7 +42,7 @@ struct channel_config {
 	/* what its provider may call, and how that reads; NULL where it does not */
 	char *callback_url; /* https://m.example.com/in/sms/twilio */
 	struct provider_callback *callback;
-	const struct channel_ops *captured_by; /* the adapter capture, and nothing leaves; NULL: it is sent */
+	const struct channel_ops *captured_by; /* capture or flaky: nothing leaves; NULL: it is sent */
 	int max_segments;                      /* of a short message; 0: no limit of its own */
 	struct number_plan numbers;
 	struct retry_policy retry;

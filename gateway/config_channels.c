@@ -416,7 +416,9 @@ static void fill_channel(struct config_loading *load, const char *name, json_t *
 	config->channel_names[config->channel_count++] = channel->name;
 	if (adapter && !channel->ops)
 		wrong_adapter(load, adapter_path, adapter);
-	if (channel->ops && channel->ops == registry_capture()) {
+	if (channel->ops && channel->ops->unsafe)
+		config_warn(&load->source, adapter_path, "%s", channel->ops->unsafe);
+	if (channel->ops && channel->ops->stands_in) {
 		channel->captured_by = channel->ops;
 		channel->ops = registry_stand_in(name, value);
 	}

@@ -435,7 +435,7 @@ static void wrong_name(struct walk *w, const char *pattern, const char *name)
 static bool takes_all_keys(const json_t *map)
 {
 	const char *adapter = json_string_value(json_object_get(map, "adapter"));
-	return adapter && strcmp(adapter, "capture") == 0;
+	return adapter && (strcmp(adapter, "capture") == 0 || strcmp(adapter, "flaky") == 0);
 }
 
 static bool belongs(const struct config_key *key, const json_t *map)

@@ -67,7 +67,7 @@ KEY("channels", NAMES, NULL, "", "", KEY_REQUIRED | KEY_SAMPLE, NOW, "", "{ emai
     "The ways to reach a customer: names of your own, at least one.")                                                  \
 KEY("channels.*", MAP, NULL, "", "", 0, NOW, "", "", "A channel.")                                                     \
 KEY("channels.*.adapter", TEXT, NULL, "required", "", KEY_REQUIRED | KEY_SAMPLE, NOW, "", "smtp",                      \
-    "The code that speaks its protocol: smtp, http or webhook; capture sends nothing (heed captured shows it).")       \
+    "The code that speaks its protocol: smtp, http or webhook; capture (heed captured shows it) and flaky (for drills) send nothing.")       \
 KEY("channels.*.relay", URL, NULL, "required", "smtp", KEY_REQUIRED | KEY_SAMPLE | KEY_SECRET, NOW, "",                \
     "\"smtp://127.0.0.1:25\"",                                                                                         \
     "smtp://host[:port] to this host or a trusted network; smtps:// or smtp+starttls://[user:password@]host[:port] else.")\
@@ -104,6 +104,16 @@ KEY("channels.*.numbers.digits", INTEGER, NULL, "4..14", "http", 0, NOW, "", "10
 KEY("channels.*.allow_private", BOOLEAN, "false", "", "webhook", 0, NOW, "", "",                                       \
     "May customers' URLs lead inside (private, loopback, link-local addresses)? For tests.")                           \
 KEY("channels.*.allow_http", BOOLEAN, "false", "", "webhook", 0, NOW, "", "", "May they be http:// ? For tests.")      \
+KEY("channels.*.faults", MAP, NULL, "", "flaky", 0, NOW, "", "",                                                       \
+    "For drills: how often what happens, in percent; the rest is accepted. Nothing is sent.")                          \
+KEY("channels.*.faults.rejected", INTEGER, "0", "0..100", "flaky", 0, NOW, "", "5", "Refused for good.")                \
+KEY("channels.*.faults.dead", INTEGER, "0", "0..100", "flaky", 0, NOW, "", "1", "The address does not exist.")          \
+KEY("channels.*.faults.retry", INTEGER, "0", "0..100", "flaky", 0, NOW, "", "5", "Put off.")                            \
+KEY("channels.*.faults.provider", INTEGER, "0", "0..100", "flaky", 0, NOW, "", "1", "The provider is at fault.")        \
+KEY("channels.*.faults.in_doubt", INTEGER, "0", "0..100", "flaky", 0, NOW, "", "1", "It breaks off in the middle.")     \
+KEY("channels.*.faults.slow", INTEGER, "0", "0..100", "flaky", 0, NOW, "", "10", "Accepted, after `delay`.")            \
+KEY("channels.*.faults.hang", INTEGER, "0", "0..100", "flaky", 0, NOW, "", "1", "No answer within the timeout.")        \
+KEY("channels.*.faults.delay", DURATION, "1s", "", "flaky", 0, NOW, "", "300ms", "How long `slow` takes.")              \
 KEY("channels.*.timeout", DURATION, "15s", "", "", 0, NOW, "", "", "For one attempt.")                                 \
 KEY("channels.*.providers", TEXTS, "[]", "", "http", 0, NOW, "", "[twilio, vonage]",                                    \
     "Several in the place of one: the next takes over while the first is at fault. Then `settings` is { NAME: { … } }.") \

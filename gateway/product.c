@@ -30,7 +30,8 @@ static __attribute__((format(printf, 4, 5))) void wrong(struct reading *r, const
 
 	va_start(args, format);
 	char *path = xasprintf("%s%s%s", product, *key ? "." : "", key);
-	config_vwrong(r->source, path, format, args);
+	if (r->source)
+		config_vwrong(r->source, path, format, args);
 	va_end(args);
 	free(path);
 	r->mistakes++;
@@ -174,6 +175,11 @@ static void add_product(struct reading *r, const char *name, const json_t *whole
 		duration_parse(expires, &product->expires_after);
 	product->channels = copy_list(json_object_get(whole, "channels"), &product->channel_count);
 	product->defaults = copy_list(json_object_get(whole, "default"), &product->default_count);
+}
+
+/* What a purpose asks of the rest. */
+static void check_purpose(struct reading *r, const char *name, const struct product *product)
+{
 	if (product->urgent && product->purpose != PURPOSE_CRITICAL)
 		wrong(r, name, "urgent", "is for purpose critical only; that, or no urgent, would be right");
 	if (product->purpose == PURPOSE_MARKETING && product->default_count) {
@@ -261,8 +267,10 @@ static void read_product(struct reading *r, const char *name, json_t *own)
 		/* without channels, what else is wrong may be their name */
 		if (channels_sound && (fine || json_object_get(whole, "channels")))
 			check_channels(r, name, sound, whole);
-		if (fine)
+		if (fine) {
 			add_product(r, name, whole);
+			check_purpose(r, name, &r->set->products[r->set->count - 1]);
+		}
 		json_decref(whole);
 		json_decref(sound);
 		json_decref(sound_parent);
@@ -343,6 +351,35 @@ out:
 	config_tree_free(tree);
 	text_release(&error);
 	return set;
+}
+
+struct product_set *product_set_kept(const json_t *products)
+{
+	struct product_set *set = xcalloc(1, sizeof *set);
+	struct reading r = {.set = set};
+	const char *name;
+	json_t *own;
+
+	set->products = xcalloc(json_object_size(products) + 1, sizeof *set->products);
+	json_object_foreach((json_t *)products, name, own)
+	{
+		const char *slash = strchr(name, '/');
+		char *above = xmemdup0(name, slash ? (size_t)(slash - name) : 0);
+		json_t *parent = slash ? json_object_get(products, above) : NULL;
+		json_t *whole = json_is_object(own) ? whole_of(parent, own) : NULL;
+		r.mistakes += !whole;
+		if (whole)
+			add_product(&r, name, whole);
+		json_decref(whole);
+		free(above);
+	}
+	link_parts(set);
+	set->hash = xstrdup("");
+	set->body = xstrdup("");
+	if (!r.mistakes && set->count)
+		return set;
+	product_set_free(set);
+	return NULL;
 }
 
 /* --- asking --- */

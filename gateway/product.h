@@ -50,6 +50,8 @@ struct config_report;
  * the report; NULL if there was an error. */
 struct product_set *product_set_read(const char *file, const char *const channels[], size_t channel_count,
 				     enum content_kept content, struct config_report *report);
+/* A set again from its body, which was checked when it was read. NULL: it can't be. */
+struct product_set *product_set_kept(const json_t *products);
 /* "full", "summary", "none". */
 bool content_kept_parse(const char *name, enum content_kept *content);
 

@@ -623,3 +623,39 @@ bool store_read_changes(struct store_reader *reader, int64_t customer, int64_t a
 	*count = 0;
 	return !limit || reader->ops->read_changes(reader, customer, after, limit, out, count);
 }
+
+bool store_audit_contacts(struct store_reader *reader, struct audit_at *after, size_t limit,
+			  struct audit_contact **out, size_t *count)
+{
+	*out = NULL;
+	*count = 0;
+	return !limit || reader->ops->audit_contacts(reader, after, limit, out, count);
+}
+
+bool store_audit_messages(struct store_reader *reader, int64_t after, size_t limit,
+			  struct audit_message **out, size_t *count)
+{
+	*out = NULL;
+	*count = 0;
+	return !limit || reader->ops->audit_messages(reader, after, limit, out, count);
+}
+
+bool store_audit_sum(struct store_reader *reader, struct counters *rows, struct counters *kept)
+{
+	*rows = *kept = (struct counters){0};
+	return reader->ops->audit_sum(reader, rows, kept);
+}
+
+bool store_read_products(struct store_reader *reader, const char *hash, char **body)
+{
+	*body = NULL;
+	return reader->ops->read_products(reader, hash, body);
+}
+
+bool store_read_changes_of_kind(struct store_reader *reader, enum change_kind kind, int64_t after,
+				size_t limit, struct change **out, size_t *count)
+{
+	*out = NULL;
+	*count = 0;
+	return !limit || reader->ops->read_changes_of_kind(reader, kind, after, limit, out, count);
+}

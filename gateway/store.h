@@ -346,6 +346,8 @@ bool store_append_changes(struct store *store, struct change *const changes[], s
 /* The `new_value` of the customer's last choice for the product that was not an import's; NULL: there is
  * none. The caller frees. */
 bool store_last_choice(struct store *store, int64_t customer, const char *product, char **choice);
+/* Whether a product is `product` or a part of it. */
+bool store_product_covers(const char *product, const char *of);
 /* A set of products: *seq is that of the last one if its hash is the same, else a new CHANGE_PRODUCTS is
  * appended. */
 bool store_put_products(struct store *store, const char *hash, const char *body, int64_t at, int64_t *seq);
@@ -415,6 +417,49 @@ bool store_read_holds(struct store_reader *reader, struct hold **out, size_t *co
 bool store_read_counters(struct store_reader *reader, struct counters *out);
 /* The oldest waiting message of each lane: admitted_at, 0 for none. */
 bool store_read_ages(struct store_reader *reader, int64_t oldest[LANES]);
+/* What the audit wants of a contact that heed made. One of several messages gives a line for each of them. */
+struct audit_contact {
+	int64_t seq, at, customer, address;
+	int64_t preference_seq, customer_seq, address_seq, products_seq, log_seq;
+	char *product, *channel, *provider, *reason;
+	char *address_channel, *address_value; /* "" where there is no such row */
+	bool first;                            /* of the contact's lines */
+	/* its message; 0 and "" where that is not there */
+	int64_t message_n, message_customer;
+	char *message_id, *message_product, *campaign;
+	enum purpose purpose;
+	enum lane lane;
+	int64_t admitted_at, send_at, expires_at;
+};
+/* And of a message, with its last contact. */
+struct audit_message {
+	int64_t n, customer;
+	char *id;
+	enum state state;
+	int64_t contact;       /* seq; 0 */
+	int64_t first_contact; /* the lowest seq that is kept */
+	bool contact_there, contact_has_it;
+	int64_t contact_customer;
+	enum state contact_state;
+};
+struct audit_at {
+	int64_t customer, seq;
+};
+/* Attempts by customer, then seq, behind *after, which is moved on; at most `limit` contacts. */
+bool store_audit_contacts(struct store_reader *reader, struct audit_at *after, size_t limit,
+			  struct audit_contact **out, size_t *count);
+void audit_contacts_free(struct audit_contact *list, size_t count);
+/* By n, above `after`. */
+bool store_audit_messages(struct store_reader *reader, int64_t after, size_t limit,
+			  struct audit_message **out, size_t *count);
+void audit_messages_free(struct audit_message *list, size_t count);
+/* The rows as they are, counted, beside the counters, at one moment. */
+bool store_audit_sum(struct store_reader *reader, struct counters *rows, struct counters *kept);
+/* What store_put_products was given under this hash; NULL: there is none. The caller frees. */
+bool store_read_products(struct store_reader *reader, const char *hash, char **body);
+/* The changes of one kind above `after`, oldest first. */
+bool store_read_changes_of_kind(struct store_reader *reader, enum change_kind kind, int64_t after,
+				size_t limit, struct change **out, size_t *count);
 /* Bytes that it takes on disk; 0: it can't say. */
 bool store_read_size(struct store_reader *reader, int64_t *bytes);
 /* The log of changes of one customer (n), or all (0), above `after`, oldest first. */

@@ -146,6 +146,14 @@ struct store_ops {
 	bool (*read_holds)(struct store_reader *, struct hold **out, size_t *count);
 	bool (*read_counters)(struct store_reader *, struct counters *out);
 	bool (*read_ages)(struct store_reader *, int64_t oldest[LANES]);
+	bool (*audit_contacts)(struct store_reader *, struct audit_at *after, size_t limit,
+			       struct audit_contact **out, size_t *count);
+	bool (*audit_messages)(struct store_reader *, int64_t after, size_t limit, struct audit_message **out,
+			       size_t *count);
+	bool (*audit_sum)(struct store_reader *, struct counters *rows, struct counters *kept);
+	bool (*read_products)(struct store_reader *, const char *hash, char **body);
+	bool (*read_changes_of_kind)(struct store_reader *, enum change_kind kind, int64_t after,
+				     size_t limit, struct change **out, size_t *count);
 	bool (*read_size)(struct store_reader *, int64_t *bytes); /* NULL: it can't say */
 	bool (*read_changes)(struct store_reader *, int64_t customer, int64_t after, size_t limit,
 			     struct change **out, size_t *count);
@@ -165,8 +173,6 @@ char *store_body_meta(const char *body);
 /* A preference's channels as text, and read from it; NULL where they were not chosen. The caller frees. */
 char *store_channels_text(const struct preference *preference);
 void store_channels_read(const char *text, struct preference *out);
-/* Whether a product is `product` or a part of it. */
-bool store_product_covers(const char *product, const char *of);
 /* Whether a query takes the last ones. */
 bool log_query_is_tail(const struct log_query *query);
 

@@ -113,6 +113,29 @@ void kept_receipt_release(struct kept_receipt *receipt)
 	*receipt = (struct kept_receipt){0};
 }
 
+void audit_contacts_free(struct audit_contact *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		free(list[i].product);
+		free(list[i].channel);
+		free(list[i].provider);
+		free(list[i].reason);
+		free(list[i].address_channel);
+		free(list[i].address_value);
+		free(list[i].message_id);
+		free(list[i].message_product);
+		free(list[i].campaign);
+	}
+	free(list);
+}
+
+void audit_messages_free(struct audit_message *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(list[i].id);
+	free(list);
+}
+
 void change_release(struct change *change)
 {
 	free(change->subject);

@@ -53,6 +53,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "audit.h"
+#include "crash.h"
 #include "digest.h"
 #include "log.h"
 #include "pages.h"
@@ -197,9 +199,12 @@ static bool pages_keep(struct turn *turn)
 static bool config_keep(struct turn *turn)
 {
 	struct config *config = turn->config;
-	bool ok = store_put_products(turn->store, config->products->hash, config->products->body, turn->now,
-				     &config->products->seq);
+	char *kept = audit_keep_products(config->products, config->customers.timezone);
+	char hash[2 * SHA256_SIZE + 1];
 
+	digest_sha256_hex(kept, strlen(kept), hash);
+	bool ok = store_put_products(turn->store, hash, kept, turn->now, &config->products->seq);
+	free(kept);
 	for (size_t i = 0; ok && i < templates_count(config->templates); i++) {
 		const struct template *template = templates_at(config->templates, i);
 		json_t *source = template_source(template);
@@ -224,20 +229,34 @@ static bool change_is_late(const struct turn *turn)
 
 static bool turn_transaction(struct turn *turn)
 {
-	if (!store_begin(turn->store) || !gateway_report(turn) || !holds_load(turn) ||
-	    (turn->config_new && !config_keep(turn)) || !recover_take(turn) || !outcomes_take(turn))
+	if (!store_begin(turn->store))
 		return false;
+	CRASH_POINT(turn_begun);
+	if (!gateway_report(turn) || !holds_load(turn) || (turn->config_new && !config_keep(turn)) ||
+	    !recover_take(turn))
+		return false;
+	CRASH_POINT(turn_recovered);
+	if (!outcomes_take(turn))
+		return false;
+	CRASH_POINT(turn_outcomes);
 	if (turn->stopping || turn->reloaded)
 		flights_call_back(turn, 0, &(const struct touched){0});
-	if (!receipts_take(turn) || !run_requests(turn) || !again_take(turn) || !admissions_take(turn) ||
-	    !holds_sweep(turn) || !lines_sweep(turn) || !expiries_take(turn) || !holds_take_released(turn) ||
-	    !lines_take_due(turn) || !works_place(turn) || !write_works(turn) || !receipts_match(turn))
+	if (!receipts_take(turn) || !run_requests(turn) || !again_take(turn) || !admissions_take(turn))
 		return false;
+	CRASH_POINT(turn_asked);
+	if (!holds_sweep(turn) || !lines_sweep(turn) || !expiries_take(turn) || !holds_take_released(turn) ||
+	    !lines_take_due(turn) || !works_place(turn))
+		return false;
+	CRASH_POINT(turn_placed);
+	if (!write_works(turn) || !receipts_match(turn))
+		return false;
+	CRASH_POINT(turn_written);
 	for (struct request *request = turn->requests; request; request = request->next)
 		if (request->finish)
 			request->finish(request, turn);
 	if (!outbox_before_commit(turn))
 		return false;
+	CRASH_POINT(turn_before_commit);
 	turn->late = change_is_late(turn);
 	return !turn->late && store_commit(turn->store);
 }
@@ -402,6 +421,7 @@ static void turn_committed(struct turn *turn)
 {
 	if (turn->failing)
 		log_info("the store works again");
+	CRASH_POINT(turn_committed);
 	turn->failing = turn->lost = turn->reloaded = turn->overtaken = false;
 	again_after_commit(turn);
 	turn->config_new = turn->config_new && turn->plan.strays;
@@ -422,10 +442,14 @@ static void turn_committed(struct turn *turn)
 			if (work->probe)
 				breaker_probe(&work->outlet->breaker);
 			hand_over(turn, work);
+			CRASH_POINT(turn_handed);
 		}
 	}
+	CRASH_POINT(turn_all_handed);
 	finish_flights(turn);
+	CRASH_POINT(turn_finished);
 	give_answers(turn);
+	CRASH_POINT(turn_answered);
 }
 
 /* To be run again: what the run remembered beside the store is as before it. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "registry.h"
 #include "turn_private.h"
 #include "xalloc.h"
 #include "banned.h"
@@ -89,7 +90,7 @@ static struct contact *contact_claim(struct turn *turn, struct work *work, const
 	contact->attempt = work->row.attempts;
 	xreplace(&contact->channel, outlet->config->name);
 	xreplace(&contact->provider, outlet->config->provider);
-	contact->captured = outlet->config->captured_by != NULL;
+	contact->captured = outlet->config->captured_by == registry_capture();
 	contact->address = decision->address->n;
 	contact->address_seq = decision->address->seq;
 	xreplace(&contact->reason, reason_code_name(why->code));

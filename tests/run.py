@@ -97,7 +97,7 @@ def main():
     jobs = ["-j", str(os.cpu_count() or 2)]
     step("the check of the rooms", [sys.executable, "tests/rooms.py"])
     step("the layout (clang-format)", ["make", "-s", "format-check"])
-    if not step("build with gcc, no warnings", ["make", "-s", *jobs, "all", "unit"], 600):
+    if not step("build with gcc, no warnings", ["make", "-s", *jobs, "all", "unit", "crash"], 600):
         return
     step("build with clang, no warnings", ["make", "-s", *jobs, "CC=clang", "O=build/clang", "all"], 600)
     step("clang-tidy", ["make", "-s", *jobs, "tidy"], 900)

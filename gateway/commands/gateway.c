@@ -11,6 +11,7 @@
 #include "../cli.h"
 #include "../command.h"
 #include "../config.h"
+#include "../crash.h"
 #include "../log.h"
 #include "../service.h"
 #include "../store.h"
@@ -134,10 +135,13 @@ static bool gateway_start(struct gateway *gateway, struct text *error)
 
 	if (!(gateway->store = store_open(config->store.url, config->store.migrate, error)))
 		return false;
+	CRASH_POINT(start_opened);
 	gateway->turn = turn_new(gateway->store, gateway->config);
 	remember_begun(gateway);
-	if (!turn_start(gateway->turn, error) ||
-	    !(gateway->service = service_open(gateway->turn, gateway->config, error)) ||
+	if (!turn_start(gateway->turn, error))
+		return false;
+	CRASH_POINT(start_recovered);
+	if (!(gateway->service = service_open(gateway->turn, gateway->config, error)) ||
 	    !gateway_listen(gateway, error) ||
 	    !(gateway->carrier = carrier_start(gateway->turn, gateway->config, error)))
 		return false;

@@ -2690,6 +2690,112 @@ static void what_is_taken_out_and_cleaned_is_in_no_file(void **state)
 	assert_false(files_have(f, "Quetzalcoatl"));
 }
 
+/* --- what the audit reads --- */
+
+static void the_audit_reads_attempts_by_customer_in_pages(void **state)
+{
+	struct fixture *f = *state;
+	struct audit_contact *page = NULL;
+	struct audit_at after = {0};
+	size_t count = 0;
+
+	begin(f);
+	int64_t one = add_of(f, "m-1", 1, STATE_SENT, MOMENT_NEVER),
+		two = add_of(f, "m-2", 1, STATE_SENT, MOMENT_NEVER),
+		other = add_of(f, "m-3", 2, STATE_SENT, MOMENT_NEVER);
+	add_contact(f, contact_of(MOMENT_DAY, 2, other, "card-alerts", "sms", STATE_SENT));
+	add_contact(f, contact_of(60 * MOMENT_DAY, 1, one, "card-alerts", "sms", STATE_SENT));
+	struct contact closing = contact_of(MOMENT_DAY, 1, one, "card-alerts", "", STATE_FAILED);
+	closing.attempt = 0;
+	add_contact(f, closing);
+	struct contact digest = contact_of(MOMENT_DAY, 1, 0, "card-alerts", "email", STATE_SENT);
+	digest.several = xcalloc(2, sizeof *digest.several);
+	digest.several[0] = one;
+	digest.several[1] = two;
+	digest.several_count = 2;
+	add_contact(f, digest);
+	commit(f);
+	READ_OK(store_audit_contacts(f->reader, &after, 2, &page, &count));
+	assert_int_equal(count, 3); /* the second has two messages */
+	assert_string_equal(page[0].channel, "sms");
+	assert_string_equal(page[0].message_id, "m-1");
+	assert_string_equal(page[0].campaign, "may");
+	assert_int_equal(page[0].products_seq, 7);
+	assert_true(page[1].first);
+	assert_false(page[2].first);
+	assert_string_equal(page[2].channel, "email");
+	assert_int_equal(page[1].message_n + page[2].message_n, one + two);
+	audit_contacts_free(page, count);
+	READ_OK(store_audit_contacts(f->reader, &after, 2, &page, &count));
+	assert_int_equal(count, 1);
+	assert_int_equal(page[0].customer, 2);
+	assert_int_equal(page[0].message_n, other);
+	audit_contacts_free(page, count);
+	READ_OK(store_audit_contacts(f->reader, &after, 2, &page, &count));
+	assert_int_equal(count, 0);
+	audit_contacts_free(page, count);
+}
+
+static void the_audit_reads_messages_with_their_contact_and_the_sum(void **state)
+{
+	struct fixture *f = *state;
+	struct audit_message *page = NULL;
+	struct counters rows, kept, more = {.admitted = 2, .states = {[STATE_SENT] = 2}};
+	size_t count = 0;
+
+	begin(f);
+	struct message_row row = row_of("m-1", "", LANE_NORMAL, MOMENT_NEVER);
+	row.customer = 1;
+	row.state = STATE_SENT;
+	row.contact = add_contact(f, contact_of(MOMENT_DAY, 1, 1, "card-alerts", "sms", STATE_SENT));
+	int64_t one = add_row(f, row);
+	int64_t two = add_of(f, "m-2", 1, STATE_SENT, MOMENT_NEVER);
+	OK(store_count(f->store, &more));
+	commit(f);
+	READ_OK(store_audit_messages(f->reader, 0, 1, &page, &count));
+	assert_int_equal(count, 1);
+	assert_int_equal(page[0].n, one);
+	assert_true(page[0].contact_there);
+	assert_true(page[0].contact_has_it);
+	assert_int_equal(page[0].contact_state, STATE_SENT);
+	assert_int_equal(page[0].contact_customer, 1);
+	audit_messages_free(page, count);
+	READ_OK(store_audit_messages(f->reader, one, 9, &page, &count));
+	assert_int_equal(count, 1);
+	assert_int_equal(page[0].n, two);
+	assert_false(page[0].contact_there);
+	audit_messages_free(page, count);
+	READ_OK(store_audit_sum(f->reader, &rows, &kept));
+	assert_memory_equal(&rows, &kept, sizeof rows);
+	assert_int_equal(rows.admitted, 2);
+}
+
+static void a_set_of_products_and_changes_of_a_kind_are_read_again(void **state)
+{
+	struct fixture *f = *state;
+	struct change *changes = NULL;
+	char *body = NULL;
+	size_t count = 0;
+	int64_t first, second;
+
+	begin(f);
+	OK(store_put_products(f->store, "h1", "{\"a\":1}", 1, &first));
+	put_customer(f, "ana", "ana@example.com", NULL);
+	OK(store_put_products(f->store, "h2", "{\"a\":2}", 1, &second));
+	commit(f);
+	READ_OK(store_read_products(f->reader, "h1", &body));
+	assert_string_equal(body, "{\"a\":1}");
+	free(body);
+	READ_OK(store_read_products(f->reader, "h3", &body));
+	assert_null(body);
+	READ_OK(store_read_changes_of_kind(f->reader, CHANGE_PRODUCTS, first, 9, &changes, &count));
+	assert_int_equal(count, 1);
+	assert_int_equal(changes[0].seq, second);
+	assert_string_equal(changes[0].subject, "h2");
+	change_release(&changes[0]);
+	free(changes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -2723,6 +2829,9 @@ int main(void)
 		BOTH(a_customers_contacts_in_doubt_are_found_until_they_are_none),
 		BOTH(what_is_sending_is_found_in_slices),
 		BOTH(a_gateway_keeps_its_number),
+		BOTH(the_audit_reads_attempts_by_customer_in_pages),
+		BOTH(the_audit_reads_messages_with_their_contact_and_the_sum),
+		BOTH(a_set_of_products_and_changes_of_a_kind_are_read_again),
 		BOTH(what_is_abandoned_is_ones_own_and_what_the_silent_claimed),
 		BOTH(what_another_has_claimed_is_not_overwritten),
 		BOTH(a_contact_knows_how_far_the_log_was_and_takes_a_late_report),

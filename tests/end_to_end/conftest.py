@@ -90,6 +90,8 @@ def make_gateway(request, folder, redis):
     for gateway in gateways:
         gateway.close()
     for gateway in gateways:
+        gateway.audit()
+    for gateway in gateways:
         harness.forget_store(gateway.config["store"]["url"])
 
 

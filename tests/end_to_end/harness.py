@@ -244,6 +244,8 @@ class Gateway:
         self.products = PRODUCTS if products is None else products
         self.templates = TEMPLATES if templates is None else templates
         self.words = []    # behind `heed gateway`
+        self.program = HEED
+        self.audited = True     # when the test is over; not where it broke the store itself
         self.process = None
         self.write()
 
@@ -266,7 +268,7 @@ class Gateway:
         """`under`: the words of a program that runs it (valgrind)."""
         assert self.process is None, "it runs"
         with open(self.stderr_file, "ab") as log:
-            self.process = subprocess.Popen([*under, HEED, "--config", str(self.config_file), "gateway", *self.words],
+            self.process = subprocess.Popen([*under, self.program, "--config", str(self.config_file), "gateway", *self.words],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env={**os.environ, **(env or {})}, preexec_fn=end_with_us)
         if ready:
@@ -324,6 +326,14 @@ class Gateway:
             self.stop()
         finally:
             self.kill()
+
+    def audit(self):
+        """Each contact was allowed, and the sum holds. A configuration or a store that the test broke is not asked."""
+        url = self.config["store"]["url"]
+        if self.audited and (not url.startswith("sqlite:") or pathlib.Path(url[len("sqlite:"):]).exists()):
+            self.write()
+            audit = self.cli("audit", "--json", seconds=60)
+            assert not audit.stdout, audit.stdout
 
     # --- what it says ---
 

@@ -5,6 +5,7 @@ import argparse
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -22,13 +23,13 @@ def fuzz(name, bound, seed, keep):
     """True if nothing was found; prints a line."""
     findings = FOUND / "findings"
     findings.mkdir(parents=True, exist_ok=True)
-    corpus = []
-    if keep:
-        (FOUND / name).mkdir(parents=True, exist_ok=True)
-        corpus = [str(FOUND / name)]
+    corpus = FOUND / (name if keep else f"once/{name}")    # libFuzzer writes into the first folder: never into the seeds
+    if not keep:
+        shutil.rmtree(corpus, ignore_errors=True)
+    corpus.mkdir(parents=True, exist_ok=True)
     done = subprocess.run([str(BUILD / f"fuzz_{name}"), *bound, f"-seed={seed}", f"-max_len={INPUT_MAX}", f"-timeout={INPUT_SECONDS}",
                            f"-rss_limit_mb={MEMORY_MAX}", f"-artifact_prefix={findings}/{name}-", "-print_final_stats=1",
-                           *corpus, str(SEEDS / name)],
+                           str(corpus), str(SEEDS / name)],
                           cwd=ROOT, env=OPTIONS, text=True, errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           stdin=subprocess.DEVNULL)
     inputs = re.search(r"number_of_executed_units: (\d+)", done.stdout)

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "audit.h"
 #include "contact.h"
 #include "log.h"
 #include "scratch.h"
@@ -248,6 +249,8 @@ static void turn_end(void)
 int world_close(void **state)
 {
 	turn_end();
+	if (!world.corrupt)
+		audit_holds();
 	store_reader_close(world.reader);
 	store_close(world.store);
 	config_drop(world.config);
@@ -676,6 +679,25 @@ const char *reasons_of(const char *message)
 	return out;
 }
 
+static void tell_finding(void *context, const struct audit_finding *finding)
+{
+	size_t *found = context;
+
+	++*found;
+	print_error("the audit: %s: %s\n", audit_code_name(finding->code), finding->says);
+}
+
+void audit_holds(void)
+{
+	size_t found = 0;
+	struct audit *audit = audit_new(tell_finding, &found);
+
+	assert_true(audit_read_contacts(audit, world.reader));
+	assert_true(audit_read_messages(audit, world.reader));
+	audit_free(audit);
+	assert_int_equal(found, 0);
+}
+
 size_t sum_holds(void)
 {
 	struct counters rows = {0}, kept = {0};
@@ -694,5 +716,6 @@ size_t sum_holds(void)
 	assert_memory_equal(&rows, &kept, sizeof rows);
 	turn_stats(world.turn, &stats);
 	assert_memory_equal(&rows, &stats.counters, sizeof rows);
+	audit_holds();
 	return (size_t)rows.admitted;
 }

@@ -48,6 +48,7 @@ struct world {
 	struct store *store;
 	struct store_reader *reader;
 	struct turn *turn;
+	bool corrupt;   /* by the test: the audit is not asked at its end */
 	bool remembers; /* turns from now on know what had begun before a crash */
 	struct script email, sms, webhook;
 	/* what the courier was given: JSON, in order */
@@ -138,6 +139,8 @@ const char *reasons_of(const char *message);
 /* Counts all rows and compares with the counters of store and turn: the sum holds. Gives the number of rows.
  */
 size_t sum_holds(void);
+/* The audit finds nothing. Every test ends with it, and so does sum_holds. */
+void audit_holds(void);
 void collect(void);
 
 #define is(text, wanted) assert_string_equal(text, wanted)

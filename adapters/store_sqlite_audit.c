@@ -1,0 +1,282 @@
+/* What the audit reads. */
+#include "store_sqlite_private.h"
+
+#include <stdlib.h>
+
+#include "xalloc.h"
+#include "banned.h"
+
+#define AUDIT_SQL_MAX 65536
+
+struct months {
+	struct span {
+		int month;
+		int64_t first, last; /* seq */
+		sqlite3_stmt *get;
+	} * at;
+	size_t count;
+	struct sql *sql;
+};
+
+static bool month_add(void *context, int month)
+{
+	struct months *months = context;
+	char name[MONTH_NAME], text[256];
+
+	month_name(month, name);
+	snprintf(text, sizeof text, "SELECT min(seq), max(seq) FROM %s", name);
+	sqlite3_stmt *statement = sql_prepare(months->sql, text, 0);
+	int more = sql_step(months->sql, statement);
+	months->at = xreallocarray(months->at, months->count + 1, sizeof *months->at);
+	struct span *span = &months->at[months->count++];
+	*span = (struct span){.month = month};
+	if (more > 0) {
+		span->first = sqlite3_column_int64(statement, 0);
+		span->last = sqlite3_column_int64(statement, 1);
+	}
+	sqlite3_finalize(statement);
+	return more > 0;
+}
+
+static bool months_read(struct sql *sql, struct months *months)
+{
+	*months = (struct months){.sql = sql};
+	return sql_months(sql, month_add, months);
+}
+
+static void months_free(struct months *months)
+{
+	for (size_t i = 0; i < months->count; i++)
+		sqlite3_finalize(months->at[i].get);
+	free(months->at);
+}
+
+/* --- contacts --- */
+
+static void add_month(struct text *text, int month)
+{
+	char name[MONTH_NAME];
+
+	month_name(month, name);
+	text_addf(text,
+		  "SELECT * FROM (SELECT seq, at, customer, message, product, channel, provider, reason, "
+		  "address, preference_seq, customer_seq, address_seq, products_seq, log_seq FROM %s INDEXED "
+		  "BY "
+		  "%s_by_customer WHERE customer >= ?1 AND (customer > ?1 OR seq > ?2) AND direction = 0 AND "
+		  "channel <> '' AND attempt > 0 ORDER BY customer, seq LIMIT ?3)",
+		  name, name);
+}
+
+static void contact_line(sqlite3_stmt *statement, struct audit_contact *line)
+{
+	struct cells cells = sql_cells(statement);
+
+	line->seq = get_number(&cells);
+	line->at = get_number(&cells);
+	line->customer = get_number(&cells);
+	line->product = get_text(&cells);
+	line->channel = get_text(&cells);
+	line->provider = get_text(&cells);
+	line->reason = get_text(&cells);
+	line->address = get_number(&cells);
+	line->preference_seq = get_number(&cells);
+	line->customer_seq = get_number(&cells);
+	line->address_seq = get_number(&cells);
+	line->products_seq = get_number(&cells);
+	line->log_seq = get_number(&cells);
+	line->address_channel = get_text(&cells);
+	line->address_value = get_text(&cells);
+	line->message_n = get_number(&cells);
+	line->message_id = get_text(&cells);
+	line->message_customer = get_number(&cells);
+	line->message_product = get_text(&cells);
+	line->campaign = get_text(&cells);
+	line->purpose = (enum purpose)get_number(&cells);
+	line->lane = (enum lane)get_number(&cells);
+	line->admitted_at = get_number(&cells);
+	line->send_at = get_number(&cells);
+	line->expires_at = get_number(&cells);
+}
+
+static bool contacts_page(struct sql *sql, const struct months *months, struct audit_at *after, size_t limit,
+			  struct audit_contact **out, size_t *count)
+{
+	struct text text;
+	size_t capacity = 0;
+	int more;
+
+	text_init(&text, AUDIT_SQL_MAX);
+	text_puts(&text,
+		  "SELECT c.seq, c.at, c.customer, c.product, c.channel, c.provider, c.reason, c.address, "
+		  "c.preference_seq, c.customer_seq, c.address_seq, c.products_seq, c.log_seq, a.channel, "
+		  "a.value, coalesce(m.n, 0), m.id, m.customer, m.product, m.campaign, m.purpose, m.lane, "
+		  "m.admitted_at, m.send_at, m.expires_at FROM (");
+	for (size_t i = 0; i < months->count; i++) {
+		text_puts(&text, i ? " UNION ALL " : "");
+		add_month(&text, months->at[i].month);
+	}
+	text_puts(&text,
+		  " ORDER BY customer, seq LIMIT ?3) c LEFT JOIN address a ON a.n = c.address "
+		  "LEFT JOIN contact_message x ON c.message = 0 AND x.contact = c.seq "
+		  "LEFT JOIN message m ON m.n = CASE c.message WHEN 0 THEN x.message ELSE c.message END "
+		  "ORDER BY c.customer, c.seq");
+	sqlite3_stmt *statement = sql_prepare(sql, text.data, 0);
+	struct cells cells = sql_cells(statement);
+	put_number(&cells, after->customer);
+	put_number(&cells, after->seq);
+	put_number(&cells, (int64_t)limit);
+	while ((more = sql_step(sql, statement)) > 0) {
+		if (*count == capacity) {
+			capacity = capacity ? 2 * capacity : limit;
+			*out = xreallocarray(*out, capacity, sizeof **out);
+		}
+		struct audit_contact *line = &(*out)[*count];
+		contact_line(statement, line);
+		line->first = !*count || line[-1].seq != line->seq;
+		++*count;
+		*after = (struct audit_at){.customer = line->customer, .seq = line->seq};
+	}
+	sqlite3_finalize(statement);
+	text_release(&text);
+	return more == 0;
+}
+
+bool sqlite_audit_contacts(struct store_reader *reader, struct audit_at *after, size_t limit,
+			   struct audit_contact **out, size_t *count)
+{
+	struct sql *sql = sqlite_reader_sql(reader);
+	struct months months;
+
+	if (!sql_begin_reading(sql))
+		return false;
+	bool ok = months_read(sql, &months) &&
+		  (!months.count || contacts_page(sql, &months, after, limit, out, count));
+	months_free(&months);
+	sql_end_reading(sql);
+	return ok;
+}
+
+/* --- messages --- */
+
+/* What the message's contact says, if it is there. */
+static bool message_contact(struct months *months, struct audit_message *message)
+{
+	struct sql *sql = months->sql;
+	char name[MONTH_NAME], text[512];
+	int more = 0;
+
+	for (size_t i = 0; i < months->count && !more; i++) {
+		struct span *span = &months->at[i];
+		if (!message->contact || message->contact < span->first || message->contact > span->last)
+			continue;
+		month_name(span->month, name);
+		snprintf(text, sizeof text,
+			 "SELECT state, customer, message = ?2 OR EXISTS (SELECT 1 FROM contact_message x "
+			 "WHERE "
+			 "x.contact = ?1 AND x.message = ?2) FROM %s WHERE seq = ?1",
+			 name);
+		if (!span->get)
+			span->get = sql_prepare(sql, text, 0);
+		struct cells cells = sql_cells(span->get);
+		put_number(&cells, message->contact);
+		put_number(&cells, message->n);
+		more = sql_step(sql, span->get);
+		if (more <= 0)
+			continue;
+		cells = sql_cells(span->get);
+		message->contact_there = true;
+		message->contact_state = (enum state)get_number(&cells);
+		message->contact_customer = get_number(&cells);
+		message->contact_has_it = get_number(&cells) != 0;
+		sqlite3_reset(span->get);
+	}
+	return more >= 0;
+}
+
+static bool messages_page(struct sql *sql, struct months *months, int64_t after, size_t limit,
+			  struct audit_message **out, size_t *count)
+{
+	sqlite3_stmt *statement = sql_statement(
+		sql, SQL_AUDIT_MESSAGES,
+		"SELECT n, id, customer, state, contact FROM message WHERE n > ? ORDER BY n LIMIT ?");
+	struct cells cells = sql_cells(statement);
+	int64_t first = INT64_MAX;
+	int more = 0;
+	bool ok = true;
+
+	for (size_t i = 0; i < months->count; i++)
+		if (months->at[i].first && months->at[i].first < first)
+			first = months->at[i].first;
+	put_number(&cells, after);
+	put_number(&cells, (int64_t)limit);
+	*out = xreallocarray(NULL, limit, sizeof **out);
+	while (ok && (more = sql_step(sql, statement)) > 0) {
+		struct audit_message *message = &(*out)[(*count)++];
+		*message = (struct audit_message){.first_contact = first};
+		cells = sql_cells(statement);
+		message->n = get_number(&cells);
+		message->id = get_text(&cells);
+		message->customer = get_number(&cells);
+		message->state = (enum state)get_number(&cells);
+		message->contact = get_number(&cells);
+		ok = message_contact(months, message);
+	}
+	sqlite3_reset(statement);
+	return ok && more == 0;
+}
+
+bool sqlite_audit_messages(struct store_reader *reader, int64_t after, size_t limit,
+			   struct audit_message **out, size_t *count)
+{
+	struct sql *sql = sqlite_reader_sql(reader);
+	struct months months;
+
+	if (!sql_begin_reading(sql))
+		return false;
+	bool ok = months_read(sql, &months) && messages_page(sql, &months, after, limit, out, count);
+	months_free(&months);
+	sql_end_reading(sql);
+	return ok;
+}
+
+bool sqlite_audit_sum(struct store_reader *reader, struct counters *rows, struct counters *kept)
+{
+	struct sql *sql = sqlite_reader_sql(reader);
+	int more = -1;
+
+	if (!sql_begin_reading(sql))
+		return false;
+	sqlite3_stmt *statement =
+		sql_statement(sql, SQL_AUDIT_SUM, "SELECT state, count(*) FROM message GROUP BY state");
+	while ((more = sql_step(sql, statement)) > 0) {
+		struct cells cells = sql_cells(statement);
+		int64_t state = get_number(&cells), count = get_number(&cells);
+		rows->admitted += count;
+		if (state >= 0 && state < STATES)
+			rows->states[state] = count;
+	}
+	int64_t numbers[NUMBERS] = {0};
+	bool ok = more == 0;
+	for (int i = 0; ok && i < NUMBERS; i++)
+		ok = sql_get_number(sql, (enum number)i, &numbers[i]);
+	numbers_counters(numbers, kept);
+	sql_end_reading(sql);
+	return ok;
+}
+
+bool sqlite_read_products(struct store_reader *reader, const char *hash, char **body)
+{
+	struct sql *sql = sqlite_reader_sql(reader);
+	sqlite3_stmt *statement =
+		sql_statement(sql, SQL_PRODUCTS_GET, "SELECT body FROM product_set WHERE hash = ?");
+	struct cells cells = sql_cells(statement);
+
+	put_text(&cells, hash);
+	int more = sql_step(sql, statement);
+	if (more > 0) {
+		cells = sql_cells(statement);
+		*body = get_text(&cells);
+		sqlite3_reset(statement);
+	}
+	return more >= 0;
+}

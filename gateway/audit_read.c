@@ -1,0 +1,128 @@
+/* What the audit is told: read from the store page by page. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit.h"
+#include "xalloc.h"
+#include "banned.h"
+
+#define AUDIT_PAGE 5000     /* contacts or messages read at once */
+#define AUDIT_CHANGES 10000 /* of one customer, or of all, read at once */
+
+static void changes_free(struct change *changes, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		change_release(&changes[i]);
+	free(changes);
+}
+
+/* --- what is for all --- */
+
+static bool take_products(struct audit *audit, struct store_reader *reader, const struct change *change)
+{
+	char *kept = NULL;
+	bool ok = store_read_products(reader, change->subject, &kept);
+
+	if (ok && kept)
+		audit_products(audit, change->seq, kept);
+	free(kept);
+	return ok;
+}
+
+static bool take_kind(struct audit *audit, struct store_reader *reader, enum change_kind kind)
+{
+	int64_t after = 0;
+	bool ok = true, more = true;
+
+	while (ok && more) {
+		struct change *changes = NULL;
+		size_t count = 0;
+		ok = store_read_changes_of_kind(reader, kind, after, AUDIT_CHANGES, &changes, &count);
+		for (size_t i = 0; ok && i < count; i++) {
+			after = changes[i].seq;
+			if (kind == CHANGE_PRODUCTS)
+				ok = take_products(audit, reader, &changes[i]);
+			else
+				audit_change(audit, &changes[i]);
+		}
+		more = count == AUDIT_CHANGES;
+		changes_free(changes, count);
+	}
+	return ok;
+}
+
+/* --- contacts --- */
+
+static bool take_customer(struct audit *audit, struct store_reader *reader, int64_t customer)
+{
+	struct change *all = NULL;
+	size_t total = 0;
+	bool ok = true, more = true;
+
+	while (ok && more) {
+		struct change *changes = NULL;
+		size_t count = 0;
+		ok = store_read_changes(reader, customer, total ? all[total - 1].seq : 0, AUDIT_CHANGES,
+					&changes, &count);
+		more = count == AUDIT_CHANGES;
+		if (!total) {
+			all = changes;
+		} else {
+			all = xreallocarray(all, total + count, sizeof *all);
+			memcpy(all + total, changes, count * sizeof *all);
+			free(changes);
+		}
+		total += count;
+	}
+	if (ok)
+		audit_customer(audit, customer, all, total);
+	changes_free(all, total);
+	return ok;
+}
+
+bool audit_read_contacts(struct audit *audit, struct store_reader *reader)
+{
+	struct audit_at after = {0};
+	bool more = true;
+
+	bool ok = take_kind(audit, reader, CHANGE_PRODUCTS) && take_kind(audit, reader, CHANGE_ADDRESS) &&
+		  take_kind(audit, reader, CHANGE_HOLD);
+	while (ok && more) {
+		struct audit_contact *page = NULL;
+		size_t count = 0;
+		ok = store_audit_contacts(reader, &after, AUDIT_PAGE, &page, &count);
+		more = count >= AUDIT_PAGE;
+		for (size_t i = 0; ok && i < count; i++)
+			if (!audit_contact(audit, &page[i])) {
+				ok = take_customer(audit, reader, page[i].customer);
+				audit_contact(audit, &page[i]);
+			}
+		audit_contacts_free(page, count);
+	}
+	return ok;
+}
+
+/* --- messages --- */
+
+bool audit_read_messages(struct audit *audit, struct store_reader *reader)
+{
+	struct counters rows, kept;
+	int64_t after = 0;
+	bool more = true;
+
+	bool ok = store_audit_sum(reader, &rows, &kept);
+	if (ok)
+		audit_sum(audit, &rows, &kept);
+	while (ok && more) {
+		struct audit_message *page = NULL;
+		size_t count = 0;
+		ok = store_audit_messages(reader, after, AUDIT_PAGE, &page, &count);
+		more = count == AUDIT_PAGE;
+		for (size_t i = 0; ok && i < count; i++) {
+			audit_message(audit, &page[i]);
+			after = page[i].n;
+		}
+		audit_messages_free(page, count);
+	}
+	return ok;
+}

@@ -1,0 +1,15 @@
+"""The short forms of `make torture` and `make torture-redis`: each labelled step once, and as often at a random moment."""
+import pytest
+
+import torture
+from harness import STORE
+
+
+@pytest.mark.skipif(STORE != "sqlite", reason="the steps are the same")
+def test_kills_at_every_step_and_at_random_moments_lose_nothing():
+    kills = torture.torture_gateway(2 * len(torture.LABELS) + 2, seed=1)
+    assert set(torture.LABELS) <= set(kills), set(torture.LABELS) - set(kills)
+
+
+def test_a_redis_that_is_killed_loses_nothing_that_it_confirmed():
+    torture.torture_redis(6, seed=1)
