@@ -6,7 +6,7 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 PYTHON  ?= /usr/bin/python3
 
-PKGS     = jansson hiredis libesmtp-1.0 libcurl sqlite3 libmicrohttpd yaml-0.1 libcrypto
+PKGS     = jansson hiredis libesmtp-1.0 libcurl sqlite3 libmicrohttpd yaml-0.1 libcrypto gmime-3.0
 WARN     = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 OPT     ?= -O2 -g
 SAN     ?=

@@ -13,7 +13,7 @@ ADAPTER_LIBRARIES = {
     "queue_redis": {"hiredis/hiredis"}, "channel_email": set(),
     "channel_email_plain": {"libesmtp", "auth-client"}, "channel_email_tls": {"curl/curl"}, "http_client": {"curl/curl"},
     "channel_http": {"curl/curl"}, "channel_webhook": {"curl/curl"}, "channel_capture": set(), "store_sqlite": {"sqlite3"}, "store_memory": set(),
-    "web_server": {"microhttpd"}, "config_yaml": {"yaml"},
+    "web_server": {"microhttpd"}, "config_yaml": {"yaml"}, "mail_parse": {"gmime/gmime"}, "mail_imap": {"curl/curl"},
     "sign": {"openssl/evp", "openssl/hmac", "openssl/rand", "openssl/crypto", "openssl/sha", "openssl/core_names",
              "openssl/params", "openssl/err", "openssl/pem"},
 }
