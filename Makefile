@@ -24,7 +24,7 @@ OBJ     += $(O)/obj/schema.o
 UNIT     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/peers/*.c))
 TESTLIB  = $(patsubst %.c,$(O)/obj/%.o,$(filter-out $(wildcard tests/*/test_*.c),$(wildcard tests/unit/*.c tests/contract/*.c)))
 
-.PHONY: FORCE all deps demo test check latency hours-full unit format format-check tidy rooms man install clean
+.PHONY: FORCE all deps demo test check latency hours-full unit format format-check tidy rooms model man install clean
 .SECONDARY:
 
 all: $(O)/heed
@@ -106,6 +106,10 @@ check:
 latency: all
 	@$(PYTHON) tests/bench/latency.py
 
+# 100,000 due at once, urgent beside 1,000,000 in bulk, a campaign of 500,000 held: WHEN="due lanes campaign". Minutes.
+load: all
+	@$(PYTHON) tests/bench/when.py $(WHEN)
+
 # Every zone of the system against glibc, every three hours, and against Python's zoneinfo, 10,000 cases in each.
 hours-full: $(O)/tests/unit/test_zone $(O)/tests/unit/test_hours
 	@HEED_FULL=1 $(O)/tests/unit/test_zone
@@ -133,6 +137,10 @@ $(O)/tidy/%.ok: %.c
 
 rooms:
 	@$(PYTHON) tests/rooms.py
+
+# The promise as a model, by spin: everything that its bounds allow.
+model:
+	@$(PYTHON) tests/model/model.py
 
 # What the binary says of itself, from its tables of commands, options and keys.
 MAN      = $(O)/man/heed.1 $(O)/man/heed.yaml.5

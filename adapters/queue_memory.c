@@ -288,13 +288,14 @@ static bool memory_settle(struct queue *queue, struct queue_settlement *done, si
 	return true;
 }
 
-static bool memory_publish(struct queue *queue, const char *const events[], size_t count)
+static bool memory_publish(struct queue *queue, enum event_stream out, const char *const events[],
+			   size_t count)
 {
 	struct memory_server *server = lock(queue);
 
 	for (size_t i = 0; i < count; i++)
-		entry_set(stream_add(server, queue->events), "event", events[i], strlen(events[i]));
-	struct memory_stream *stream = stream_find(server, queue->events);
+		entry_set(stream_add(server, queue->out[out]), "event", events[i], strlen(events[i]));
+	struct memory_stream *stream = stream_find(server, queue->out[out]);
 	while (stream->count > (size_t)queue->config.events_max)
 		stream_remove(stream, 0);
 	unlock(queue);

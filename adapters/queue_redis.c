@@ -162,7 +162,8 @@ static size_t text_slice(const char *const texts[], size_t count)
 }
 
 /* A slice is one transaction: a refusal in its middle would let later events overtake earlier ones. */
-static bool redis_publish(struct queue *queue, const char *const events[], size_t count)
+static bool redis_publish(struct queue *queue, enum event_stream stream, const char *const events[],
+			  size_t count)
 {
 	struct queue_redis *redis = (struct queue_redis *)queue;
 	char max[24];
@@ -174,7 +175,7 @@ static bool redis_publish(struct queue *queue, const char *const events[], size_
 		size_t slice = text_slice(events, count);
 		PUT(redis, "MULTI");
 		for (size_t i = 0; i < slice; i++)
-			PUT(redis, "XADD", queue->events, "MAXLEN", "~", max, "*", "event", events[i]);
+			PUT(redis, "XADD", queue->out[stream], "MAXLEN", "~", max, "*", "event", events[i]);
 		PUT(redis, "EXEC");
 		if (!redis_run(redis, slice + 2))
 			return false;
@@ -344,25 +345,27 @@ static void info_value(const char *info, const char *name, char out[64])
 	}
 }
 
+#define KEYS_CHECKED (LANES + EVENT_STREAMS + 1)
+
 /* A key of ours that holds something else is never written to: all of them are named. */
 static bool check_keys(struct queue_redis *redis)
 {
 	const struct queue *queue = &redis->base;
-	const char *keys[LANES + 2] = {queue->dead, queue->events};
-	redisReply *replies[LANES + 2];
+	const char *keys[KEYS_CHECKED] = {queue->dead, queue->out[STREAM_EVENTS], queue->out[STREAM_INBOUND]};
+	redisReply *replies[KEYS_CHECKED];
 	struct text wrong;
 
 	text_init(&wrong, TEXT_ERROR_MAX);
 	for (int lane = 0; lane < LANES; lane++)
-		keys[2 + lane] = queue->streams[lane];
-	for (size_t i = 0; i < LANES + 2; i++)
+		keys[1 + EVENT_STREAMS + lane] = queue->streams[lane];
+	for (size_t i = 0; i < KEYS_CHECKED; i++)
 		PUT(redis, "TYPE", keys[i]);
-	bool ok = redis_replies(redis, LANES + 2, replies) && redis_fine(redis, LANES + 2, replies);
-	for (size_t i = 0; ok && i < LANES + 2; i++)
+	bool ok = redis_replies(redis, KEYS_CHECKED, replies) && redis_fine(redis, KEYS_CHECKED, replies);
+	for (size_t i = 0; ok && i < KEYS_CHECKED; i++)
 		if (redis_is_string(replies[i]) && strcmp(replies[i]->str, "stream") != 0 &&
 		    strcmp(replies[i]->str, "none") != 0)
 			text_addf(&wrong, "%s%s is a %s", wrong.len ? ", " : "", keys[i], replies[i]->str);
-	redis_replies_free(LANES + 2, replies);
+	redis_replies_free(KEYS_CHECKED, replies);
 	if (ok && wrong.len)
 		ok = queue_fail(&redis->base,
 				"%s; it must be a stream: rename or delete it, or change queue.prefix",

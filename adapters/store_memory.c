@@ -410,15 +410,38 @@ static bool memory_get_contacts(struct store *store, const int64_t seq[], size_t
 	return true;
 }
 
-static bool memory_find_contact(struct store *store, const char *provider, const char *provider_ref,
-				struct contact *out)
+static bool memory_find_contact(struct store *store, enum direction direction, const char *provider,
+				const char *provider_ref, struct contact *out)
 {
 	const struct memory *memory = of(store);
 
 	for (int64_t seq = memory->numbers[NUMBER_CONTACT]; seq > 0 && *provider_ref; seq--) {
 		const struct contact *row = slots_get(&memory->tables[CONTACTS], seq);
-		if (row && strcmp(row->provider_ref, provider_ref) == 0 &&
+		if (row && row->direction == direction && strcmp(row->provider_ref, provider_ref) == 0 &&
 		    strcmp(row->provider, provider) == 0) {
+			contact_read(row, out);
+			break;
+		}
+	}
+	return true;
+}
+
+static bool may_have_arrived(const struct contact *row)
+{
+	return row->direction == DIRECTION_OUT && row->attempt > 0 &&
+	       (row->state == STATE_SENDING || row->state == STATE_SENT || row->state == STATE_DELIVERED ||
+		row->state == STATE_IN_DOUBT);
+}
+
+static bool memory_last_sent(struct store *store, int64_t customer, int64_t address, const char *provider,
+			     struct contact *out)
+{
+	const struct memory *memory = of(store);
+
+	for (int64_t seq = memory->numbers[NUMBER_CONTACT]; seq > 0; seq--) {
+		const struct contact *row = slots_get(&memory->tables[CONTACTS], seq);
+		if (row && row->customer == customer && row->address == address && may_have_arrived(row) &&
+		    (!provider || strcmp(row->provider, provider) == 0)) {
 			contact_read(row, out);
 			break;
 		}
@@ -434,7 +457,11 @@ static bool memory_add_events(struct store *store, struct event_row *const event
 
 	for (size_t i = 0; i < count; i++) {
 		events[i]->seq = ++memory->numbers[NUMBER_EVENT];
-		memory_put(memory, EVENTS, events[i]->seq, xstrdup(events[i]->json));
+		size_t len = strlen(events[i]->json) + 1;
+		struct memory_event *row = xmalloc(sizeof *row + len);
+		row->stream = events[i]->stream;
+		memcpy(row->json, events[i]->json, len);
+		memory_put(memory, EVENTS, events[i]->seq, row);
 	}
 	return true;
 }
@@ -446,11 +473,12 @@ static bool memory_get_events(struct store *store, int64_t after, size_t limit, 
 	int64_t seq = after + 1 > memory->first_event ? after + 1 : memory->first_event;
 
 	for (; limit && seq <= memory->numbers[NUMBER_EVENT]; seq++) {
-		const char *json = slots_get(&memory->tables[EVENTS], seq);
-		if (!json)
+		const struct memory_event *row = slots_get(&memory->tables[EVENTS], seq);
+		if (!row)
 			continue;
 		*out = xreallocarray(*out, *count + 1, sizeof **out);
-		(*out)[(*count)++] = (struct event_row){.seq = seq, .json = xstrdup(json)};
+		(*out)[(*count)++] =
+			(struct event_row){.seq = seq, .stream = row->stream, .json = xstrdup(row->json)};
 		limit--;
 	}
 	return true;
@@ -507,13 +535,21 @@ const struct store_ops store_memory_ops = {
 	.save_contacts = memory_save_contacts,
 	.get_contacts = memory_get_contacts,
 	.find_contact = memory_find_contact,
+	.last_sent = memory_last_sent,
 	.read_facts = memory_read_facts,
 	.get_customer = memory_get_customer,
 	.get_preferences = memory_get_preferences,
 	.put_customer = memory_put_customer,
 	.put_preference = memory_store_preference,
 	.set_address_state = memory_set_address_state,
+	.get_address = memory_get_address,
+	.answered = memory_answered,
 	.customers_of_address = memory_customers_of_address,
+	.keep_receipt = memory_keep_receipt,
+	.find_receipt = memory_find_receipt,
+	.drop_receipt = memory_drop_receipt,
+	.get_receipts = memory_get_receipts,
+	.count_receipts = memory_count_receipts,
 	.put_hold = memory_put_hold,
 	.drop_hold = memory_drop_hold,
 	.get_holds = memory_get_holds,

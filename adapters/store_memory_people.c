@@ -107,41 +107,61 @@ bool memory_read_facts(struct store *store, struct facts *const facts[], size_t 
 	return true;
 }
 
-static void set_state(struct memory *memory, int64_t n, enum address_state state, int64_t seq)
+/* A copy of the row, to be changed and put in its place. */
+static struct memory_address *address_copy(const struct memory *memory, int64_t n)
 {
 	const struct memory_address *from = slots_get(&memory->tables[ADDRESSES], n);
 	struct memory_address *copy = xcalloc(1, sizeof *copy);
 
+	*copy = *from;
 	copy->channel = xstrdup(from->channel);
 	copy->value = xstrdup(from->value);
 	copy->key = xstrdup(from->key);
-	copy->state = state;
-	copy->seq = seq;
-	memory_put(memory, ADDRESSES, n, copy);
+	return copy;
 }
 
-/* The address's row: the one that all share, or a new one. */
-static void put_address(struct memory *memory, struct address *address)
+bool memory_get_address(struct store *store, const char *channel, const char *value, bool make,
+			struct address_row *out)
 {
-	char *key = address_key(address->channel, address->value);
+	struct memory *memory = of(store);
+	char *key = address_key(channel, value);
 	int64_t n = names_find(&memory->address_keys, key);
 	const struct memory_address *known = slots_get(&memory->tables[ADDRESSES], n);
 
 	if (known) {
-		address->n = n;
-		address->state = known->state;
-		address->seq = known->seq;
-		free(key);
-		return;
+		*out = (struct address_row){n, known->state, known->seq, known->answered_at};
+	} else if (make) {
+		struct memory_address *row = xcalloc(1, sizeof *row);
+		*row = (struct memory_address){.key = xstrdup(key),
+					       .channel = xstrdup(channel),
+					       .value = xstrdup(value),
+					       .state = out->state,
+					       .seq = out->seq};
+		out->n = ++memory->numbers[NUMBER_ADDRESS];
+		memory_put(memory, ADDRESSES, out->n, row);
 	}
-	struct memory_address *row = xcalloc(1, sizeof *row);
-	*row = (struct memory_address){.key = key,
-				       .channel = xstrdup(address->channel),
-				       .value = xstrdup(address->value),
-				       .state = address->state,
-				       .seq = address->seq};
-	address->n = ++memory->numbers[NUMBER_ADDRESS];
-	memory_put(memory, ADDRESSES, address->n, row);
+	free(key);
+	return true;
+}
+
+bool memory_answered(struct store *store, int64_t address, int64_t at)
+{
+	struct memory_address *copy = address_copy(of(store), address);
+
+	copy->answered_at = at;
+	memory_put(of(store), ADDRESSES, address, copy);
+	return true;
+}
+
+/* The address's row: the one that all share, or a new one. */
+static void put_address(struct store *store, struct address *address)
+{
+	struct address_row row = {.state = address->state, .seq = address->seq};
+
+	memory_get_address(store, address->channel, address->value, true, &row);
+	address->n = row.n;
+	address->state = row.state;
+	address->seq = row.seq;
 }
 
 bool memory_put_customer(struct store *store, struct customer *customer)
@@ -164,7 +184,7 @@ bool memory_put_customer(struct store *store, struct customer *customer)
 					.address_count = customer->address_count};
 	row->addresses = xcalloc(row->address_count, sizeof *row->addresses);
 	for (size_t i = 0; i < row->address_count; i++) {
-		put_address(memory, &customer->addresses[i]);
+		put_address(store, &customer->addresses[i]);
 		row->addresses[i].n = customer->addresses[i].n;
 		row->addresses[i].details = xstrdup(customer->addresses[i].details);
 	}
@@ -182,7 +202,10 @@ bool memory_set_address_state(struct store *store, int64_t address, enum address
 {
 	if (!slots_get(&of(store)->tables[ADDRESSES], address))
 		return text_error(&store->error, "store: there is no address %lld", (long long)address);
-	set_state(of(store), address, state, seq);
+	struct memory_address *copy = address_copy(of(store), address);
+	copy->state = state;
+	copy->seq = seq;
+	memory_put(of(store), ADDRESSES, address, copy);
 	return true;
 }
 
@@ -358,5 +381,107 @@ bool memory_count_caps(struct store *store, const struct cap_count counts[], siz
 					   .ends = counts[i].ends};
 		memory_put(memory, CAPS, n, cap);
 	}
+	return true;
+}
+
+/* --- receipts that came first --- */
+
+static bool receipt_is(const struct kept_receipt *row, const char *provider, const char *provider_ref,
+		       int64_t contact)
+{
+	return row && row->contact == contact && strcmp(row->provider, provider) == 0 &&
+	       strcmp(row->provider_ref, provider_ref) == 0;
+}
+
+static int64_t receipt_find(const struct memory *memory, const char *provider, const char *provider_ref,
+			    int64_t contact)
+{
+	for (int64_t n = 1; n <= memory->receipts; n++)
+		if (receipt_is(slots_get(&memory->tables[RECEIPTS], n), provider, provider_ref, contact))
+			return n;
+	return 0;
+}
+
+static void receipt_copy(const struct kept_receipt *from, struct kept_receipt *out)
+{
+	*out = *from;
+	out->provider = xstrdup(from->provider);
+	out->provider_ref = xstrdup(from->provider_ref);
+	out->channel = xstrdup(from->channel);
+	out->code = xstrdup(from->code);
+	out->detail = xstrdup(from->detail);
+}
+
+bool memory_keep_receipt(struct store *store, const struct kept_receipt *receipt)
+{
+	struct memory *memory = of(store);
+	struct kept_receipt *row = xmalloc(sizeof *row);
+	int64_t n = receipt_find(memory, receipt->provider, receipt->provider_ref, receipt->contact);
+
+	for (int64_t i = 1; !n && i <= memory->receipts; i++)
+		if (!slots_get(&memory->tables[RECEIPTS], i))
+			n = i; /* whose row is gone */
+	receipt_copy(receipt, row);
+	memory_put(memory, RECEIPTS, n ? n : ++memory->receipts, row);
+	return true;
+}
+
+bool memory_find_receipt(struct store *store, const char *provider, const char *provider_ref, int64_t contact,
+			 struct kept_receipt *out)
+{
+	const struct memory *memory = of(store);
+	int64_t n = receipt_find(memory, provider, provider_ref, contact);
+
+	if (n)
+		receipt_copy(slots_get(&memory->tables[RECEIPTS], n), out);
+	return true;
+}
+
+bool memory_drop_receipt(struct store *store, const char *provider, const char *provider_ref, int64_t contact)
+{
+	struct memory *memory = of(store);
+	int64_t n = receipt_find(memory, provider, provider_ref, contact);
+
+	if (n)
+		memory_put(memory, RECEIPTS, n, NULL);
+	return true;
+}
+
+/* -1, 0, 1: in the order in which they are given out. */
+static int receipt_order(const void *a, const void *b)
+{
+	const struct kept_receipt *left = a, *right = b;
+	int order = (left->at > right->at) - (left->at < right->at);
+
+	order = order ? order : strcmp(left->provider, right->provider);
+	order = order ? order : strcmp(left->provider_ref, right->provider_ref);
+	return order ? order : (left->contact > right->contact) - (left->contact < right->contact);
+}
+
+bool memory_get_receipts(struct store *store, int64_t after, size_t limit, struct kept_receipt **out,
+			 size_t *count)
+{
+	const struct memory *memory = of(store);
+
+	for (int64_t n = 1; n <= memory->receipts; n++) {
+		const struct kept_receipt *row = slots_get(&memory->tables[RECEIPTS], n);
+		if (!row || row->at < after)
+			continue;
+		*out = xreallocarray(*out, *count + 1, sizeof **out);
+		receipt_copy(row, &(*out)[(*count)++]);
+	}
+	if (*count)
+		qsort(*out, *count, sizeof **out, receipt_order);
+	while (*count > limit)
+		kept_receipt_release(&(*out)[--*count]);
+	return true;
+}
+
+bool memory_count_receipts(struct store *store, int64_t *count)
+{
+	const struct memory *memory = of(store);
+
+	for (int64_t n = 1; n <= memory->receipts; n++)
+		*count += slots_get(&memory->tables[RECEIPTS], n) != NULL;
 	return true;
 }

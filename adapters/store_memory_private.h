@@ -8,7 +8,19 @@
 
 #include "store_private.h"
 
-enum table { MESSAGES, CONTACTS, CUSTOMERS, ADDRESSES, CHANGES, EVENTS, CAPS, PREFERENCES, HOLDS, TABLES };
+enum table {
+	MESSAGES,
+	CONTACTS,
+	CUSTOMERS,
+	ADDRESSES,
+	CHANGES,
+	EVENTS,
+	CAPS,
+	PREFERENCES,
+	HOLDS,
+	RECEIPTS,
+	TABLES
+};
 
 /* Rows by their number; NULL: none. */
 struct slots {
@@ -41,7 +53,12 @@ struct memory_address {
 	char *key; /* channel, a space, value */
 	char *channel, *value;
 	enum address_state state;
-	int64_t seq;
+	int64_t seq, answered_at;
+};
+
+struct memory_event {
+	enum event_stream stream;
+	char json[];
 };
 
 struct memory_cap {
@@ -92,6 +109,7 @@ struct memory {
 	size_t queue_count;
 	struct wait_queue expiring; /* what waits and can expire, by expires_at */
 	int64_t first_event;        /* there is none below */
+	int64_t receipts;           /* the last number there; as caps */
 	struct undo *undo;
 	size_t undo_count, undo_size;
 	/* the part of a transaction that may be taken back alone */
@@ -141,6 +159,16 @@ bool memory_get_preferences(struct store *, int64_t customer, struct preference 
 bool memory_put_customer(struct store *, struct customer *customer);
 bool memory_store_preference(struct store *, int64_t customer, const struct preference *preference);
 bool memory_set_address_state(struct store *, int64_t address, enum address_state state, int64_t seq);
+bool memory_get_address(struct store *, const char *channel, const char *value, bool make,
+			struct address_row *out);
+bool memory_answered(struct store *, int64_t address, int64_t at);
+bool memory_keep_receipt(struct store *, const struct kept_receipt *receipt);
+bool memory_find_receipt(struct store *, const char *provider, const char *provider_ref, int64_t contact,
+			 struct kept_receipt *out);
+bool memory_drop_receipt(struct store *, const char *provider, const char *provider_ref, int64_t contact);
+bool memory_get_receipts(struct store *, int64_t after, size_t limit, struct kept_receipt **out,
+			 size_t *count);
+bool memory_count_receipts(struct store *, int64_t *count);
 bool memory_customers_of_address(struct store *, int64_t address, int64_t **customers, size_t *count);
 bool memory_put_hold(struct store *, const struct hold *hold);
 bool memory_drop_hold(struct store *, enum hold_kind kind, const char *name);

@@ -72,6 +72,7 @@ void months_release(struct store_sqlite *store)
 		sqlite3_finalize(store->months[i].save);
 		sqlite3_finalize(store->months[i].get);
 		sqlite3_finalize(store->months[i].find);
+		sqlite3_finalize(store->months[i].newest);
 	}
 	free(store->months);
 	store->months = NULL;
@@ -354,36 +355,67 @@ bool sqlite_get_contacts(struct store *base, const int64_t seq[], size_t count, 
 	return ok;
 }
 
-bool sqlite_find_contact(struct store *base, const char *provider, const char *provider_ref,
-			 struct contact *out)
+/* The newest month before `below`; NULL: there is none. */
+static struct month *month_before(struct store_sqlite *store, int below)
+{
+	struct month *newest = NULL;
+
+	for (size_t m = 0; m < store->month_count; m++)
+		if (store->months[m].month < below && (!newest || store->months[m].month > newest->month))
+			newest = &store->months[m];
+	return newest;
+}
+
+bool sqlite_find_contact(struct store *base, enum direction direction, const char *provider,
+			 const char *provider_ref, struct contact *out)
 {
 	struct store_sqlite *store = (struct store_sqlite *)base;
-	struct month *newest = NULL;
+	struct month *month = NULL;
 	int found = months_fresh(store) ? 0 : -1;
-	int below = INT_MAX;
+	char name[MONTH_NAME];
 
-	while (found == 0 && *provider_ref) {
-		newest = NULL;
-		for (size_t m = 0; m < store->month_count; m++)
-			if (store->months[m].month < below &&
-			    (!newest || store->months[m].month > newest->month))
-				newest = &store->months[m];
-		if (!newest)
-			break;
-		below = newest->month;
-		char name[MONTH_NAME];
-		month_name(newest->month, name);
-		if (!newest->find)
-			newest->find = month_prepare(&store->sql,
-						     "SELECT " CONTACT_COLUMNS
-						     " FROM %s c WHERE c.provider_ref = ? AND "
-						     "c.provider_ref != '' AND c.provider = ? "
-						     "ORDER BY c.seq DESC LIMIT 1",
-						     name);
-		struct cells cells = sql_cells(newest->find);
+	while (found == 0 && *provider_ref && (month = month_before(store, month ? month->month : INT_MAX))) {
+		month_name(month->month, name);
+		if (!month->find)
+			month->find = month_prepare(&store->sql,
+						    "SELECT " CONTACT_COLUMNS
+						    " FROM %s c WHERE c.provider_ref = ? AND "
+						    "c.provider_ref != '' AND c.provider = ? AND "
+						    "c.direction = ? ORDER BY c.seq DESC LIMIT 1",
+						    name);
+		struct cells cells = sql_cells(month->find);
 		put_text(&cells, provider_ref);
 		put_text(&cells, provider);
-		found = month_take(store, newest->find, out);
+		put_number(&cells, direction);
+		found = month_take(store, month->find, out);
+	}
+	return found >= 0;
+}
+
+bool sqlite_last_sent(struct store *base, int64_t customer, int64_t address, const char *provider,
+		      struct contact *out)
+{
+	struct store_sqlite *store = (struct store_sqlite *)base;
+	struct month *month = NULL;
+	int found = months_fresh(store) ? 0 : -1;
+	char name[MONTH_NAME];
+
+	while (found == 0 && (month = month_before(store, month ? month->month : INT_MAX))) {
+		month_name(month->month, name);
+		if (!month->newest)
+			month->newest = month_prepare(&store->sql,
+						      "SELECT " CONTACT_COLUMNS
+						      " FROM %s c WHERE c.customer = ?1 AND +c.address = ?2 "
+						      "AND c.direction = 0 AND c.attempt > 0 "
+						      "AND c.state IN (2, 3, 4, 5) "
+						      "AND (?3 = '' OR c.provider = ?3) "
+						      "ORDER BY c.seq DESC LIMIT 1",
+						      name);
+		struct cells cells = sql_cells(month->newest);
+		put_number(&cells, customer);
+		put_number(&cells, address);
+		put_text(&cells, provider ? provider : "");
+		found = month_take(store, month->newest, out);
 	}
 	return found >= 0;
 }

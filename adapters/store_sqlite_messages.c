@@ -331,7 +331,7 @@ bool sqlite_add_events(struct store *store, struct event_row *const events[], si
 {
 	struct sql *sql = &of(store)->sql;
 	sqlite3_stmt *statement =
-		sql_statement(sql, SQL_EVENT_ADD, "INSERT INTO outbox (seq, json) VALUES (?, ?)");
+		sql_statement(sql, SQL_EVENT_ADD, "INSERT INTO outbox (seq, json, stream) VALUES (?, ?, ?)");
 	bool ok = true;
 
 	for (size_t i = 0; ok && i < count; i++) {
@@ -339,6 +339,7 @@ bool sqlite_add_events(struct store *store, struct event_row *const events[], si
 		events[i]->seq = ++of(store)->numbers[NUMBER_EVENT];
 		put_number(&cells, events[i]->seq);
 		put_text(&cells, events[i]->json);
+		put_number(&cells, events[i]->stream);
 		ok = sql_run(sql, statement);
 	}
 	return ok;
@@ -349,7 +350,7 @@ bool sqlite_get_events(struct store *store, int64_t after, size_t limit, struct 
 {
 	struct sql *sql = &of(store)->sql;
 	sqlite3_stmt *statement = sql_statement(
-		sql, SQL_EVENTS, "SELECT seq, json FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?");
+		sql, SQL_EVENTS, "SELECT seq, json, stream FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?");
 	struct cells cells = sql_cells(statement);
 	size_t capacity = *count;
 	int more;
@@ -365,6 +366,7 @@ bool sqlite_get_events(struct store *store, int64_t after, size_t limit, struct 
 		struct event_row *event = &(*out)[(*count)++];
 		event->seq = get_number(&cells);
 		event->json = get_text(&cells);
+		event->stream = (enum event_stream)get_number(&cells);
 	}
 	return more == 0;
 }

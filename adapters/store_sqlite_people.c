@@ -57,37 +57,78 @@ static bool put_facts(struct store_sqlite *store, struct customer *customer)
 	       text_error(sql->error, "store: there is no customer %lld", (long long)customer->n);
 }
 
+static bool find_address(struct sql *sql, const char *channel, const char *value, struct address_row *out)
+{
+	sqlite3_stmt *statement = sql_statement(
+		sql, SQL_ADDRESS_FIND,
+		"SELECT n, state, seq, answered_at FROM address WHERE value = ? AND channel = ?");
+	struct cells cells = sql_cells(statement);
+
+	put_text(&cells, value);
+	put_text(&cells, channel);
+	int more = sql_step(sql, statement);
+	if (more <= 0)
+		return more == 0;
+	cells = sql_cells(statement);
+	out->n = get_number(&cells);
+	out->state = (enum address_state)get_number(&cells);
+	out->seq = get_number(&cells);
+	out->answered_at = get_number(&cells);
+	sqlite3_reset(statement);
+	return true;
+}
+
+/* A row that is there already is found; else it is made, as `row` says, and gets its number. */
+static bool address_there(struct store_sqlite *store, const char *channel, const char *value,
+			  struct address_row *row)
+{
+	struct sql *sql = &store->sql;
+
+	if (!find_address(sql, channel, value, row))
+		return false;
+	if (row->n)
+		return true;
+	sqlite3_stmt *statement =
+		sql_statement(sql, SQL_ADDRESS_ADD,
+			      "INSERT INTO address (n, channel, value, state, seq) VALUES (?, ?, ?, ?, ?)");
+	struct cells cells = sql_cells(statement);
+	row->n = ++store->numbers[NUMBER_ADDRESS];
+	put_number(&cells, row->n);
+	put_text(&cells, channel);
+	put_text(&cells, value);
+	put_number(&cells, row->state);
+	put_number(&cells, row->seq);
+	return sql_run(sql, statement);
+}
+
 /* The address's row: the one that all share, or a new one. */
 static bool put_address(struct store_sqlite *store, struct address *address)
 {
-	struct sql *sql = &store->sql;
-	sqlite3_stmt *statement = sql_statement(
-		sql, SQL_ADDRESS_FIND, "SELECT n, state, seq FROM address WHERE value = ? AND channel = ?");
+	struct address_row row = {.state = address->state, .seq = address->seq};
+	bool ok = address_there(store, address->channel, address->value, &row);
+
+	address->n = row.n;
+	address->state = row.state;
+	address->seq = row.seq;
+	return ok;
+}
+
+bool sqlite_get_address(struct store *store, const char *channel, const char *value, bool make,
+			struct address_row *out)
+{
+	return make ? address_there(of(store), channel, value, out)
+		    : find_address(&of(store)->sql, channel, value, out);
+}
+
+bool sqlite_answered(struct store *store, int64_t address, int64_t at)
+{
+	struct sql *sql = &of(store)->sql;
+	sqlite3_stmt *statement =
+		sql_statement(sql, SQL_ADDRESS_ANSWERED, "UPDATE address SET answered_at = ? WHERE n = ?");
 	struct cells cells = sql_cells(statement);
 
-	put_text(&cells, address->value);
-	put_text(&cells, address->channel);
-	int more = sql_step(sql, statement);
-	if (more < 0)
-		return false;
-	if (more > 0) {
-		cells = sql_cells(statement);
-		address->n = get_number(&cells);
-		address->state = (enum address_state)get_number(&cells);
-		address->seq = get_number(&cells);
-		sqlite3_reset(statement);
-		return true;
-	}
-	statement =
-		sql_statement(sql, SQL_ADDRESS_ADD,
-			      "INSERT INTO address (n, channel, value, state, seq) VALUES (?, ?, ?, ?, ?)");
-	cells = sql_cells(statement);
-	address->n = ++store->numbers[NUMBER_ADDRESS];
-	put_number(&cells, address->n);
-	put_text(&cells, address->channel);
-	put_text(&cells, address->value);
-	put_number(&cells, address->state);
-	put_number(&cells, address->seq);
+	put_number(&cells, at);
+	put_number(&cells, address);
 	return sql_run(sql, statement);
 }
 

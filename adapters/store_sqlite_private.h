@@ -48,7 +48,13 @@ enum statement {
 	SQL_ADDRESS_FIND,
 	SQL_ADDRESS_ADD,
 	SQL_ADDRESS_STATE,
+	SQL_ADDRESS_ANSWERED,
 	SQL_ADDRESS_OWNERS,
+	SQL_RECEIPT_KEEP,
+	SQL_RECEIPT_FIND,
+	SQL_RECEIPT_DROP,
+	SQL_RECEIPTS,
+	SQL_RECEIPTS_COUNT,
 	SQL_PREFERENCES,
 	SQL_PREFERENCES_CHAIN,
 	SQL_PREFERENCE_PUT,
@@ -158,7 +164,7 @@ int month_of(int64_t at); /* 202611 */
 struct month {
 	int month;
 	int64_t first, last; /* seq; 0 while it is empty */
-	sqlite3_stmt *add, *save, *get, *find;
+	sqlite3_stmt *add, *save, *get, *find, *newest;
 };
 
 struct store_sqlite {
@@ -197,7 +203,10 @@ bool sqlite_sending(struct store *, int64_t after, size_t limit, struct message_
 bool sqlite_add_contacts(struct store *, struct contact *const contacts[], size_t count);
 bool sqlite_save_contacts(struct store *, struct contact *const contacts[], size_t count);
 bool sqlite_get_contacts(struct store *, const int64_t seq[], size_t count, struct contact out[]);
-bool sqlite_find_contact(struct store *, const char *provider, const char *provider_ref, struct contact *out);
+bool sqlite_find_contact(struct store *, enum direction direction, const char *provider,
+			 const char *provider_ref, struct contact *out);
+bool sqlite_last_sent(struct store *, int64_t customer, int64_t address, const char *provider,
+		      struct contact *out);
 
 bool sqlite_read_facts(struct store *, struct facts *const facts[], size_t count);
 bool sqlite_get_customer(struct store *, const char *id, struct customer **out);
@@ -205,7 +214,17 @@ bool sqlite_get_preferences(struct store *, int64_t customer, struct preference 
 bool sqlite_put_customer(struct store *, struct customer *customer);
 bool sqlite_put_preference(struct store *, int64_t customer, const struct preference *preference);
 bool sqlite_set_address_state(struct store *, int64_t address, enum address_state state, int64_t seq);
+bool sqlite_get_address(struct store *, const char *channel, const char *value, bool make,
+			struct address_row *out);
+bool sqlite_answered(struct store *, int64_t address, int64_t at);
 bool sqlite_customers_of_address(struct store *, int64_t address, int64_t **customers, size_t *count);
+bool sqlite_keep_receipt(struct store *, const struct kept_receipt *receipt);
+bool sqlite_find_receipt(struct store *, const char *provider, const char *provider_ref, int64_t contact,
+			 struct kept_receipt *out);
+bool sqlite_drop_receipt(struct store *, const char *provider, const char *provider_ref, int64_t contact);
+bool sqlite_get_receipts(struct store *, int64_t after, size_t limit, struct kept_receipt **out,
+			 size_t *count);
+bool sqlite_count_receipts(struct store *, int64_t *count);
 bool sqlite_put_hold(struct store *, const struct hold *hold);
 bool sqlite_drop_hold(struct store *, enum hold_kind kind, const char *name);
 bool sqlite_get_holds(struct store *, struct hold **out, size_t *count);

@@ -223,10 +223,11 @@ static bool publish(struct carrier *carrier, struct load *load)
 
 	while (load->published < load->event_count) {
 		size_t left = load->event_count - load->published;
-		size_t slice = left < EVENTS_MAX ? left : EVENTS_MAX;
-		for (size_t i = 0; i < slice; i++)
-			json[i] = load->events[load->published + i].json;
-		if (!queue_publish(carrier->out, json, slice))
+		const struct event_row *first = &load->events[load->published];
+		size_t slice = 0;
+		for (; slice < left && slice < EVENTS_MAX && first[slice].stream == first->stream; slice++)
+			json[slice] = first[slice].json;
+		if (!queue_publish(carrier->out, first->stream, json, slice))
 			return false;
 		load->published += slice;
 		turn_published(carrier->turn, load->events[load->published - 1].seq);

@@ -1,5 +1,6 @@
 /* heed: the program. What it can do is the table in commands.c. */
 #include <signal.h>
+#include <sys/stat.h>
 
 #include "command.h"
 #include "xalloc.h"
@@ -8,6 +9,7 @@
 int main(int argc, char **argv)
 {
 	xalloc_init();
+	umask(S_IRWXG | S_IRWXO); /* what it makes holds addresses and texts: nobody else reads them */
 	signal(SIGPIPE, SIG_IGN); /* a peer that went away is an error of its call, not our end */
 	return commands_run(argc, argv);
 }

@@ -56,7 +56,8 @@ void queue_init(struct queue *queue, const struct queue_ops *ops, const struct q
 	for (int lane = 0; lane < LANES; lane++)
 		queue->streams[lane] = xasprintf("%s%s", config->prefix, suffixes[lane]);
 	queue->dead = xasprintf("%s:dead", config->prefix);
-	queue->events = xasprintf("%s:events", config->prefix);
+	queue->out[STREAM_EVENTS] = xasprintf("%s:events", config->prefix);
+	queue->out[STREAM_INBOUND] = xasprintf("%s:inbound", config->prefix);
 	text_init(&queue->error, TEXT_ERROR_MAX);
 }
 
@@ -67,7 +68,8 @@ void queue_release(struct queue *queue)
 	for (int lane = 0; lane < LANES; lane++)
 		free(queue->streams[lane]);
 	free(queue->dead);
-	free(queue->events);
+	for (int stream = 0; stream < EVENT_STREAMS; stream++)
+		free(queue->out[stream]);
 	free(queue->place);
 	text_release(&queue->error);
 }
@@ -320,11 +322,11 @@ bool queue_settle(struct queue *queue, struct queue_settlement *done, size_t cou
 	return ok;
 }
 
-bool queue_publish(struct queue *queue, const char *const events[], size_t count)
+bool queue_publish(struct queue *queue, enum event_stream stream, const char *const events[], size_t count)
 {
 	if (count == 0)
 		return true;
-	bool ok = queue->ops->publish(queue, events, count);
+	bool ok = queue->ops->publish(queue, stream, events, count);
 	say_once(queue, ok, &queue->publish_away, "events wait to be published", "publishing goes on");
 	return ok;
 }

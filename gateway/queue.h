@@ -76,8 +76,8 @@ bool queue_read(struct queue *queue, unsigned lanes, size_t max, int wait_ms, st
  * once their letters are in, the dead. After a failure the marks say how far it came: the same list may be
  * given again and goes on from there. */
 bool queue_settle(struct queue *queue, struct queue_settlement *done, size_t count);
-/* XADD to the events stream, in order, trimmed to events_max. */
-bool queue_publish(struct queue *queue, const char *const events[], size_t count);
+/* XADD to a stream of what goes out, in order, trimmed to events_max. */
+bool queue_publish(struct queue *queue, enum event_stream stream, const char *const events[], size_t count);
 /* *dead: length of the dead stream: the gateway stops reading over dead_max. */
 bool queue_depths(struct queue *queue, struct queue_depths *out);
 

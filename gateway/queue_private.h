@@ -36,7 +36,7 @@ struct queue {
 	const struct queue_ops *ops;
 	struct queue_config config; /* the texts are owned */
 	char *streams[LANES];
-	char *dead, *events;
+	char *dead, *out[EVENT_STREAMS];
 	char *place; /* where it is, for logs and errors: without a password */
 	struct text error;
 	_Atomic bool interrupted;
@@ -68,7 +68,8 @@ struct queue_ops {
 	bool (*wait)(struct queue *queue, unsigned lanes, int ms, struct queue_batch *batch);
 	/* Marks what it has done, and leaves out what is marked. */
 	bool (*settle)(struct queue *queue, struct queue_settlement *done, size_t count);
-	bool (*publish)(struct queue *queue, const char *const events[], size_t count);
+	bool (*publish)(struct queue *queue, enum event_stream stream, const char *const events[],
+			size_t count);
 	bool (*depths)(struct queue *queue, struct queue_depths *out);
 	/* ids[i] are NULL before; set for those that are in, also when it fails in the middle. */
 	bool (*send)(struct queue *queue, enum lane lane, const char *const messages[], size_t count,

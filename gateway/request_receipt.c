@@ -151,7 +151,8 @@ static bool receipt_run(struct request *request, struct turn *turn)
 {
 	const struct receipt *receipt = ((struct receipt_request *)request)->receipt;
 	struct contact contact = {0};
-	bool ok = store_find_contact(turn->store, receipt->provider, receipt->provider_ref, &contact);
+	bool ok = store_find_contact(turn->store, DIRECTION_OUT, receipt->provider, receipt->provider_ref,
+				     &contact);
 
 	if (ok && !contact.seq)
 		request_refuse(request, 404, "receipt: nothing was sent by %s as %s", receipt->provider,

@@ -253,11 +253,18 @@ bool store_get_contacts(struct store *store, const int64_t seq[], size_t count, 
 	return !count || READ(store, get_contacts(store, seq, count, out));
 }
 
-bool store_find_contact(struct store *store, const char *provider, const char *provider_ref,
-			struct contact *out)
+bool store_find_contact(struct store *store, enum direction direction, const char *provider,
+			const char *provider_ref, struct contact *out)
 {
 	*out = (struct contact){0};
-	return READ(store, find_contact(store, provider, provider_ref, out));
+	return READ(store, find_contact(store, direction, provider, provider_ref, out));
+}
+
+bool store_last_sent(struct store *store, int64_t customer, int64_t address, const char *provider,
+		     struct contact *out)
+{
+	*out = (struct contact){0};
+	return READ(store, last_sent(store, customer, address, provider, out));
 }
 
 bool store_read_facts(struct store *store, struct facts *const facts[], size_t count)
@@ -293,11 +300,55 @@ bool store_set_address_state(struct store *store, int64_t address, enum address_
 	return WRITE(store, set_address_state(store, address, state, seq));
 }
 
+bool store_get_address(struct store *store, const char *channel, const char *value, bool make,
+		       struct address_row *out)
+{
+	*out = (struct address_row){0};
+	return make ? WRITE(store, get_address(store, channel, value, true, out))
+		    : READ(store, get_address(store, channel, value, false, out));
+}
+
+bool store_answered(struct store *store, int64_t address, int64_t at)
+{
+	return WRITE(store, answered(store, address, at));
+}
+
 bool store_customers_of_address(struct store *store, int64_t address, int64_t **customers, size_t *count)
 {
 	*customers = NULL;
 	*count = 0;
 	return READ(store, customers_of_address(store, address, customers, count));
+}
+
+bool store_keep_receipt(struct store *store, const struct kept_receipt *receipt)
+{
+	return WRITE(store, keep_receipt(store, receipt));
+}
+
+bool store_find_receipt(struct store *store, const char *provider, const char *provider_ref, int64_t contact,
+			struct kept_receipt *out)
+{
+	*out = (struct kept_receipt){0};
+	return READ(store, find_receipt(store, provider, provider_ref, contact, out));
+}
+
+bool store_drop_receipt(struct store *store, const char *provider, const char *provider_ref, int64_t contact)
+{
+	return WRITE(store, drop_receipt(store, provider, provider_ref, contact));
+}
+
+bool store_get_receipts(struct store *store, int64_t after, size_t limit, struct kept_receipt **out,
+			size_t *count)
+{
+	*out = NULL;
+	*count = 0;
+	return !limit || READ(store, get_receipts(store, after, limit, out, count));
+}
+
+bool store_count_receipts(struct store *store, int64_t *count)
+{
+	*count = 0;
+	return READ(store, count_receipts(store, count));
 }
 
 bool store_put_hold(struct store *store, const struct hold *hold)

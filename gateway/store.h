@@ -130,9 +130,32 @@ struct change {
 void change_release(struct change *change);
 
 struct event_row {
-	int64_t seq; /* given when it is added; the event's `id` */
-	char *json;  /* CloudEvents 1.0 */
+	int64_t seq; /* given when it is added */
+	enum event_stream stream;
+	char *json; /* CloudEvents 1.0 */
 };
+
+/* An address, whoever has it. */
+struct address_row {
+	int64_t n; /* 0: not there */
+	enum address_state state;
+	int64_t seq;         /* of the last change of its state in the log */
+	int64_t answered_at; /* when heed last answered there by itself; 0 */
+};
+
+/* A receipt that nothing is known of yet. Its key is the provider with either its reference or the contact.
+ */
+struct kept_receipt {
+	char *provider;
+	char *provider_ref; /* "" where the contact is known */
+	int64_t contact;    /* seq; 0 */
+	char *channel;
+	int64_t at; /* 0: there is none */
+	enum receipt_says says;
+	bool address_dead;
+	char *code, *detail; /* "" */
+};
+void kept_receipt_release(struct kept_receipt *receipt);
 
 struct counters {
 	int64_t admitted;
@@ -201,9 +224,14 @@ bool store_add_contacts(struct store *store, struct contact *const contacts[], s
 bool store_save_contacts(struct store *store, struct contact *const contacts[], size_t count);
 /* By seq, without what is resolved; seq 0 in out[i] where there is none. */
 bool store_get_contacts(struct store *store, const int64_t seq[], size_t count, struct contact out[]);
-/* The newest contact that a provider knows by this reference, with `several`; seq 0 where there is none. */
-bool store_find_contact(struct store *store, const char *provider, const char *provider_ref,
-			struct contact *out);
+/* The newest contact in that direction that a provider knows by this reference, with `several`; seq 0 where
+ * there is none. */
+bool store_find_contact(struct store *store, enum direction direction, const char *provider,
+			const char *provider_ref, struct contact *out);
+/* The customer's newest attempt at the address that may have arrived, by the provider (NULL: by any); seq 0
+ * where there is none. */
+bool store_last_sent(struct store *store, int64_t customer, int64_t address, const char *provider,
+		     struct contact *out);
 
 bool store_read_facts(struct store *store, struct facts *const facts[], size_t count);
 /* NULL in *out if unknown. */
@@ -215,8 +243,22 @@ bool store_get_preferences(struct store *store, int64_t customer, struct prefere
 bool store_put_customer(struct store *store, struct customer *customer);
 bool store_put_preference(struct store *store, int64_t customer, const struct preference *preference);
 bool store_set_address_state(struct store *store, int64_t address, enum address_state state, int64_t seq);
+/* The address of a channel, normalised; with `make` it is there afterwards, whoever has it. */
+bool store_get_address(struct store *store, const char *channel, const char *value, bool make,
+		       struct address_row *out);
+bool store_answered(struct store *store, int64_t address, int64_t at);
 /* Who has the address: their n. The caller frees *customers. */
 bool store_customers_of_address(struct store *store, int64_t address, int64_t **customers, size_t *count);
+/* Takes the place of one with the same key. */
+bool store_keep_receipt(struct store *store, const struct kept_receipt *receipt);
+/* By its key; at 0 where there is none. kept_receipt_release. */
+bool store_find_receipt(struct store *store, const char *provider, const char *provider_ref, int64_t contact,
+			struct kept_receipt *out);
+bool store_drop_receipt(struct store *store, const char *provider, const char *provider_ref, int64_t contact);
+/* The oldest first, those from `after` on, at most limit; the caller releases each and frees *out. */
+bool store_get_receipts(struct store *store, int64_t after, size_t limit, struct kept_receipt **out,
+			size_t *count);
+bool store_count_receipts(struct store *store, int64_t *count);
 /* Takes the place of one of the same kind and name. */
 bool store_put_hold(struct store *store, const struct hold *hold);
 bool store_drop_hold(struct store *store, enum hold_kind kind, const char *name);

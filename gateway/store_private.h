@@ -69,8 +69,10 @@ struct store_ops {
 	bool (*add_contacts)(struct store *, struct contact *const contacts[], size_t count);
 	bool (*save_contacts)(struct store *, struct contact *const contacts[], size_t count);
 	bool (*get_contacts)(struct store *, const int64_t seq[], size_t count, struct contact out[]);
-	bool (*find_contact)(struct store *, const char *provider, const char *provider_ref,
-			     struct contact *out);
+	bool (*find_contact)(struct store *, enum direction direction, const char *provider,
+			     const char *provider_ref, struct contact *out);
+	bool (*last_sent)(struct store *, int64_t customer, int64_t address, const char *provider,
+			  struct contact *out);
 
 	bool (*read_facts)(struct store *, struct facts *const facts[], size_t count);
 	bool (*get_customer)(struct store *, const char *id, struct customer **out);
@@ -78,7 +80,17 @@ struct store_ops {
 	bool (*put_customer)(struct store *, struct customer *customer);
 	bool (*put_preference)(struct store *, int64_t customer, const struct preference *preference);
 	bool (*set_address_state)(struct store *, int64_t address, enum address_state state, int64_t seq);
+	bool (*get_address)(struct store *, const char *channel, const char *value, bool make,
+			    struct address_row *out);
+	bool (*answered)(struct store *, int64_t address, int64_t at);
 	bool (*customers_of_address)(struct store *, int64_t address, int64_t **customers, size_t *count);
+	bool (*keep_receipt)(struct store *, const struct kept_receipt *receipt);
+	bool (*find_receipt)(struct store *, const char *provider, const char *provider_ref, int64_t contact,
+			     struct kept_receipt *out);
+	bool (*drop_receipt)(struct store *, const char *provider, const char *provider_ref, int64_t contact);
+	bool (*get_receipts)(struct store *, int64_t after, size_t limit, struct kept_receipt **out,
+			     size_t *count);
+	bool (*count_receipts)(struct store *, int64_t *count);
 	bool (*put_hold)(struct store *, const struct hold *hold);
 	bool (*drop_hold)(struct store *, enum hold_kind kind, const char *name);
 	bool (*get_holds)(struct store *, struct hold **out, size_t *count);

@@ -57,6 +57,16 @@ void facts_release(struct facts *facts)
 	facts->own = facts->parents = facts->star = NULL;
 }
 
+void kept_receipt_release(struct kept_receipt *receipt)
+{
+	free(receipt->provider);
+	free(receipt->provider_ref);
+	free(receipt->channel);
+	free(receipt->code);
+	free(receipt->detail);
+	*receipt = (struct kept_receipt){0};
+}
+
 void change_release(struct change *change)
 {
 	free(change->subject);

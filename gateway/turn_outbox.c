@@ -10,22 +10,34 @@
 
 #define EVENT_MAX (MESSAGE_META_MAX * 2 + 16384)
 
-void event_add(struct turn *turn, const char *type, const char *subject, const char *data)
+static void event_add_to(struct turn *turn, enum event_stream stream, size_t max, const char *type,
+			 const char *subject, const char *data)
 {
 	char at[MOMENT_TEXT];
 	struct text json;
 	struct event_row *row = xcalloc(1, sizeof *row);
 
 	moment_format(turn->now, at);
-	text_init(&json, EVENT_MAX);
+	text_init(&json, max);
 	text_addf(&json,
 		  "{\"specversion\":\"1.0\",\"id\":\"%s-%llu\",\"source\":\"heed\",\"type\":\"%s\","
 		  "\"subject\":",
 		  turn->event_prefix, (unsigned long long)turn->event_next++, type);
 	text_json(&json, subject);
 	text_addf(&json, ",\"time\":\"%s\",\"datacontenttype\":\"application/json\",\"data\":%s}", at, data);
+	row->stream = stream;
 	row->json = text_detach(&json);
 	pointers_add(&turn->plan.events, row);
+}
+
+void event_add(struct turn *turn, const char *type, const char *subject, const char *data)
+{
+	event_add_to(turn, STREAM_EVENTS, EVENT_MAX, type, subject, data);
+}
+
+void event_add_inbound(struct turn *turn, const char *type, const char *subject, const char *data)
+{
+	event_add_to(turn, STREAM_INBOUND, strlen(data) + EVENT_MAX, type, subject, data);
 }
 
 void events_forget(struct turn *turn, size_t count)

@@ -351,6 +351,8 @@ bool turn_address_dies(struct turn *turn, int64_t address, const char *channel, 
 
 /* turn_outbox.c */
 void event_add(struct turn *turn, const char *type, const char *subject, const char *data);
+/* To the stream of what customers said. */
+void event_add_inbound(struct turn *turn, const char *type, const char *subject, const char *data);
 /* Takes back those that were added since there were `count`. */
 void events_forget(struct turn *turn, size_t count);
 bool outbox_before_commit(struct turn *turn); /* writes the plan's events, drops what is published */

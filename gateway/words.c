@@ -8,9 +8,9 @@
 
 static const char *const lanes[] = {"urgent", "normal", "bulk"};
 static const char *const purposes[] = {"critical", "service", "marketing"};
-static const char *const states[] = {"queued",   "deferred",   "sending",  "sent",       "delivered",
-				     "in_doubt", "suppressed", "held_out", "expired",    "cancelled",
-				     "failed",   "retry",      "rejected", "called_back"};
+static const char *const states[] = {"queued",   "deferred",   "sending",  "sent",        "delivered",
+				     "in_doubt", "suppressed", "held_out", "expired",     "cancelled",
+				     "failed",   "retry",      "rejected", "called_back", "received"};
 static const char *const address_states[] = {"ok", "dead", "stopped"};
 
 const char *lane_name(enum lane lane)

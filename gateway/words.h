@@ -27,12 +27,23 @@ enum state {
 	STATE_RETRY = 11,
 	STATE_REJECTED = 12,
 	STATE_CALLED_BACK = 13,
-	CONTACT_STATES = 14
+	STATE_RECEIVED = 14, /* it came in */
+	CONTACT_STATES = 15
 };
 
 enum address_state { ADDRESS_OK = 0, ADDRESS_DEAD = 1, ADDRESS_STOPPED = 2, ADDRESS_STATES = 3 };
 
 enum direction { DIRECTION_OUT = 0, DIRECTION_IN = 1 };
+
+/* Where an event goes out. */
+enum event_stream { STREAM_EVENTS = 0, STREAM_INBOUND = 1, EVENT_STREAMS = 2 };
+
+/* What a provider says, later, of what it took. */
+enum receipt_says {
+	RECEIPT_DELIVERED = 0,
+	RECEIPT_REJECTED = 1, /* it failed for good for this message */
+	RECEIPT_RETRY = 2     /* it did not arrive, and may be tried again */
+};
 
 const char *lane_name(enum lane lane);
 const char *purpose_name(enum purpose purpose);

@@ -101,6 +101,7 @@ def main():
         programs("build/asan")
     if step("build with TSan", ["make", "-s", *jobs, *TSAN, "all", "unit"], 600):
         programs("build/tsan", THREADED)
+    step("the model of the promise (spin, small)", [sys.executable, "tests/model/model.py", "--small"])
     pytest("tests/unit", ["tests/unit"])
     pytest("tests/peers", ["tests/peers"])
     files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests/end_to_end").glob("test_*.py"))

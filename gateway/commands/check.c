@@ -204,6 +204,13 @@ static void warn_unsafe(struct check *check, const struct config *config)
 	if (stat(config->file, &info) == 0 && (info.st_mode & S_IWOTH))
 		tell(check, "warning", "",
 		     "everybody may write to the configuration; chmod o-w would be right");
+	else if (stat(config->file, &info) == 0 && (info.st_mode & S_IROTH))
+		tell(check, "warning", "",
+		     "everybody on this machine may read the configuration and the secrets in it; chmod o-r "
+		     "would be right");
+	if (geteuid() == 0)
+		tell(check, "warning", "",
+		     "this is root: heed needs no rights of root; run it as a user of its own");
 	for (size_t i = 0; i < config->channel_count; i++) {
 		static const char *const open[] = {"allow_private", "allow_http"};
 		for (size_t j = 0; j < 2; j++) {

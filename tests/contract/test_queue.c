@@ -760,13 +760,27 @@ static void test_events_go_out_in_order_and_are_trimmed(void **state)
 		snprintf(texts[i], sizeof texts[i], "{\"n\":%d}", i);
 		events[i] = texts[i];
 	}
-	assert_true(queue_publish(queue, events, 3));
+	assert_true(queue_publish(queue, STREAM_EVENTS, events, 3));
 	assert_field("heed:events", 0, "event", "{\"n\":0}");
 	assert_field("heed:events", 2, "event", "{\"n\":2}");
-	assert_true(queue_publish(queue, events + 3, 2997));
+	assert_true(queue_publish(queue, STREAM_EVENTS, events + 3, 2997));
 	size_t length = at->length(at->url, "heed:events");
 	assert_in_range(length, 1000, 1200); /* "~": whole nodes of about 100 */
 	assert_field("heed:events", length - 1, "event", "{\"n\":2999}");
+	queue_close(queue);
+}
+
+static void test_what_customers_said_goes_out_on_a_stream_of_its_own(void **state)
+{
+	struct queue *queue = open_as("a");
+	const char *said = "{\"said\":1}", *event = "{\"n\":1}";
+
+	(void)state;
+	assert_true(queue_publish(queue, STREAM_INBOUND, &said, 1));
+	assert_true(queue_publish(queue, STREAM_EVENTS, &event, 1));
+	assert_field("heed:inbound", 0, "event", said);
+	assert_field("heed:events", 0, "event", event);
+	assert_int_equal(at->length(at->url, "heed:inbound"), 1);
 	queue_close(queue);
 }
 
@@ -973,7 +987,7 @@ static void test_a_redis_that_is_full_is_still_read_and_acknowledged(void **stat
 		{.stream = got.entries[0].stream, .id = got.entries[0].id, .dead = &letter},
 		{.stream = got.entries[1].stream, .id = got.entries[1].id},
 		{.stream = got.entries[2].stream, .id = got.entries[2].id}};
-	assert_false(queue_publish(queue, &event, 1));
+	assert_false(queue_publish(queue, STREAM_EVENTS, &event, 1));
 	assert_false(queue_settle(queue, done, 3));
 	assert_non_null(strstr(queue_error(queue), "OOM"));
 	assert_int_equal(at->length(at->url, "heed:outbound"), 1);
@@ -1257,6 +1271,7 @@ int main(void)
 		ON_BOTH(test_a_letter_of_another_stream_is_not_put_back),
 		ON_BOTH(test_a_dropped_letter_is_gone),
 		ON_BOTH(test_events_go_out_in_order_and_are_trimmed),
+		ON_BOTH(test_what_customers_said_goes_out_on_a_stream_of_its_own),
 		ON_BOTH(test_depths_count_what_waits_in_each_lane),
 		ON_BOTH(test_what_an_operator_should_know_is_said),
 		ON_REDIS(test_an_unsafe_redis_is_named_loudly),

@@ -1860,12 +1860,12 @@ static void a_contact_of_several_messages_is_in_the_history_of_each(void **state
 	OK(store_save_contacts(f->store, contacts, 1));
 	commit(f);
 	begin(f);
-	OK(store_find_contact(f->store, "twilio", "SM1", &read));
+	OK(store_find_contact(f->store, DIRECTION_OUT, "twilio", "SM1", &read));
 	assert_int_equal(read.seq, contact.seq);
 	assert_int_equal(read.several_count, 2);
 	assert_int_equal(read.several[1], two);
 	contact_release(&read);
-	OK(store_find_contact(f->store, "other", "SM1", &read));
+	OK(store_find_contact(f->store, DIRECTION_OUT, "other", "SM1", &read));
 	assert_int_equal(read.seq, 0);
 	OK(store_get_contacts(f->store, &contact.seq, 1, &read));
 	assert_int_equal(read.several_count, 2);
@@ -1882,6 +1882,169 @@ static void a_contact_of_several_messages_is_in_the_history_of_each(void **state
 	contact_release(&contact);
 }
 
+static void an_event_keeps_the_stream_that_it_goes_out_on(void **state)
+{
+	struct fixture *f = *state;
+	struct event_row said = {.stream = STREAM_INBOUND, .json = (char *)"{}"}, *events = NULL;
+	size_t count = 0;
+
+	begin(f);
+	add_event(f, "{}");
+	OK(store_add_events(f->store, (struct event_row *const[]){&said}, 1));
+	commit(f);
+	OK(store_get_events(f->store, 0, 10, &events, &count));
+	assert_int_equal(count, 2);
+	assert_int_equal(events[0].stream, STREAM_EVENTS);
+	assert_int_equal(events[1].stream, STREAM_INBOUND);
+	free(events[0].json);
+	free(events[1].json);
+	free(events);
+}
+
+static void an_address_is_known_whoever_has_it(void **state)
+{
+	struct fixture *f = *state;
+	struct customer *ana = customer_of("ana", NULL, "+491");
+	struct address_row row;
+
+	begin(f);
+	OK(store_get_address(f->store, "sms", "+491", false, &row));
+	assert_int_equal(row.n, 0);
+	OK(store_get_address(f->store, "sms", "+491", true, &row));
+	assert_int_not_equal(row.n, 0);
+	assert_int_equal(row.state, ADDRESS_OK);
+	assert_int_equal(row.answered_at, 0);
+	OK(store_set_address_state(f->store, row.n, ADDRESS_STOPPED, 7));
+	OK(store_answered(f->store, row.n, 99));
+	OK(store_put_customer(f->store, ana));
+	assert_int_equal(ana->addresses[0].n, row.n);
+	assert_int_equal(ana->addresses[0].state, ADDRESS_STOPPED);
+	commit(f);
+	OK(store_get_address(f->store, "sms", "+491", false, &row));
+	assert_int_equal(row.state, ADDRESS_STOPPED);
+	assert_int_equal(row.seq, 7);
+	assert_int_equal(row.answered_at, 99);
+	OK(store_get_address(f->store, "voice", "+491", false, &row));
+	assert_int_equal(row.n, 0);
+	customer_free(ana);
+}
+
+static int64_t add_sent(struct fixture *f, int64_t at, int64_t customer, int64_t address, enum state state)
+{
+	struct contact contact = contact_of(at, customer, 0, "cards", "sms", state);
+	struct contact *const contacts[] = {&contact};
+
+	contact.address = address;
+	OK(store_add_contacts(f->store, contacts, 1));
+	int64_t seq = contact.seq;
+	contact_release(&contact);
+	return seq;
+}
+
+static void the_last_that_may_have_arrived_at_an_address_is_found(void **state)
+{
+	struct fixture *f = *state;
+	const int64_t month = 40 * MOMENT_DAY;
+	struct contact last;
+
+	begin(f);
+	int64_t ana = put_customer(f, "ana", "a@x.example", "+491");
+	int64_t old = add_sent(f, month, ana, 2, STATE_SENT);
+	add_sent(f, 2 * month, ana, 1, STATE_SENT);
+	add_sent(f, 2 * month, ana, 2, STATE_REJECTED);
+	add_sent(f, 2 * month, ana + 1, 2, STATE_SENT);
+	OK(store_last_sent(f->store, ana, 2, NULL, &last));
+	assert_int_equal(last.seq, old);
+	contact_release(&last);
+	int64_t newer = add_sent(f, 2 * month, ana, 2, STATE_DELIVERED);
+	OK(store_last_sent(f->store, ana, 2, "twilio", &last));
+	assert_int_equal(last.seq, newer);
+	contact_release(&last);
+	OK(store_last_sent(f->store, ana, 2, "other", &last));
+	assert_int_equal(last.seq, 0);
+	OK(store_last_sent(f->store, ana, 3, NULL, &last));
+	assert_int_equal(last.seq, 0);
+	commit(f);
+}
+
+static void what_came_in_and_what_went_out_have_references_of_their_own(void **state)
+{
+	struct fixture *f = *state;
+	struct contact in = contact_of(1000, 0, 0, "", "sms", STATE_RECEIVED), found;
+	struct contact *const contacts[] = {&in};
+
+	begin(f);
+	in.direction = DIRECTION_IN;
+	xreplace(&in.provider_ref, "SM1");
+	OK(store_add_contacts(f->store, contacts, 1));
+	OK(store_find_contact(f->store, DIRECTION_OUT, "twilio", "SM1", &found));
+	assert_int_equal(found.seq, 0);
+	OK(store_find_contact(f->store, DIRECTION_IN, "twilio", "SM1", &found));
+	assert_int_equal(found.seq, in.seq);
+	commit(f);
+	contact_release(&found);
+	contact_release(&in);
+}
+
+static void keep_receipt(struct fixture *f, const char *ref, int64_t contact, int64_t at,
+			 enum receipt_says says)
+{
+	const struct kept_receipt receipt = {.provider = (char *)"twilio",
+					     .provider_ref = (char *)ref,
+					     .contact = contact,
+					     .channel = (char *)"sms",
+					     .at = at,
+					     .says = says,
+					     .address_dead = true,
+					     .code = (char *)"30003",
+					     .detail = (char *)"gone"};
+
+	OK(store_keep_receipt(f->store, &receipt));
+}
+
+static void a_receipt_that_came_first_is_kept_until_it_is_dropped(void **state)
+{
+	struct fixture *f = *state;
+	struct kept_receipt receipt, *all;
+	size_t count;
+	int64_t kept;
+
+	begin(f);
+	keep_receipt(f, "SM2", 0, 20, RECEIPT_REJECTED);
+	keep_receipt(f, "SM1", 0, 10, RECEIPT_REJECTED);
+	keep_receipt(f, "", 7, 30, RECEIPT_DELIVERED);
+	keep_receipt(f, "SM1", 0, 15, RECEIPT_DELIVERED); /* in the place of the first */
+	commit(f);
+	OK(store_count_receipts(f->store, &kept));
+	assert_int_equal(kept, 3);
+	OK(store_find_receipt(f->store, "twilio", "SM1", 0, &receipt));
+	assert_int_equal(receipt.at, 15);
+	assert_int_equal(receipt.says, RECEIPT_DELIVERED);
+	assert_true(receipt.address_dead);
+	assert_string_equal(receipt.channel, "sms");
+	assert_string_equal(receipt.code, "30003");
+	assert_string_equal(receipt.detail, "gone");
+	kept_receipt_release(&receipt);
+	OK(store_find_receipt(f->store, "vonage", "SM1", 0, &receipt));
+	assert_int_equal(receipt.at, 0);
+	OK(store_get_receipts(f->store, 16, 1, &all, &count));
+	assert_int_equal(count, 1);
+	assert_string_equal(all[0].provider_ref, "SM2");
+	kept_receipt_release(&all[0]);
+	free(all);
+	begin(f);
+	OK(store_drop_receipt(f->store, "twilio", "", 7));
+	OK(store_drop_receipt(f->store, "twilio", "", 8)); /* there is none */
+	store_rollback(f->store);
+	begin(f);
+	OK(store_drop_receipt(f->store, "twilio", "", 7));
+	commit(f);
+	OK(store_count_receipts(f->store, &kept));
+	assert_int_equal(kept, 2);
+	OK(store_find_receipt(f->store, "twilio", "", 7, &receipt));
+	assert_int_equal(receipt.at, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1891,6 +2054,11 @@ int main(void)
 		BOTH(the_turn_in_the_list_is_kept),
 		BOTH(caps_are_counted_and_taken_back_with_the_transaction),
 		BOTH(a_contact_of_several_messages_is_in_the_history_of_each),
+		BOTH(an_event_keeps_the_stream_that_it_goes_out_on),
+		BOTH(an_address_is_known_whoever_has_it),
+		BOTH(the_last_that_may_have_arrived_at_an_address_is_found),
+		BOTH(what_came_in_and_what_went_out_have_references_of_their_own),
+		BOTH(a_receipt_that_came_first_is_kept_until_it_is_dropped),
 		BOTH(an_id_is_added_once),
 		BOTH(what_is_due_comes_in_the_order_of_due_then_number),
 		BOTH(the_next_due_is_the_earliest_of_all_lanes),

@@ -31,6 +31,14 @@ def test_the_binary_the_unit_and_the_samples_are_there_and_etc_is_left_alone(sys
     assert not (folder / "etc").exists()
 
 
+def test_the_unit_is_confined(system, folder):
+    unit = folder / "heed.service"
+    unit.write_text((system / "lib/systemd/system/heed.service").read_text().replace(f"{PREFIX}/bin/heed", str(system / "bin/heed")))
+    done = subprocess.run(["systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=20", unit],
+                          text=True, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_installed_sample_names_a_systems_folders_and_is_valid(system, folder):
     sample = system / "share/heed/config/heed.yaml"
     text = sample.read_text()

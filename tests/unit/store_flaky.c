@@ -46,6 +46,18 @@ FLAKY(find_messages, const char *const ids[], size_t n, struct message_row out[]
 	FLAKY(put_preference, int64_t customer, const struct preference *p)(s, customer, p) END
 	FLAKY(set_address_state, int64_t address, enum address_state state, int64_t seq)(s, address, state,
 											 seq) END
+	FLAKY(find_contact, enum direction direction, const char *provider, const char *ref,
+	      struct contact *out)(s, direction, provider, ref, out) END
+	FLAKY(last_sent, int64_t customer, int64_t address, const char *provider,
+	      struct contact *out)(s, customer, address, provider, out) END
+	FLAKY(get_address, const char *channel, const char *value, bool make,
+	      struct address_row *out)(s, channel, value, make, out) END
+	FLAKY(answered, int64_t address, int64_t at)(s, address, at) END
+	FLAKY(keep_receipt, const struct kept_receipt *receipt)(s, receipt) END
+	FLAKY(find_receipt, const char *provider, const char *ref, int64_t contact,
+	      struct kept_receipt *out)(s, provider, ref, contact, out) END
+	FLAKY(drop_receipt, const char *provider, const char *ref, int64_t contact)(s, provider, ref,
+										    contact) END
 	FLAKY(last_choice, int64_t customer, const char *product, char **choice)(s, customer, product,
 										 choice) END
 	FLAKY(append_changes, struct change *const changes[], size_t n)(s, changes, n) END
@@ -102,6 +114,13 @@ void flaky_attach(struct store *store)
 	THROUGH(put_customer);
 	THROUGH(put_preference);
 	THROUGH(set_address_state);
+	THROUGH(find_contact);
+	THROUGH(last_sent);
+	THROUGH(get_address);
+	THROUGH(answered);
+	THROUGH(keep_receipt);
+	THROUGH(find_receipt);
+	THROUGH(drop_receipt);
 	THROUGH(append_changes);
 	THROUGH(last_choice);
 	THROUGH(put_products);
