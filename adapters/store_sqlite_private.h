@@ -164,7 +164,7 @@ int month_of(int64_t at); /* 202611 */
 struct month {
 	int month;
 	int64_t first, last; /* seq; 0 while it is empty */
-	sqlite3_stmt *add, *save, *get, *find, *newest;
+	sqlite3_stmt *add, *save, *get, *find, *newest, *attempt;
 };
 
 struct store_sqlite {
@@ -205,6 +205,7 @@ bool sqlite_save_contacts(struct store *, struct contact *const contacts[], size
 bool sqlite_get_contacts(struct store *, const int64_t seq[], size_t count, struct contact out[]);
 bool sqlite_find_contact(struct store *, enum direction direction, const char *provider,
 			 const char *provider_ref, struct contact *out);
+bool sqlite_attempt_of(struct store *, int64_t message, const char *channel, struct contact *out);
 bool sqlite_last_sent(struct store *, int64_t customer, int64_t address, const char *provider,
 		      struct contact *out);
 

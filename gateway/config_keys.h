@@ -74,7 +74,7 @@ KEY("channels.*.ca", TEXT, "", "", "smtp", 0, NOW, "", "mail-ca.pem",           
 KEY("channels.*.from", TEXT, NULL, "required", "smtp", KEY_REQUIRED | KEY_SAMPLE, NOW, "",                             \
     "\"Example Bank <messages@example.com>\"", "Whom the mail is from.")                                               \
 KEY("channels.*.envelope_from", TEXT, "", "", "smtp", KEY_SAMPLE, NOW, "", "\"bounces@example.com\"",                  \
-    "Where bounces go. Default: the address of `from`.")                                                               \
+    "Where bounces go; bounces+{token}@example.com names the attempt in it. Default: the address of `from`.")                                                               \
 KEY("channels.*.sessions", INTEGER, "4", "1..64", "smtp", 0, NOW, "", "", "Connections to the relay.")                 \
 KEY("channels.*.dkim", MAPS, "[]", "", "smtp", 0, NOW, "",                                                             \
     "[ { domain: example.com, selector: s2026, key: \"${file:dkim.pem}\" } ]",                                         \

@@ -423,6 +423,7 @@ static bool looks_like_one(const struct mail_view *view)
 					       "echec de la remise",
 					       "échec de remise",
 					       "delayed mail",
+					       "warning: message",
 					       "warning: could not send",
 					       "undelivered",
 					       "message not delivered",

@@ -48,6 +48,7 @@ bool outgoing_mail(const struct channel_config *config, const struct attempt *at
 					  .text = rendered.text.data,
 					  .html = rendered.html.data,
 					  .message_id = attempt->message_id,
+					  .token = attempt->message_token,
 					  .at = moment_now()};
 		if (attempt->content_kept == CONTENT_FULL)
 			kept->content =
