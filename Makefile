@@ -24,7 +24,7 @@ OBJ     += $(O)/obj/schema.o
 UNIT     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/peers/*.c))
 TESTLIB  = $(patsubst %.c,$(O)/obj/%.o,$(filter-out $(wildcard tests/*/test_*.c),$(wildcard tests/unit/*.c tests/contract/*.c)))
 
-.PHONY: FORCE all deps demo test check latency hours-full unit format format-check tidy rooms model man install clean
+.PHONY: FORCE all deps demo test check latency hours-full unit format format-check tidy rooms model fuzz fuzzers man install clean
 .SECONDARY:
 
 all: $(O)/heed
@@ -78,7 +78,20 @@ $(O)/tests/%: $(O)/obj/tests/%.o $(O)/libtests.a $(O)/libheed.a
 	@echo "  LINK $@"
 	@$(CC) $(LDFLAGS) -o $@ $< $(O)/libtests.a $(O)/libheed.a $(LDLIBS) -lcmocka -lssl
 
+# Its stand-ins for the store, the turn and the configuration come before what the handlers would pull in.
+$(O)/tests/unit/test_api: LDFLAGS += -Wl,-z,muldefs
+
 unit: $(UNIT)
+
+# libFuzzer, with clang: in a build whose SAN has fuzzer-no-link (run.py's ASAN).
+FUZZ     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
+
+fuzzers: $(FUZZ)
+
+$(O)/tests/fuzz/%: $(O)/obj/tests/fuzz/%.o $(O)/libheed.a
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	@$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(O)/libheed.a $(LDLIBS)
 
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
 
@@ -137,6 +150,14 @@ $(O)/tidy/%.ok: %.c
 
 rooms:
 	@$(PYTHON) tests/rooms.py
+
+ASAN     = O=build/asan CC=clang SAN="-fsanitize=address,undefined,fuzzer-no-link -fno-omit-frame-pointer" OPT="-O1 -g"
+SECONDS ?= 60
+
+# Each fuzzer for SECONDS under ASan and UBSan; ONLY="smtp zone" chooses.
+fuzz:
+	@$(MAKE) --no-print-directory $(ASAN) fuzzers
+	@$(PYTHON) tests/fuzz/fuzz.py --seconds $(SECONDS) $(ONLY)
 
 # The promise as a model, by spin: everything that its bounds allow.
 model:

@@ -167,6 +167,12 @@ static bool memory_save_messages(struct store *store, struct message_row *const 
 			return text_error(&store->error, "store: there is no message %lld",
 					  (long long)rows[i]->n);
 		}
+		if (old->epoch != rows[i]->kept.epoch) {
+			free(row);
+			return text_error(&store->error,
+					  "store: message %lld was claimed by another meanwhile",
+					  (long long)rows[i]->n);
+		}
 		*row = *rows[i];
 		row_own(row);
 		memory_put(memory, MESSAGES, row->n, row);
@@ -265,23 +271,27 @@ static bool is_open(const struct message_row *row)
 
 static int by_number(const void *a, const void *b)
 {
-	int64_t left = ((const struct message_row *)a)->n;
-	int64_t right = ((const struct message_row *)b)->n;
+	int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
 
 	return (left > right) - (left < right);
 }
 
 static void messages_of(struct memory *memory, int64_t customer, bool (*want)(const struct message_row *),
-			struct message_rows *out)
+			int64_t after, size_t limit, struct message_rows *out)
 {
 	const struct memory_lists *lists = memory_lists(memory, customer);
-	size_t start = out->count;
+	int64_t *wanted = xcalloc(lists->message_count, sizeof *wanted);
+	size_t count = 0;
 
 	for (size_t i = 0; i < lists->message_count; i++)
-		if (want(slots_get(&memory->tables[MESSAGES], lists->messages[i])))
-			message_row_read(memory, lists->messages[i], message_rows_add(out));
-	if (out->count > start)
-		qsort(out->rows + start, out->count - start, sizeof *out->rows, by_number);
+		if (lists->messages[i] > after &&
+		    want(slots_get(&memory->tables[MESSAGES], lists->messages[i])))
+			wanted[count++] = lists->messages[i];
+	if (count)
+		qsort(wanted, count, sizeof *wanted, by_number);
+	for (size_t i = 0; i < count && i < limit; i++)
+		message_row_read(memory, wanted[i], message_rows_add(out));
+	free(wanted);
 }
 
 static bool memory_waiting_of_campaign(struct store *store, const char *campaign, int64_t after, size_t limit,
@@ -299,29 +309,16 @@ static bool memory_waiting_of_campaign(struct store *store, const char *campaign
 	return true;
 }
 
-static bool memory_waiting_of(struct store *store, int64_t customer, struct message_rows *out)
+static bool memory_waiting_of(struct store *store, int64_t customer, int64_t after, size_t limit,
+			      struct message_rows *out)
 {
-	messages_of(of(store), customer, is_waiting, out);
+	messages_of(of(store), customer, is_waiting, after, limit, out);
 	return true;
 }
 
 static bool memory_open_of(struct store *store, int64_t customer, struct message_rows *out)
 {
-	messages_of(of(store), customer, is_open, out);
-	return true;
-}
-
-static bool memory_sending(struct store *store, int64_t after, size_t limit, struct message_rows *out)
-{
-	const struct memory *memory = of(store);
-
-	for (int64_t n = after + 1; limit && n <= memory->numbers[NUMBER_MESSAGE]; n++) {
-		const struct message_row *row = slots_get(&memory->tables[MESSAGES], n);
-		if (row && row->state == STATE_SENDING) {
-			message_row_read(memory, n, message_rows_add(out));
-			limit--;
-		}
-	}
+	messages_of(of(store), customer, is_open, 0, SIZE_MAX, out);
 	return true;
 }
 
@@ -360,6 +357,7 @@ static bool memory_add_contacts(struct store *store, struct contact *const conta
 		struct contact *row = xmalloc(sizeof *row);
 		contacts[i]->seq = ++memory->numbers[NUMBER_CONTACT];
 		contacts[i]->changed = ++memory->numbers[NUMBER_CHANGED];
+		contacts[i]->log_seq = memory->numbers[NUMBER_CHANGE];
 		contact_read(contacts[i], row);
 		memory_put(memory, CONTACTS, row->seq, row);
 	}
@@ -394,6 +392,7 @@ static bool memory_save_contacts(struct store *store, struct contact *const cont
 		replace(&row->reason, contacts[i]->reason);
 		replace(&row->reason_args, contacts[i]->reason_args);
 		row->segments = contacts[i]->segments;
+		row->late = contacts[i]->late;
 		memory_put(memory, CONTACTS, row->seq, row);
 	}
 	return true;
@@ -406,6 +405,21 @@ static bool memory_get_contacts(struct store *store, const int64_t seq[], size_t
 		const struct contact *row = slots_get(&of(store)->tables[CONTACTS], seq[i]);
 		if (row)
 			contact_read(row, &out[i]);
+	}
+	return true;
+}
+
+static bool memory_doubts_of(struct store *store, int64_t customer, int64_t since, struct contact **out,
+			     size_t *count)
+{
+	const struct memory *memory = of(store);
+
+	for (int64_t seq = 1; seq <= memory->numbers[NUMBER_CONTACT]; seq++) {
+		const struct contact *row = slots_get(&memory->tables[CONTACTS], seq);
+		if (!row || row->customer != customer || row->state != STATE_IN_DOUBT || row->at < since)
+			continue;
+		*out = xreallocarray(*out, *count + 1, sizeof **out);
+		contact_read(row, &(*out)[(*count)++]);
 	}
 	return true;
 }
@@ -554,10 +568,13 @@ const struct store_ops store_memory_ops = {
 	.waiting_of_campaign = memory_waiting_of_campaign,
 	.waiting_of = memory_waiting_of,
 	.open_of = memory_open_of,
-	.sending = memory_sending,
+	.abandoned = memory_abandoned,
+	.report_gateway = memory_report_gateway,
+	.gateway_name = memory_gateway_name,
 	.add_contacts = memory_add_contacts,
 	.save_contacts = memory_save_contacts,
 	.get_contacts = memory_get_contacts,
+	.doubts_of = memory_doubts_of,
 	.find_contact = memory_find_contact,
 	.last_sent = memory_last_sent,
 	.attempt_of = memory_attempt_of,

@@ -18,6 +18,7 @@ enum table {
 	CAPS,
 	PREFERENCES,
 	HOLDS,
+	GATEWAYS,
 	RECEIPTS,
 	TABLES
 };
@@ -59,6 +60,11 @@ struct memory_address {
 struct memory_event {
 	enum event_stream stream;
 	char json[];
+};
+
+struct memory_gateway {
+	char *name;
+	int64_t at; /* its last report */
 };
 
 struct memory_cap {
@@ -151,8 +157,12 @@ void preferences_read(struct memory *memory, int64_t customer, struct preference
 char *address_key(const char *channel, const char *value);
 int64_t cap_used(const struct memory *memory, int64_t customer, const char *name);
 
-/* --- the rest of the port (store_memory_people.c, store_memory_read.c) --- */
+/* --- the rest of the port (store_memory_claims.c, store_memory_people.c, store_memory_read.c) --- */
 
+bool memory_abandoned(struct store *, int64_t gateway, int64_t now, int64_t silent, int64_t after,
+		      size_t limit, struct message_rows *out);
+bool memory_report_gateway(struct store *, const char *name, const char *boot, int64_t at, int64_t *n);
+bool memory_gateway_name(struct store *, int64_t gateway, char **name);
 bool memory_read_facts(struct store *, struct facts *const facts[], size_t count);
 bool memory_get_customer(struct store *, const char *id, struct customer **out);
 bool memory_get_preferences(struct store *, int64_t customer, struct preference **out, size_t *count);

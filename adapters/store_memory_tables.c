@@ -216,6 +216,10 @@ static void row_free(enum table table, void *row)
 		hold_release(row);
 		free(row);
 		break;
+	case GATEWAYS:
+		free(((struct memory_gateway *)row)->name);
+		free(row);
+		break;
 	case RECEIPTS:
 		kept_receipt_release(row);
 		free(row);

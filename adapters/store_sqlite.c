@@ -277,6 +277,7 @@ static bool sqlite_counters(struct store *base, struct counters *out)
 
 const struct store_ops store_sqlite_ops = {
 	.scheme = "sqlite",
+	.alone = true, /* the lock */
 	.open = sqlite_open,
 	.close = sqlite_close,
 	.begin = sqlite_begin,
@@ -298,7 +299,9 @@ const struct store_ops store_sqlite_ops = {
 	.waiting_of_campaign = sqlite_waiting_of_campaign,
 	.waiting_of = sqlite_waiting_of,
 	.open_of = sqlite_open_of,
-	.sending = sqlite_sending,
+	.abandoned = sqlite_abandoned,
+	.report_gateway = sqlite_report_gateway,
+	.gateway_name = sqlite_gateway_name,
 	.add_contacts = sqlite_add_contacts,
 	.save_contacts = sqlite_save_contacts,
 	.get_contacts = sqlite_get_contacts,
@@ -311,6 +314,7 @@ const struct store_ops store_sqlite_ops = {
 	.put_customer = sqlite_put_customer,
 	.put_preference = sqlite_put_preference,
 	.set_address_state = sqlite_set_address_state,
+	.doubts_of = sqlite_doubts_of,
 	.get_address = sqlite_get_address,
 	.answered = sqlite_answered,
 	.customers_of_address = sqlite_customers_of_address,

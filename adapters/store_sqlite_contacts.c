@@ -72,6 +72,7 @@ void months_release(struct store_sqlite *store)
 		sqlite3_finalize(store->months[i].save);
 		sqlite3_finalize(store->months[i].get);
 		sqlite3_finalize(store->months[i].find);
+		sqlite3_finalize(store->months[i].doubts);
 		sqlite3_finalize(store->months[i].newest);
 		sqlite3_finalize(store->months[i].attempt);
 	}
@@ -104,7 +105,7 @@ static bool month_create(struct sql *sql, const char *name)
 		  "detail TEXT NOT NULL, preference INTEGER NOT NULL, preference_seq INTEGER NOT NULL, "
 		  "customer_seq INTEGER NOT NULL, address_seq INTEGER NOT NULL, "
 		  "products_seq INTEGER NOT NULL, segments INTEGER NOT NULL, "
-		  "captured INTEGER NOT NULL);",
+		  "captured INTEGER NOT NULL, log_seq INTEGER NOT NULL, late INTEGER NOT NULL);",
 		  name);
 	text_addf(&text,
 		  "CREATE INDEX IF NOT EXISTS %s_by_ref ON %s (provider_ref) WHERE provider_ref != '';", name,
@@ -113,11 +114,45 @@ static bool month_create(struct sql *sql, const char *name)
 		  "CREATE INDEX IF NOT EXISTS %s_by_customer ON %s (customer);"
 		  "CREATE INDEX IF NOT EXISTS %s_by_message ON %s (message);"
 		  "CREATE INDEX IF NOT EXISTS %s_by_changed ON %s (changed);"
-		  "CREATE INDEX IF NOT EXISTS %s_captured ON %s (seq) WHERE captured;",
-		  name, name, name, name, name, name, name, name);
+		  "CREATE INDEX IF NOT EXISTS %s_captured ON %s (seq) WHERE captured;"
+		  "CREATE INDEX IF NOT EXISTS %s_in_doubt ON %s (customer) WHERE state = 5;",
+		  name, name, name, name, name, name, name, name, name, name);
 	bool ok = sql_exec(sql, text.data);
 	text_release(&text);
 	return ok;
+}
+
+static bool month_has(struct sql *sql, const char *name, const char *column)
+{
+	sqlite3_stmt *statement = sql_prepare(sql, "SELECT 1 FROM pragma_table_info(?) WHERE name = ?", 0);
+	struct cells cells = sql_cells(statement);
+
+	put_text(&cells, name);
+	put_text(&cells, column);
+	bool has = sql_step(sql, statement) > 0;
+	sqlite3_finalize(statement);
+	return has;
+}
+
+static bool month_widen(void *context, int month)
+{
+	static const char *const columns[] = {"log_seq", "late"};
+	struct sql *sql = context;
+	char name[MONTH_NAME], words[128];
+	bool ok = true;
+
+	month_name(month, name);
+	for (size_t i = 0; ok && i < sizeof columns / sizeof columns[0]; i++) {
+		snprintf(words, sizeof words, "ALTER TABLE %s ADD COLUMN %s INTEGER NOT NULL DEFAULT 0", name,
+			 columns[i]);
+		ok = month_has(sql, name, columns[i]) || sql_exec(sql, words);
+	}
+	return ok;
+}
+
+bool months_widen(struct sql *sql)
+{
+	return sql_months(sql, month_widen, sql);
 }
 
 static bool month_load(void *context, int month)
@@ -127,7 +162,7 @@ static bool month_load(void *context, int month)
 	char name[MONTH_NAME];
 
 	month_name(month, name);
-	if (!month_create(&store->sql, name)) /* the first heed made its months without the index by_ref */
+	if (!month_create(&store->sql, name)) /* earlier ones made their months with fewer indexes */
 		return false;
 	sqlite3_stmt *statement = month_prepare(
 		&store->sql, "SELECT (SELECT min(seq) FROM %s), (SELECT max(seq) FROM %s)", name, name);
@@ -166,8 +201,8 @@ static struct month *month_get(struct store_sqlite *store, int month)
 	"INSERT INTO %s (seq, changed, at, customer, message, product, channel, direction, state, attempt, " \
 	"provider, provider_ref, address, template, template_hash, summary, content, reason, reason_args, "  \
 	"code, detail, preference, preference_seq, customer_seq, address_seq, products_seq, "                \
-	"segments, captured) VALUES "                                                                        \
-	"(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	"segments, captured, log_seq, late) VALUES "                                                         \
+	"(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 static bool several_add(struct sql *sql, const struct contact *contact)
 {
@@ -213,6 +248,7 @@ static bool contact_add(struct store_sqlite *store, struct contact *contact)
 		month->add = month_prepare(&store->sql, ADD_CONTACT, name);
 	contact->seq = ++store->numbers[NUMBER_CONTACT];
 	contact->changed = ++store->numbers[NUMBER_CHANGED];
+	contact->log_seq = store->numbers[NUMBER_CHANGE];
 	month->first = month->first ? month->first : contact->seq;
 	month->last = contact->seq;
 
@@ -245,6 +281,8 @@ static bool contact_add(struct store_sqlite *store, struct contact *contact)
 	put_number(&cells, contact->products_seq);
 	put_number(&cells, contact->segments);
 	put_number(&cells, contact->captured);
+	put_number(&cells, contact->log_seq);
+	put_number(&cells, contact->late);
 	return sql_run(&store->sql, month->add) && several_add(&store->sql, contact);
 }
 
@@ -268,7 +306,7 @@ static int month_save(struct store_sqlite *store, struct month *month, const str
 		month->save = month_prepare(&store->sql,
 					    "UPDATE %s SET changed = ?, state = ?, provider = ?, "
 					    "provider_ref = ?, summary = ?, content = ?, code = ?, "
-					    "detail = ?, reason = ?, reason_args = ?, segments = ? "
+					    "detail = ?, reason = ?, reason_args = ?, segments = ?, late = ? "
 					    "WHERE seq = ?",
 					    name);
 	struct cells cells = sql_cells(month->save);
@@ -283,24 +321,35 @@ static int month_save(struct store_sqlite *store, struct month *month, const str
 	put_text(&cells, contact->reason);
 	put_text(&cells, contact->reason_args);
 	put_number(&cells, contact->segments);
+	put_number(&cells, contact->late);
 	put_number(&cells, contact->seq);
 	return sql_run(&store->sql, month->save) ? sqlite3_changes(store->sql.db) == 1 : -1;
 }
 
-/* The one row of a statement that gives CONTACT_COLUMNS: as month_save. */
-static int month_take(struct store_sqlite *store, sqlite3_stmt *statement, struct contact *out)
+/* The next row of a statement that gives CONTACT_COLUMNS: 1; 0: none; -1: failed. */
+static int month_next(struct store_sqlite *store, sqlite3_stmt *statement, struct contact *out)
 {
 	int more = sql_step(&store->sql, statement);
 
 	if (more <= 0)
 		return more;
 	struct cells cells = sql_cells(statement);
+	*out = (struct contact){0};
 	sql_read_contact(&cells, out);
 	out->customer_id = xstrdup("");
 	out->address_value = xstrdup("");
 	out->meta = xstrdup("");
-	sqlite3_reset(statement);
 	return several_read(&store->sql, out) ? 1 : -1;
+}
+
+/* The one row of a statement: likewise. */
+static int month_take(struct store_sqlite *store, sqlite3_stmt *statement, struct contact *out)
+{
+	int more = month_next(store, statement, out);
+
+	if (more)
+		sqlite3_reset(statement);
+	return more;
 }
 
 static int month_read(struct store_sqlite *store, struct month *month, int64_t seq, struct contact *out)
@@ -353,6 +402,52 @@ bool sqlite_get_contacts(struct store *base, const int64_t seq[], size_t count, 
 				found = month_read(store, &store->months[m], seq[i], &out[i]);
 		ok = found >= 0;
 	}
+	return ok;
+}
+
+static int by_seq(const void *a, const void *b)
+{
+	int64_t left = ((const struct contact *)a)->seq, right = ((const struct contact *)b)->seq;
+
+	return (left > right) - (left < right);
+}
+
+static int month_doubts(struct store_sqlite *store, struct month *month, int64_t customer, int64_t since,
+			struct contact **out, size_t *count)
+{
+	char name[MONTH_NAME];
+	int more;
+
+	month_name(month->month, name);
+	if (!month->doubts)
+		month->doubts = month_prepare(&store->sql,
+					      "SELECT " CONTACT_COLUMNS " FROM %s c INDEXED BY %s_in_doubt "
+					      "WHERE c.customer = ? AND c.state = 5 AND c.at >= ?",
+					      name, name);
+	struct cells cells = sql_cells(month->doubts);
+	put_number(&cells, customer);
+	put_number(&cells, since);
+	do {
+		*out = xreallocarray(*out, *count + 1, sizeof **out);
+		more = month_next(store, month->doubts, &(*out)[*count]);
+		*count += more > 0;
+	} while (more > 0);
+	sqlite3_reset(month->doubts);
+	return more;
+}
+
+bool sqlite_doubts_of(struct store *base, int64_t customer, int64_t since, struct contact **out,
+		      size_t *count)
+{
+	struct store_sqlite *store = (struct store_sqlite *)base;
+	size_t start = *count;
+	bool ok = months_fresh(store);
+
+	for (size_t m = 0; ok && m < store->month_count; m++)
+		ok = store->months[m].month < month_of(since) ||
+		     month_doubts(store, &store->months[m], customer, since, out, count) == 0;
+	if (*count > start)
+		qsort(*out + start, *count - start, sizeof **out, by_seq);
 	return ok;
 }
 

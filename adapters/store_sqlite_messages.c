@@ -58,6 +58,7 @@ static void put_changing(struct cells *cells, const struct message_row *row)
 	put_number(cells, row->tries);
 	put_number(cells, row->epoch);
 	put_number(cells, row->lease);
+	put_number(cells, row->gateway);
 	put_number(cells, row->give_up_at);
 	put_number(cells, row->fault_since);
 	put_text(cells, row->rejected);
@@ -84,14 +85,14 @@ bool sqlite_add_messages(struct store *store, struct message_row *const rows[], 
 	struct sql *sql = &of(store)->sql;
 	sqlite3_stmt *statement = sql_statement(
 		sql, SQL_MESSAGE_ADD,
-		"INSERT INTO message (lane, state, waits_for, due, attempts, tries, epoch, lease, "
+		"INSERT INTO message (lane, state, waits_for, due, attempts, tries, epoch, lease, gateway, "
 		"give_up_at, fault_since, rejected, waited, wait_channel, wait_since, wait_until, best, "
 		"counted, channel, contact, reasons, n, id, hash, "
 		"customer, product, template, campaign, purpose, admitted_at, send_at, expires_at, body) "
 		"VALUES "
 		"(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
 		"?, "
-		"?)");
+		"?, ?)");
 	bool ok = true;
 
 	for (size_t i = 0; ok && i < count; i++) {
@@ -136,19 +137,25 @@ bool sqlite_save_messages(struct store *store, struct message_row *const rows[],
 	sqlite3_stmt *statement = sql_statement(
 		sql, SQL_MESSAGE_SAVE,
 		"UPDATE message SET lane = ?, state = ?, waits_for = ?, due = ?, attempts = ?, tries = ?, "
-		"epoch = ?, lease = ?, give_up_at = ?, fault_since = ?, rejected = ?, waited = ?, "
+		"epoch = ?, lease = ?, gateway = ?, give_up_at = ?, fault_since = ?, rejected = ?, waited = "
+		"?, "
 		"wait_channel = ?, wait_since = ?, wait_until = ?, best = ?, counted = ?, channel = ?, "
-		"contact = ?, reasons = ? WHERE n = ?");
+		"contact = ?, reasons = ? WHERE n = ? AND epoch = ?");
 	bool ok = true;
 
 	for (size_t i = 0; ok && i < count; i++) {
 		struct cells cells = sql_cells(statement);
 		put_changing(&cells, rows[i]);
 		put_number(&cells, rows[i]->n);
+		put_number(&cells, rows[i]->kept.epoch);
 		ok = sql_run(sql, statement);
 		if (ok && sqlite3_changes(sql->db) != 1)
-			ok = text_error(sql->error, "store: there is no message %lld", (long long)rows[i]->n);
+			ok = text_error(
+				sql->error,
+				"store: there is no message %lld, or it was claimed by another meanwhile",
+				(long long)rows[i]->n);
 		ok = ok && waiting_follow(sql, rows[i]);
+		rows[i]->kept.epoch = rows[i]->epoch;
 	}
 	return ok;
 }
@@ -287,14 +294,20 @@ bool sqlite_waiting_of_campaign(struct store *store, const char *campaign, int64
 	return sql_append_messages(sql, statement, out);
 }
 
-bool sqlite_waiting_of(struct store *store, int64_t customer, struct message_rows *out)
+bool sqlite_waiting_of(struct store *store, int64_t customer, int64_t after, size_t limit,
+		       struct message_rows *out)
 {
 	struct sql *sql = &of(store)->sql;
 	sqlite3_stmt *statement =
-		sql_statement(sql, SQL_WAITING_OF, MESSAGES_OF_WAITING "WHERE w.customer = ? ORDER BY m.n");
+		sql_statement(sql, SQL_WAITING_OF,
+			      "SELECT " MESSAGE_COLUMNS " FROM waiting w INDEXED BY waiting_by_customer "
+			      "CROSS JOIN message m ON m.n = w.message" MESSAGE_CUSTOMER
+			      "WHERE w.customer = ? AND w.message > ? ORDER BY w.message LIMIT ?");
 	struct cells cells = sql_cells(statement);
 
 	put_number(&cells, customer);
+	put_number(&cells, after);
+	put_number(&cells, (int64_t)limit);
 	return sql_append_messages(sql, statement, out);
 }
 
@@ -308,20 +321,6 @@ bool sqlite_open_of(struct store *store, int64_t customer, struct message_rows *
 	struct cells cells = sql_cells(statement);
 
 	put_number(&cells, customer);
-	return sql_append_messages(sql, statement, out);
-}
-
-bool sqlite_sending(struct store *store, int64_t after, size_t limit, struct message_rows *out)
-{
-	struct sql *sql = &of(store)->sql;
-	sqlite3_stmt *statement = sql_statement(
-		sql, SQL_SENDING,
-		"SELECT " MESSAGE_COLUMNS " FROM message m INDEXED BY message_open" MESSAGE_CUSTOMER
-		"WHERE m.state IN (2, 5) AND m.state = 2 AND m.n > ? ORDER BY m.n LIMIT ?");
-	struct cells cells = sql_cells(statement);
-
-	put_number(&cells, after);
-	put_number(&cells, (int64_t)limit);
 	return sql_append_messages(sql, statement, out);
 }
 

@@ -1,6 +1,6 @@
 /* The store on SQLite, in parts: store_sqlite.c opens, locks, migrates and commits; _sql.c runs statements;
- * _rows.c reads rows for the writer and the readers; _messages.c, _contacts.c and _people.c write; _read.c is
- * the readers. One connection, one thread at a time. */
+ * _rows.c reads rows for the writer and the readers; _messages.c, _claims.c, _contacts.c and _people.c write;
+ * _read.c is the readers. One connection, one thread at a time. */
 #ifndef HEED_STORE_SQLITE_PRIVATE_H
 #define HEED_STORE_SQLITE_PRIVATE_H
 
@@ -34,7 +34,10 @@ enum statement {
 	SQL_WAITING_OF,
 	SQL_WAITING_OF_CAMPAIGN,
 	SQL_OPEN_OF,
-	SQL_SENDING,
+	SQL_ABANDONED,
+	SQL_GATEWAY_REPORT,
+	SQL_GATEWAY_NUMBER,
+	SQL_GATEWAY_NAME,
 	SQL_EVENT_ADD,
 	SQL_EVENTS,
 	SQL_EVENTS_DROP,
@@ -118,7 +121,7 @@ char *get_text(struct cells *cells); /* a copy */
 #define MESSAGE_COLUMNS                                                                                      \
 	"m.n, m.id, m.hash, m.customer, coalesce(k.id, ''), m.product, m.template, m.campaign, m.purpose, "  \
 	"m.lane, m.admitted_at, m.send_at, m.expires_at, m.state, m.waits_for, m.due, m.attempts, m.tries, " \
-	"m.epoch, m.lease, "                                                                                 \
+	"m.epoch, m.lease, m.gateway, "                                                                      \
 	"m.give_up_at, "                                                                                     \
 	"m.fault_since, m.rejected, m.waited, m.wait_channel, m.wait_since, m.wait_until, m.best, "          \
 	"m.counted, m.channel, m.contact, m.reasons, m.body"
@@ -133,7 +136,7 @@ bool sql_find_message(struct sql *sql, const char *id, struct message_row *out);
 	"c.seq, c.changed, c.at, c.customer, c.message, c.product, c.channel, c.direction, c.state, " \
 	"c.attempt, c.provider, c.provider_ref, c.address, c.template, c.template_hash, c.summary, "  \
 	"c.content, c.reason, c.reason_args, c.code, c.detail, c.preference, c.preference_seq, "      \
-	"c.customer_seq, c.address_seq, c.products_seq, c.segments, c.captured"
+	"c.customer_seq, c.address_seq, c.products_seq, c.segments, c.captured, c.log_seq, c.late"
 
 /* The cells behind the contact's columns are left to the caller. */
 void sql_read_contact(struct cells *cells, struct contact *out);
@@ -158,13 +161,15 @@ char *number_name(enum number number, char out[32]);
 bool sql_months(struct sql *sql, bool (*each)(void *context, int month), void *context);
 void month_name(int month, char out[MONTH_NAME]);
 int month_of(int64_t at); /* 202611 */
+/* Gives months that an earlier heed made the columns that came since. */
+bool months_widen(struct sql *sql);
 
 /* --- the writer --- */
 
 struct month {
 	int month;
 	int64_t first, last; /* seq; 0 while it is empty */
-	sqlite3_stmt *add, *save, *get, *find, *newest, *attempt;
+	sqlite3_stmt *add, *save, *get, *find, *newest, *attempt, *doubts;
 };
 
 struct store_sqlite {
@@ -196,13 +201,18 @@ bool sqlite_next_expiry(struct store *, int64_t *at);
 bool sqlite_waited_for(struct store *, char ***names, size_t *count);
 bool sqlite_waiting_of_campaign(struct store *, const char *campaign, int64_t after, size_t limit,
 				struct message_rows *out);
-bool sqlite_waiting_of(struct store *, int64_t customer, struct message_rows *out);
+bool sqlite_waiting_of(struct store *, int64_t customer, int64_t after, size_t limit,
+		       struct message_rows *out);
 bool sqlite_open_of(struct store *, int64_t customer, struct message_rows *out);
-bool sqlite_sending(struct store *, int64_t after, size_t limit, struct message_rows *out);
+bool sqlite_abandoned(struct store *, int64_t gateway, int64_t now, int64_t silent, int64_t after,
+		      size_t limit, struct message_rows *out);
+bool sqlite_report_gateway(struct store *, const char *name, const char *boot, int64_t at, int64_t *n);
+bool sqlite_gateway_name(struct store *, int64_t gateway, char **name);
 
 bool sqlite_add_contacts(struct store *, struct contact *const contacts[], size_t count);
 bool sqlite_save_contacts(struct store *, struct contact *const contacts[], size_t count);
 bool sqlite_get_contacts(struct store *, const int64_t seq[], size_t count, struct contact out[]);
+bool sqlite_doubts_of(struct store *, int64_t customer, int64_t since, struct contact **out, size_t *count);
 bool sqlite_find_contact(struct store *, enum direction direction, const char *provider,
 			 const char *provider_ref, struct contact *out);
 bool sqlite_attempt_of(struct store *, int64_t message, const char *channel, struct contact *out);

@@ -36,6 +36,7 @@ void sql_read_message(sqlite3_stmt *statement, struct message_row *out)
 	out->tries = (int)get_number(&cells);
 	out->epoch = get_number(&cells);
 	out->lease = get_number(&cells);
+	out->gateway = get_number(&cells);
 	out->give_up_at = get_number(&cells);
 	out->fault_since = get_number(&cells);
 	out->rejected = get_text(&cells);
@@ -144,6 +145,8 @@ void sql_read_contact(struct cells *cells, struct contact *out)
 	out->products_seq = get_number(cells);
 	out->segments = (int)get_number(cells);
 	out->captured = get_number(cells) != 0;
+	out->log_seq = get_number(cells);
+	out->late = get_number(cells);
 }
 
 /* --- customers --- */
@@ -341,8 +344,9 @@ bool sql_get_holds(struct sql *sql, struct hold **out, size_t *count)
 
 char *number_name(enum number number, char out[32])
 {
-	static const char *const names[] = {"last.message", "last.contact",  "last.changed", "last.event",
-					    "last.change",  "last.customer", "last.address", "admitted"};
+	static const char *const names[] = {"last.message", "last.contact", "last.changed",
+					    "last.event",   "last.change",  "last.customer",
+					    "last.address", "last.gateway", "admitted"};
 
 	if (number < NUMBER_STATE)
 		snprintf(out, 32, "%s", names[number]);

@@ -105,5 +105,5 @@ bool schema_apply(struct sql *sql, int version)
 			return false;
 		}
 	}
-	return true;
+	return months_widen(sql);
 }

@@ -1,265 +1,413 @@
-/* The web server: libmicrohttpd on a Unix socket, a thread a connection. What it adds to the library: a
- * deadline of its own for head and body (the library's is for idleness only, so a peer that sends a byte now
- * and then would stay for ever), bounds, and the refusal of what two readers could understand differently. */
+/* The web server: libmicrohttpd on the Unix socket and on TCP, a thread a connection. What it adds to the
+ * library: deadlines of its own (web_server_peers.c), bounds, and the refusal of what two readers could
+ * understand differently. */
 #include <errno.h>
 #include <microhttpd.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include "api.h"
-#include "moment.h"
+#include "web_server_private.h"
 #include "words.h"
 #include "xalloc.h"
 #include "banned.h"
 
-#define CONNECTIONS_MAX 128
 #define STACK_SIZE (1024 * 1024)
-#define HEAD_MAX (32 * 1024)
-#define IDLE_SECONDS 10U
-#define REQUEST_DEADLINE (15 * MOMENT_S) /* for head and body together */
-#define ANSWER_DEADLINE (60 * MOMENT_S)  /* for the peer to take it */
-#define WATCH_STEP (250 * MOMENT_MS)
+#define POOL_SIZE (64 * 1024)       /* the library's, a connection: a head that is larger is its own 431 */
+#define BODY_READ_AHEAD (64 * 1024) /* what is read of a body before anybody asks whether it is wanted */
+#define STREAM_BLOCK (32 * 1024)
 
-/* A connection as the watch sees it. */
-struct peer {
-	int fd;           /* -1: free */
-	int64_t deadline; /* monotonic; MOMENT_NEVER while we work on an answer */
+struct listener {
+	struct web_server *server;
+	enum door door;
+	char *at;
+	struct MHD_Daemon *daemon;
 };
 
 struct web_server {
-	struct MHD_Daemon *daemon;
-	web_handler handler;
-	void *context;
-	char *socket_path;
-	pthread_t watch;
-	pthread_mutex_t lock; /* peers and closing */
-	pthread_cond_t wake;
-	bool closing;
-	struct peer peers[CONNECTIONS_MAX];
+	struct web_service service;
+	struct listener listeners[DOORS];
+	size_t listener_count;
+	struct peers peers;
+	_Atomic size_t body_bytes; /* of all requests that come in */
+	_Atomic int streams;
 };
 
 /* A request while it comes in. Made with its first line. */
 struct incoming {
+	struct peer *peer;
 	char *path;  /* as it came, cut at the ? */
 	char *query; /* behind it; "" */
 	bool begun;  /* the head was looked at */
-	bool too_large;
+	bool complete;
+	int refused; /* a status, for when the rest has come: it is thrown away; 0 */
 	struct text body;
+	size_t reserved; /* of the server's body_bytes */
+	struct api_header headers[API_HEADERS_MAX];
+	size_t header_count, header_bytes;
 };
 
-/* --- the watch --- */
+/* --- connections --- */
 
-static struct peer *peer_find(struct web_server *server, int fd)
-{
-	for (size_t i = 0; i < CONNECTIONS_MAX; i++)
-		if (server->peers[i].fd == fd)
-			return &server->peers[i];
-	return NULL;
-}
-
-static int connection_fd(struct MHD_Connection *connection)
+static struct peer *connection_peer(struct MHD_Connection *connection)
 {
 	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
-	return info ? info->connect_fd : -1;
-}
-
-static void peer_deadline(struct web_server *server, struct MHD_Connection *connection, int64_t deadline)
-{
-	pthread_mutex_lock(&server->lock);
-	struct peer *peer = peer_find(server, connection_fd(connection));
-	if (peer)
-		peer->deadline = deadline;
-	pthread_mutex_unlock(&server->lock);
+	return info ? info->socket_context : NULL;
 }
 
 /* The library tells of a connection before it reads from it, and of its end before it closes the descriptor:
  * the watch never shuts down somebody else's. */
-static void on_connection(void *context, struct MHD_Connection *connection, void **unused,
+static void on_connection(void *context, struct MHD_Connection *connection, void **peer,
 			  enum MHD_ConnectionNotificationCode what)
 {
-	struct web_server *server = context;
-	int fd = connection_fd(connection);
+	struct listener *listener = context;
+	struct peers *peers = &listener->server->peers;
 
-	(void)unused;
-	pthread_mutex_lock(&server->lock);
-	struct peer *peer = peer_find(server, what == MHD_CONNECTION_NOTIFY_STARTED ? -1 : fd);
-	if (peer && what == MHD_CONNECTION_NOTIFY_STARTED)
-		*peer = (struct peer){fd, moment_mono() + REQUEST_DEADLINE};
-	else if (peer)
-		peer->fd = -1;
-	pthread_mutex_unlock(&server->lock);
-}
-
-static void *watch_run(void *context)
-{
-	struct web_server *server = context;
-
-	pthread_mutex_lock(&server->lock);
-	while (!server->closing) {
-		int64_t now = moment_mono(), until = now + WATCH_STEP;
-		for (size_t i = 0; i < CONNECTIONS_MAX; i++)
-			if (server->peers[i].fd >= 0 && server->peers[i].deadline < now)
-				shutdown(server->peers[i].fd, SHUT_RDWR);
-		struct timespec at = {.tv_sec = until / MOMENT_S, .tv_nsec = until % MOMENT_S * 1000};
-		pthread_cond_timedwait(&server->wake, &server->lock, &at);
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		const union MHD_ConnectionInfo *fd =
+			MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+		const union MHD_ConnectionInfo *address =
+			MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+		*peer = peers_add(peers, fd->connect_fd,
+				  listener->door == DOOR_SOCKET ? NULL : address->client_addr);
+	} else if (*peer) {
+		peers_remove(peers, *peer);
+		*peer = NULL;
 	}
-	pthread_mutex_unlock(&server->lock);
-	return NULL;
 }
 
-static void watch_stop(struct web_server *server)
+/* Has the address as many connections as it may? */
+static enum MHD_Result on_accept(void *context, const struct sockaddr *address, socklen_t len)
 {
-	pthread_mutex_lock(&server->lock);
-	server->closing = true;
-	pthread_cond_signal(&server->wake);
-	pthread_mutex_unlock(&server->lock);
-	pthread_join(server->watch, NULL);
+	struct listener *listener = context;
+	struct web_server *server = listener->server;
+	char words[NET_ADDRESS_TEXT];
+
+	(void)len;
+	if (listener->door == DOOR_SOCKET)
+		return MHD_YES;
+	net_address_text(address, words);
+	if (net_is_loopback(words) || server->service.trusts(server->service.context, words))
+		return MHD_YES;
+	return peers_from(&server->peers, words) < ADDRESS_CONNECTIONS_MAX ? MHD_YES : MHD_NO;
 }
 
-/* --- one request --- */
+/* --- one request: its beginning and end --- */
 
 static void *on_request_line(void *context, const char *uri, struct MHD_Connection *connection)
 {
+	struct listener *listener = context;
 	struct incoming *in = xcalloc(1, sizeof *in);
 	size_t path_len = strcspn(uri, "?");
 
-	(void)context;
-	(void)connection;
+	in->peer = connection_peer(connection);
 	in->path = xmemdup0(uri, path_len);
 	in->query = xstrdup(uri[path_len] ? uri + path_len + 1 : "");
-	text_init(&in->body, API_BODY_MAX);
+	text_init(&in->body, api_body_max(listener->door));
+	peer_asks(&listener->server->peers, in->peer);
 	return in;
 }
 
 static void on_completed(void *context, struct MHD_Connection *connection, void **request,
 			 enum MHD_RequestTerminationCode why)
 {
+	struct listener *listener = context;
+	struct web_server *server = listener->server;
 	struct incoming *in = *request;
 
-	(void)why;
-	if (in) {
-		free(in->path);
-		free(in->query);
-		text_release(&in->body);
-		free(in);
-	}
 	*request = NULL;
-	/* what may come next on this connection */
-	peer_deadline(context, connection, moment_mono() + IDLE_SECONDS * MOMENT_S + REQUEST_DEADLINE);
+	if (!in)
+		return;
+	const union MHD_ConnectionInfo *fd =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	bool answered =
+		why == MHD_REQUEST_TERMINATED_COMPLETED_OK || why == MHD_REQUEST_TERMINATED_WITH_ERROR;
+	/* what may come next on this connection; or the end of it, which the deadline bounds too */
+	peer_until(&server->peers, in->peer, moment_mono() + IDLE_DEADLINE, false);
+	if (!in->complete && answered && fd)
+		peer_linger(fd->connect_fd);
+	atomic_fetch_sub(&server->body_bytes, in->reserved);
+	free(in->path);
+	free(in->query);
+	text_release(&in->body);
+	free(in);
 }
 
-static enum MHD_Result answer(struct MHD_Connection *connection, int status, json_t *body)
-{
-	static char nothing[1];
-	char *words = body ? json_dumps(body, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-	struct MHD_Response *response =
-		MHD_create_response_from_buffer(words ? strlen(words) : 0, words ? words : nothing,
-						words ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
-	enum MHD_Result result = MHD_NO;
+/* --- answers --- */
 
-	if (!response) {
-		free(words);
-		return MHD_NO;
-	}
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
-				status >= 400 ? "application/problem+json" : "application/json");
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-	if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
+static void add_headers(struct MHD_Response *response, const struct api_response *from)
+{
+	static const struct api_header usual[] = {
+		{MHD_HTTP_HEADER_CACHE_CONTROL, "no-store"},
+		{"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"},
+		{"Referrer-Policy", "no-referrer"},
+		{"X-Content-Type-Options", "nosniff"},
+	};
+	const char *type = from->type;
+
+	if (!type && from->body)
+		type = from->status >= 400 ? "application/problem+json" : "application/json";
+	if (type)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
+		if (!api_response_get(from, usual[i].name))
+			MHD_add_response_header(response, usual[i].name, usual[i].value);
+	if (from->status == MHD_HTTP_SERVICE_UNAVAILABLE &&
+	    !api_response_get(from, MHD_HTTP_HEADER_RETRY_AFTER))
 		MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
-	result = MHD_queue_response(connection, (unsigned)status, response);
-	MHD_destroy_response(response);
-	return result;
+	for (size_t i = 0; i < from->header_count; i++)
+		MHD_add_response_header(response, from->headers[i].name, from->headers[i].value);
 }
 
-static enum MHD_Result refuse(struct MHD_Connection *connection, int status, const char *why)
-{
-	json_t *problem = api_problem(status, why);
-	enum MHD_Result result = answer(connection, status, problem);
-
-	json_decref(problem);
-	return result;
-}
-
-struct header_count {
-	const char *name;
-	int count;
+/* A stream on its way to its peer. */
+struct outgoing {
+	struct web_server *server;
+	struct peer *peer;
+	struct api_stream *stream;
+	struct text piece;
+	size_t taken; /* of the piece */
+	bool over;
 };
 
-static enum MHD_Result count_header(void *context, enum MHD_ValueKind kind, const char *name,
-				    const char *value)
+static ssize_t stream_read(void *context, uint64_t position, char *out, size_t max)
 {
-	struct header_count *wanted = context;
+	struct outgoing *going = context;
+
+	(void)position;
+	while (going->taken == going->piece.len && !going->over) {
+		text_clear(&going->piece);
+		going->taken = 0;
+		peer_until(&going->server->peers, going->peer, MOMENT_NEVER, false);
+		going->over = !going->stream->more(going->stream, &going->piece);
+		peer_until(&going->server->peers, going->peer, moment_mono() + ANSWER_DEADLINE, false);
+	}
+	size_t left = going->piece.len - going->taken, take = left < max ? left : max;
+	if (!take)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	memcpy(out, going->piece.data + going->taken, take);
+	going->taken += take;
+	return (ssize_t)take;
+}
+
+static void stream_end(void *context)
+{
+	struct outgoing *going = context;
+
+	going->stream->close(going->stream);
+	text_release(&going->piece);
+	atomic_fetch_sub(&going->server->streams, 1);
+	free(going);
+}
+
+/* Takes the stream. */
+static struct MHD_Response *stream_response(struct web_server *server, struct peer *peer,
+					    struct api_response *from)
+{
+	struct outgoing *going = xcalloc(1, sizeof *going);
+
+	*going = (struct outgoing){.server = server, .peer = peer, .stream = from->stream};
+	from->stream = NULL;
+	text_init(&going->piece, API_STREAM_PIECE);
+	struct MHD_Response *response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK,
+									  stream_read, going, stream_end);
+	if (!response)
+		stream_end(going);
+	return response;
+}
+
+/* Takes the bytes, too. */
+static struct MHD_Response *whole_response(struct api_response *from)
+{
+	static char nothing[1];
+	char *bytes = from->body ? json_dumps(from->body, JSON_COMPACT | JSON_ENCODE_ANY) : from->bytes;
+	size_t len = from->body && bytes ? strlen(bytes) : from->len;
+
+	if (!from->body)
+		from->bytes = NULL;
+	struct MHD_Response *response =
+		MHD_create_response_from_buffer(bytes ? len : 0, bytes ? bytes : nothing,
+						bytes ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+	if (!response)
+		free(bytes);
+	return response;
+}
+
+static void refusal(struct api_response *response, int status, const char *why)
+{
+	api_response_release(response);
+	response->status = status;
+	response->body = api_problem(status, why);
+}
+
+/* Releases the response. `close`: nothing more is wanted on this connection. */
+static enum MHD_Result answer(struct listener *listener, struct MHD_Connection *connection,
+			      struct incoming *in, struct api_response *from, bool close)
+{
+	struct web_server *server = listener->server;
+	struct MHD_Response *response = NULL;
+	enum MHD_Result result = MHD_NO;
+
+	if (from->stream && atomic_fetch_add(&server->streams, 1) >= API_STREAMS_MAX) {
+		atomic_fetch_sub(&server->streams, 1);
+		refusal(from, 503, "there are as many streams as there may be");
+	}
+	if (!from->status)
+		refusal(from, 500, "the route gave no answer");
+	response = from->stream ? stream_response(server, in->peer, from) : whole_response(from);
+	if (response) {
+		add_headers(response, from);
+		if (close)
+			MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+		peer_until(&server->peers, in->peer, moment_mono() + ANSWER_DEADLINE, false);
+		result = MHD_queue_response(connection, (unsigned)from->status, response);
+		MHD_destroy_response(response);
+	}
+	api_response_release(from);
+	return result;
+}
+
+static enum MHD_Result refuse(struct listener *listener, struct MHD_Connection *connection,
+			      struct incoming *in, int status, const char *why)
+{
+	struct api_response response = {0};
+
+	refusal(&response, status, why);
+	return answer(listener, connection, in, &response, true);
+}
+
+/* --- one request: what it asks --- */
+
+static enum MHD_Result take_header(void *context, enum MHD_ValueKind kind, const char *name,
+				   const char *value)
+{
+	struct incoming *in = context;
 
 	(void)kind;
-	(void)value;
-	wanted->count += strcasecmp(name, wanted->name) == 0;
+	in->header_bytes += strlen(name) + (value ? strlen(value) : 0);
+	if (in->header_count == API_HEADERS_MAX || in->header_bytes > API_HEAD_MAX) {
+		in->header_bytes = API_HEAD_MAX + 1;
+		return MHD_NO;
+	}
+	in->headers[in->header_count++] = (struct api_header){name, value ? value : ""};
 	return MHD_YES;
 }
 
-static int headers_named(struct MHD_Connection *connection, const char *name)
+static int headers_named(const struct incoming *in, const char *name)
 {
-	struct header_count wanted = {.name = name};
+	int count = 0;
 
-	MHD_get_connection_values(connection, MHD_HEADER_KIND, count_header, &wanted);
-	return wanted.count;
+	for (size_t i = 0; i < in->header_count; i++)
+		count += strcasecmp(in->headers[i].name, name) == 0;
+	return count;
 }
 
-static const char *header(struct MHD_Connection *connection, const char *name)
+static struct api_request request_of(const struct listener *listener, const char *method,
+				     const struct incoming *in)
 {
-	const char *value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+	struct api_request request = {.door = listener->door,
+				      .method = method,
+				      .path = in->path,
+				      .query = in->query,
+				      .body = in->body.data,
+				      .body_len = in->body.len,
+				      .headers = in->headers,
+				      .header_count = in->header_count,
+				      .peer = in->peer ? in->peer->address : "",
+				      .asker = {.by = "", .actor = ""}};
 
-	return value ? value : "";
+	request.asker.actor = api_request_header(&request, "Heed-Actor");
+	if (listener->door == DOOR_SOCKET)
+		request.asker.by =
+			strcmp(api_request_header(&request, "Heed-By"), "import") == 0 ? "import" : "cli";
+	return request;
 }
 
 /* NULL, or why the head can't be taken; *status says how that is answered. */
-static const char *head_refused(struct MHD_Connection *connection, int *status)
+static const char *head_refused(const struct incoming *in, const struct api_request *request,
+				const char *version, int *status)
 {
-	int lengths = headers_named(connection, MHD_HTTP_HEADER_CONTENT_LENGTH);
-	const char *actor = header(connection, "Heed-Actor");
+	static const char *const once[] = {
+		"Host",       "Content-Length", "Transfer-Encoding", "Content-Type",
+		"Heed-Actor", "Authorization",  "Idempotency-Key",   "Accept"};
+	const char *encoding = api_request_header(request, "Transfer-Encoding");
 
+	*status = MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
+	if (in->header_bytes > API_HEAD_MAX)
+		return "head: there are more than 64 headers, or more than 32 KiB of them";
 	*status = MHD_HTTP_BAD_REQUEST;
-	if (lengths > 1 || headers_named(connection, MHD_HTTP_HEADER_HOST) > 1)
-		return "head: Content-Length or Host is there twice";
-	if (lengths && headers_named(connection, MHD_HTTP_HEADER_TRANSFER_ENCODING))
+	for (size_t i = 0; i < sizeof once / sizeof once[0]; i++)
+		if (headers_named(in, once[i]) > 1)
+			return "head: a header is there twice that says one thing only";
+	if (!headers_named(in, "Host") && strcmp(version, MHD_HTTP_VERSION_1_1) == 0)
+		return "Host: is missing";
+	if (*encoding && headers_named(in, "Content-Length"))
 		return "head: Content-Length and Transfer-Encoding exclude each other";
-	if (headers_named(connection, "Heed-Actor") > 1 || (*actor && !customer_id_valid(actor)))
-		return "Heed-Actor: is wanted once, 1 to 128 bytes of UTF-8 without control characters";
-	if (strtoull(header(connection, MHD_HTTP_HEADER_CONTENT_LENGTH), NULL, 10) > API_BODY_MAX) {
-		*status = MHD_HTTP_CONTENT_TOO_LARGE;
-		return "body: is larger than 8 MiB";
-	}
+	if (*encoding && strcasecmp(encoding, "chunked") != 0)
+		return "Transfer-Encoding: chunked is the only one";
+	if (*request->asker.actor && !customer_id_valid(request->asker.actor))
+		return "Heed-Actor: is wanted as 1 to 128 bytes of UTF-8 without control characters";
 	return NULL;
 }
 
-static enum MHD_Result run(struct web_server *server, struct MHD_Connection *connection, const char *method,
-			   const struct incoming *in)
+/* The body's length as it is announced; SIZE_MAX: nobody knows. */
+static size_t announced(const struct api_request *request)
 {
-	bool import = strcmp(header(connection, "Heed-By"), "import") == 0;
-	struct api_request request = {
-		.method = method,
-		.path = in->path,
-		.query = in->query,
-		.body = in->body.data,
-		.body_len = in->body.len,
-		.asker = {.by = import ? "import" : "cli", .actor = header(connection, "Heed-Actor")}};
+	const char *length = api_request_header(request, "Content-Length");
+
+	if (*api_request_header(request, "Transfer-Encoding"))
+		return SIZE_MAX;
+	return (size_t)strtoull(length, NULL, 10);
+}
+
+static enum MHD_Result on_head(struct listener *listener, struct MHD_Connection *connection,
+			       const char *method, const char *version, struct incoming *in)
+{
+	struct web_service *service = &listener->server->service;
+	struct api_response response = {0};
+	int status;
+
+	MHD_get_connection_values(connection, MHD_HEADER_KIND, take_header, in);
+	const struct api_request request = request_of(listener, method, in);
+	const char *why = head_refused(in, &request, version, &status);
+	size_t length = announced(&request);
+	if (why)
+		return refuse(listener, connection, in, status, why);
+	if (length != SIZE_MAX && length > in->body.max)
+		return refuse(listener, connection, in, MHD_HTTP_CONTENT_TOO_LARGE,
+			      listener->door == DOOR_PUBLIC ? "body: is larger than 1 MiB"
+							    : "body: is larger than 8 MiB");
+	if (length > BODY_READ_AHEAD && service->refuses(service->context, &request, &response))
+		return answer(listener, connection, in, &response, true);
+	return MHD_YES;
+}
+
+static void on_piece(struct web_server *server, struct incoming *in, const char *piece, size_t len)
+{
+	if (in->refused)
+		return;
+	in->reserved += len;
+	if (atomic_fetch_add(&server->body_bytes, len) + len > API_BODIES_MAX)
+		in->refused = MHD_HTTP_SERVICE_UNAVAILABLE;
+	else if (!text_add(&in->body, piece, len))
+		in->refused = MHD_HTTP_CONTENT_TOO_LARGE;
+	if (in->refused)
+		text_release(&in->body);
+}
+
+static enum MHD_Result run(struct listener *listener, struct MHD_Connection *connection, const char *method,
+			   struct incoming *in)
+{
+	struct web_service *service = &listener->server->service;
+	const struct api_request request = request_of(listener, method, in);
 	struct api_response response = {0};
 
-	peer_deadline(server, connection, MOMENT_NEVER);
-	server->handler(server->context, &request, &response);
-	peer_deadline(server, connection, moment_mono() + ANSWER_DEADLINE);
-	enum MHD_Result result =
-		answer(connection, response.status ? response.status : MHD_HTTP_INTERNAL_SERVER_ERROR,
-		       response.body);
-	json_decref(response.body);
-	return result;
+	peer_until(&listener->server->peers, in->peer, MOMENT_NEVER, false);
+	service->handle(service->context, &request, &response);
+	return answer(listener, connection, in, &response, false);
 }
 
 /* Called with the head, then with each piece of the body, then once more. */
@@ -267,27 +415,28 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 				  const char *method, const char *version, const char *piece, size_t *len,
 				  void **state)
 {
+	struct listener *listener = context;
 	struct incoming *in = *state;
-	const char *why;
-	int status;
 
 	(void)url;
-	(void)version;
 	if (!in)
 		return MHD_NO;
 	if (!in->begun) {
 		in->begun = true;
-		why = head_refused(connection, &status);
-		return why ? refuse(connection, status, why) : MHD_YES;
+		return on_head(listener, connection, method, version, in);
 	}
-	if (*len) { /* an answer has to wait for the end of the body, so the rest is thrown away */
-		in->too_large = in->too_large || !text_add(&in->body, piece, *len);
+	if (*len) { /* an answer has to wait for the end of the body */
+		on_piece(listener->server, in, piece, *len);
 		*len = 0;
 		return MHD_YES;
 	}
-	if (in->too_large)
-		return refuse(connection, MHD_HTTP_CONTENT_TOO_LARGE, "body: is larger than 8 MiB");
-	return run(context, connection, method, in);
+	in->complete = true;
+	if (in->refused)
+		return refuse(listener, connection, in, in->refused,
+			      in->refused == MHD_HTTP_CONTENT_TOO_LARGE
+				      ? "body: is too large"
+				      : "there is too much to read just now");
+	return run(listener, connection, method, in);
 }
 
 /* The path is split before it is decoded, so the library may not. */
@@ -300,112 +449,67 @@ static size_t on_unescape(void *context, struct MHD_Connection *connection, char
 
 /* --- open and close --- */
 
-/* Takes a socket that nobody serves out of the way. */
-static bool clear_stale(const char *path, const struct sockaddr_un *address, struct text *error)
+static size_t connections_max(enum door door)
 {
-	struct stat found;
+	size_t most = door == DOOR_SOCKET ? SOCKET_CONNECTIONS_MAX : LISTENER_CONNECTIONS_MAX;
 
-	if (lstat(path, &found) < 0)
-		return errno == ENOENT || text_error(error, "%s: %s", path, strerror(errno));
-	if (!S_ISSOCK(found.st_mode))
-		return text_error(error, "%s: is there and is not a socket; name another file in http.socket",
-				  path);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int failed = fd < 0 || connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 ? errno : 0;
-	if (fd >= 0)
-		close(fd);
-	if (!failed)
-		return text_error(error, "%s: another heed answers there", path);
-	if (failed != ECONNREFUSED)
-		return text_error(error, "%s: %s", path, strerror(failed));
-	return unlink(path) == 0 || text_error(error, "%s: %s", path, strerror(errno));
+	return door == DOOR_PUBLIC ? most : most + API_STREAMS_MAX;
 }
 
-/* -1 and `error`. */
-static int listen_on(const char *path, struct text *error)
+static bool listener_open(struct listener *listener, struct text *error)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	size_t len = strlen(path);
-	int fd = -1;
+	int fd = listener->door == DOOR_SOCKET ? listen_on_path(listener->at, error)
+					       : listen_on_endpoint(listener->at, error);
 
-	if (!len || len >= sizeof address.sun_path) {
-		text_error(error, "%s: the path of a socket has 1 to %zu bytes", path,
-			   sizeof address.sun_path - 1);
-		return -1;
-	}
-	memcpy(address.sun_path, path, len + 1);
-	if (!clear_stale(path, &address, error))
-		return -1;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	mode_t before = umask(0177); /* nobody else's from its first moment */
-	bool bound = fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof address) == 0;
-	int failed = errno;
-	umask(before);
-	if (!bound || listen(fd, SOMAXCONN) < 0) {
-		text_error(error, "%s: %s", path, strerror(bound ? errno : failed));
-		if (bound)
-			unlink(path);
-		if (fd >= 0)
-			close(fd);
-		return -1;
-	}
-	return fd;
+	if (fd < 0)
+		return false;
+	listener->daemon = MHD_start_daemon(
+		MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL, 0, on_accept,
+		listener, on_request, listener, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections_max(listener->door),
+		MHD_OPTION_CONNECTION_TIMEOUT, 0U, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_SIZE,
+		MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_SIZE, MHD_OPTION_URI_LOG_CALLBACK,
+		on_request_line, listener, MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, listener,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener, MHD_OPTION_NOTIFY_COMPLETED,
+		on_completed, listener, MHD_OPTION_END);
+	if (listener->daemon)
+		return true;
+	text_error(error, "%s: the web server could not be started: %s", listener->at, strerror(errno));
+	if (listener->door == DOOR_SOCKET)
+		unlink(listener->at);
+	close(fd);
+	return false;
 }
 
-static void server_init(struct web_server *server)
+static void listener_close(struct listener *listener)
 {
-	pthread_condattr_t monotonic;
-
-	pthread_mutex_init(&server->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&server->wake, &monotonic);
-	pthread_condattr_destroy(&monotonic);
-	for (size_t i = 0; i < CONNECTIONS_MAX; i++)
-		server->peers[i].fd = -1;
+	if (listener->daemon && listener->door == DOOR_SOCKET)
+		unlink(listener->at); /* who comes now finds nobody, rather than somebody who leaves */
+	if (listener->daemon)
+		MHD_stop_daemon(listener->daemon); /* closes its socket; calls under way are waited for */
+	free(listener->at);
 }
 
-static void server_free(struct web_server *server)
-{
-	pthread_cond_destroy(&server->wake);
-	pthread_mutex_destroy(&server->lock);
-	free(server->socket_path);
-	free(server);
-}
-
-struct web_server *web_server_open(const char *socket_path, web_handler handler, void *context,
-				   struct text *error)
+struct web_server *web_server_open(const struct web_listener listeners[], size_t count,
+				   const struct web_service *service, struct text *error)
 {
 	struct web_server *server = xcalloc(1, sizeof *server);
-	int fd = listen_on(socket_path, error);
+	size_t connections = 0;
 
-	server_init(server);
-	server->handler = handler;
-	server->context = context;
-	server->socket_path = xstrdup(socket_path);
-	if (fd < 0)
-		goto failed;
-	int watching = pthread_create(&server->watch, NULL, watch_run, server);
-	if (watching == 0)
-		server->daemon = MHD_start_daemon(
-			MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION, 0, NULL, NULL,
-			on_request, server, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,
-			MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-			IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEAD_MAX,
-			MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_SIZE, MHD_OPTION_URI_LOG_CALLBACK,
-			on_request_line, server, MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, server,
-			MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_NOTIFY_COMPLETED,
-			on_completed, server, MHD_OPTION_END);
-	if (server->daemon)
+	server->service = *service;
+	for (size_t i = 0; i < count; i++)
+		connections += connections_max(listeners[i].door);
+	bool ok = peers_open(&server->peers, connections) ||
+		  text_error(error, "the web server's thread could not be made");
+	for (size_t i = 0; ok && i < count; i++) {
+		struct listener *listener = &server->listeners[server->listener_count++];
+		*listener = (struct listener){.server = server, .door = listeners[i].door};
+		listener->at = xstrdup(listeners[i].at);
+		ok = listener_open(listener, error);
+	}
+	if (ok)
 		return server;
-	text_error(error, "%s: the web server could not be started: %s", socket_path,
-		   strerror(watching ? watching : errno));
-	unlink(socket_path);
-	close(fd);
-	if (watching == 0)
-		watch_stop(server);
-failed:
-	server_free(server);
+	web_server_close(server);
 	return NULL;
 }
 
@@ -413,8 +517,8 @@ void web_server_close(struct web_server *server)
 {
 	if (!server)
 		return;
-	unlink(server->socket_path);     /* who comes now finds nobody, rather than somebody who leaves */
-	MHD_stop_daemon(server->daemon); /* closes the socket too; calls under way are waited for */
-	watch_stop(server);
-	server_free(server);
+	for (size_t i = server->listener_count; i-- > 0;)
+		listener_close(&server->listeners[i]);
+	peers_close(&server->peers);
+	free(server);
 }

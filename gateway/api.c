@@ -4,62 +4,46 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <time.h>
 
 #include "api_private.h"
+#include "http_words.h"
 #include "json_read.h"
 #include "xalloc.h"
 #include "banned.h"
 
 #define API_BODY_DEPTH_MAX 64
-
-/* A `:` is any one part, an argument of the handler. */
-static const struct route {
-	const char *method, *path;
-	void (*handle)(struct call *call);
-	bool has_body;
-	const char *later; /* the letter of the issue that brings it; NULL: it is there */
-} routes[] = {
-	{"GET", "/healthz", NULL, false, "C"},
-	{"GET", "/readyz", NULL, false, "C"},
-	{"GET", "/metrics", NULL, false, "C"},
-	{"GET", "/openapi.json", NULL, false, "C"},
-	{"GET", "/v1/customers", api_customers_find, false, NULL},
-	{"PATCH", "/v1/customers", api_customers_import, true, NULL},
-	{"GET", "/v1/customers/:", api_customer_get, false, NULL},
-	{"PUT", "/v1/customers/:", api_customer_put, true, NULL},
-	{"PATCH", "/v1/customers/:", api_customer_patch, true, NULL},
-	{"DELETE", "/v1/customers/:", NULL, false, "C"},
-	{"GET", "/v1/customers/:/export", NULL, false, "C"},
-	{"POST", "/v1/customers/:/link", NULL, false, "C"},
-	{"GET", "/v1/customers/:/history", api_history, false, NULL},
-	{"GET", "/v1/customers/:/preferences", api_preferences_get, false, NULL},
-	{"PUT", "/v1/customers/:/preferences", api_preferences_put, true, NULL},
-	{"GET", "/v1/customers/:/preferences/:", api_preference_get, false, NULL},
-	{"PUT", "/v1/customers/:/preferences/:", api_preference_put, true, NULL},
-	{"PATCH", "/v1/customers/:/preferences/:", api_preference_patch, true, NULL},
-	{"GET", "/v1/log", api_log, false, NULL},
-	{"GET", "/v1/captured", api_captured, false, NULL},
-	{"POST", "/v1/messages", NULL, false, "C"},
-	{"GET", "/v1/messages/:", api_message_get, false, NULL},
-	{"DELETE", "/v1/messages/:", api_message_delete, false, NULL},
-	{"POST", "/v1/messages/:/cancel", api_message_cancel, true, NULL},
-	{"POST", "/v1/messages/:/settle", api_message_settle, true, NULL},
-	{"POST", "/v1/messages/:/retry", api_message_retry, false, NULL},
-	{"POST", "/v1/explain", api_explain, true, NULL},
-	{"GET", "/v1/queue", api_queue, false, NULL},
-	{"GET", "/v1/holds", api_holds_get, false, NULL},
-	{"POST", "/v1/holds", api_hold, true, NULL},
-	{"DELETE", "/v1/holds", api_release, false, NULL},
-	{"POST", "/v1/campaigns/:/cancel", api_campaign_cancel, true, NULL},
-	{"POST", "/v1/contacts", NULL, false, "G"},
-	{"POST", "/in/:/:", NULL, false, "G"},
-};
+#define API_WAIT_STEP (50 * MOMENT_MS) /* how often a call that waits looks again */
 
 void call_answer(struct call *call, int status, json_t *body)
 {
-	json_decref(call->response->body);
+	api_response_release(call->response);
 	call->response->status = status;
 	call->response->body = body;
+}
+
+void call_text(struct call *call, int status, const char *type, struct text *text)
+{
+	if (text->full) {
+		call_problem(call, 500, "the answer would be too long");
+		return;
+	}
+	call_answer(call, status, NULL);
+	call->response->len = text->len;
+	call->response->bytes = text_detach(text);
+	call->response->type = xstrdup(type);
+}
+
+void call_nothing(struct call *call)
+{
+	call_answer(call, 204, NULL);
+}
+
+void call_redirect(struct call *call, int status, const char *where)
+{
+	call_answer(call, status, NULL);
+	api_response_header(call->response, "Location", "%s", where);
 }
 
 void call_problem(struct call *call, int status, const char *format, ...)
@@ -129,6 +113,28 @@ bool call_limit(struct call *call, size_t usual, size_t *limit)
 	return true;
 }
 
+bool call_duration(struct call *call, const char *name, int64_t most, int64_t *duration)
+{
+	const char *word = call_query(call, name);
+
+	if (!word || (duration_parse(word, duration) && *duration <= most))
+		return true;
+	call_problem(call, 400, "%s: '%s' is not a duration of at most %ds, such as 5s", name, word,
+		     (int)(most / MOMENT_S));
+	return false;
+}
+
+bool call_pause(struct call *call, int64_t until)
+{
+	static const struct timespec step = {.tv_nsec = API_WAIT_STEP * 1000};
+	const struct api *api = call->api;
+
+	if (moment_mono() >= until || (api->stopping && *api->stopping))
+		return false;
+	nanosleep(&step, NULL);
+	return true;
+}
+
 bool call_wants_object(struct call *call)
 {
 	if (!json_is_object(call->body)) {
@@ -158,28 +164,107 @@ static bool too_deep(const json_t *json, int left)
 	return false;
 }
 
-static bool read_body(struct call *call)
+static bool read_json(struct call *call)
 {
 	const struct api_request *request = call->request;
+	const char *type = api_request_header(request, "Content-Type");
 	struct text error;
 
-	if (request->body_len > API_BODY_MAX) {
-		call_problem(call, 413, "body: more than %d bytes", API_BODY_MAX);
+	if (*type && !http_type_is(type, "application/json")) {
+		call_problem(call, 415, "Content-Type: application/json is wanted");
 		return false;
 	}
 	text_init(&error, TEXT_ERROR_MAX);
 	call->body = json_read(request->body_len ? request->body : "", request->body_len, true, &error);
 	if (!call->body)
-		call_problem(call, 422, "body: %s", error.data);
+		call_problem(call, 400, "body: %s", error.data);
 	text_release(&error);
 	if (!call->body)
 		return false;
 	if (too_deep(call->body, API_BODY_DEPTH_MAX)) {
-		call_problem(call, 422, "body: nested more than %d deep", API_BODY_DEPTH_MAX);
+		call_problem(call, 400, "body: nested more than %d deep", API_BODY_DEPTH_MAX);
 		return false;
 	}
 	return true;
 }
+
+static bool read_body(struct call *call, const struct route *route)
+{
+	if (call->request->body_len > api_body_max(call->request->door)) {
+		call_problem(call, 413, "body: more than %zu bytes", api_body_max(call->request->door));
+		return false;
+	}
+	return route->body != BODY_JSON || read_json(call);
+}
+
+/* --- whose it is --- */
+
+bool call_sees_product(const struct call *call, const char *product)
+{
+	return !call->token || api_token_has_product(call->token, product);
+}
+
+bool call_product_allowed(struct call *call, const char *product)
+{
+	if (call_sees_product(call, product))
+		return true;
+	call_problem(call, 403, "product: the token %s is not for %s", call->token->name, product);
+	return false;
+}
+
+static bool refuse_scope(struct call *call, unsigned wanted)
+{
+	struct text words;
+
+	text_init(&words, TEXT_ERROR_MAX);
+	scopes_say(wanted, " or ", &words);
+	call_problem(call, 403, "scope: the token %s has not %s", call->token->name, words.data);
+	text_clear(&words);
+	scopes_say(wanted, " ", &words);
+	api_response_header(call->response, "WWW-Authenticate",
+			    "Bearer realm=\"heed\", error=\"insufficient_scope\", scope=\"%s\"", words.data);
+	text_release(&words);
+	return false;
+}
+
+bool call_scope_allowed(struct call *call, enum scope scope)
+{
+	return !call->token || (call->token->scopes & scope) || refuse_scope(call, scope);
+}
+
+static bool refuse_token(struct call *call, const char *why, const char *error)
+{
+	call_problem(call, 401, "Authorization: %s", why);
+	api_response_header(call->response, "WWW-Authenticate", "Bearer realm=\"heed\"%s", error);
+	return false;
+}
+
+/* On `internal` a route with scopes wants a token that has one of them. */
+static bool authorised(struct call *call, const struct route *route)
+{
+	const struct api_request *request = call->request;
+	const struct config *config = call->api->config;
+	const char *shown = api_request_header(request, "Authorization");
+
+	if (request->door != DOOR_INTERNAL || !route->scopes)
+		return true;
+	if (strncasecmp(shown, "Bearer ", 7) != 0)
+		return refuse_token(call, "a token is wanted, as in `Authorization: Bearer TOKEN`", "");
+	call->token = api_token_find(config->http.tokens, config->http.token_count,
+				     shown + 7 + strspn(shown + 7, " "));
+	if (!call->token)
+		return refuse_token(call, "there is no such token", ", error=\"invalid_token\"");
+	if (!(call->token->scopes & route->scopes))
+		return refuse_scope(call, route->scopes);
+	if ((route->flags & ROUTE_WHOLE) && call->token->product_count) {
+		call_problem(call, 403, "the token %s is limited to some products, and this concerns all",
+			     call->token->name);
+		return false;
+	}
+	return true;
+}
+
+/* --- finding the route --- */
 
 /* Does the route's path fit? Fills the arguments. */
 static bool route_fits(const struct route *route, char *const parts[], size_t count,
@@ -201,50 +286,109 @@ static bool route_fits(const struct route *route, char *const parts[], size_t co
 	return !*path;
 }
 
-static void find_and_run(struct call *call, char *const parts[], size_t count)
+static bool on_door(const struct route *route, enum door door)
 {
-	const char *method = call->request->method;
-	bool path_known = false;
-	struct text error;
-
-	for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
-		const struct route *route = &routes[i];
-		if (!route_fits(route, parts, count, call->args))
-			continue;
-		path_known = true;
-		if (strcmp(route->method, method) != 0)
-			continue;
-		if (route->later) {
-			call_problem(call, 501, "%s %s: not yet (%s)", method, call->request->path,
-				     route->later);
-			return;
-		}
-		text_init(&error, TEXT_ERROR_MAX);
-		if (!url_query_parse(call->request->query, &call->query, &error))
-			call_problem(call, 400, "%s", error.data);
-		else if (!route->has_body || read_body(call))
-			route->handle(call);
-		text_release(&error);
-		return;
-	}
-	if (path_known)
-		call_problem(call, 405, "%s: not for %s", method, call->request->path);
-	else
-		call_problem(call, 404, "%s: there is nothing here", call->request->path);
+	return ((route->flags & ROUTE_PUBLIC) != 0) == (door == DOOR_PUBLIC);
 }
 
-void api_handle(struct api *api, const struct api_request *request, struct api_response *response)
+static void no_route(struct call *call, const struct text *allowed)
 {
-	struct call call = {.api = api, .request = request, .response = response};
+	if (!allowed->len) {
+		call_problem(call, 404, "there is nothing at this path");
+		return;
+	}
+	call_problem(call, 405, "%s: not here; %s would be right", call->request->method, allowed->data);
+	api_response_header(call->response, "Allow", "%s", allowed->data);
+}
+
+/* NULL, and answered: there is none. */
+static const struct route *find_route(struct call *call, char *const parts[], size_t count)
+{
+	const bool head = strcmp(call->request->method, "HEAD") == 0;
+	const char *method = head ? "GET" : call->request->method;
+	const struct route *found = NULL;
+	struct text allowed;
+
+	text_init(&allowed, TEXT_ERROR_MAX);
+	for (const struct route *route = api_routes; route->method && !found; route++) {
+		if (!on_door(route, call->request->door) || !route_fits(route, parts, count, call->args))
+			continue;
+		if (strcmp(route->method, method) == 0)
+			found = route;
+		text_addf(&allowed, "%s%s%s", allowed.len ? ", " : "", route->method,
+			  strcmp(route->method, "GET") == 0 ? ", HEAD" : "");
+	}
+	if (!found)
+		no_route(call, &allowed);
+	text_release(&allowed);
+	return found;
+}
+
+/* All that can be said without the body. NULL, and answered: no. */
+static const struct route *admit(struct call *call, char *const parts[], size_t count)
+{
+	const struct route *route = find_route(call, parts, count);
+
+	if (!route || !authorised(call, route))
+		return NULL;
+	if (route->later) {
+		call_problem(call, 501, "%s %s: not yet (%s)", call->request->method, call->request->path,
+			     route->later);
+		return NULL;
+	}
+	if (!(route->flags & (ROUTE_PUBLIC | ROUTE_ANY_TYPE)) &&
+	    !http_accepts(api_request_header(call->request, "Accept"), "application/json")) {
+		call_problem(call, 406, "Accept: the answer is application/json");
+		return NULL;
+	}
+	return route;
+}
+
+static void run(struct call *call, const struct route *route)
+{
+	struct text error;
+
+	text_init(&error, TEXT_ERROR_MAX);
+	if (!url_query_parse(call->request->query, &call->query, &error))
+		call_problem(call, 400, "%s", error.data);
+	else if (read_body(call, route))
+		route->handle(call);
+	text_release(&error);
+	url_query_release(&call->query);
+	json_decref(call->body);
+}
+
+/* With `run_it`, or only as far as the head goes. True: it was answered. */
+static bool handle(struct api *api, const struct api_request *request, bool run_it,
+		   struct api_response *response)
+{
+	struct api_request known = *request;
+	struct call call = {.api = api, .request = &known, .response = response};
+	const struct route *route = NULL;
 	char *parts[API_PATH_PARTS];
 	size_t count;
 
 	*response = (struct api_response){0};
 	if (url_parts(request->path, API_PATH_PARTS, parts, &count))
-		find_and_run(&call, parts, count);
+		route = admit(&call, parts, count);
+	else if (request->path[0] == '/' && url_is_encoded(request->path))
+		call_problem(&call, 404, "there is nothing at this path");
 	else
-		call_problem(&call, 404, "the path is not one of percent-encoded UTF-8 parts");
+		call_problem(&call, 400, "path: is not one of percent-encoded UTF-8");
+	if (call.token)
+		known.asker.by = call.token->by;
+	if (route && run_it)
+		run(&call, route);
 	url_parts_free(parts, count);
-	url_query_release(&call.query);
-	json_decref(call.body);
+	return !route || run_it;
+}
+
+void api_handle(struct api *api, const struct api_request *request, struct api_response *response)
+{
+	handle(api, request, true, response);
+}
+
+bool api_refuses(struct api *api, const struct api_request *request, struct api_response *response)
+{
+	return handle(api, request, false, response);
 }

@@ -206,9 +206,22 @@ void api_preferences_get(struct call *call)
 
 void api_preferences_put(struct call *call)
 {
-	call_problem(call, 501,
-		     "all preferences in one commit: not yet (C); one at a time: "
-		     "PUT /v1/customers/ID/preferences/PRODUCT");
+	const json_t *list =
+		json_is_array(call->body) ? call->body : json_object_get(call->body, "preferences");
+	json_t *answer = NULL;
+	struct text problem;
+
+	if (!list) {
+		call_problem(call, 422, "preferences: is missing; an array of objects is wanted");
+		return;
+	}
+	if (!call_may_change(call))
+		return;
+	text_init(&problem, TEXT_ERROR_MAX);
+	int status = request_preferences(&call->api->door, &call->request->asker, call->args[0], list, false,
+					 &answer, &problem);
+	call_result(call, status, answer, &problem);
+	text_release(&problem);
 }
 
 void api_preference_get(struct call *call)

@@ -128,6 +128,8 @@ static void cancel_message(struct call *call, const char *why)
 	json_t *answer = NULL;
 	struct text problem;
 
+	if (!message_allowed(call, call->args[0]))
+		return;
 	text_init(&problem, TEXT_ERROR_MAX);
 	int status = request_cancel(&call->api->door, &call->request->asker, call->args[0], why, &answer,
 				    &problem);

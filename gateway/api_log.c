@@ -1,13 +1,11 @@
 /* Routes: contacts, filtered, by cursor; and one customer's history. */
 #include <inttypes.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "api_private.h"
 #include "banned.h"
 
 #define LOG_LIMIT_USUAL 100
-#define LOG_WAIT_STEP (50 * MOMENT_MS) /* how often a waiting call looks again */
 
 struct page {
 	struct contact *contacts;
@@ -63,7 +61,6 @@ out:
 static bool log_query_read(struct call *call, struct log_query *query, int64_t *wait)
 {
 	const char *state = call_query(call, "state"), *since = call_query(call, "since");
-	const char *wait_word = call_query(call, "wait");
 
 	*query = (struct log_query){.customer = call_query(call, "customer"),
 				    .product = call_query(call, "product"),
@@ -80,34 +77,23 @@ static bool log_query_read(struct call *call, struct log_query *query, int64_t *
 		call_problem(call, 400, "since: '%s' is not a time such as 2026-11-22T10:00:00Z", since);
 		return false;
 	}
-	if (wait_word && (!duration_parse(wait_word, wait) || *wait > API_WAIT_MAX)) {
-		call_problem(call, 400, "wait: '%s' is not a duration of at most %ds, such as 5s", wait_word,
-			     (int)(API_WAIT_MAX / MOMENT_S));
-		return false;
-	}
-	return call_number(call, "after", &query->after) && call_number(call, "before", &query->before) &&
+	return call_duration(call, "wait", API_WAIT_MAX, wait) && call_number(call, "after", &query->after) &&
+	       call_number(call, "before", &query->before) &&
 	       call_limit(call, LOG_LIMIT_USUAL, &query->limit);
 }
 
-static bool stopping(const struct api *api)
-{
-	return api->stopping && *api->stopping;
-}
-
 /* Looks until there is something or the wait is over. False: the store failed. */
-static bool log_read(struct api *api, const struct log_query *query, int64_t wait, struct page *page)
+static bool log_read(struct call *call, const struct log_query *query, int64_t wait, struct page *page)
 {
-	static const struct timespec step = {.tv_nsec = LOG_WAIT_STEP * 1000};
 	int64_t until = moment_mono() + wait;
 
 	for (;;) {
-		if (!store_read_log(api->reader, query, &page->contacts, &page->count))
+		if (!store_read_log(call->api->reader, query, &page->contacts, &page->count))
 			return false;
-		if (page->count || moment_mono() >= until || stopping(api))
+		if (page->count || !call_pause(call, until))
 			return true;
 		free(page->contacts);
 		page->contacts = NULL;
-		nanosleep(&step, NULL);
 	}
 }
 
@@ -121,7 +107,7 @@ void api_log(struct call *call)
 
 	if (!log_query_read(call, &query, &wait))
 		return;
-	if (!store_read_last_change(call->api->reader, &next) || !log_read(call->api, &query, wait, &page)) {
+	if (!store_read_last_change(call->api->reader, &next) || !log_read(call, &query, wait, &page)) {
 		call_store_failed(call);
 	} else {
 		if (query.by_change)

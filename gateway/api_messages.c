@@ -1,20 +1,19 @@
-/* Routes: one message, why it went where it went, and what an operator may do to it. */
+/* Routes: one message, what became of it, and what an operator may do to it. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "api_private.h"
-#include "choose.h"
-#include "counter.h"
 #include "moment.h"
+#include "reason.h"
 #include "banned.h"
 
-static json_t *word_or_null(const char *word)
+json_t *word_or_null(const char *word)
 {
 	return word && *word ? json_string(word) : json_null();
 }
 
 /* Stored reasons ([{"code","args"}]) with their words. */
-static json_t *reasons_with_words(const json_t *stored)
+json_t *reasons_with_words(const json_t *stored)
 {
 	json_t *list = json_array(), *reason;
 	size_t i;
@@ -47,7 +46,7 @@ static const char *message_channel(const struct message_row *row)
 	return waits && *row->wait_channel ? row->wait_channel : row->channel;
 }
 
-static json_t *moment_json(int64_t at)
+json_t *moment_json(int64_t at)
 {
 	char text[MOMENT_TEXT];
 
@@ -73,7 +72,7 @@ static json_t *message_json(const struct message_row *row)
 			 "reasons", message_reasons(row));
 }
 
-/* False, and answered: unknown, or the store failed. */
+/* False, and answered: unknown (or not for this token to see), or the store failed. */
 static bool message_read(struct call *call, const char *id, struct message_row *row)
 {
 	*row = (struct message_row){0};
@@ -81,9 +80,51 @@ static bool message_read(struct call *call, const char *id, struct message_row *
 		call_store_failed(call);
 		return false;
 	}
-	if (!row->n)
+	bool known = row->n && call_sees_product(call, row->product);
+	if (!known)
 		call_problem(call, 404, "message %s: there is no message with this id", id);
-	return row->n != 0;
+	return known;
+}
+
+bool message_allowed(struct call *call, const char *id)
+{
+	struct message_row row = {0};
+	bool allowed = !call->token || !call->token->product_count || message_read(call, id, &row);
+
+	message_row_release(&row);
+	return allowed;
+}
+
+/* Is nothing more to be expected, unless somebody does something? */
+static bool message_ended(const struct config *config, const struct message_row *row)
+{
+	const struct channel_config *channel = config_channel(config, row->channel);
+
+	switch (row->state) {
+	case STATE_QUEUED:
+	case STATE_DEFERRED:
+	case STATE_SENDING:
+		return false;
+	case STATE_SENT:
+		return row->due == MOMENT_NEVER && !(channel && channel->receipts);
+	case STATE_IN_DOUBT:
+		return row->due == MOMENT_NEVER;
+	default:
+		return true;
+	}
+}
+
+/* Reads it again and again until it ended or `wait` is over. */
+static bool message_await(struct call *call, const char *id, int64_t wait, struct message_row *row)
+{
+	int64_t until = moment_mono() + wait;
+
+	while (message_read(call, id, row)) {
+		if (message_ended(call->api->config, row) || !call_pause(call, until))
+			return true;
+		message_row_release(row);
+	}
+	return false;
 }
 
 void api_message_get(struct call *call)
@@ -93,8 +134,11 @@ void api_message_get(struct call *call)
 	struct message_row row;
 	char admitted[MOMENT_TEXT];
 	size_t count = 0;
+	int64_t wait = 0;
 
-	if (!message_read(call, call->args[0], &row))
+	if (!call_duration(call, "wait", API_WAIT_MAX, &wait))
+		return;
+	if (!message_await(call, call->args[0], wait, &row))
 		goto out;
 	if (!store_read_log(call->api->reader, &query, &contacts, &count)) {
 		call_store_failed(call);
@@ -119,12 +163,21 @@ out:
 	message_row_release(&row);
 }
 
+void message_explain(struct call *call, const char *id)
+{
+	struct message_row row;
+
+	if (message_read(call, id, &row))
+		call_answer(call, 200, message_json(&row));
+	message_row_release(&row);
+}
+
 void api_message_settle(struct call *call)
 {
 	json_t *answer = NULL;
 	struct text problem;
 
-	if (!call_wants_object(call) || !call_may_change(call))
+	if (!call_wants_object(call) || !call_may_change(call) || !message_allowed(call, call->args[0]))
 		return;
 	const char *as = json_string_value(json_object_get(call->body, "as"));
 	if (!as || (strcmp(as, "sent") != 0 && strcmp(as, "failed") != 0 && strcmp(as, "resend") != 0) ||
@@ -144,180 +197,10 @@ void api_message_retry(struct call *call)
 	json_t *answer = NULL;
 	struct text problem;
 
-	if (!call_may_change(call))
+	if (!call_may_change(call) || !message_allowed(call, call->args[0]))
 		return;
 	text_init(&problem, TEXT_ERROR_MAX);
 	int status = request_retry(&call->api->door, &call->request->asker, call->args[0], &answer, &problem);
 	call_result(call, status, answer, &problem);
 	text_release(&problem);
-}
-
-/* --- explain --- */
-
-static bool channel_configured(const void *context, const char *channel)
-{
-	return config_channel(context, channel) != NULL;
-}
-
-/* No template is named, so any that the company writes. */
-static bool channel_has_text(const void *context, const char *channel)
-{
-	(void)context;
-	(void)channel;
-	return true;
-}
-
-/* What is waited for until the message may go: each wait may end in another. */
-#define EXPLAIN_WAITS_MAX 16
-
-/* Caps that are used up at the time that is asked for. */
-static bool explain_caps(struct call *call, struct choose_input *input)
-{
-	struct counter counters[CHOOSE_CAPS_MAX];
-	size_t count = counters_of(call->api->config, input->product, input->purpose, input->zone, input->now,
-				   counters);
-	int64_t used;
-
-	input->cap_count = 0;
-	for (size_t i = 0; i < count; i++) {
-		if (!store_read_cap_used(call->api->reader, input->customer->n, counters[i].name, &used)) {
-			call_store_failed(call);
-			return false;
-		}
-		if (used >= counters[i].cap.count)
-			input->caps[input->cap_count++] =
-				(struct choose_cap){counters[i].cap, counters[i].marketing, counters[i].ends};
-	}
-	return true;
-}
-
-/* When a message that is deferred would go, as far as it is known now. False, and answered: the store failed.
- */
-static bool explain_until(struct call *call, const struct choose_input *input, struct decision *decision)
-{
-	struct choose_input later = *input;
-
-	for (int i = 0; i < EXPLAIN_WAITS_MAX && decision->until != MOMENT_NEVER; i++) {
-		struct decision next = {0};
-		later.now = decision->until;
-		if (!explain_caps(call, &later))
-			return false;
-		later.waited = decision->waited;
-		if (decision->wait_channel) {
-			later.wait_channel = decision->wait_channel;
-			later.wait_since = decision->wait_since;
-		}
-		choose(&later, &next);
-		if (next.channel)
-			decision->channel = next.channel;
-		bool goes_on = next.kind == CHOOSE_DEFER;
-		for (size_t r = 0; goes_on && r < next.reasons.count; r++)
-			reasons_add(&decision->reasons, next.reasons.list[r].code, "O",
-				    next.reasons.list[r].args);
-		reasons_release(&next.reasons);
-		if (!goes_on)
-			break;
-		decision->until = next.until;
-	}
-	return true;
-}
-
-/* What would happen to a message now. `queued` stands for "it would be sent". */
-static json_t *decision_json(const struct decision *decision)
-{
-	static const enum state states[] = {
-		[CHOOSE_SEND] = STATE_QUEUED,    [CHOOSE_SUPPRESS] = STATE_SUPPRESSED,
-		[CHOOSE_FAIL] = STATE_FAILED,    [CHOOSE_STAY_IN_DOUBT] = STATE_IN_DOUBT,
-		[CHOOSE_DEFER] = STATE_DEFERRED, [CHOOSE_EXPIRE] = STATE_EXPIRED,
-		[CHOOSE_REST] = STATE_SENT};
-	json_t *until = decision->kind == CHOOSE_DEFER ? moment_json(decision->until) : json_null();
-	json_t *stored = reasons_to_json(&decision->reasons);
-	json_t *out =
-		json_pack("{s:n, s:s, s:o, s:o, s:o}", "message", "state", state_name(states[decision->kind]),
-			  "channel", word_or_null(decision->channel), "until", until, "reasons",
-			  reasons_with_words(stored));
-
-	json_decref(stored);
-	return out;
-}
-
-static bool explain_purpose(struct call *call, const char *word, const struct product *product,
-			    enum purpose *purpose)
-{
-	*purpose = product->purpose;
-	if (word && !purpose_parse(word, purpose)) {
-		call_problem(call, 422, "purpose: '%s' is not service, marketing or critical", word);
-		return false;
-	}
-	if (*purpose < product->purpose) {
-		call_problem(call, 422, "purpose: %s is looser than that of %s, %s", word, product->name,
-			     purpose_name(product->purpose));
-		return false;
-	}
-	return true;
-}
-
-/* What is asked about: a message that comes in at `at`. */
-struct explain_asked {
-	const char *customer, *product, *purpose;
-	int64_t at;
-};
-
-static void explain_choice(struct call *call, const struct explain_asked *asked)
-{
-	const struct config *config = call->api->config;
-	struct choose_input input = {.product = product_find(config->products, asked->product),
-				     .template = "",
-				     .rejected = "",
-				     .doubt = "",
-				     .waited = "",
-				     .wait_channel = "",
-				     .channels = {channel_configured, channel_has_text, NULL, config},
-				     .admitted_at = asked->at,
-				     .now = asked->at};
-	struct customer_view view = {0};
-	struct decision decision = {0};
-
-	if (!input.product) {
-		call_problem(call, 404, "product %s: there is no product of this name", asked->product);
-	} else if (explain_purpose(call, asked->purpose, input.product, &input.purpose) &&
-		   customer_view_read(call, asked->customer, &view)) {
-		input.customer = view.customer;
-		input.zone = customer_zone(config, view.customer);
-		input.zone_known = *view.customer->timezone != '\0';
-		input.expires_at =
-			input.product->expires_after ? asked->at + input.product->expires_after : 0;
-		customer_view_choices(&view, input.product, &input.choices);
-		if (explain_caps(call, &input)) {
-			choose(&input, &decision);
-			if (decision.kind != CHOOSE_DEFER || explain_until(call, &input, &decision))
-				call_answer(call, 200, decision_json(&decision));
-		}
-		reasons_release(&decision.reasons);
-	}
-	customer_view_release(&view);
-}
-
-void api_explain(struct call *call)
-{
-	struct explain_asked asked = {.at = moment_now()};
-	const char *message = NULL, *at = NULL;
-	json_error_t error;
-
-	if (json_unpack_ex(call->body, &error, JSON_STRICT, "{s?s, s?s, s?s, s?s, s?s}", "message", &message,
-			   "customer", &asked.customer, "product", &asked.product, "purpose", &asked.purpose,
-			   "at", &at) < 0) {
-		call_problem(call, 422, "body: %s", error.text);
-	} else if (at && !moment_parse(at, &asked.at)) {
-		call_problem(call, 422, "at: is not a moment like 2026-11-22T10:00:00Z");
-	} else if (message && !asked.customer && !asked.product && !asked.purpose && !at) {
-		struct message_row row;
-		if (message_read(call, message, &row))
-			call_answer(call, 200, message_json(&row));
-		message_row_release(&row);
-	} else if (!message && asked.customer && asked.product) {
-		explain_choice(call, &asked);
-	} else {
-		call_problem(call, 422, "body: {\"message\"} or {\"customer\", \"product\"} is wanted");
-	}
 }

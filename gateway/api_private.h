@@ -1,8 +1,9 @@
-/* Between api.c (splits, finds the route, answers) and the api_*.c that hold the routes. */
+/* Between api.c (splits, finds the route, answers) and the files that hold the handlers. */
 #ifndef HEED_API_PRIVATE_H
 #define HEED_API_PRIVATE_H
 
 #include "api.h"
+#include "api_routes.h"
 #include "preference.h"
 #include "url.h"
 
@@ -11,14 +12,19 @@
 /* One request under way: what was read of it, and where the answer goes. */
 struct call {
 	struct api *api;
-	const struct api_request *request;
+	const struct api_request *request; /* its asker filled */
 	struct api_response *response;
-	const char *args[CALL_ARGS]; /* the decoded parts that stand for a `:` of the route */
+	const struct api_token *token; /* NULL: it came without one (the socket, `public`), and may all */
+	const char *args[CALL_ARGS];   /* the decoded parts that stand for a `:` of the route */
 	struct url_query query;
-	json_t *body; /* what was sent; NULL: nothing */
+	json_t *body; /* what was sent to a BODY_JSON route; else NULL */
 };
 
 void call_answer(struct call *call, int status, json_t *body); /* takes `body` */
+/* The text as it is, under that content type; leaves it empty. 500 where it was full. */
+void call_text(struct call *call, int status, const char *type, struct text *text);
+void call_nothing(struct call *call); /* 204 */
+void call_redirect(struct call *call, int status, const char *where);
 __attribute__((format(printf, 3, 4))) void call_problem(struct call *call, int status, const char *format,
 							...);
 /* What a request_* gave back: its answer, or its problem. Takes `answer`. */
@@ -31,9 +37,34 @@ const char *call_query(const struct call *call, const char *name);
 bool call_limit(struct call *call, size_t usual, size_t *limit);
 bool call_number(struct call *call, const char *name, int64_t *number); /* stays as it was if not there */
 bool call_wants_object(struct call *call);
+/* What the token (if there is one) is limited to. False, and answered with 403, where that is not among it.
+ */
+bool call_product_allowed(struct call *call, const char *product);
+/* Likewise, as if what is about another product were not there. */
+bool call_sees_product(const struct call *call, const char *product);
+/* Where `scope` is wanted for a part of what is asked only. */
+bool call_scope_allowed(struct call *call, enum scope scope);
 /* The changes go through the turn; false, and answered, where this process may only read. */
 bool call_may_change(struct call *call);
 
+/* A parameter such as wait=5s. Stays as it was where it is not there. */
+bool call_duration(struct call *call, const char *name, int64_t most, int64_t *duration);
+/* A moment of a call that waits. False: `until` (monotonic) is over, or the gateway ends. */
+bool call_pause(struct call *call, int64_t until);
+
+/* What routes show alike. */
+json_t *word_or_null(const char *word);                  /* NULL and "": null */
+json_t *moment_json(int64_t at);                         /* null: none */
+json_t *reasons_with_words(const json_t *stored);        /* [{"code","args"}] with "says" */
+void message_explain(struct call *call, const char *id); /* answers as `heed explain --json` */
+/* What would happen to a message that fits (message_fits) at that time, likewise. NULL, and answered: it
+ * can't be said. */
+json_t *explain_message(struct call *call, const struct message *message, int64_t now);
+/* False, and answered, where the token is limited to products and the message is about another, or unknown.
+ */
+bool message_allowed(struct call *call, const char *id);
+
+void api_messages_post(struct call *call);
 void api_customer_get(struct call *call);
 void api_customer_put(struct call *call);
 void api_customer_patch(struct call *call);

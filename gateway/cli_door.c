@@ -148,7 +148,9 @@ static void call_here(struct cli *cli, const char *method, const char *path, con
 	size_t path_len = strcspn(path, "?");
 	char *only_path = xmemdup0(path, path_len);
 	char *sent = send ? json_dumps(send, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-	struct api_request request = {.method = method,
+	struct api_request request = {.door = DOOR_SOCKET,
+				      .method = method,
+				      .peer = "",
 				      .path = only_path,
 				      .query = path[path_len] ? path + path_len + 1 : "",
 				      .body = sent ? sent : "",
@@ -158,7 +160,8 @@ static void call_here(struct cli *cli, const char *method, const char *path, con
 
 	api_handle(&api, &request, &response);
 	*status = response.status;
-	*body = response.body;
+	*body = json_incref(response.body);
+	api_response_release(&response);
 	free(sent);
 	free(only_path);
 }

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "config_load.h"
@@ -18,8 +17,6 @@
 #include "xalloc.h"
 #include "zone.h"
 #include "banned.h"
-
-#define SECRET_MIN 32 /* bytes */
 
 /* The count stands beside the public part, which its readers never write. */
 struct counted_config {
@@ -174,44 +171,6 @@ static void fill_store(struct config_loading *load)
 		free(path);
 	}
 	free(scheme);
-}
-
-static void check_secrets(struct config_loading *load)
-{
-	json_t *secret;
-	size_t i;
-
-	json_array_foreach(load_value(load, "secrets"), i, secret)
-	{
-		char *path = xasprintf("secrets.%zu", i);
-		if (!config_is_doubtful(&load->source, path) && json_string_length(secret) < SECRET_MIN)
-			config_wrong(&load->source, path, "is too short; %d bytes or more would be right",
-				     SECRET_MIN);
-		free(path);
-	}
-}
-
-static void fill_http(struct config_loading *load)
-{
-	struct config *config = load->config;
-	const char *socket = load_text(load, "http.socket");
-
-	config->http.socket = config_path_join(config->folder, socket ? socket : "");
-	config->http.public_url = load_copy(load, "http.public_url");
-	if (strlen(config->http.socket) >= sizeof((struct sockaddr_un *)0)->sun_path)
-		config_wrong(&load->source, "http.socket",
-			     "is too long a path (%s); at most %zu bytes would be right", config->http.socket,
-			     sizeof((struct sockaddr_un *)0)->sun_path - 1);
-	if (load_text(load, "http.public")) {
-		if (!*config->http.public_url && !config_is_doubtful(&load->source, "http.public_url"))
-			config_wrong(&load->source, "http.public",
-				     "needs http.public_url beside it, how customers reach it");
-		if (!json_array_size(load_value(load, "secrets")) &&
-		    !config_is_doubtful(&load->source, "secrets"))
-			config_wrong(&load->source, "http.public",
-				     "needs secrets: [ … ], which sign its links");
-	}
-	check_secrets(load);
 }
 
 /* The shape of BCP 47: two to eight letters, then parts of one to eight letters and digits. */
@@ -431,10 +390,11 @@ static void load_all(struct config_loading *load)
 	fill_gateway(load);
 	fill_queue(load);
 	fill_store(load);
-	fill_http(load);
+	config_load_http(load);
 	fill_customers(load);
 	config_load_channels(load);
 	fill_products(load);
+	config_check_tokens(load);
 	fill_templates(load);
 	warn_of_open_secrets(load);
 }
@@ -520,8 +480,7 @@ void config_drop(struct config *config)
 	free(config->queue.redis);
 	free(config->queue.prefix);
 	free(config->store.url);
-	free(config->http.socket);
-	free(config->http.public_url);
+	config_http_release(config);
 	free(config->customers.timezone);
 	free(config->customers.locale);
 	product_set_free(config->products);

@@ -11,9 +11,11 @@
 
 #include "bucket.h"
 #include "customer.h"
+#include "net_peer.h"
 #include "product.h"
 #include "templates.h"
 #include "text.h"
+#include "api_token.h"
 
 struct channel_ops;
 
@@ -63,9 +65,16 @@ struct config {
 		int64_t max_backlog;
 	} store;
 	struct {
-		char *socket;     /* absolute */
-		char *public_url; /* "" */
+		char *socket;            /* absolute */
+		char *public, *internal; /* "host:port"; "": no such listener */
+		char *public_url;        /* without a / at its end; "" */
+		struct net_range *proxies;
+		size_t proxy_count;
+		struct api_token *tokens;
+		size_t token_count;
 	} http;
+	char **secrets; /* the first signs, all verify */
+	size_t secret_count;
 	struct {
 		char *timezone, *locale;
 		const struct zone *zone; /* of `timezone` */

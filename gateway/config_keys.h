@@ -29,21 +29,21 @@ KEY("store.max_backlog", INTEGER, "10000000", "1..1000000000000", "", 0, NOW, ""
     "Waiting messages over which the bulk lane is left in Redis.")                                                     \
 KEY("http", MAP, NULL, "", "", 0, NOW, "", "", "Listeners. The Unix socket for the command line is always there.")     \
 KEY("http.socket", TEXT, "../var/heed.sock", "required", "", 0, NOW, "", "", "Where; its mode is 0600.")               \
-KEY("http.public", TEXT, NULL, "required", "", 0, WARNS, "C", "\"127.0.0.1:8480\"",                                    \
+KEY("http.public", TEXT, NULL, "required", "", 0, NOW, "", "\"127.0.0.1:8480\"",                                    \
     "The customers' page, unsubscribe, callbacks of providers: ADDRESS:PORT.")                                         \
-KEY("http.internal", TEXT, NULL, "required", "", 0, WARNS, "C", "\"127.0.0.1:8481\"",                                  \
+KEY("http.internal", TEXT, NULL, "required", "", 0, NOW, "", "\"127.0.0.1:8481\"",                                  \
     "API, log, metrics, health, the operators' page: ADDRESS:PORT.")                                                   \
-KEY("http.public_url", TEXT, "", "", "", 0, WARNS, "C", "\"https://m.example.com\"",                                   \
+KEY("http.public_url", TEXT, "", "", "", 0, NOW, "", "\"https://m.example.com\"",                                   \
     "How customers reach `public`; required with it.")                                                                 \
-KEY("http.trusted_proxies", TEXTS, "[]", "", "", 0, WARNS, "C", "", "Whose X-Forwarded-For is believed.")              \
-KEY("http.tokens", MAPS, "[]", "", "", 0, WARNS, "C", "", "Who may use the API: `heed token NAME` prints a line.")     \
+KEY("http.trusted_proxies", TEXTS, "[]", "", "", 0, NOW, "", "", "Whose X-Forwarded-For is believed.")              \
+KEY("http.tokens", MAPS, "[]", "", "", 0, NOW, "", "", "Who may use the API: `heed token NAME` prints a line.")     \
 KEY("http.tokens.*", MAP, NULL, "", "", 0, NOW, "", "", "A token.")                                                    \
 KEY("http.tokens.*.name", TEXT, NULL, "required", "", KEY_REQUIRED, NOW, "", "shop", "Whose it is.")                   \
 KEY("http.tokens.*.sha256", TEXT, NULL, "required", "", KEY_REQUIRED | KEY_SECRET, NOW, "", "\"…\"", "Its hash.")      \
 KEY("http.tokens.*.scopes", TEXTS, NULL, "", "", KEY_REQUIRED, NOW, "", "[send, read]",                                \
     "What it may: send, read, history, write, ops.")                                                                   \
 KEY("http.tokens.*.products", TEXTS, NULL, "", "", 0, NOW, "", "[card-alerts]", "For these only. Default: all.")       \
-KEY("secrets", TEXTS, "[]", "", "", KEY_SECRET, WARNS, "C", "[ \"${HEED_SECRET}\" ]",                                  \
+KEY("secrets", TEXTS, "[]", "", "", KEY_SECRET, NOW, "", "[ \"${HEED_SECRET}\" ]",                                  \
     "Each 32 bytes or more. The first signs, all verify; required with http.public.")                                  \
 KEY("products", TEXT, NULL, "required", "", KEY_REQUIRED | KEY_SAMPLE, NOW, "", "products.yaml",                       \
     "The file that says what messages are about.")                                                                     \

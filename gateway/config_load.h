@@ -19,5 +19,9 @@ int64_t load_duration(const struct config_loading *load, const char *path);
 int64_t load_integer(const struct config_loading *load, const char *path);
 
 void config_load_channels(struct config_loading *load);
+/* The section http, and secrets. */
+void config_load_http(struct config_loading *load);
+void config_check_tokens(struct config_loading *load); /* once the products are known */
+void config_http_release(struct config *config);
 
 #endif

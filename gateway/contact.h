@@ -43,6 +43,8 @@ struct contact {
 	int64_t customer_seq;
 	int64_t address_seq;
 	int64_t products_seq;
+	int64_t log_seq; /* the last change in the log then */
+	int64_t late;    /* when it was reported, after others had taken it over; 0 */
 	/* resolved when read, "" or NULL when written */
 	char *customer_id;
 	char *address_value;

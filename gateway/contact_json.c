@@ -61,6 +61,10 @@ json_t *contact_to_json(const struct contact *contact)
 		word(contact->detail));
 	if (contact->segments > 0)
 		json_object_set_new(json, "segments", json_integer(contact->segments));
+	if (contact->late) {
+		moment_format(contact->late, at);
+		json_object_set_new(json, "reported_late", json_string(at));
+	}
 	if (contact->captured)
 		json_object_set_new(json, "captured", json_true());
 	free(masked);

@@ -539,15 +539,22 @@ static bool product_or_part(const char *product, const char *of)
 	return strncmp(product, of, len) == 0 && (product[len] == '\0' || product[len] == '/');
 }
 
-bool touched_has(const struct touched *touched, const char *product)
+static bool touches(const struct touched *touched, const char *changed, const char *product)
 {
-	if (!touched->product)
-		return true;
-	if (strcmp(touched->product, "*") != 0)
-		return product_or_part(product, touched->product);
+	if (strcmp(changed, "*") != 0)
+		return product_or_part(product, changed);
 	for (size_t i = 0; i < touched->count; i++)
 		if (touched->preferences[i].has_channels &&
 		    product_or_part(product, touched->preferences[i].product))
 			return false; /* it has a choice of its own, or of the product it is a part of */
 	return true;
+}
+
+bool touched_has(const struct touched *touched, const char *product)
+{
+	bool has = touched->product ? touches(touched, touched->product, product) : !touched->product_count;
+
+	for (size_t i = 0; !has && i < touched->product_count; i++)
+		has = touches(touched, touched->products[i], product);
+	return has;
 }

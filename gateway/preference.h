@@ -83,7 +83,9 @@ json_t *preference_channels_from_words(const char *words, struct text *error);
 
 /* What a change of a customer's choices or facts touches: messages about these products. */
 struct touched {
-	const char *product; /* a product with its parts; "*": all that follow it; NULL: everything */
+	const char *product;         /* a product with its parts; "*": all that follow it; NULL: everything */
+	const char *const *products; /* or several such, in the place of the one */
+	size_t product_count;
 	const struct preference *preferences; /* the customer's, after the change: who follows "*" */
 	size_t count;
 };

@@ -28,8 +28,8 @@ const char *provider_answer_header(const struct provider_answer *rules);
 
 struct provider_reply {
 	int status;
-	bool complete; /* else the body ended too early or was too long */
-	const char *body;
+	bool complete;    /* else the body ended too early or was too long */
+	const char *body; /* with a NUL behind it */
 	size_t body_len;
 	const char *header;  /* the value of provider_answer_header; "" */
 	int64_t retry_after; /* of the header */

@@ -47,6 +47,8 @@ REASON(rejected, "{provider} refused it for good ({code})", "A permanent refusal
 REASON(address_died, "{provider} says that the address does not exist ({code})", "A permanent refusal of this address: it is dead until written again.")
 REASON(in_doubt, "the connection to {provider} broke when it may already have been taken ({code})", "Nobody can say whether it arrived.")
 REASON(doubt_after_crash, "the gateway ended while it was being sent; it may have arrived", "Found as sending at a start.")
+REASON(doubt_taken_over, "its gateway fell silent while it was being sent; it may have arrived", "Taken over from another gateway that did not report for longer than gateway.lease.")
+REASON(late_report, "attempt {attempt} on {channel} was reported late, after it had been taken over: {outcome}", "A gateway that had fallen silent came back and said what became of its attempt.")
 REASON(doubt_held, "it may have arrived already; it is not sent again on {channel}, as the policy there says", "in_doubt: hold.")
 REASON(doubt_elsewhere, "it may have arrived on {channel}, which may no longer be used for it; it is not sent again", "The choice, the address or the template there is gone, and a message in doubt is never moved to another channel.")
 REASON(gave_up, "it was tried for {after} without success, and given up", "retry.give_up_after is over.")

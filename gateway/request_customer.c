@@ -147,7 +147,8 @@ static bool put_one(struct request *request, struct turn *turn, const struct put
 		    const json_t *json, json_t **answer)
 {
 	struct customer *old = NULL, new = {0}, *stored = NULL;
-	json_t *kept = json_array(), *on_their_way = json_array(), *whole = json_copy((json_t *)json);
+	json_t *kept = json_array(), *whole = json_copy((json_t *)json);
+	json_t *on_their_way = json_object();
 	bool changed = false, ok = true, begun = false;
 	size_t events = turn->plan.events.count;
 
@@ -198,7 +199,7 @@ static bool put_one(struct request *request, struct turn *turn, const struct put
 		goto out;
 	*answer = customer_to_json(stored, false);
 	json_object_set_new(*answer, "version", json_integer((json_int_t)stored->seq));
-	json_object_set(*answer, "on_their_way", on_their_way);
+	json_object_set_new(*answer, "on_their_way", way_list(on_their_way));
 	if (json_array_size(kept))
 		json_object_set(*answer, "kept", kept);
 	request->status = old ? 200 : 201;
@@ -257,6 +258,8 @@ static bool import_run(struct request *request, struct turn *turn)
 			json_object_set_new(result, "problem", json_string(request->problem.data));
 		if (json_object_get(answer, "kept"))
 			json_object_set(result, "kept", json_object_get(answer, "kept"));
+		if (json_array_size(json_object_get(answer, "on_their_way")))
+			json_object_set(result, "on_their_way", json_object_get(answer, "on_their_way"));
 		json_array_append_new(results, result);
 		json_decref(answer);
 	}

@@ -111,15 +111,17 @@ static void add_on_way(struct on_way *way, const struct message_row *row)
 		json_array_append_new(way->ids, json_string(row->id));
 }
 
-/* Of a gateway that is gone: nobody can say what became of it. False: the store failed. */
+/* Of another gateway, or of one that is gone. False: the store failed. */
 static bool left_behind(struct turn *turn, const struct hold_request *asked, struct on_way *way)
 {
 	struct message_rows rows = {0};
-	bool ok = (turn->recovered == MOMENT_NEVER && !turn->alone) ||
-		  store_sending(turn->store, 0, ON_THEIR_WAY_MAX, &rows);
+	bool at_work = turn->recovered == MOMENT_NEVER && !turn->alone;
+	bool ok = (at_work && store_is_alone(turn->store)) ||
+		  store_abandoned(turn->store, GATEWAY_ANY, turn->now, turn->now, 0, ON_THEIR_WAY_MAX, &rows);
 
 	for (size_t i = 0; ok && i < rows.count; i++)
-		if (row_in_the_air(asked, &rows.rows[i], rows.rows[i].channel, "") &&
+		if (!(at_work && rows.rows[i].gateway == turn->gateway) &&
+		    row_in_the_air(asked, &rows.rows[i], rows.rows[i].channel, "") &&
 		    !work_of(turn, rows.rows[i].n))
 			add_on_way(way, &rows.rows[i]);
 	message_rows_release(&rows);

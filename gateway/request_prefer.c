@@ -6,8 +6,7 @@
 #include "xalloc.h"
 #include "banned.h"
 
-static const struct preference *preference_of(const struct preference *list, size_t count,
-					      const char *product)
+const struct preference *preference_of(const struct preference *list, size_t count, const char *product)
 {
 	for (size_t i = 0; i < count; i++)
 		if (strcmp(list[i].product, product) == 0)
@@ -15,7 +14,7 @@ static const struct preference *preference_of(const struct preference *list, siz
 	return NULL;
 }
 
-static void preferences_free(struct preference *list, size_t count)
+void preferences_free(struct preference *list, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		preference_release(&list[i]);
@@ -267,7 +266,8 @@ static bool prefer_run(struct request *request, struct turn *turn)
 	struct prefer *prefer = (struct prefer *)request;
 	struct customer *customer = NULL;
 	struct preference *all = NULL;
-	json_t *kept = json_array(), *on_their_way = json_array();
+	json_t *kept = json_array();
+	json_t *on_their_way = json_object();
 	size_t count = 0;
 	bool ok = store_get_customer(turn->store, prefer->customer, &customer);
 
@@ -285,7 +285,7 @@ static bool prefer_run(struct request *request, struct turn *turn)
 	ok = change_binds(turn, customer->n, &touched, on_their_way);
 	const struct preference *now = preference_of(all, count, prefer->product);
 	request->answer = now ? preference_to_json(now) : json_object();
-	json_object_set(request->answer, "on_their_way", on_their_way);
+	json_object_set_new(request->answer, "on_their_way", way_list(on_their_way));
 	if (json_array_size(kept))
 		json_object_set(request->answer, "kept", kept);
 	request->status = 200;

@@ -12,14 +12,6 @@ struct receipt_request {
 	const struct receipt *receipt;
 };
 
-static struct flight *flight_of(const struct turn *turn, int64_t n)
-{
-	for (struct flight *flight = turn->flights; flight; flight = flight->next)
-		if (!flight->in_turn && flight->state != FLIGHT_RESOLVED && flight_has(flight, n))
-			return flight;
-	return NULL;
-}
-
 static struct message_row *row_in_flight(struct flight *flight, int64_t n)
 {
 	for (size_t i = 0; i < flight->others.count; i++)
@@ -96,7 +88,7 @@ static struct work *receipt_at_rest(struct turn *turn, const struct message_row 
 static bool receipt_message(struct turn *turn, int64_t n, const struct contact *contact,
 			    const struct receipt *receipt, struct work **out)
 {
-	struct flight *flight = flight_of(turn, n);
+	struct flight *flight = flight_aloft(turn, n);
 	struct message_row row = {0};
 	bool ok = true;
 

@@ -29,7 +29,7 @@ struct turn_door {
 int request_customer(const struct turn_door *door, const struct asker *asker, const char *id,
 		     const json_t *customer, bool merge, json_t **answer, struct text *problem);
 /* A batch for `import`: [{…},…] at most 1,000, merged, each on its own. Answer:
- * [{"id","status","problem"?},…]. */
+ * [{"id","status","problem"?,"kept"?,"on_their_way"?},…]. */
 int request_import(const struct turn_door *door, const struct asker *asker, const json_t *customers,
 		   json_t **answer, struct text *problem);
 /* PUT of a preference ("*" for all): `preference` as the contract shows it; with `merge` only the keys that
@@ -38,6 +38,20 @@ int request_import(const struct turn_door *door, const struct asker *asker, cons
 int request_prefer(const struct turn_door *door, const struct asker *asker, const char *customer,
 		   const char *product, const json_t *preference, bool merge, json_t **answer,
 		   struct text *problem);
+/* Several in one commit: [{"product",…},…], each as PUT of one takes it; all or none. Products that are not
+ * named keep what was chosen for them. Answer: {"preferences": [all that are stored], "on_their_way"}. */
+int request_preferences(const struct turn_door *door, const struct asker *asker, const char *customer,
+			const json_t *preferences, bool merge, json_t **answer, struct text *problem);
+/* Stop everything: [] for "*" and for each product chosen for; hours and digest stay. `how` may have
+ * "given_at", "source" and "evidence", for the log of changes; NULL. Answer: as request_preferences, and
+ * "not_stopped": products that may not be (their choice stays as it was). */
+int request_stop_all(const struct turn_door *door, const struct asker *asker, const char *customer,
+		     const json_t *how, json_t **answer, struct text *problem);
+/* The owner of an address said STOP there, or (ADDRESS_OK) START again: for all customers who have it.
+ * Answer: {"customers": [ids], "on_their_way"}. 404: nobody has it. */
+int request_address(const struct turn_door *door, const struct asker *asker, const char *channel,
+		    const char *address, enum address_state state, const json_t *how, json_t **answer,
+		    struct text *problem);
 /* as: "sent", "failed" or "resend". Answer: {"message","state"}. 409 where it is not in doubt. */
 int request_settle(const struct turn_door *door, const struct asker *asker, const char *message,
 		   const char *as, json_t **answer, struct text *problem);

@@ -14,10 +14,15 @@ int request_run(const struct turn_door *door, struct request *request, json_t **
 __attribute__((format(printf, 3, 4))) bool request_refuse(struct request *request, int status,
 							  const char *format, ...);
 
+/* Ids of messages are gathered in an object, {"m-1": null}, so that each is listed once; the answer has them
+ * as an array. A new reference. */
+json_t *way_list(const json_t *on_their_way);
 /* Makes the change binding: calls back what has not begun, has what waits chosen again, and gives the ids of
  * what is on its way. False: the store failed. */
 bool change_binds(struct turn *turn, int64_t customer, const struct touched *touched, json_t *on_their_way);
 
+const struct preference *preference_of(const struct preference *list, size_t count, const char *product);
+void preferences_free(struct preference *list, size_t count);
 /* Writes the items of a "preferences" array, or one. `kept` takes the products whose choice an import may not
  * loosen. A refusal sets request->status. False: the store failed. */
 bool preference_write(struct request *request, struct turn *turn, const struct asker *asker,

@@ -1,19 +1,21 @@
 #include "service.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "queue.h"
 #include "xalloc.h"
 #include "banned.h"
 
-#define READERS_KEPT_MAX \
-	16 /* idle; more are opened while they are wanted, bounded by the server's connections */
+#define READERS_KEPT_MAX 16 /* idle; more are opened while they are wanted */
+#define CALLS_MAX 256       /* at a time */
 
 struct service {
 	struct turn *turn;
 	struct queue *queue;
 	_Atomic bool stopping;
+	_Atomic int at_work;
 	pthread_mutex_t lock;
 	struct config *config;                       /* under lock */
 	struct store_reader *idle[READERS_KEPT_MAX]; /* under lock */
@@ -87,25 +89,67 @@ static void reader_give(struct service *service, struct store_reader *reader)
 	store_reader_close(reader);
 }
 
+static struct config *config_now(struct service *service)
+{
+	pthread_mutex_lock(&service->lock);
+	struct config *config = config_hold(service->config);
+	pthread_mutex_unlock(&service->lock);
+	return config;
+}
+
+static void refuse(struct api_response *response, const char *why)
+{
+	*response = (struct api_response){.status = 503, .body = api_problem(503, why)};
+}
+
 void service_handle(void *context, const struct api_request *request, struct api_response *response)
 {
 	struct service *service = context;
-	struct api api = {
-		.door = {.turn = service->turn}, .queue = service->queue, .stopping = &service->stopping};
+	struct api_request known = *request;
+	char peer[NET_ADDRESS_TEXT];
 	struct text error;
 
+	if (atomic_fetch_add(&service->at_work, 1) >= CALLS_MAX) {
+		atomic_fetch_sub(&service->at_work, 1);
+		refuse(response, "there are as many calls under way as there may be");
+		return;
+	}
+	struct api api = {.door = {.turn = service->turn},
+			  .queue = service->queue,
+			  .stopping = &service->stopping,
+			  .config = config_now(service)};
+	net_peer_behind(api.config->http.proxies, api.config->http.proxy_count, request->peer,
+			api_request_header(request, "X-Forwarded-For"), peer);
+	known.peer = peer;
 	text_init(&error, TEXT_ERROR_MAX);
-	pthread_mutex_lock(&service->lock);
-	api.config = config_hold(service->config);
-	pthread_mutex_unlock(&service->lock);
 	api.reader = reader_take(service, api.config, &error);
 	if (api.reader) {
-		api_handle(&api, request, response);
+		api_handle(&api, &known, response);
 		reader_give(service, api.reader);
 	} else {
-		response->status = 503;
-		response->body = api_problem(503, error.data);
+		refuse(response, error.data);
 	}
 	config_drop(api.config);
 	text_release(&error);
+	atomic_fetch_sub(&service->at_work, 1);
+}
+
+bool service_refuses(void *context, const struct api_request *request, struct api_response *response)
+{
+	struct service *service = context;
+	struct api api = {.config = config_now(service)};
+
+	bool refused = api_refuses(&api, request, response);
+	config_drop(api.config);
+	return refused;
+}
+
+bool service_trusts(void *context, const char *address)
+{
+	struct service *service = context;
+	struct config *config = config_now(service);
+
+	bool trusts = net_ranges_have(config->http.proxies, config->http.proxy_count, address);
+	config_drop(config);
+	return trusts;
 }

@@ -11,8 +11,10 @@ struct service *service_open(struct turn *turn, struct config *config, struct te
 void service_close(struct service *service);
 /* After a reload. Any thread. */
 void service_config(struct service *service, struct config *config);
-/* A web_handler; `context` is the service. Any thread. */
+/* A struct web_service; `context` is the service. Any thread. */
 void service_handle(void *context, const struct api_request *request, struct api_response *response);
+bool service_refuses(void *context, const struct api_request *request, struct api_response *response);
+bool service_trusts(void *context, const char *address);
 /* Waiting calls return now. */
 void service_end_waits(struct service *service);
 

@@ -65,6 +65,11 @@ const char *store_id(const struct store *store)
 	return store->id;
 }
 
+bool store_is_alone(const struct store *store)
+{
+	return store->ops->alone;
+}
+
 struct store_versions store_versions(const struct store *store)
 {
 	return store->versions;
@@ -223,9 +228,10 @@ bool store_waiting_of_campaign(struct store *store, const char *campaign, int64_
 	return !limit || READ(store, waiting_of_campaign(store, campaign, after, limit, out));
 }
 
-bool store_waiting_of(struct store *store, int64_t customer, struct message_rows *out)
+bool store_waiting_of(struct store *store, int64_t customer, int64_t after, size_t limit,
+		      struct message_rows *out)
 {
-	return READ(store, waiting_of(store, customer, out));
+	return !limit || READ(store, waiting_of(store, customer, after, limit, out));
 }
 
 bool store_open_of(struct store *store, int64_t customer, struct message_rows *out)
@@ -233,9 +239,21 @@ bool store_open_of(struct store *store, int64_t customer, struct message_rows *o
 	return READ(store, open_of(store, customer, out));
 }
 
-bool store_sending(struct store *store, int64_t after, size_t limit, struct message_rows *out)
+bool store_abandoned(struct store *store, int64_t gateway, int64_t now, int64_t silent, int64_t after,
+		     size_t limit, struct message_rows *out)
 {
-	return !limit || READ(store, sending(store, after, limit, out));
+	return !limit || READ(store, abandoned(store, gateway, now, silent, after, limit, out));
+}
+
+bool store_report_gateway(struct store *store, const char *name, const char *boot, int64_t at, int64_t *n)
+{
+	return WRITE(store, report_gateway(store, name, boot, at, n));
+}
+
+bool store_gateway_name(struct store *store, int64_t gateway, char **name)
+{
+	*name = NULL;
+	return READ(store, gateway_name(store, gateway, name));
 }
 
 bool store_add_contacts(struct store *store, struct contact *const contacts[], size_t count)
@@ -251,6 +269,12 @@ bool store_save_contacts(struct store *store, struct contact *const contacts[], 
 bool store_get_contacts(struct store *store, const int64_t seq[], size_t count, struct contact out[])
 {
 	return !count || READ(store, get_contacts(store, seq, count, out));
+}
+
+bool store_doubts_of(struct store *store, int64_t customer, int64_t since, struct contact **out,
+		     size_t *count)
+{
+	return READ(store, doubts_of(store, customer, since, out, count));
 }
 
 bool store_find_contact(struct store *store, enum direction direction, const char *provider,

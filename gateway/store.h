@@ -49,8 +49,9 @@ struct message_row {
 	int64_t due;     /* not before; MOMENT_NEVER: it waits for nothing (sending, or ended) */
 	int attempts;    /* counted ones, on all channels */
 	int tries;       /* counted ones on this channel since it was turned to: what the pauses grow with */
-	int64_t epoch;   /* of the last claim: an outcome of another epoch is late */
-	int64_t lease;   /* until when the claim holds; 0 */
+	int64_t epoch; /* rises when it is claimed and when it is taken over: an outcome of another is late */
+	int64_t lease; /* until when the claim holds; 0 */
+	int64_t gateway;     /* who claimed it last: gateway.n; 0: nobody */
 	int64_t give_up_at;  /* 0: the clock has not started */
 	int64_t fault_since; /* since when give_up_at stands, for a provider at fault or a hold; 0: it runs */
 	char *rejected;      /* channels that failed for good: "sms,email" */
@@ -67,8 +68,9 @@ struct message_row {
 	struct {
 		int64_t give_up_at, fault_since, wait_since, wait_until;
 	} claimed;
-	/* the adapter's: what it must take out of the waiting index when the row is saved */
+	/* the adapter's: how the row stood when it was read or written last */
 	struct {
+		int64_t epoch;
 		enum lane lane;
 		char *waits_for;
 		int64_t due;
@@ -188,7 +190,8 @@ bool store_get_messages(struct store *store, const int64_t n[], size_t count, st
 bool store_number_messages(struct store *store, struct message_row *const rows[], size_t count);
 /* Rows that were numbered. Adds to the waiting index unless due is MOMENT_NEVER. */
 bool store_add_messages(struct store *store, struct message_row *const rows[], size_t count);
-/* Saves the lane and what changes, and keeps the waiting index in step. */
+/* Saves the lane and what changes, and keeps the waiting index in step. Fails where a row's epoch is not the
+ * one that it was read with any more: somebody else has claimed it or taken it over. */
 bool store_save_messages(struct store *store, struct message_row *const rows[], size_t count);
 
 /* Rows that wait for `waits_for` in `lane` and are due at `now`, the earliest first, at most `limit`;
@@ -211,19 +214,33 @@ bool store_waited_for(struct store *store, char ***names, size_t *count);
 /* Those of a campaign that wait, whatever for, above n `after`; by n; appended. */
 bool store_waiting_of_campaign(struct store *store, const char *campaign, int64_t after, size_t limit,
 			       struct message_rows *out);
-/* Of one customer: those that wait; those that are sending or in doubt. By n. Appended. */
-bool store_waiting_of(struct store *store, int64_t customer, struct message_rows *out);
+/* Of one customer: those that wait, above n `after`; those that are sending or in doubt. By n. Appended. */
+bool store_waiting_of(struct store *store, int64_t customer, int64_t after, size_t limit,
+		      struct message_rows *out);
 bool store_open_of(struct store *store, int64_t customer, struct message_rows *out);
-/* Everything that is `sending`, by n, above `after`: for the start after a crash. Appended. */
-bool store_sending(struct store *store, int64_t after, size_t limit, struct message_rows *out);
+/* What is `sending`, and nobody will say what became of it: claimed by `gateway` (0: by none; GATEWAY_ANY: by
+ * whomever), or with a lease that was over at `now`, by one that has not reported since `silent`. By n, above
+ * `after`. Appended. */
+#define GATEWAY_ANY (-1)
+bool store_abandoned(struct store *store, int64_t gateway, int64_t now, int64_t silent, int64_t after,
+		     size_t limit, struct message_rows *out);
 
-/* Gives seq and changed. One of several messages has them in `several`, and 0 in `message`. */
+/* A gateway is alive at `at`: gives its number, by its name, for good. */
+bool store_report_gateway(struct store *store, const char *name, const char *boot, int64_t at, int64_t *n);
+/* "" where there is none. The caller frees. */
+bool store_gateway_name(struct store *store, int64_t gateway, char **name);
+
+/* Gives seq, changed and log_seq. One of several messages has them in `several`, and 0 in `message`. */
 bool store_add_contacts(struct store *store, struct contact *const contacts[], size_t count);
-/* Saves state, provider, provider_ref, summary, content, code, detail, reason, reason_args, segments by seq;
- * gives a new `changed`. */
+/* Saves state, provider, provider_ref, summary, content, code, detail, reason, reason_args, segments, late by
+ * seq; gives a new `changed`. */
 bool store_save_contacts(struct store *store, struct contact *const contacts[], size_t count);
 /* By seq, without what is resolved; seq 0 in out[i] where there is none. */
 bool store_get_contacts(struct store *store, const int64_t seq[], size_t count, struct contact out[]);
+/* The customer's contacts that are in doubt and not older than `since`, by seq, with `several`, without what
+ * is resolved; appended to *out (realloc'd): contact_release each, free the array. */
+bool store_doubts_of(struct store *store, int64_t customer, int64_t since, struct contact **out,
+		     size_t *count);
 /* The newest contact in that direction that a provider knows by this reference, with `several`; seq 0 where
  * there is none. */
 bool store_find_contact(struct store *store, enum direction direction, const char *provider,
@@ -296,6 +313,8 @@ bool store_drop_events(struct store *store, int64_t up_to);
 
 bool store_count(struct store *store, const struct counters *deltas);
 bool store_counters(struct store *store, struct counters *out);
+/* Nobody else can have claims in it: whoever had one is gone. */
+bool store_is_alone(const struct store *store);
 /* A random id, made with the store. */
 const char *store_id(const struct store *store);
 

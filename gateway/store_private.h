@@ -30,6 +30,7 @@ struct store_reader {
 };
 
 struct store_ops {
+	bool alone; /* one process at a time has the store */
 	const char *scheme;
 
 	/* `where`: the URL behind the scheme's colon. NULL with `error`; *locked when another holds it. */
@@ -62,13 +63,19 @@ struct store_ops {
 	bool (*waited_for)(struct store *, char ***names, size_t *count);
 	bool (*waiting_of_campaign)(struct store *, const char *campaign, int64_t after, size_t limit,
 				    struct message_rows *out);
-	bool (*waiting_of)(struct store *, int64_t customer, struct message_rows *out);
+	bool (*waiting_of)(struct store *, int64_t customer, int64_t after, size_t limit,
+			   struct message_rows *out);
 	bool (*open_of)(struct store *, int64_t customer, struct message_rows *out);
-	bool (*sending)(struct store *, int64_t after, size_t limit, struct message_rows *out);
+	bool (*abandoned)(struct store *, int64_t gateway, int64_t now, int64_t silent, int64_t after,
+			  size_t limit, struct message_rows *out);
+	bool (*report_gateway)(struct store *, const char *name, const char *boot, int64_t at, int64_t *n);
+	bool (*gateway_name)(struct store *, int64_t gateway, char **name);
 
 	bool (*add_contacts)(struct store *, struct contact *const contacts[], size_t count);
 	bool (*save_contacts)(struct store *, struct contact *const contacts[], size_t count);
 	bool (*get_contacts)(struct store *, const int64_t seq[], size_t count, struct contact out[]);
+	bool (*doubts_of)(struct store *, int64_t customer, int64_t since, struct contact **out,
+			  size_t *count);
 	bool (*find_contact)(struct store *, enum direction direction, const char *provider,
 			     const char *provider_ref, struct contact *out);
 	bool (*last_sent)(struct store *, int64_t customer, int64_t address, const char *provider,
@@ -130,7 +137,7 @@ struct store_ops {
 /* Helpers that every adapter needs. */
 
 void store_make_id(char out[STORE_ID_SIZE]);
-/* Remembers how the row stands in the waiting index: after it was read, added or saved. */
+/* Remembers how the row stands: after it was read, added or saved. */
 void message_row_keep(struct message_row *row);
 /* The "meta" of a message's body, "" where there is none. The caller frees. */
 char *store_body_meta(const char *body);
@@ -149,6 +156,7 @@ enum number {
 	NUMBER_CHANGE,
 	NUMBER_CUSTOMER,
 	NUMBER_ADDRESS,
+	NUMBER_GATEWAY,
 	NUMBER_ADMITTED,
 	NUMBER_STATE, /* + a state */
 	NUMBERS = NUMBER_STATE + STATES

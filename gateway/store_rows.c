@@ -94,6 +94,7 @@ void store_make_id(char out[STORE_ID_SIZE])
 void message_row_keep(struct message_row *row)
 {
 	free(row->kept.waits_for);
+	row->kept.epoch = row->epoch;
 	row->kept.lane = row->lane;
 	row->kept.due = row->due;
 	row->kept.waits_for = row->due == MOMENT_NEVER ? NULL : xstrdup(row->waits_for);

@@ -58,6 +58,11 @@ static void plan_end(struct turn *turn)
 		free(row);
 	}
 	free(turn->plan.events.list);
+	for (size_t i = 0; i < turn->plan.late.count; i++) {
+		contact_release(turn->plan.late.list[i]);
+		free(turn->plan.late.list[i]);
+	}
+	free(turn->plan.late.list);
 	free(turn->plan.notes);
 	for (size_t i = 0; i < turn->plan.cap_count; i++)
 		free(turn->plan.caps[i].name);
@@ -117,6 +122,8 @@ static bool write_works(struct turn *turn)
 		if (work->contact)
 			contact_of(turn, work);
 	ok = ok && store_save_contacts(turn->store, (struct contact *const *)ended.list, ended.count) &&
+	     store_save_contacts(turn->store, (struct contact *const *)turn->plan.late.list,
+				 turn->plan.late.count) &&
 	     store_add_contacts(turn->store, (struct contact *const *)contacts.list, contacts.count);
 	for (struct work *work = turn->plan.first; ok && work; work = work->next)
 		if (work->contact || work->lead)
@@ -150,21 +157,34 @@ static bool config_keep(struct turn *turn)
 	return ok && (turn->alone || lines_adopt_strays(turn));
 }
 
+/* A change that is not binding by now must not be: its transaction is rolled back, it is refused, and what
+ * else was taken has its turn again. */
+static bool change_is_late(const struct turn *turn)
+{
+	for (const struct request *request = turn->requests; request; request = request->next)
+		if (request->status < 400 && request->deadline && moment_mono() > request->deadline)
+			return true;
+	return false;
+}
+
 static bool turn_transaction(struct turn *turn)
 {
-	if (!store_begin(turn->store) || !holds_load(turn) || (turn->config_new && !config_keep(turn)) ||
-	    !recover_take(turn) || !outcomes_take(turn))
+	if (!store_begin(turn->store) || !gateway_report(turn) || !holds_load(turn) ||
+	    (turn->config_new && !config_keep(turn)) || !recover_take(turn) || !outcomes_take(turn))
 		return false;
-	if (turn->stopping)
+	if (turn->stopping || turn->reloaded)
 		flights_call_back(turn, 0, &(const struct touched){0});
-	if (!run_requests(turn) || !admissions_take(turn) || !holds_sweep(turn) || !lines_sweep(turn) ||
-	    !expiries_take(turn) || !holds_take_released(turn) || !lines_take_due(turn) ||
-	    !works_place(turn) || !write_works(turn))
+	if (!run_requests(turn) || !again_take(turn) || !admissions_take(turn) || !holds_sweep(turn) ||
+	    !lines_sweep(turn) || !expiries_take(turn) || !holds_take_released(turn) ||
+	    !lines_take_due(turn) || !works_place(turn) || !write_works(turn))
 		return false;
 	for (struct request *request = turn->requests; request; request = request->next)
 		if (request->finish)
 			request->finish(request, turn);
-	return outbox_before_commit(turn) && store_commit(turn->store);
+	if (!outbox_before_commit(turn))
+		return false;
+	turn->late = change_is_late(turn);
+	return !turn->late && store_commit(turn->store);
 }
 
 /* --- after the commit --- */
@@ -297,12 +317,7 @@ static void give_answers(struct turn *turn)
 		request->done = true;
 	}
 	turn->requests = NULL;
-	if (turn->admissions) {
-		*turn->outbox.settled_tail = turn->admissions;
-		while (*turn->outbox.settled_tail)
-			turn->outbox.settled_tail = &(*turn->outbox.settled_tail)->next;
-		turn->admissions = NULL;
-	}
+	admissions_settle(turn);
 	pthread_cond_broadcast(&turn->space);
 	pthread_mutex_unlock(&turn->lock);
 }
@@ -332,6 +347,7 @@ static void refuse_requests(struct turn *turn, bool all, const char *why)
 	pthread_mutex_lock(&turn->lock);
 	refuse_late(&turn->requests, all, why);
 	turn->inbox.requests_tail = refuse_late(&turn->inbox.requests, all, why);
+	batches_refuse_late(turn, all, why);
 	pthread_cond_broadcast(&turn->space);
 	pthread_mutex_unlock(&turn->lock);
 }
@@ -376,33 +392,52 @@ static void turn_committed(struct turn *turn)
 {
 	if (turn->failing)
 		log_info("the store works again");
-	turn->failing = false;
+	turn->failing = turn->lost = turn->reloaded = turn->overtaken = false;
+	again_after_commit(turn);
 	turn->config_new = turn->config_new && turn->plan.strays;
 	tell_breakers(turn);
 	lines_after_commit(turn);
 	outbox_after_commit(turn);
 	/* publish first: whoever is answered next may read the counters */
 	publish_stats(turn, true);
-	for (struct work *work = turn->plan.first; work; work = work->next)
+	for (struct work *work = turn->plan.first; work; work = work->next) {
+		if (work->admission && !work->admission->refused)
+			work->admission->state = work->row.state;
 		if (work->attempt) {
 			if (work->probe)
 				breaker_probe(&work->outlet->breaker);
 			hand_over(turn, work);
 		}
+	}
 	finish_flights(turn);
 	give_answers(turn);
 }
 
+/* To be run again: what the run remembered beside the store is as before it. */
+static void turn_undo(struct turn *turn)
+{
+	turn->lost = turn->overtaken = true;
+	store_rollback(turn->store);
+	turn->reported = 0; /* and the number is void */
+	lines_forget_turn(turn);
+	again_after_loss(turn);
+	turn->holds_known = false;
+	turn->expiry.due = 0;
+}
+
 static void turn_lost(struct turn *turn)
 {
+	if (turn->late) {
+		turn_undo(turn);
+		log_warn("a change could not be made binding in time: it was rolled back");
+		refuse_requests(turn, false, "the gateway could not make the change binding in time");
+		return;
+	}
 	if (!turn->failing)
 		log_error("the store failed: %s; nothing is taken from the queue until it works again",
 			  store_error(turn->store));
 	turn->failing = true;
-	store_rollback(turn->store);
-	lines_forget_turn(turn);
-	turn->holds_known = false;
-	turn->expiry.due = 0;
+	turn_undo(turn);
 	publish_stats(turn, false);
 	refuse_requests(turn, false, "the store fails, so the change could not be made binding in time");
 }
@@ -418,6 +453,7 @@ static bool turn_once(struct turn *turn)
 	plan_begin(turn);
 	lines_begin_turn(turn);
 	turn->expiry.this_turn = MOMENT_NEVER;
+	turn->late = false;
 	bool ok = turn_transaction(turn);
 	if (ok) {
 		turn_committed(turn);
@@ -503,9 +539,12 @@ static bool turn_has_work(struct turn *turn, int64_t *wait)
 	turn->now = moment_now() + turn->ahead;
 	turn->mono = moment_mono();
 	*wait = turn->stopping ? 20 * MOMENT_MS : lines_next(turn);
+	if (gateway_next_report(turn) < *wait)
+		*wait = gateway_next_report(turn);
 	if (turn->expiry.due - turn->now < *wait)
 		*wait = turn->expiry.due > turn->now ? turn->expiry.due - turn->now : 0;
-	return inbox_waits(turn) || *wait == 0 || turn->recovered != MOMENT_NEVER || turn->config_new;
+	return inbox_waits(turn) || *wait == 0 || turn->again_count || turn->recovered != MOMENT_NEVER ||
+	       turn->config_new;
 }
 
 static void reload_take(struct turn *turn)
@@ -518,7 +557,8 @@ static void reload_take(struct turn *turn)
 	if (ok) {
 		config_drop(turn->config);
 		turn->config = config_hold(config);
-		turn->config_new = true;
+		turn->config_new = turn->reloaded = true;
+		flights_stop(turn); /* it was claimed under other products */
 	}
 	pthread_mutex_lock(&turn->lock);
 	turn->inbox.reload = NULL;
@@ -586,7 +626,7 @@ static void *turn_thread(void *argument)
 		pthread_mutex_unlock(&turn->lock);
 		bool ok = turn_step(turn);
 		pthread_mutex_lock(&turn->lock);
-		if (!ok)
+		if (!ok && !turn->late)
 			pause_until(turn, TURN_FAILURE_PAUSE);
 	}
 	turn->stopping = true;
@@ -614,6 +654,7 @@ struct turn *turn_new(struct store *store, struct config *config)
 
 	turn->store = store;
 	turn->config = config_hold(config);
+	turn->name = xstrdup(config->gateway.name);
 	turn->config_new = true;
 	turn->alone = true;
 	turn->recovered = MOMENT_NEVER;
@@ -668,13 +709,13 @@ bool turn_run_alone(struct turn *turn, struct request *request)
 	turn->requests = request;
 	if (turn_once(turn)) {
 		/* what was taken back has ended when we say so */
-		while (holds_busy(turn, true) && turn_once(turn))
+		while ((holds_busy(turn, true) || turn->again_count) && turn_once(turn))
 			;
 		return true;
 	}
 	turn->requests = NULL;
 	request->status = 503;
-	return text_error(&request->problem, "the store failed: %s", store_error(turn->store));
+	return turn->late || text_error(&request->problem, "the store failed: %s", store_error(turn->store));
 }
 
 void turn_stop(struct turn *turn)
@@ -711,6 +752,7 @@ void turn_free(struct turn *turn)
 		return;
 	lines_close(turn, 0);
 	holds_forget(turn);
+	free(turn->again);
 	/* the last events that went out, so that the next start does not repeat them */
 	if (turn->outbox.published > turn->outbox.dropped &&
 	    !(store_begin(turn->store) && store_drop_events(turn->store, turn->outbox.published) &&
@@ -731,6 +773,7 @@ void turn_free(struct turn *turn)
 	for (size_t i = 0; i < turn->outbox.event_count; i++)
 		free(turn->outbox.events[i].json);
 	free(turn->outbox.events);
+	free(turn->name);
 	config_drop(turn->config);
 	pthread_mutex_destroy(&turn->lock);
 	pthread_cond_destroy(&turn->wake);
@@ -759,6 +802,27 @@ bool turn_admit(struct turn *turn, struct admission *const admissions[], size_t 
 	return taken;
 }
 
+static bool request_is_in_inbox(const struct turn *turn, const struct request *request)
+{
+	const struct request *waiting = turn->inbox.requests;
+
+	while (waiting && waiting != request)
+		waiting = waiting->next;
+	return waiting;
+}
+
+/* False: `until` (monotonic) is over. */
+static bool wait_space(struct turn *turn, int64_t until)
+{
+	const struct timespec at = {.tv_sec = (time_t)(until / MOMENT_S),
+				    .tv_nsec = (long)(until % MOMENT_S * 1000)};
+
+	if (moment_mono() > until)
+		return false;
+	pthread_cond_timedwait(&turn->space, &turn->lock, &at);
+	return true;
+}
+
 void turn_call(struct turn *turn, struct request *request)
 {
 	request->next = NULL;
@@ -770,8 +834,15 @@ void turn_call(struct turn *turn, struct request *request)
 		*turn->inbox.requests_tail = request;
 		turn->inbox.requests_tail = &request->next;
 		pthread_cond_signal(&turn->wake);
-		while (!request->done)
-			pthread_cond_wait(&turn->space, &turn->lock);
+		while (!request->done) {
+			/* what the turn has not taken by then is answered all the same */
+			if (!request->deadline || !request_is_in_inbox(turn, request))
+				pthread_cond_wait(&turn->space, &turn->lock);
+			else if (!wait_space(turn, request->deadline))
+				turn->inbox.requests_tail =
+					refuse_late(&turn->inbox.requests, false,
+						    "the gateway could not make the change binding in time");
+		}
 	}
 	pthread_mutex_unlock(&turn->lock);
 }

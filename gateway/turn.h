@@ -22,8 +22,19 @@ struct admission {
 	struct message message;
 	struct text error; /* not empty: it goes to the dead letters */
 	bool refused;      /* the error is the turn's: found in the store, not in the message's form */
+	int status;        /* as HTTP, of an error of the turn's: 409, 422, 503; else 0 */
+	enum state state;  /* once it is committed: its own, or that of the same message before */
+	struct admission_batch *batch; /* who waits for it; NULL: it came from the queue */
 };
 void admission_free(struct admission *admission);
+
+/* Messages that came another way than through the queue, and who waits for what becomes of them. */
+struct admission_batch {
+	struct admission **list; /* the caller's, each with an id, and without an error */
+	size_t count;
+	int64_t deadline; /* monotonic: what is not committed by then is refused with 503 */
+	size_t left;      /* the turn's */
+};
 
 /* A change asked for by a person or an application. First member of each kind of request. Runs in the turn's
  * thread, inside the transaction; may run again if the store failed, so it starts its answer afresh each
@@ -70,6 +81,9 @@ void turn_free(struct turn *turn);
 /* Any thread. Blocks while the inbox is full; false when the turn is stopping (the caller keeps the
  * admission). */
 bool turn_admit(struct turn *turn, struct admission *const admissions[], size_t count);
+/* Any thread. Blocks until each is committed, or refused: its status and error say why, and it was not
+ * admitted. The admissions stay the caller's. */
+void turn_admit_batch(struct turn *turn, struct admission_batch *batch);
 /* Any thread. Blocks until it is answered: after the commit, and after nothing can leave against it. */
 void turn_call(struct turn *turn, struct request *request);
 /* Any thread: takes over a new configuration between two turns (channels are opened anew). */

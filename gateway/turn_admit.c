@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "message_fit.h"
 #include "turn_private.h"
 #include "xalloc.h"
 #include "banned.h"
@@ -27,6 +28,7 @@ void admission_refuse(struct admission *admission, const char *format, ...)
 	text_vaddf(&admission->error, format, args);
 	va_end(args);
 	admission->refused = true;
+	admission->status = 422;
 }
 
 /* The stream's name without braces, a colon, the entry's id (contract: A message, `id`). */
@@ -41,52 +43,17 @@ static void admission_default_id(struct admission *admission)
 	admission->message.id = xasprintf("%.*s:%s", (int)len, stream, admission->entry.id);
 }
 
-static bool purpose_allowed(const struct admission *admission, const struct product *product)
-{
-	return !admission->message.has_purpose || admission->message.purpose >= product->purpose;
-}
-
 /* What can be said without the store. */
 static bool admission_fits(struct admission *admission, const struct config *config)
 {
-	const struct message *message = &admission->message;
-	const struct product *product = product_find(config->products, message->product);
 	struct text why;
 
-	if (!product) {
-		admission_refuse(admission, "product: %s is not in the products file", message->product);
-		return false;
-	}
-	if (!purpose_allowed(admission, product)) {
-		admission_refuse(
-			admission, "purpose: %s is looser than %s, which is %s; it may only be stricter",
-			purpose_name(message->purpose), product->name, purpose_name(product->purpose));
-		return false;
-	}
-	if (!*message->template)
-		return true;
-	const struct template *template = templates_find(config->templates, message->template);
-	if (!template) {
-		admission_refuse(admission, "template: %s does not exist", message->template);
-		return false;
-	}
 	text_init(&why, TEXT_ERROR_MAX);
-	bool complete = template_check_data(template, message->data, &why);
-	if (!complete)
-		admission_refuse(admission, "data: %s", why.data);
+	bool fits = message_fits(&admission->message, config, &why);
+	if (!fits)
+		admission_refuse(admission, "%s", why.data);
 	text_release(&why);
-	return complete;
-}
-
-/* The earlier of what the message says and what its product allows from when it may go. */
-static int64_t expiry_of(const struct message *message, const struct product *product, int64_t now)
-{
-	int64_t from = message->send_at > now ? message->send_at : now;
-	int64_t after = product->expires_after && from < MOMENT_NEVER - product->expires_after
-				? from + product->expires_after
-				: 0;
-
-	return !after || (message->expires_at && message->expires_at < after) ? message->expires_at : after;
+	return fits;
 }
 
 static void admission_admit(struct turn *turn, struct admission *admission)
@@ -104,7 +71,7 @@ static void admission_admit(struct turn *turn, struct admission *admission)
 		.lane = message->has_lane ? message->lane : admission->entry.lane,
 		.admitted_at = turn->now,
 		.send_at = message->send_at,
-		.expires_at = expiry_of(message, product, turn->now),
+		.expires_at = message_expiry(message, product, turn->now),
 		.state = STATES,
 		.due = MOMENT_NEVER,
 	};
@@ -115,11 +82,14 @@ static void admission_admit(struct turn *turn, struct admission *admission)
 }
 
 /* Known by the same id: the same message again, or an error. */
-static void admission_repeated(struct admission *admission, const unsigned char hash[MESSAGE_HASH_SIZE])
+static void admission_repeated(struct admission *admission, const struct message_row *known)
 {
-	if (memcmp(admission->message.hash, hash, MESSAGE_HASH_SIZE) != 0)
+	admission->state = known->state;
+	if (memcmp(admission->message.hash, known->hash, MESSAGE_HASH_SIZE) != 0) {
 		admission_refuse(admission, "id: %s was used before, with other content",
 				 admission->message.id);
+		admission->status = 409;
+	}
 }
 
 struct inbox_lane *admission_lane(struct turn *turn, const struct admission *admission)
@@ -162,6 +132,7 @@ bool admissions_take(struct turn *turn)
 		if (a->refused) { /* by an earlier run, whose transaction was lost */
 			text_clear(&a->error);
 			a->refused = false;
+			a->status = 0;
 		}
 		if (a->error.len)
 			continue;
@@ -173,7 +144,7 @@ bool admissions_take(struct turn *turn)
 	bool ok = store_find_messages(turn->store, ids, count, known);
 	for (size_t i = 0; ok && i < count; i++)
 		if (known[i].n) {
-			admission_repeated(fit[i], known[i].hash);
+			admission_repeated(fit[i], &known[i]);
 		} else if (!admission_fits(fit[i], turn->config)) {
 			fit[i] = NULL; /* only what is new is judged by today's configuration */
 		} else if (!json_object_get(seen, ids[i])) {

@@ -7,7 +7,9 @@
 #include "xalloc.h"
 #include "banned.h"
 
-#define DIGEST_MAX 100 /* messages in one contact; the rest goes in the next */
+#define DIGEST_MAX 100       /* messages in one contact; the rest goes in the next */
+#define DIGEST_SLICE 200     /* rows that wait and are read at once to fill it */
+#define DIGEST_LOOK_MAX 2000 /* and in all */
 
 static const char *first_text(const char *a, const char *b, const char *c)
 {
@@ -67,6 +69,7 @@ static void row_claim(struct turn *turn, struct work *work, const struct outlet 
 	row->attempts++;
 	row->tries++;
 	row->lease = turn->now + turn->config->gateway.lease;
+	row->gateway = turn->gateway;
 	row->due = MOMENT_NEVER;
 	xreplace(&row->waits_for, "");
 	xreplace(&row->channel, outlet->config->name);
@@ -161,23 +164,14 @@ static void follow(struct turn *turn, struct work *lead, struct work *work)
 	lead->followers++;
 }
 
-/* What is due with it: in this turn, or in the store. */
-static bool gather(struct turn *turn, struct work *lead, const struct decision *decision)
+/* Of the rows that wait. */
+static bool gather_rows(struct turn *turn, struct work *lead, const struct decision *decision,
+			const struct message_rows *rows)
 {
-	struct message_rows rows = {0};
-	bool ok = store_waiting_of(turn->store, lead->row.customer, &rows), may;
+	bool ok = true, may;
 
-	turn->plan.waiting_touched = true;
-	for (struct work *work = turn->plan.first; ok && work && lead->followers + 1 < DIGEST_MAX;
-	     work = work->next) {
-		if (work == lead || work->placed || work->why == WORK_SETTLED || work->why == WORK_NEW)
-			continue;
-		ok = may_follow(turn, lead, work, decision, &may);
-		if (ok && may)
-			follow(turn, lead, work);
-	}
-	for (size_t i = 0; ok && i < rows.count && lead->followers + 1 < DIGEST_MAX; i++) {
-		const struct message_row *row = &rows.rows[i];
+	for (size_t i = 0; ok && i < rows->count && lead->followers + 1 < DIGEST_MAX; i++) {
+		const struct message_row *row = &rows->rows[i];
 		if (!is_due(turn, lead, row) || strcmp(row->product, lead->row.product) != 0 ||
 		    work_of(turn, row->n))
 			continue;
@@ -189,7 +183,33 @@ static bool gather(struct turn *turn, struct work *lead, const struct decision *
 			work->placed = work->unchanged = true; /* its own turn comes */
 		}
 	}
-	message_rows_release(&rows);
+	return ok;
+}
+
+/* What is due with it: in this turn, or in the store. */
+static bool gather(struct turn *turn, struct work *lead, const struct decision *decision)
+{
+	bool ok = true, may;
+	int64_t after = 0;
+
+	turn->plan.waiting_touched = true;
+	for (struct work *work = turn->plan.first; ok && work && lead->followers + 1 < DIGEST_MAX;
+	     work = work->next) {
+		if (work == lead || work->placed || work->why == WORK_SETTLED || work->why == WORK_NEW)
+			continue;
+		ok = may_follow(turn, lead, work, decision, &may);
+		if (ok && may)
+			follow(turn, lead, work);
+	}
+	for (size_t looked = 0; ok && looked < DIGEST_LOOK_MAX && after != MOMENT_NEVER;
+	     looked += DIGEST_SLICE) {
+		struct message_rows rows = {0};
+		ok = store_waiting_of(turn->store, lead->row.customer, after, DIGEST_SLICE, &rows) &&
+		     gather_rows(turn, lead, decision, &rows);
+		bool more = rows.count == DIGEST_SLICE && lead->followers + 1 < DIGEST_MAX;
+		after = more ? rows.rows[rows.count - 1].n : MOMENT_NEVER;
+		message_rows_release(&rows);
+	}
 	return ok;
 }
 

@@ -111,7 +111,7 @@ bool holds_load(struct turn *turn)
 	struct holding *list = xcalloc(count + 1, sizeof *list);
 	for (size_t i = 0; i < count; i++) {
 		list[i].hold = holds[i];
-		if (!turn->failing) /* of a transaction that was lost: from the start */
+		if (!turn->lost) /* of a transaction that was lost: from the start */
 			holding_resume(&list[i], before, known);
 		else
 			holding_resume(&list[i], NULL, 0);

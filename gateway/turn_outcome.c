@@ -22,20 +22,25 @@ static uint64_t turn_random(struct turn *turn)
 	return turn->random;
 }
 
+void contact_outcome(struct contact *contact, enum state state, const struct outcome *outcome)
+{
+	contact->state = state;
+	if (!outcome)
+		return;
+	xreplace(&contact->code, outcome->code);
+	xreplace(&contact->detail, outcome->text);
+	xreplace(&contact->provider_ref, outcome->provider_ref);
+	xreplace(&contact->summary, outcome->summary ? outcome->summary : "");
+	xreplace(&contact->content, outcome->content ? outcome->content : "");
+	contact->segments = outcome->segments;
+}
+
 /* The contact of the attempt, to be saved with its outcome. */
 static void work_end_contact(struct work *work, enum state state, const struct outcome *outcome)
 {
 	work->ended = xcalloc(1, sizeof *work->ended);
 	contact_copy(&work->flight->contact, work->ended);
-	work->ended->state = state;
-	if (!outcome)
-		return;
-	xreplace(&work->ended->code, outcome->code);
-	xreplace(&work->ended->detail, outcome->text);
-	xreplace(&work->ended->provider_ref, outcome->provider_ref);
-	xreplace(&work->ended->summary, outcome->summary ? outcome->summary : "");
-	xreplace(&work->ended->content, outcome->content ? outcome->content : "");
-	work->ended->segments = outcome->segments;
+	contact_outcome(work->ended, state, outcome);
 }
 
 static json_t *outcome_args(const struct work *work, const struct outcome *outcome)
@@ -290,6 +295,15 @@ bool flight_has(const struct flight *flight, int64_t n)
 	return has;
 }
 
+struct flight *flight_aloft(const struct turn *turn, int64_t n)
+{
+	for (struct flight *flight = turn->flights; flight; flight = flight->next)
+		if (!flight->in_turn && !flight->lost && flight->state != FLIGHT_RESOLVED &&
+		    flight_has(flight, n))
+			return flight;
+	return NULL;
+}
+
 static bool outcome_apply(struct turn *turn, struct flight *flight)
 {
 	const struct outcome *outcome = &flight->attempt->outcome;
@@ -304,12 +318,16 @@ static bool outcome_apply(struct turn *turn, struct flight *flight)
 
 bool outcomes_take(struct turn *turn)
 {
-	for (struct attempt *attempt = turn->outcomes; attempt; attempt = attempt->next) {
-		struct flight *flight = attempt->turn_private;
-		if (flight->state != FLIGHT_RESOLVED && !flight->in_turn && !outcome_apply(turn, flight))
-			return false;
-	}
-	return true;
+	bool ok = true;
+
+	for (int late = 0; late < 2; late++) /* after those that it may be about */
+		for (struct attempt *attempt = turn->outcomes; ok && attempt; attempt = attempt->next) {
+			struct flight *flight = attempt->turn_private;
+			if (flight->state != FLIGHT_RESOLVED && !flight->in_turn &&
+			    flight->lost == (late != 0))
+				ok = late ? outcome_late(turn, flight) : outcome_apply(turn, flight);
+		}
+	return ok;
 }
 
 struct work *flight_call_back(struct turn *turn, struct flight *flight)
@@ -319,6 +337,8 @@ struct work *flight_call_back(struct turn *turn, struct flight *flight)
 	if (flight->state == FLIGHT_ALOFT && !attempt_call_back(flight->attempt))
 		return NULL;
 	flight->state = FLIGHT_CALLED_BACK;
+	if (flight->lost) /* its row is another's: its report says that it did not begin */
+		return NULL;
 	struct work *first = flight_works(turn, flight, WORK_AGAIN);
 	struct line *line = line_find(turn, first->row.channel);
 	struct outlet *outlet = line ? line_find_outlet(line, flight->contact.provider) : NULL;
@@ -327,6 +347,13 @@ struct work *flight_call_back(struct turn *turn, struct flight *flight)
 	for (struct work *work = first; work && work->flight == flight; work = work->next)
 		outcome_not_begun(turn, work);
 	return first;
+}
+
+void flights_stop(struct turn *turn)
+{
+	for (struct flight *flight = turn->flights; flight; flight = flight->next)
+		if (flight->state == FLIGHT_ALOFT && attempt_call_back(flight->attempt))
+			flight->state = FLIGHT_CALLED_BACK;
 }
 
 void flights_call_back_if(struct turn *turn, bool (*wants)(const struct flight *, const void *context),
@@ -409,41 +436,53 @@ bool turn_address_dies(struct turn *turn, int64_t address, const char *channel, 
 
 /* --- after a crash --- */
 
-/* Nobody can say what became of what was `sending`: we hold the store alone, so whoever sent it is gone. */
+/* One message whose sender is gone, or may be. */
+static bool recover_one(struct turn *turn, const struct message_row *row)
+{
+	struct flight *gone = xcalloc(1, sizeof *gone);
+	struct contact contact = {0};
+	bool ours = store_is_alone(turn->store) || row->gateway == turn->gateway;
+	bool ok = store_get_contacts(turn->store, &row->contact, 1, &contact);
+
+	contact_copy(&contact, &gone->contact);
+	contact_release(&contact);
+	struct work *work = work_add(turn, WORK_SETTLED, row);
+	work->flight = gone;
+	work->row.lease = 0;
+	work->row.epoch++; /* whatever its sender still reports is late */
+	outcome_in_doubt(turn, work, NULL, ours ? REASON_doubt_after_crash : REASON_doubt_taken_over);
+	work->flight = NULL;
+	if (!work->ended->seq) { /* no such contact: nothing to save */
+		contact_release(work->ended);
+		free(work->ended);
+		work->ended = NULL;
+	}
+	contact_release(&gone->contact);
+	free(gone);
+	return ok;
+}
+
+/* Nobody can say what became of what was `sending`: whoever sent it is gone, or silent for too long. */
 bool recover_take(struct turn *turn)
 {
 	struct message_rows rows = {0};
-	bool ok = true;
+	bool start = turn->recovered != MOMENT_NEVER;
+	int64_t whose = !start ? 0 : store_is_alone(turn->store) ? GATEWAY_ANY : turn->gateway;
 
-	if (turn->recovered == MOMENT_NEVER)
+	if (!start && !turn->look_for_abandoned)
 		return true;
-	if (!store_sending(turn->store, turn->recovered, RECOVER_MAX, &rows))
+	if (!store_abandoned(turn->store, whose, turn->now, turn->now - turn->config->gateway.lease,
+			     start ? turn->recovered : 0, RECOVER_MAX, &rows))
 		return false;
-	for (size_t i = 0; ok && i < rows.count; i++) {
-		struct message_row *row = &rows.rows[i];
-		struct flight *gone = xcalloc(1, sizeof *gone);
-		struct contact contact = {0};
-
-		ok = store_get_contacts(turn->store, &row->contact, 1, &contact);
-		contact_copy(&contact, &gone->contact);
-		contact_release(&contact);
-		struct work *work = work_add(turn, WORK_SETTLED, row);
-		work->flight = gone;
-		work->row.lease = 0;
-		outcome_in_doubt(turn, work, NULL, REASON_doubt_after_crash);
-		work->flight = NULL;
-		if (!work->ended->seq) { /* no such contact: nothing to save */
-			contact_release(work->ended);
-			free(work->ended);
-			work->ended = NULL;
-		}
-		contact_release(&gone->contact);
-		free(gone);
-	}
+	bool ok = true;
+	for (size_t i = 0; ok && i < rows.count; i++)
+		ok = recover_one(turn, &rows.rows[i]);
 	if (ok && rows.count)
-		log_warn("%zu messages were being sent when the gateway ended: they are in doubt",
+		log_warn("%zu messages were being sent when their gateway ended or fell silent: they are in "
+			 "doubt",
 			 rows.count);
-	turn->recovered = rows.count < RECOVER_MAX ? MOMENT_NEVER : rows.rows[rows.count - 1].n;
+	turn->look_for_abandoned = rows.count == RECOVER_MAX;
+	turn->recovered = !start || rows.count < RECOVER_MAX ? MOMENT_NEVER : rows.rows[rows.count - 1].n;
 	message_rows_release(&rows);
 	return ok;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "message_fit.h"
 #include "turn_private.h"
 #include "xalloc.h"
 #include "banned.h"
@@ -295,36 +296,6 @@ void work_wait(struct turn *turn, struct work *work, enum state state, const cha
 
 /* --- choosing --- */
 
-struct text_context {
-	const struct config *config;
-	const struct template *template, *digest;
-	bool content;
-};
-
-static bool choose_configured(const void *context, const char *channel)
-{
-	const struct text_context *in = context;
-	return config_channel(in->config, channel) != NULL;
-}
-
-static bool choose_has_text(const void *context, const char *channel)
-{
-	const struct text_context *in = context;
-	const struct channel_config *config = config_channel(in->config, channel);
-
-	if (in->content)
-		return true;
-	return in->template && config && template_has(in->template, channel, config->ops->text);
-}
-
-static bool choose_has_digest(const void *context, const char *channel)
-{
-	const struct text_context *in = context;
-	const struct channel_config *config = config_channel(in->config, channel);
-
-	return in->digest && config && template_has(in->digest, channel, config->ops->text);
-}
-
 /* The time to give up is over: a doubt stays one, anything else has failed. */
 static bool work_gave_up(struct turn *turn, struct work *work)
 {
@@ -450,20 +421,15 @@ bool work_decide(struct turn *turn, struct work *work, const struct facts *facts
 {
 	struct message_row *row = &work->row;
 	const struct product *product = product_find(turn->config->products, row->product);
-	const struct text_context context = {
-		.config = turn->config,
-		.content = !*row->template,
-		.template = *row->template ? templates_find(turn->config->templates, row->template) : NULL,
-		.digest = templates_find(turn->config->templates, TEMPLATE_DIGEST)};
-	struct choose_input input = {
-		.product = product,
-		.customer = facts->customer,
-		.choices = {facts->own, facts->parents, facts->star},
-		.purpose = row->purpose,
-		.template = row->template,
-		.rejected = row->rejected,
-		.doubt = row->state == STATE_IN_DOUBT ? row->channel : "",
-		.channels = {choose_configured, choose_has_text, choose_has_digest, &context}};
+	const struct message_texts texts = message_texts_of(turn->config, row->template);
+	struct choose_input input = {.product = product,
+				     .customer = facts->customer,
+				     .choices = {facts->own, facts->parents, facts->star},
+				     .purpose = row->purpose,
+				     .template = row->template,
+				     .rejected = row->rejected,
+				     .doubt = row->state == STATE_IN_DOUBT ? row->channel : "",
+				     .channels = message_channels(&texts)};
 
 	*out = (struct decision){0};
 	if (!when_fill(turn, row, facts->customer, product, &input))

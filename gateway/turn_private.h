@@ -17,7 +17,7 @@
 #define TURN_REQUESTS_MAX 64
 #define TURN_SWEEP_MAX 200        /* rows looked at when a breaker opens, a turn */
 #define TURN_HELD_MAX 500         /* rows moved to a hold or away from it, or taken back, a turn */
-#define TURN_RECONSIDER_MAX 10000 /* waiting rows of one customer looked at when a choice changes */
+#define TURN_AGAIN_MAX 500        /* waiting rows of customers whose choice changed looked at, a turn */
 #define INBOX_ADMISSIONS_MAX 4000 /* as the carrier reads ahead: what is urgent finds room */
 #define OUTBOX_MEMORY_MAX 20000   /* events kept ready for the courier; the store has the rest */
 #define TURN_EXPIRED_MAX 500      /* rows whose time is over, a turn */
@@ -79,6 +79,7 @@ struct flight {
 	bool resend;             /* an earlier attempt on this channel is in doubt */
 	bool probe;              /* the one that asks whether the provider is back */
 	bool in_turn;            /* this run of the turn already deals with it */
+	bool lost;               /* another gateway took it over: what it reports is late */
 };
 
 enum work_why {
@@ -135,9 +136,11 @@ struct plan {
 	struct work *first, **tail;
 	size_t count;
 	bool strays;            /* some were found: there may be more */
+	size_t looked;          /* waiting rows of customers that were looked at again */
 	size_t swept;           /* rows that wait and were taken in hand by a sweep */
 	bool waiting_touched;   /* work was made of rows that wait, but not because they are due */
 	struct pointers events; /* struct event_row */
+	struct pointers late;   /* struct contact: of late reports, to be saved */
 	struct counters deltas;
 	struct breaker_note {
 		struct line *line;
@@ -153,6 +156,12 @@ struct plan {
 	struct pointers freed; /* int64_t: customers whose counters went down: what waits for a cap may go */
 };
 
+/* A customer of whom more rows wait than one turn looks at, and how far it came. */
+struct again {
+	int64_t customer;
+	int64_t after, next; /* n; next: with this transaction, MOMENT_NEVER when it is done */
+};
+
 struct turn {
 	struct store *store;
 	struct config *config;
@@ -163,6 +172,8 @@ struct turn {
 	bool holds_known; /* what stands here is what the store says */
 	char **releasing; /* waits_for of what a hold that is gone left behind */
 	size_t releasing_count;
+	struct again *again;
+	size_t again_count;
 	struct hint expiry;     /* when something that waits expires */
 	struct hint unassigned; /* for rows that wait for nobody in particular */
 	struct flight *flights;
@@ -172,8 +183,13 @@ struct turn {
 		struct config *config; /* held: the channel reads it */
 	} * retired;                   /* of an earlier configuration: closed when they are empty */
 	size_t retired_count;
+	char *name;       /* of this gateway, from the configuration that it started with */
+	int64_t gateway;  /* its number; 0: not reported yet */
+	int64_t reported; /* when it said last that it is alive, by the store's clock; 0: never */
+	bool look_for_abandoned, overtaken; /* overtaken: others may have claimed what is in flight */
 	bool alone;
 	bool config_new; /* its products and templates are not kept yet */
+	bool reloaded;   /* what was claimed under the old one and has not begun is chosen again */
 	bool stopping, claiming;
 	int64_t now;   /* of this run, stored clock */
 	int64_t ahead; /* of the wall clock: for tests that can't wait for tomorrow */
@@ -190,6 +206,8 @@ struct turn {
 	int64_t recovered; /* n up to which rows left `sending` by a crash were dealt with; MOMENT_NEVER: all
 			    */
 	bool failing;      /* the store failed at the last try */
+	bool lost;         /* the last transaction was rolled back */
+	bool late;         /* because a change could not be made binding in time */
 
 	pthread_t thread;
 	bool started;
@@ -259,6 +277,13 @@ struct inbox_lane *admission_lane(struct turn *turn, const struct admission *adm
 __attribute__((format(printf, 2, 3))) void admission_refuse(struct admission *admission, const char *format,
 							    ...);
 
+/* turn_batch.c; all of it under the lock */
+/* What the turn took is committed, or refused: the queue's go to the courier, the others to who waits. */
+void admissions_settle(struct turn *turn);
+/* Those that somebody waits for, and for whom it is too late (all: every one), are refused with 503. Only
+ * between two transactions. */
+void batches_refuse_late(struct turn *turn, bool all, const char *why);
+
 /* turn_place.c */
 struct work *work_add(struct turn *turn, enum work_why why,
 		      const struct message_row *row); /* copies the row */
@@ -306,6 +331,15 @@ bool holds_busy(const struct turn *turn, bool cancels);
 void holds_restart(struct turn *turn); /* the lines are others now */
 void holds_forget(struct turn *turn);
 
+/* turn_again.c */
+typedef bool (*again_wants)(const struct message_row *row, const void *context);
+/* What waits of the customer and is wanted (NULL: all) is chosen again, in this turn or, where it is much, in
+ * the next ones too, which then look at all of it. *added (NULL): works made now. False: the store failed. */
+bool again_look(struct turn *turn, int64_t customer, again_wants wants, const void *context, size_t *added);
+bool again_take(struct turn *turn); /* what earlier turns left */
+void again_after_commit(struct turn *turn);
+void again_after_loss(struct turn *turn);
+
 /* turn_claim.c */
 /* Makes it `sending`, with all that goes in one digest with it. False: the store failed. */
 bool work_claim(struct turn *turn, struct work *work, struct outlet *outlet, const struct decision *decision,
@@ -331,18 +365,32 @@ enum state row_rests(const struct message_row *row, enum state state);
 bool expiries_take(struct turn *turn);
 void expiry_waits(struct turn *turn, const struct message_row *row);
 
+/* turn_takeover.c */
+/* Says that this gateway is alive, when it is time to; notices what others took over from it. False: the
+ * store failed. */
+bool gateway_report(struct turn *turn);
+int64_t gateway_next_report(const struct turn *turn); /* microseconds from now */
+/* What becomes known of an attempt that another gateway took over. False: the store failed. */
+bool outcome_late(struct turn *turn, struct flight *flight);
+
 /* turn_outcome.c */
+/* What an outcome (NULL: nobody knows it) says in its contact. */
+void contact_outcome(struct contact *contact, enum state state, const struct outcome *outcome);
 bool outcomes_take(struct turn *turn);
-bool recover_take(struct turn *turn); /* what a crash left `sending` */
+bool recover_take(struct turn *turn); /* what a crash, or a gateway that is gone, left `sending` */
 /* The works on a flight's messages: an outcome is all of theirs. */
 struct work *flight_works(struct turn *turn, struct flight *flight, enum work_why why);
 bool flight_has(const struct flight *flight, int64_t n);
+/* The flight of ours that has the message now; NULL. */
+struct flight *flight_aloft(const struct turn *turn, int64_t n);
 /* Calls back what has not begun of one customer (0: of all) and is touched, and lets it be chosen again in
  * this turn. */
 void flights_call_back(struct turn *turn, int64_t customer, const struct touched *touched);
 /* The same for those that `wants` wants. */
 void flights_call_back_if(struct turn *turn, bool (*wants)(const struct flight *, const void *context),
 			  const void *context);
+/* Nothing of what is handed over begins any more; a turn deals with it. Outside of a transaction. */
+void flights_stop(struct turn *turn);
 /* One. Its works, to be chosen again; NULL: it had begun, or this run deals with it already. */
 struct work *flight_call_back(struct turn *turn, struct flight *flight);
 /* The address is dead from now on. */

@@ -163,8 +163,9 @@ bool caps_write(struct turn *turn)
 	return ok;
 }
 
-static bool waits_for_cap(const struct message_row *row)
+static bool waits_for_cap(const struct message_row *row, const void *context)
 {
+	(void)context;
 	return row->state == STATE_DEFERRED &&
 	       (strstr(row->reasons, "\"cap\"") != NULL || strstr(row->reasons, "\"marketing_cap\"") != NULL);
 }
@@ -172,24 +173,16 @@ static bool waits_for_cap(const struct message_row *row)
 bool caps_freed(struct turn *turn, bool *any)
 {
 	struct pointers freed = turn->plan.freed;
+	size_t added = 0;
 	bool ok = true;
 
-	*any = false;
 	turn->plan.freed = (struct pointers){0};
 	for (size_t i = 0; i < freed.count; i++) {
-		struct message_rows rows = {0};
-		ok = ok && store_waiting_of(turn->store, *(int64_t *)freed.list[i], &rows);
-		turn->plan.waiting_touched = true;
-		for (size_t r = 0; ok && r < rows.count && r < TURN_RECONSIDER_MAX; r++) {
-			if (!waits_for_cap(&rows.rows[r]) || work_of(turn, rows.rows[r].n))
-				continue;
-			work_add(turn, WORK_RECONSIDER, &rows.rows[r]);
-			*any = true;
-		}
-		message_rows_release(&rows);
+		ok = ok && again_look(turn, *(int64_t *)freed.list[i], waits_for_cap, NULL, &added);
 		free(freed.list[i]);
 	}
 	free(freed.list);
+	*any = added > 0;
 	return ok;
 }
 

@@ -45,6 +45,16 @@ bool url_decode(const char *s, size_t len, struct text *out)
 	return is_utf8(out->data + start, out->len - start);
 }
 
+bool url_is_encoded(const char *s)
+{
+	struct text out;
+
+	text_init(&out, strlen(s));
+	bool ok = url_decode(s, strlen(s), &out);
+	text_release(&out);
+	return ok;
+}
+
 void url_encode(const char *s, struct text *out)
 {
 	static const char unreserved[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";

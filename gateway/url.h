@@ -13,6 +13,8 @@
 
 /* Appends the decoded bytes. False: a broken escape, %00, or not UTF-8. */
 bool url_decode(const char *s, size_t len, struct text *out);
+/* Is it UTF-8 without NUL once it is decoded? */
+bool url_is_encoded(const char *s);
 /* Appends `s` with all but RFC 3986's unreserved characters escaped: one part of a path, or a value. */
 void url_encode(const char *s, struct text *out);
 

@@ -9,8 +9,9 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PYTEST_SECONDS = 1200
+FUZZ_INPUTS = 10000
 SECONDS = 300  # the longest that one test program may take
-ASAN = ["O=build/asan", "SAN=-fsanitize=address,undefined -fno-omit-frame-pointer", "OPT=-O1 -g"]
+ASAN = ["O=build/asan", "CC=clang", "SAN=-fsanitize=address,undefined,fuzzer-no-link -fno-omit-frame-pointer", "OPT=-O1 -g"]
 TSAN = ["O=build/tsan", "SAN=-fsanitize=thread", "OPT=-O1 -g"]
 # The threaded parts, which run under ThreadSanitizer as well.
 THREADED = ["test_channel", "test_channel_email", "test_channel_capture", "test_channel_http", "test_webhook", "test_web_server", "test_turn_choice",
@@ -97,8 +98,9 @@ def main():
         return
     step("build with clang, no warnings", ["make", "-s", *jobs, "CC=clang", "O=build/clang", "all"], 600)
     step("clang-tidy", ["make", "-s", *jobs, "tidy"], 900)
-    if step("build with ASan and UBSan", ["make", "-s", *jobs, *ASAN, "all", "unit"], 600):
+    if step("build with ASan and UBSan", ["make", "-s", *jobs, *ASAN, "all", "unit", "fuzzers"], 600):
         programs("build/asan")
+        step(f"each fuzzer for {FUZZ_INPUTS} inputs", [sys.executable, "tests/fuzz/fuzz.py", "--inputs", str(FUZZ_INPUTS)])
     if step("build with TSan", ["make", "-s", *jobs, *TSAN, "all", "unit"], 600):
         programs("build/tsan", THREADED)
     step("the model of the promise (spin, small)", [sys.executable, "tests/model/model.py", "--small"])

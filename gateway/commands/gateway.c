@@ -71,6 +71,22 @@ static void gateway_stop(struct gateway *gateway)
 	config_drop(gateway->config);
 }
 
+static bool gateway_listen(struct gateway *gateway, struct text *error)
+{
+	const struct config *config = gateway->config;
+	const struct web_service service = {gateway->service, service_handle, service_refuses,
+					    service_trusts};
+	struct web_listener listeners[DOORS] = {{DOOR_SOCKET, config->http.socket}};
+	size_t count = 1;
+
+	if (*config->http.internal)
+		listeners[count++] = (struct web_listener){DOOR_INTERNAL, config->http.internal};
+	if (*config->http.public)
+		listeners[count++] = (struct web_listener){DOOR_PUBLIC, config->http.public};
+	gateway->web = web_server_open(listeners, count, &service, error);
+	return gateway->web != NULL;
+}
+
 static bool gateway_start(struct gateway *gateway, struct text *error)
 {
 	const struct config *config = gateway->config;
@@ -80,7 +96,7 @@ static bool gateway_start(struct gateway *gateway, struct text *error)
 	gateway->turn = turn_new(gateway->store, gateway->config);
 	if (!turn_start(gateway->turn, error) ||
 	    !(gateway->service = service_open(gateway->turn, gateway->config, error)) ||
-	    !(gateway->web = web_server_open(config->http.socket, service_handle, gateway->service, error)) ||
+	    !gateway_listen(gateway, error) ||
 	    !(gateway->carrier = carrier_start(gateway->turn, gateway->config, error)))
 		return false;
 	if (gateway->capture)
@@ -88,8 +104,10 @@ static bool gateway_start(struct gateway *gateway, struct text *error)
 			 "taken from "
 			 "the queue %s is not sent later",
 			 config->queue.prefix);
-	log_info("gateway %s is ready: %zu channels, %zu products, socket %s", config->gateway.name,
-		 config->channel_count, config->products->count, config->http.socket);
+	log_info("gateway %s is ready: %zu channels, %zu products, socket %s%s%s%s%s", config->gateway.name,
+		 config->channel_count, config->products->count, config->http.socket,
+		 *config->http.internal ? ", internal " : "", config->http.internal,
+		 *config->http.public ? ", public " : "", config->http.public);
 	return true;
 }
 

@@ -616,12 +616,61 @@ static void a_customers_waiting_and_open_messages_are_found(void **state)
 	add_of(f, "over", ana, STATE_SENT, MOMENT_NEVER);
 	add_of(f, "bobs", bob, STATE_SENDING, MOMENT_NEVER);
 	commit(f);
-	OK(store_waiting_of(f->store, ana, &rows));
+	OK(store_waiting_of(f->store, ana, 0, 9, &rows));
 	assert_ids(&rows, "waits resend");
 	OK(store_open_of(f->store, ana, &rows));
 	assert_ids(&rows, "flies doubt resend");
-	OK(store_waiting_of(f->store, bob, &rows));
+	OK(store_waiting_of(f->store, bob, 0, 9, &rows));
 	assert_ids(&rows, "");
+}
+
+static void what_waits_of_a_customer_is_found_in_slices(void **state)
+{
+	struct fixture *f = *state;
+	struct message_rows rows = {0};
+
+	begin(f);
+	int64_t ana = put_customer(f, "ana", NULL, NULL);
+	add_of(f, "a", ana, STATE_DEFERRED, 90);
+	int64_t b = add_of(f, "b", ana, STATE_DEFERRED, 10);
+	add_of(f, "over", ana, STATE_SENT, MOMENT_NEVER);
+	add_of(f, "c", ana, STATE_DEFERRED, 50);
+	commit(f);
+	OK(store_waiting_of(f->store, ana, 0, 2, &rows));
+	assert_ids(&rows, "a b");
+	OK(store_waiting_of(f->store, ana, b, 2, &rows));
+	assert_ids(&rows, "c");
+	OK(store_waiting_of(f->store, ana, 0, 0, &rows));
+	assert_ids(&rows, "");
+}
+
+static void a_customers_contacts_in_doubt_are_found_until_they_are_none(void **state)
+{
+	struct fixture *f = *state;
+	struct contact *out = NULL;
+	size_t count = 0;
+
+	begin(f);
+	add_contact(f, contact_of(5, 1, 2, "p", "sms", STATE_IN_DOUBT));
+	int64_t old = add_contact(f, contact_of(40 * MOMENT_DAY, 1, 3, "p", "sms", STATE_SENDING));
+	add_contact(f, contact_of(40 * MOMENT_DAY, 2, 4, "p", "sms", STATE_IN_DOUBT));
+	add_contact(f, contact_of(41 * MOMENT_DAY, 1, 5, "q", "sms", STATE_IN_DOUBT));
+	save_contact(f, old, STATE_IN_DOUBT, "");
+	commit(f);
+	OK(store_doubts_of(f->store, 1, 10, &out, &count));
+	assert_int_equal(count, 2);
+	assert_int_equal(out[0].message, 3);
+	assert_int_equal(out[1].message, 5);
+	assert_string_equal(out[1].product, "q");
+	begin(f);
+	save_contact(f, old, STATE_DELIVERED, "");
+	commit(f);
+	OK(store_doubts_of(f->store, 1, 0, &out, &count));
+	assert_int_equal(count, 4); /* appended: the first and the last */
+	assert_int_equal(out[2].message, 2);
+	for (size_t i = 0; i < count; i++)
+		contact_release(&out[i]);
+	free(out);
 }
 
 static void what_waits_of_a_campaign_is_found_in_slices(void **state)
@@ -664,9 +713,9 @@ static void what_is_sending_is_found_in_slices(void **state)
 	add_of(f, "d", 4, STATE_SENT, MOMENT_NEVER);
 	add_of(f, "e", 1, STATE_SENDING, MOMENT_NEVER);
 	commit(f);
-	OK(store_sending(f->store, 0, 2, &rows));
+	OK(store_abandoned(f->store, GATEWAY_ANY, 0, 0, 0, 2, &rows));
 	assert_ids(&rows, "a c");
-	OK(store_sending(f->store, third, 2, &rows));
+	OK(store_abandoned(f->store, GATEWAY_ANY, 0, 0, third, 2, &rows));
 	assert_ids(&rows, "e");
 }
 
@@ -690,6 +739,146 @@ static void the_oldest_of_each_lane_is_known(void **state)
 	assert_int_equal(oldest[LANE_URGENT], 0);
 	assert_int_equal(oldest[LANE_NORMAL], 200);
 	assert_int_equal(oldest[LANE_BULK], 300);
+}
+
+/* --- claims --- */
+
+static int64_t add_claimed(struct fixture *f, const char *id, int64_t gateway, int64_t lease)
+{
+	struct message_row row = row_of(id, "", LANE_NORMAL, MOMENT_NEVER);
+
+	row.customer = 7;
+	row.state = STATE_SENDING;
+	row.gateway = gateway;
+	row.lease = lease;
+	row.epoch = 1;
+	return add_row(f, row);
+}
+
+static void a_gateway_keeps_its_number(void **state)
+{
+	struct fixture *f = *state;
+	int64_t one, two, again;
+	char *name;
+
+	begin(f);
+	OK(store_report_gateway(f->store, "gw-1", "boot", 10, &one));
+	OK(store_report_gateway(f->store, "gw-2", "boot", 10, &two));
+	commit(f);
+	begin(f);
+	OK(store_report_gateway(f->store, "gw-1", "other", 20, &again));
+	commit(f);
+	assert_int_equal(again, one);
+	assert_int_not_equal(two, one);
+	OK(store_gateway_name(f->store, two, &name));
+	assert_string_equal(name, "gw-2");
+	free(name);
+	OK(store_gateway_name(f->store, 99, &name));
+	assert_string_equal(name, "");
+	free(name);
+}
+
+static void what_is_abandoned_is_ones_own_and_what_the_silent_claimed(void **state)
+{
+	struct fixture *f = *state;
+	struct message_rows rows = {0};
+	int64_t one, two;
+
+	begin(f);
+	OK(store_report_gateway(f->store, "gw-1", "boot", 100, &one));
+	OK(store_report_gateway(f->store, "gw-2", "boot", 50, &two));
+	add_claimed(f, "mine", one, 90);
+	add_claimed(f, "theirs", two, 60);
+	add_claimed(f, "theirs-held", two, 80);
+	add_claimed(f, "nobodys", 0, 60);
+	commit(f);
+	OK(store_abandoned(f->store, one, 70, 60, 0, 9, &rows));
+	assert_ids(&rows, "mine theirs nobodys");
+	OK(store_abandoned(f->store, 0, 70, 60, 0, 9, &rows));
+	assert_ids(&rows, "theirs nobodys");
+	OK(store_abandoned(f->store, 0, 70, 40, 0, 9, &rows)); /* gw-2 has reported since */
+	assert_ids(&rows, "nobodys");
+}
+
+static void what_another_has_claimed_is_not_overwritten(void **state)
+{
+	struct fixture *f = *state;
+	struct message_row mine, theirs;
+
+	begin(f);
+	int64_t n = add_claimed(f, "m", 1, 60);
+	OK(store_get_messages(f->store, &n, 1, &mine));
+	OK(store_get_messages(f->store, &n, 1, &theirs));
+	theirs.epoch++;
+	theirs.gateway = 2;
+	OK(store_save_messages(f->store, (struct message_row *const[]){&theirs}, 1));
+	commit(f);
+	begin(f);
+	mine.state = STATE_SENT;
+	assert_false(store_save_messages(f->store, (struct message_row *const[]){&mine}, 1));
+	store_rollback(f->store);
+	begin(f); /* the one that has it may save it again */
+	theirs.state = STATE_DELIVERED;
+	OK(store_save_messages(f->store, (struct message_row *const[]){&theirs}, 1));
+	commit(f);
+	message_row_release(&mine);
+	OK(store_get_messages(f->store, &n, 1, &mine));
+	assert_int_equal(mine.state, STATE_DELIVERED);
+	assert_int_equal(mine.gateway, 2);
+	message_row_release(&mine);
+	message_row_release(&theirs);
+}
+
+static void a_contact_knows_how_far_the_log_was_and_takes_a_late_report(void **state)
+{
+	struct fixture *f = *state;
+	struct change change = {.kind = CHANGE_PREFERENCE,
+				.subject = (char *)"p",
+				.by = (char *)"cli",
+				.actor = (char *)"",
+				.source = (char *)"",
+				.evidence = (char *)"",
+				.old_value = (char *)"",
+				.new_value = (char *)"{}"};
+	struct contact read;
+
+	begin(f);
+	OK(store_append_changes(f->store, (struct change *const[]){&change}, 1));
+	int64_t seq = add_plain_contact(f, 1);
+	OK(store_get_contacts(f->store, &seq, 1, &read));
+	assert_int_equal(read.log_seq, change.seq);
+	assert_int_equal(read.late, 0);
+	read.late = 9;
+	OK(store_save_contacts(f->store, (struct contact *const[]){&read}, 1));
+	contact_release(&read);
+	OK(store_get_contacts(f->store, &seq, 1, &read));
+	commit(f);
+	assert_int_equal(read.late, 9);
+	contact_release(&read);
+}
+
+static void months_of_an_earlier_heed_get_the_columns_that_came_since(void **state)
+{
+	struct fixture *f = *state;
+	sqlite3 *db = NULL;
+	struct contact read;
+
+	begin(f);
+	int64_t seq = add_plain_contact(f, 1);
+	commit(f);
+	close_both(f);
+	assert_int_equal(sqlite3_open(strchr(f->url, ':') + 1, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db,
+				      "ALTER TABLE contact_197001 DROP COLUMN late;"
+				      "ALTER TABLE contact_197001 DROP COLUMN log_seq",
+				      NULL, NULL, NULL),
+			 SQLITE_OK);
+	sqlite3_close(db);
+	open_both(f);
+	OK(store_get_contacts(f->store, &seq, 1, &read));
+	assert_int_equal(read.seq, seq);
+	assert_int_equal(read.late, 0);
+	contact_release(&read);
 }
 
 /* --- contacts and the log --- */
@@ -2114,7 +2303,14 @@ int main(void)
 		BOTH(a_sweep_in_slices_sees_each_waiting_row_once),
 		BOTH(what_anything_waits_for_is_named_once),
 		BOTH(a_customers_waiting_and_open_messages_are_found),
+		BOTH(what_waits_of_a_customer_is_found_in_slices),
+		BOTH(a_customers_contacts_in_doubt_are_found_until_they_are_none),
 		BOTH(what_is_sending_is_found_in_slices),
+		BOTH(a_gateway_keeps_its_number),
+		BOTH(what_is_abandoned_is_ones_own_and_what_the_silent_claimed),
+		BOTH(what_another_has_claimed_is_not_overwritten),
+		BOTH(a_contact_knows_how_far_the_log_was_and_takes_a_late_report),
+		ON("sqlite", months_of_an_earlier_heed_get_the_columns_that_came_since),
 		BOTH(the_oldest_of_each_lane_is_known),
 		BOTH(a_contact_comes_back_whole_and_takes_its_outcome),
 		BOTH(the_log_names_what_a_contact_points_to),

@@ -2,6 +2,7 @@
 wait is bounded; nothing needs the network; what is started here is ended here, by its own process id."""
 import contextlib
 import ctypes
+import hashlib
 import http.client
 import json
 import os
@@ -151,6 +152,28 @@ TEMPLATES = {
 
 def webhook_channel(**more):
     return merged({"adapter": "webhook", "allow_private": True, "allow_http": True, "timeout": "3s", "retry": FAST_RETRY}, more)
+
+
+def free_port(host="127.0.0.1"):
+    """One that was free a moment ago."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as one:
+        one.bind((host, 0))
+        return one.getsockname()[1]
+
+
+SECRET = "an-end-to-end-secret-of-32-bytes-or-more"
+
+
+def http_doors(host="127.0.0.1", tokens=None, **more):
+    """The listeners `internal` and `public` on free ports, for a gateway's `config`. `tokens`: {token: {name, scopes,
+    products}}; without, "all" may everything."""
+    tokens = tokens or {"all": {"name": "all", "scopes": ["send", "read", "history", "write", "ops"]}}
+    internal, public = free_port(host), free_port(host)
+    shown = f"[{host}]" if ":" in host else host
+    return {"secrets": [SECRET],
+            "http": merged({"internal": f"{shown}:{internal}", "public": f"{shown}:{public}", "public_url": f"http://{shown}:{public}",
+                            "tokens": [{**about, "sha256": hashlib.sha256(token.encode()).hexdigest()}
+                                       for token, about in tokens.items()]}, more)}
 
 
 def email_channel(server, **more):
@@ -312,6 +335,27 @@ class Gateway:
             answer = connection.getresponse()
             data = answer.read()
             return answer.status, json.loads(data) if data else None
+
+    # --- the listeners (http_doors) ---
+
+    def http(self, method, path, body=None, token="all", door="internal", headers=None, seconds=PATIENCE):
+        """Over TCP: (status, headers, bytes). `body`: bytes as they are, anything else as JSON."""
+        host, _, port = self.config["http"][door].rpartition(":")
+        headers = dict(headers or {})
+        if token is not None and door == "internal":
+            headers.setdefault("Authorization", f"Bearer {token}")
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+            headers.setdefault("Content-Type", "application/json")
+        with contextlib.closing(http.client.HTTPConnection(host.strip("[]"), int(port), timeout=seconds)) as connection:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+
+    def http_json(self, method, path, body=None, **more):
+        """Over TCP: (status, JSON or None)"""
+        status, _, data = self.http(method, path, body, **more)
+        return status, json.loads(data) if data else None
 
     # --- customers, messages ---
 

@@ -33,9 +33,13 @@ FLAKY(find_messages, const char *const ids[], size_t n, struct message_row out[]
 	FLAKY(waiting, const char *w, struct waiting_at *after, size_t max,
 	      struct message_rows *out)(s, w, after, max, out) END
 	FLAKY(waited_for, char ***names, size_t *n)(s, names, n) END
-	FLAKY(waiting_of, int64_t customer, struct message_rows *out)(s, customer, out) END
+	FLAKY(waiting_of, int64_t customer, int64_t after, size_t max,
+	      struct message_rows *out)(s, customer, after, max, out) END
+	FLAKY(doubts_of, int64_t customer, int64_t since, struct contact **out, size_t *n)(s, customer, since,
+											   out, n) END
 	FLAKY(open_of, int64_t customer, struct message_rows *out)(s, customer, out) END
-	FLAKY(sending, int64_t after, size_t max, struct message_rows *out)(s, after, max, out) END
+	FLAKY(abandoned, int64_t g, int64_t now, int64_t silent, int64_t after, size_t max,
+	      struct message_rows *out)(s, g, now, silent, after, max, out) END
 	FLAKY(add_contacts, struct contact *const list[], size_t n)(s, list, n) END
 	FLAKY(save_contacts, struct contact *const list[], size_t n)(s, list, n) END
 	FLAKY(get_contacts, const int64_t seq[], size_t n, struct contact out[])(s, seq, n, out) END
@@ -105,8 +109,9 @@ void flaky_attach(struct store *store)
 	THROUGH(waiting);
 	THROUGH(waited_for);
 	THROUGH(waiting_of);
+	THROUGH(doubts_of);
 	THROUGH(open_of);
-	THROUGH(sending);
+	THROUGH(abandoned);
 	THROUGH(add_contacts);
 	THROUGH(save_contacts);
 	THROUGH(get_contacts);

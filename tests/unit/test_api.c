@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "api.h"
+#include "digest.h"
 #include "queue.h"
 #include "xalloc.h"
 
@@ -21,6 +22,7 @@ static struct {
 	struct log_query query;              /* the last one */
 	char asked_for[200];                 /* of the last request_*: its arguments */
 	char by[32], actor[32], message[32]; /* of the query: its own strings are gone by then */
+	char allow[100];                     /* the last header Allow */
 } world;
 
 #define LATER INT64_C(32472144000123000)
@@ -272,6 +274,16 @@ int request_prefer(const struct turn_door *door, const struct asker *asker, cons
 	return status;
 }
 
+int request_preferences(const struct turn_door *door, const struct asker *asker, const char *customer,
+			const json_t *preferences, bool merge, json_t **answer, struct text *problem)
+{
+	(void)door;
+	char *rest = xasprintf("%zu %s", json_array_size(preferences), merge ? "merge" : "replace");
+	int status = asked(asker, answer, problem, customer, rest);
+	free(rest);
+	return status;
+}
+
 int request_settle(const struct turn_door *door, const struct asker *asker, const char *message,
 		   const char *as, json_t **answer, struct text *problem)
 {
@@ -319,10 +331,18 @@ static int a_turn, a_queue;
 static struct api api = {
 	.door = {.turn = (struct turn *)&a_turn}, .config = &config, .queue = (struct queue *)&a_queue};
 
+/* How the next requests come in. */
+static struct {
+	enum door door;
+	struct api_header headers[4];
+	size_t header_count;
+} asks;
+
 static int begin(void **state)
 {
 	(void)state;
 	memset(&world, 0, sizeof world);
+	memset(&asks, 0, sizeof asks);
 	return 0;
 }
 
@@ -330,8 +350,12 @@ static json_t *ask(const char *method, const char *path, const char *body, int w
 {
 	size_t len = strcspn(path, "?");
 	char *only_path = xmemdup0(path, len);
-	struct api_request request = {.method = method,
+	struct api_request request = {.door = asks.door,
+				      .method = method,
 				      .path = only_path,
+				      .headers = asks.headers,
+				      .header_count = asks.header_count,
+				      .peer = "",
 				      .query = path[len] ? path + len + 1 : "",
 				      .body = body,
 				      .body_len = strlen(body),
@@ -340,11 +364,15 @@ static json_t *ask(const char *method, const char *path, const char *body, int w
 
 	api_handle(&api, &request, &response);
 	free(only_path);
+	if (api_response_get(&response, "Allow"))
+		snprintf(world.allow, sizeof world.allow, "%s", api_response_get(&response, "Allow"));
 	if (response.status != wanted) {
 		char *words = json_dumps(response.body, JSON_ENCODE_ANY);
 		fail_msg("%s %s: %d: %s", method, path, response.status, words);
 	}
-	return response.body;
+	json_t *answer = json_incref(response.body);
+	api_response_release(&response);
+	return answer;
 }
 
 static void expect(const char *method, const char *path, const char *body, int status, const char *wanted)
@@ -376,35 +404,123 @@ static void expect_problem(const char *method, const char *path, const char *bod
 
 /* --- the promises --- */
 
+static unsigned char shop_hash[SHA256_SIZE], ops_hash[SHA256_SIZE];
+
+/* Two tokens, "shop-token" for the product offers and "ops-token" for everything. */
+static void over_tcp(const char *authorization)
+{
+	static char *only[] = {(char *)"offers"};
+	static struct api_token tokens[2];
+
+	digest_sha256("shop-token", 10, shop_hash);
+	digest_sha256("ops-token", 9, ops_hash);
+	tokens[0] = (struct api_token){.name = (char *)"shop",
+				       .by = (char *)"api:shop",
+				       .scopes = SCOPE_READ | SCOPE_WRITE,
+				       .products = only,
+				       .product_count = 1};
+	tokens[1] = (struct api_token){.name = (char *)"ops",
+				       .by = (char *)"api:ops",
+				       .scopes = SCOPE_READ | SCOPE_OPS | SCOPE_WRITE | SCOPE_HISTORY};
+	memcpy(tokens[0].hash, shop_hash, sizeof shop_hash);
+	memcpy(tokens[1].hash, ops_hash, sizeof ops_hash);
+	config.http.tokens = tokens;
+	config.http.token_count = 2;
+	asks.door = DOOR_INTERNAL;
+	asks.headers[0] = (struct api_header){"authorization", authorization};
+	asks.header_count = authorization ? 1 : 0;
+}
+
+static void over_tcp_a_token_is_wanted(void **state)
+{
+	(void)state;
+	over_tcp(NULL);
+	expect_problem("GET", "/v1/queue", "", 401, "a token is wanted");
+	over_tcp("Basic b3BzOm9wcw==");
+	expect_problem("GET", "/v1/queue", "", 401, "a token is wanted");
+	over_tcp("Bearer ops-toke");
+	expect_problem("GET", "/v1/queue", "", 401, "no such token");
+	over_tcp("Bearer ");
+	expect_problem("GET", "/v1/queue", "", 401, "no such token");
+	over_tcp("bearer ops-token");
+	json_decref(ask("GET", "/v1/queue", "", 200));
+}
+
+static void a_scope_that_is_missing_is_named(void **state)
+{
+	(void)state;
+	over_tcp("Bearer shop-token");
+	expect_problem("GET", "/v1/queue", "", 403, "the token shop has not ops");
+	expect_problem("GET", "/v1/log", "", 403, "the token shop has not history or ops");
+}
+
+static void changes_are_made_by_the_tokens_name(void **state)
+{
+	(void)state;
+	over_tcp("Bearer ops-token");
+	json_decref(ask("PUT", "/v1/customers/c%2F1/preferences/cards", "{\"channels\":[]}", 200));
+	assert_string_equal(world.by, "api:ops");
+}
+
+static void the_public_door_shows_nothing_of_the_others(void **state)
+{
+	(void)state;
+	asks.door = DOOR_PUBLIC;
+	expect_problem("GET", "/v1/queue", "", 404, "nothing at this path");
+	expect_problem("POST", "/v1/messages", "{}", 404, "nothing at this path");
+	expect_problem("GET", "/metrics", "", 404, "nothing at this path");
+	asks.door = DOOR_SOCKET;
+	expect_problem("GET", "/p/abc", "", 404, "nothing at this path");
+}
+
+static void only_json_is_taken_and_given(void **state)
+{
+	(void)state;
+	asks.header_count = 1;
+	asks.headers[0] = (struct api_header){"Content-Type", "text/plain"};
+	expect_problem("PUT", "/v1/customers/c-1", "{}", 415, "application/json");
+	asks.headers[0] = (struct api_header){"Content-Type", "application/JSON; charset=utf-8"};
+	json_decref(ask("PUT", "/v1/customers/c-1", "{}", 200));
+	asks.headers[0] = (struct api_header){"Accept", "text/html"};
+	expect_problem("GET", "/v1/queue", "", 406, "application/json");
+	asks.headers[0] = (struct api_header){"Accept", "text/html, application/*;q=0.1"};
+	json_decref(ask("GET", "/v1/queue", "", 200));
+}
+
+static void a_problem_names_the_field(void **state)
+{
+	(void)state;
+	json_t *problem = ask("PUT", "/v1/customers/c-1", "{\"id\":\"c-2\"}", 422);
+	assert_string_equal(json_string_value(json_object_get(problem, "field")), "id");
+	json_decref(problem);
+}
+
 /* Neither an unknown path nor a wrong method. */
 static void what_comes_later_is_not_yet_there(void **state)
 {
 	static const char *const later[][3] = {
-		{"POST", "/v1/messages", "not yet (C)"},
-		{"DELETE", "/v1/customers/c%2F1", "not yet (C)"},
-		{"GET", "/v1/customers/c%2F1/export", "not yet (C)"},
-		{"POST", "/v1/customers/c%2F1/link", "not yet (C)"},
-		{"GET", "/healthz", "not yet (C)"},
-		{"GET", "/readyz", "not yet (C)"},
-		{"GET", "/metrics", "not yet (C)"},
-		{"GET", "/openapi.json", "not yet (C)"},
 		{"POST", "/v1/contacts", "not yet (G)"},
-		{"POST", "/in/sms/twilio", "not yet (G)"},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
 		expect_problem(later[i][0], later[i][1], "", 501, later[i][2]);
-	expect_problem("PUT", "/v1/customers/c%2F1/preferences", "{}", 501, "not yet (C)");
 }
 
 static void what_is_not_there_is_a_problem(void **state)
 {
 	(void)state;
 	expect_problem("GET", "/", "", 404, "");
-	expect_problem("GET", "/v1/nothing", "", 404, "there is nothing here");
-	expect_problem("GET", "/v1/customers/a%00b", "", 404, "UTF-8");
+	expect_problem("GET", "/v1/nothing", "", 404, "there is nothing at this path");
+	expect_problem("GET", "/v1//queue", "", 404, "there is nothing at this path");
+	expect_problem("GET", "/v1/customers/a%00b", "", 400, "UTF-8");
+	expect_problem("GET", "/v1/customers/a%ffb", "", 400, "UTF-8");
+	expect_problem("GET", "/v1/customers/a%2", "", 400, "percent-encoded");
 	expect_problem("DELETE", "/v1/queue", "", 405, "DELETE");
+	assert_string_equal(world.allow, "GET, HEAD");
+	expect_problem("POST", "/v1/holds/x", "", 404, "");
+	expect_problem("PUT", "/v1/holds", "", 405, "");
+	assert_string_equal(world.allow, "GET, HEAD, POST, DELETE");
 	expect_problem("GET", "/v1/customers/c-9", "", 404, "customer c-9");
 	expect_problem("GET", "/v1/messages/m-9", "", 404, "message m-9");
 }
@@ -416,11 +532,11 @@ static void bodies_are_checked_before_anything_is_done(void **state)
 	(void)state;
 	memset(deep, '[', 70);
 	memset(deep + 70, ']', 70);
-	expect_problem("PUT", "/v1/customers/c-1", "", 422, "not JSON");
+	expect_problem("PUT", "/v1/customers/c-1", "", 400, "not JSON");
 	expect_problem("PUT", "/v1/customers/c-1", "[]", 422, "object");
-	expect_problem("PUT", "/v1/customers/c-1", "{\"name\":1,\"name\":2}", 422, "duplicate");
+	expect_problem("PUT", "/v1/customers/c-1", "{\"name\":1,\"name\":2}", 400, "duplicate");
 	expect_problem("PUT", "/v1/customers/c-1", "{\"id\":\"c-2\"}", 422, "id");
-	expect_problem("PATCH", "/v1/customers", deep, 422, "deep");
+	expect_problem("PATCH", "/v1/customers", deep, 400, "deep");
 	expect_problem("PATCH", "/v1/customers", "{}", 422, "array");
 	assert_string_equal(world.asked_for, "");
 }
@@ -488,6 +604,16 @@ static void the_product_of_a_preference_may_be_a_part_or_a_star(void **state)
 	assert_string_equal(world.asked_for, "c-1 * replace");
 	expect("PUT", "/v1/customers/c-1/preferences/*", "{}", 200, "{\"done\":true}");
 	assert_string_equal(world.asked_for, "c-1 * replace");
+}
+
+static void all_preferences_are_put_in_one_commit(void **state)
+{
+	(void)state;
+	expect("PUT", "/v1/customers/c-1/preferences", "{\"preferences\":[{},{}]}", 200, "{\"done\":true}");
+	assert_string_equal(world.asked_for, "c-1 2 replace");
+	expect("PUT", "/v1/customers/c-1/preferences", "[{}]", 200, "{\"done\":true}");
+	assert_string_equal(world.asked_for, "c-1 1 replace");
+	expect_problem("PUT", "/v1/customers/c-1/preferences", "{}", 422, "preferences: is missing");
 }
 
 static void a_preference_is_shown_or_what_applies_in_its_place(void **state)
@@ -733,6 +859,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		story(what_comes_later_is_not_yet_there),
 		story(what_is_not_there_is_a_problem),
+		story(over_tcp_a_token_is_wanted),
+		story(a_scope_that_is_missing_is_named),
+		story(changes_are_made_by_the_tokens_name),
+		story(the_public_door_shows_nothing_of_the_others),
+		story(only_json_is_taken_and_given),
+		story(a_problem_names_the_field),
 		story(bodies_are_checked_before_anything_is_done),
 		story(an_import_is_bounded),
 		story(a_customer_is_shown_with_its_preferences),
@@ -740,6 +872,7 @@ int main(void)
 		story(put_replaces_and_patch_merges),
 		story(what_the_turn_refuses_is_a_problem_with_its_words),
 		story(the_product_of_a_preference_may_be_a_part_or_a_star),
+		story(all_preferences_are_put_in_one_commit),
 		story(a_preference_is_shown_or_what_applies_in_its_place),
 		story(a_contact_is_shown_as_the_contract_says),
 		story(the_log_is_filtered_by_what_is_asked),

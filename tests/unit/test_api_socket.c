@@ -24,6 +24,8 @@ static void echo(void *context, const struct api_request *request, struct api_re
 				   request->asker.by, "actor", request->asker.actor);
 }
 
+static const struct web_service service = {.handle = echo};
+
 static void a_call_arrives_as_it_was_made_and_its_answer_comes_back(void **state)
 {
 	char path[] = "/tmp/heed-XXXXXX";
@@ -35,7 +37,8 @@ static void a_call_arrives_as_it_was_made_and_its_answer_comes_back(void **state
 	assert_non_null(mkdtemp(path));
 	char *socket = xasprintf("%s/s", path);
 	text_init(&error, TEXT_ERROR_MAX);
-	struct web_server *server = web_server_open(socket, echo, NULL, &error);
+	struct web_server *server =
+		web_server_open(&(struct web_listener){DOOR_SOCKET, socket}, 1, &service, &error);
 	assert_non_null(server);
 	assert_true(api_call_socket(socket, &importer, "PUT", "/v1/customers/c%2F1", send, 5 * MOMENT_S,
 				    &status, &body, &error));

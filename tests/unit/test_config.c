@@ -263,8 +263,9 @@ static void the_block_of_the_contract_is_taken_as_it_stands(void **state)
 		"  internal: \"127.0.0.1:8481\"                    # e.g.; API\n"
 		"  public_url: \"https://m.example.com\"           # e.g.; required with `public`\n"
 		"  trusted_proxies: []\n"
-		"  tokens: [ { name: shop, sha256: \"…\", scopes: [send, read], products: [card-alerts] } ]  "
-		" # e.g.\n"
+		"  tokens: [ { name: shop, sha256: "
+		"\"2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824\", scopes: [send, read], "
+		"products: [card-alerts] } ]\n"
 		"secrets:   [ \"${HEED_SECRET}\" ]                 # 32 bytes or more\n"
 		"products:  products.yaml\n"
 		"templates: ../templates\n"
@@ -294,8 +295,15 @@ static void the_block_of_the_contract_is_taken_as_it_stands(void **state)
 	assert_string_equal(json_string_value(json_object_get(sms->provider_file, "name")), "twilio");
 	assert_false(config_channel(config, "webhook")->resend_in_doubt);
 	assert_string_equal(config_channel(config, "webhook")->provider, "");
-	scratch_has(report.warnings.data, "heed.yaml:6: http.public: not yet (C)");
-	scratch_has(report.warnings.data, "http.internal: not yet (C)");
+	assert_string_equal(config->http.internal, "127.0.0.1:8481");
+	assert_string_equal(config->http.public_url, "https://m.example.com");
+	assert_string_equal(config->http.tokens[0].by, "api:shop");
+	assert_int_equal(config->http.tokens[0].scopes, SCOPE_SEND | SCOPE_READ);
+	assert_int_equal(config->http.tokens[0].hash[0], 0x2c);
+	assert_true(api_token_has_product(&config->http.tokens[0], "card-alerts/fraud"));
+	assert_false(api_token_has_product(&config->http.tokens[0], "card-alerts2"));
+	assert_false(api_token_has_product(&config->http.tokens[0], "*"));
+	assert_int_equal(config->secret_count, 1);
 	scratch_has_not(report.warnings.data, "limits");
 	config_drop(config);
 }
@@ -630,6 +638,54 @@ static void a_public_listener_needs_its_url_and_secrets(void **state)
 	scratch_has(report.errors.data, "http.public: needs secrets");
 }
 
+#define HASH "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+
+static void listeners_proxies_and_tokens_are_checked(void **state)
+{
+	static const char *const wrong[][2] = {
+		{"http: { internal: \"8481\" }", "http.internal: '8481' is not ADDRESS:PORT"},
+		{"http: { internal: \"::1:8481\" }", "http.internal: '::1:8481' is not ADDRESS:PORT"},
+		{"http: { internal: \"127.0.0.1:70000\" }", "is not ADDRESS:PORT"},
+		{"http: { public: \"[::1]:1\", internal: \"[::1]:1\" }", "is the same as http.public"},
+		{"http: { public_url: m.example.com }", "http.public_url: is not the address of a site"},
+		{"http: { public_url: \"ftp://m.example.com\" }", "is not the address of a site"},
+		{"http: { trusted_proxies: [ \"10.0.0.0/33\" ] }", "trusted_proxies.0: '10.0.0.0/33' is not"},
+		{"http: { tokens: [ { name: a b, sha256: " HASH ", scopes: [read] } ] }",
+		 "'a b' is not 1 to 64"},
+		{"http: { tokens: [ { name: a, sha256: abc, scopes: [read] } ] }", "64 digits of hex"},
+		{"http: { tokens: [ { name: a, sha256: " HASH ", scopes: [fly] } ] }",
+		 "'fly' is not a scope"},
+		{"http: { tokens: [ { name: a, sha256: " HASH ", scopes: [] } ] }", "scopes: is empty"},
+		{"http: { tokens: [ { name: a, sha256: " HASH ", scopes: [read] }, { name: b, sha256: " HASH
+		 ", scopes: [read] } ] }",
+		 "has the same sha256 as 'a'"},
+		{"http: { tokens: [ { name: a, sha256: " HASH ", scopes: [read], products: [pigeons] } ] }",
+		 "pigeons is not in the products file"},
+		{"secrets: [ short ]", "secrets.0: is too short"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		char *yaml = xasprintf("%s\n", wrong[i][0]);
+		is_refused_beside_the_base(yaml, wrong[i][1]);
+		free(yaml);
+	}
+}
+
+static void what_is_unsafe_in_listeners_is_a_warning(void **state)
+{
+	(void)state;
+	struct config *config = load_fine(BASE EMAIL "http: { internal: \"0.0.0.0:8481\", public_url: "
+						     "\"http://m.example.com/\", trusted_proxies: [ "
+						     "\"0.0.0.0/0\" ] }\n");
+	scratch_has(report.warnings.data, "http.internal: is not on this machine alone");
+	scratch_has(report.warnings.data, "http.tokens: there is none");
+	scratch_has(report.warnings.data, "http.public_url: is http://");
+	scratch_has(report.warnings.data, "trusted_proxies.0: trusts everybody");
+	assert_string_equal(config->http.public_url, "http://m.example.com");
+	config_drop(config);
+}
+
 static void a_socket_path_that_the_system_would_cut_is_an_error(void **state)
 {
 	(void)state;
@@ -837,6 +893,8 @@ int main(void)
 		cmocka_unit_test(all_channels_may_be_captured),
 		cmocka_unit_test(segments_and_national_numbers_are_for_phones),
 		cmocka_unit_test(a_public_listener_needs_its_url_and_secrets),
+		cmocka_unit_test(listeners_proxies_and_tokens_are_checked),
+		cmocka_unit_test(what_is_unsafe_in_listeners_is_a_warning),
 		cmocka_unit_test(a_socket_path_that_the_system_would_cut_is_an_error),
 		cmocka_unit_test(products_and_folders_that_are_not_there_are_told),
 		cmocka_unit_test(a_provider_file_is_checked_by_line),

@@ -356,6 +356,7 @@ static void what_waits_for_a_channel_that_is_gone_is_chosen_again(void **state)
 	line_find(world.turn, "email")->outlets[0].channel->credit = 0;
 	report(&world.email, "m-1", OUTCOME_RETRY, SCOPE_MESSAGE, "450");
 	begin(&world.email, "m-2");
+	begin(&world.email, "m-3");
 	step();
 	world_reload(world_config("  sms: " RELAY, "card-alerts: { channels: [sms], default: [sms] }\n"));
 	steps_for(100 * MOMENT_MS);

@@ -76,13 +76,30 @@ static int ask_words(const char *words, char *answer, size_t size)
 	return ask(words, strlen(words), answer, size);
 }
 
+static bool refuses(void *context, const struct api_request *request, struct api_response *response)
+{
+	(void)context;
+	if (strcmp(request->path, "/unwanted") != 0)
+		return false;
+	response->status = 401;
+	response->body = api_problem(401, "not you");
+	return true;
+}
+
+static struct web_server *open_at(const char *path, struct text *error)
+{
+	static const struct web_service service = {.handle = answer_what_came, .refuses = refuses};
+
+	return web_server_open(&(struct web_listener){DOOR_SOCKET, path}, 1, &service, error);
+}
+
 static int open_server(void **state)
 {
 	struct text error;
 
 	text_init(&error, TEXT_ERROR_MAX);
 	seen = (struct seen){0};
-	*state = web_server_open(socket_path, answer_what_came, NULL, &error);
+	*state = open_at(socket_path, &error);
 	text_release(&error);
 	return *state ? 0 : -1;
 }
@@ -98,7 +115,7 @@ static void expect_open_refused(const char *path, const char *why)
 	struct text error;
 
 	text_init(&error, TEXT_ERROR_MAX);
-	assert_null(web_server_open(path, answer_what_came, NULL, &error));
+	assert_null(open_at(path, &error));
 	assert_non_null(strstr(error.data, why));
 	text_release(&error);
 }

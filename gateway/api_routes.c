@@ -1,0 +1,67 @@
+/* Every route, in the order in which config/openapi.yaml describes them. */
+#include "api_private.h"
+#include "banned.h"
+
+#define SEND SCOPE_SEND
+#define READ SCOPE_READ
+#define HISTORY SCOPE_HISTORY
+#define WRITE SCOPE_WRITE
+#define OPS SCOPE_OPS
+
+/* clang-format off */
+const struct route api_routes[] = {
+	/* messages */
+	{"POST", "/v1/messages", api_messages_post, BODY_JSON, SEND, 0, NULL},
+	{"GET", "/v1/messages/:", api_message_get, BODY_NONE, READ, 0, NULL},
+	{"DELETE", "/v1/messages/:", api_message_delete, BODY_NONE, SEND | OPS, 0, NULL},
+	{"POST", "/v1/messages/:/cancel", api_message_cancel, BODY_JSON, SEND | OPS, 0, NULL},
+	{"POST", "/v1/messages/:/settle", api_message_settle, BODY_JSON, OPS, 0, NULL},
+	{"POST", "/v1/messages/:/retry", api_message_retry, BODY_NONE, OPS, 0, NULL},
+	{"POST", "/v1/explain", api_explain, BODY_JSON, READ, 0, NULL},
+
+	/* customers */
+	{"GET", "/v1/customers", api_customers_find, BODY_NONE, READ, 0, NULL},
+	{"PATCH", "/v1/customers", api_customers_import, BODY_JSON, WRITE, 0, NULL},
+	{"GET", "/v1/customers/:", api_customer_get, BODY_NONE, READ, 0, NULL},
+	{"PUT", "/v1/customers/:", api_customer_put, BODY_JSON, WRITE, 0, NULL},
+	{"PATCH", "/v1/customers/:", api_customer_patch, BODY_JSON, WRITE, 0, NULL},
+	{"DELETE", "/v1/customers/:", NULL, BODY_NONE, WRITE, ROUTE_WHOLE, "C"},
+	{"GET", "/v1/customers/:/export", NULL, BODY_NONE, HISTORY, ROUTE_WHOLE, "C"},
+	{"POST", "/v1/customers/:/link", NULL, BODY_JSON, WRITE, ROUTE_WHOLE, "C"},
+	{"GET", "/v1/customers/:/history", api_history, BODY_NONE, HISTORY, 0, NULL},
+	{"GET", "/v1/customers/:/preferences", api_preferences_get, BODY_NONE, READ, 0, NULL},
+	{"PUT", "/v1/customers/:/preferences", api_preferences_put, BODY_JSON, WRITE, 0, NULL},
+	{"GET", "/v1/customers/:/preferences/:", api_preference_get, BODY_NONE, READ, 0, NULL},
+	{"PUT", "/v1/customers/:/preferences/:", api_preference_put, BODY_JSON, WRITE, 0, NULL},
+	{"PATCH", "/v1/customers/:/preferences/:", api_preference_patch, BODY_JSON, WRITE, 0, NULL},
+
+	/* what was sent */
+	{"GET", "/v1/log", api_log, BODY_NONE, HISTORY | OPS, ROUTE_ANY_TYPE, NULL},
+	{"POST", "/v1/contacts", NULL, BODY_JSON, HISTORY, 0, "G"},
+	{"GET", "/v1/captured", api_captured, BODY_NONE, OPS, ROUTE_WHOLE, NULL},
+
+	/* for operators */
+	{"GET", "/v1/queue", api_queue, BODY_NONE, OPS, ROUTE_WHOLE, NULL},
+	{"GET", "/v1/holds", api_holds_get, BODY_NONE, OPS, ROUTE_WHOLE, NULL},
+	{"POST", "/v1/holds", api_hold, BODY_JSON, OPS, ROUTE_WHOLE, NULL},
+	{"DELETE", "/v1/holds", api_release, BODY_NONE, OPS, ROUTE_WHOLE, NULL},
+	{"POST", "/v1/campaigns/:/cancel", api_campaign_cancel, BODY_JSON, OPS, ROUTE_WHOLE, NULL},
+
+	/* for machines that look after it: no token, and nothing about anybody in them */
+	{"GET", "/healthz", NULL, BODY_NONE, 0, 0, "C"},
+	{"GET", "/readyz", NULL, BODY_NONE, 0, 0, "C"},
+	{"GET", "/metrics", NULL, BODY_NONE, 0, ROUTE_ANY_TYPE, "C"},
+	{"GET", "/openapi.json", NULL, BODY_NONE, 0, 0, "C"},
+
+	/* on `public`: the customer's page */
+	{"GET", "/p/:", NULL, BODY_NONE, 0, ROUTE_PUBLIC, "C"},
+	{"POST", "/p/:", NULL, BODY_RAW, 0, ROUTE_PUBLIC, "C"},
+	{"GET", "/assets/:", NULL, BODY_NONE, 0, ROUTE_PUBLIC, "C"},
+	/* one-click unsubscribe */
+	{"GET", "/u/:", NULL, BODY_NONE, 0, ROUTE_PUBLIC, "C"},
+	{"POST", "/u/:", NULL, BODY_RAW, 0, ROUTE_PUBLIC, "C"},
+	/* what providers tell */
+	{"POST", "/in/:/:", NULL, BODY_RAW, 0, ROUTE_PUBLIC, "G"},
+	{0},
+};
+/* clang-format on */

@@ -1,0 +1,39 @@
+/* The table of routes: what is where, on which doors, and what it wants. One line a route in api_routes.c;
+ * its handler lives in its own file (api_*.c, page_*.c, inbound_*.c). */
+#ifndef HEED_API_ROUTES_H
+#define HEED_API_ROUTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "api_token.h"
+
+struct call;
+
+enum route_body {
+	BODY_NONE, /* what is sent is not looked at */
+	BODY_JSON, /* parsed into call->body; another content type is 415 */
+	BODY_RAW   /* call->request->body, whatever its content type */
+};
+
+enum route_flag {
+	ROUTE_PUBLIC = 1, /* on `public` and nowhere else; no token */
+	/* Concerns all products: not for a token that is limited to some. Where it is not set the handler
+	 * looks: call_product_allowed(). */
+	ROUTE_WHOLE = 2,
+	ROUTE_ANY_TYPE = 4 /* answers in other types than JSON: Accept is the handler's matter */
+};
+
+struct route {
+	const char *method, *path; /* a `:` is any one part, an argument of the handler */
+	void (*handle)(struct call *call);
+	enum route_body body;
+	unsigned scopes; /* enum scope: one of them is wanted; 0: no token at all */
+	unsigned flags;
+	const char *later; /* the letter of the issue that brings it; NULL: it is there */
+};
+
+/* Ends with one whose method is NULL. */
+extern const struct route api_routes[];
+
+#endif

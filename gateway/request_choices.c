@@ -1,0 +1,295 @@
+/* Several choices in one commit: all preferences of a customer, "stop everything", and the STOP of an
+ * address's owner, which is a choice for all who have it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "requests_private.h"
+#include "xalloc.h"
+#include "banned.h"
+
+#define CHOICES_MAX 1000 /* preferences in one request */
+
+struct choices_request {
+	struct request base;
+	const struct asker *asker;
+	const char *customer;
+	const json_t *json; /* the list; of stop_all: given_at, source, evidence */
+	bool merge;
+};
+
+/* What the turn's thread works with. */
+struct writing {
+	struct request *request;
+	struct turn *turn;
+	const struct choices_request *asked;
+	struct customer *customer;
+	const char **products; /* that were changed; borrowed */
+	size_t count;
+	json_t *kept, *not_stopped;
+};
+
+static bool write_one(struct writing *w, const char *product, const json_t *json, bool merge)
+{
+	w->products = xreallocarray(w->products, w->count + 1, sizeof *w->products);
+	w->products[w->count++] = product;
+	return preference_write(w->request, w->turn, w->asked->asker, w->customer, product, json, merge,
+				w->kept);
+}
+
+static bool is_among(const struct writing *w, const char *product)
+{
+	for (size_t i = 0; i < w->count; i++)
+		if (strcmp(w->products[i], product) == 0)
+			return true;
+	return false;
+}
+
+/* False: the store failed. */
+static bool write_list(struct writing *w)
+{
+	const json_t *item;
+	size_t i;
+	bool ok = true;
+
+	json_array_foreach((json_t *)w->asked->json, i, item)
+	{
+		const char *product = json_string_value(json_object_get(item, "product"));
+		if (!product || is_among(w, product))
+			return request_refuse(w->request, 422, "preferences.%zu.product: %s", i,
+					      product ? "stands there twice"
+						      : "is missing; it is required, a string");
+		ok = write_one(w, product, item, w->asked->merge);
+		if (ok && w->request->status) {
+			char *why = xstrdup(w->request->problem.data);
+			request_refuse(w->request, w->request->status == 404 ? 422 : w->request->status,
+				       "preferences.%zu: %s", i, why);
+			free(why);
+		}
+		if (!ok || w->request->status)
+			break;
+	}
+	return ok;
+}
+
+/* False: the store failed. */
+static bool write_stops(struct writing *w)
+{
+	struct preference *all = NULL;
+	json_t *stop = w->asked->json ? json_copy((json_t *)w->asked->json) : json_object();
+	size_t count = 0;
+	bool ok = store_get_preferences(w->turn->store, w->customer->n, &all, &count);
+
+	json_object_set_new(stop, "channels", json_array());
+	ok = ok && write_one(w, "*", stop, true);
+	for (size_t i = 0; ok && !w->request->status && i < count; i++) {
+		const struct product *product = product_find(w->turn->config->products, all[i].product);
+		if (strcmp(all[i].product, "*") == 0 || !all[i].has_channels || !product)
+			continue; /* one that is not in the products file is of no message */
+		if (!product->may_stop)
+			json_array_append_new(w->not_stopped, json_string(product->name));
+		else
+			ok = write_one(w, product->name, stop, true);
+	}
+	preferences_free(all, count);
+	json_decref(stop);
+	return ok;
+}
+
+/* Binds what was written, and answers. False: the store failed. */
+static bool make_binding(struct writing *w)
+{
+	struct preference *all = NULL;
+	json_t *on_their_way = json_object(), *list = json_array();
+	size_t count = 0;
+	bool ok = store_get_preferences(w->turn->store, w->customer->n, &all, &count);
+	const struct touched touched = {
+		.products = w->products, .product_count = w->count, .preferences = all, .count = count};
+
+	ok = ok && (!w->count || change_binds(w->turn, w->customer->n, &touched, on_their_way));
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(list, preference_to_json(&all[i]));
+	w->request->answer =
+		json_pack("{s:O, s:o}", "preferences", list, "on_their_way", way_list(on_their_way));
+	if (json_array_size(w->kept))
+		json_object_set(w->request->answer, "kept", w->kept);
+	if (w->not_stopped)
+		json_object_set(w->request->answer, "not_stopped", w->not_stopped);
+	w->request->status = 200;
+	preferences_free(all, count);
+	json_decref(on_their_way);
+	json_decref(list);
+	return ok;
+}
+
+/* All or none: the transaction is shared with others, so it stands behind a save point. */
+static bool write_all(struct writing *w, bool (*write)(struct writing *w))
+{
+	size_t events = w->turn->plan.events.count;
+
+	if (!store_save_point(w->turn->store) || !write(w))
+		return false;
+	bool keep = !w->request->status;
+	if (keep && !make_binding(w))
+		return false;
+	if (!keep)
+		events_forget(w->turn, events);
+	return store_end_point(w->turn->store, keep);
+}
+
+static bool choices_run(struct request *request, struct turn *turn, bool (*write)(struct writing *w),
+			bool stops)
+{
+	const struct choices_request *asked = (struct choices_request *)request;
+	struct writing w = {.request = request, .turn = turn, .asked = asked, .kept = json_array()};
+	bool ok = store_get_customer(turn->store, asked->customer, &w.customer);
+
+	w.not_stopped = stops ? json_array() : NULL;
+	if (ok && !w.customer)
+		request_refuse(request, 404, "customer %s: there is no customer with this id",
+			       asked->customer);
+	else if (ok)
+		ok = write_all(&w, write);
+	customer_free(w.customer);
+	free(w.products);
+	json_decref(w.kept);
+	json_decref(w.not_stopped);
+	return ok;
+}
+
+static bool preferences_run(struct request *request, struct turn *turn)
+{
+	const json_t *list = ((struct choices_request *)request)->json;
+
+	if (!json_is_array(list) || json_array_size(list) > CHOICES_MAX)
+		return request_refuse(request, 422, "preferences: must be an array of at most %d objects",
+				      CHOICES_MAX);
+	return choices_run(request, turn, write_list, false);
+}
+
+int request_preferences(const struct turn_door *door, const struct asker *asker, const char *customer,
+			const json_t *preferences, bool merge, json_t **answer, struct text *problem)
+{
+	struct choices_request request = {.base = {.run = preferences_run},
+					  .asker = asker,
+					  .customer = customer,
+					  .json = preferences,
+					  .merge = merge};
+
+	return request_run(door, &request.base, answer, problem);
+}
+
+static bool stop_all_run(struct request *request, struct turn *turn)
+{
+	return choices_run(request, turn, write_stops, true);
+}
+
+int request_stop_all(const struct turn_door *door, const struct asker *asker, const char *customer,
+		     const json_t *how, json_t **answer, struct text *problem)
+{
+	struct choices_request request = {
+		.base = {.run = stop_all_run}, .asker = asker, .customer = customer, .json = how};
+
+	return request_run(door, &request.base, answer, problem);
+}
+
+/* --- an address --- */
+
+struct address_request {
+	struct request base;
+	const struct asker *asker;
+	const char *channel, *address;
+	enum address_state state;
+	const json_t *how;
+};
+
+static bool append_state(struct turn *turn, const struct address_request *asked, int64_t customer,
+			 const struct address_row *address)
+{
+	const char *source = json_string_value(json_object_get(asked->how, "source"));
+	json_t *evidence = json_object_get(asked->how, "evidence");
+	struct change change = {.kind = CHANGE_ADDRESS,
+				.at = turn->now,
+				.given_at = turn->now,
+				.customer = customer,
+				.address = address->n,
+				.subject = (char *)asked->channel,
+				.by = (char *)asked->asker->by,
+				.actor = (char *)asked->asker->actor,
+				.source = (char *)(source ? source : ""),
+				.evidence = evidence ? json_dumps(evidence, JSON_COMPACT | JSON_ENCODE_ANY)
+						     : xstrdup(""),
+				.old_value = xasprintf("\"%s\"", address_state_name(address->state)),
+				.new_value = xasprintf("\"%s\"", address_state_name(asked->state))};
+	struct change *const changes[] = {&change};
+	bool ok = store_append_changes(turn->store, changes, 1) &&
+		  store_set_address_state(turn->store, address->n, asked->state, change.seq);
+
+	free(change.evidence);
+	free(change.old_value);
+	free(change.new_value);
+	return ok;
+}
+
+/* One of those who have it. False: the store failed. */
+static bool address_binds(struct turn *turn, const struct address_request *asked, int64_t customer,
+			  json_t *ids, json_t *on_their_way)
+{
+	struct facts facts = {.customer_n = customer, .product = "*", .parent = ""};
+	struct facts *const list[] = {&facts};
+	bool ok = store_read_facts(turn->store, list, 1) &&
+		  change_binds(turn, customer, &(const struct touched){0}, on_their_way);
+
+	if (ok && facts.customer) {
+		json_t *data =
+			json_pack("{s:s, s:s}", "customer", facts.customer->id, "channel", asked->channel);
+		char *words = json_dumps(data, JSON_COMPACT);
+		if (asked->state == ADDRESS_STOPPED)
+			event_add(turn, "heed.address.stopped", facts.customer->id, words);
+		json_array_append_new(ids, json_string(facts.customer->id));
+		free(words);
+		json_decref(data);
+	}
+	facts_release(&facts);
+	return ok;
+}
+
+static bool address_run(struct request *request, struct turn *turn)
+{
+	const struct address_request *asked = (struct address_request *)request;
+	struct address_row address = {0};
+	int64_t *customers = NULL;
+	json_t *ids = json_array(), *on_their_way = json_object();
+	size_t count = 0;
+	bool ok = store_get_address(turn->store, asked->channel, asked->address, false, &address) &&
+		  (!address.n || store_customers_of_address(turn->store, address.n, &customers, &count));
+
+	if (ok && !count)
+		request_refuse(request, 404, "address: nobody has it on %s", asked->channel);
+	if (ok && count && address.state != asked->state)
+		ok = append_state(turn, asked, customers[0], &address);
+	for (size_t i = 0; ok && i < count; i++)
+		ok = address_binds(turn, asked, customers[i], ids, on_their_way);
+	if (ok && count) {
+		request->answer =
+			json_pack("{s:O, s:o}", "customers", ids, "on_their_way", way_list(on_their_way));
+		request->status = 200;
+	}
+	free(customers);
+	json_decref(ids);
+	json_decref(on_their_way);
+	return ok;
+}
+
+int request_address(const struct turn_door *door, const struct asker *asker, const char *channel,
+		    const char *address, enum address_state state, const json_t *how, json_t **answer,
+		    struct text *problem)
+{
+	struct address_request request = {.base = {.run = address_run},
+					  .asker = asker,
+					  .channel = channel,
+					  .address = address,
+					  .state = state,
+					  .how = how};
+
+	return request_run(door, &request.base, answer, problem);
+}
