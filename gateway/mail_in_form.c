@@ -285,7 +285,7 @@ char *mail_paragraph_of(const char *text, const char *recipient)
 	return xmemdup0(at, len);
 }
 
-static const char *overall(const struct mail_view *view, enum mail_action *action)
+static enum mail_action action_of_all(const struct mail_view *view)
 {
 	static const char *const delayed[] = {"delayed",
 					      "has not yet been delivered",
@@ -304,11 +304,10 @@ static const char *overall(const struct mail_view *view, enum mail_action *actio
 	static const char *const given_up[] = {"permanent",  "has been returned",  "given up",  "giving up",
 					       "has failed", "failed permanently", "(failure)", NULL};
 
-	*action = mail_words_have(view->subject, delayed) || (mail_words_have(view->words, delayed) &&
-							      !mail_words_have(view->words, given_up))
-			  ? ACTION_DELAYED
-			  : ACTION_FAILED;
-	return view->words;
+	return mail_words_have(view->subject, delayed) || (mail_words_have(view->words, delayed) &&
+							   !mail_words_have(view->words, given_up))
+		       ? ACTION_DELAYED
+		       : ACTION_FAILED;
 }
 
 static struct mail_bounced *known_recipient(struct mail_verdict *out, const char *address, size_t len)
@@ -332,7 +331,7 @@ static void paragraph_end(struct mail_bounced *bounced, enum mail_action action,
 
 /* `all`: also those that are bystanders: some write to themselves. */
 static void read_paragraphs(const struct mail_view *view, const char *text, bool all, enum mail_action action,
-			    const char *more, struct mail_verdict *out)
+			    struct mail_verdict *out)
 {
 	struct mail_bounced *now = NULL;
 	const char *from = text;
@@ -344,7 +343,7 @@ static void read_paragraphs(const struct mail_view *view, const char *text, bool
 		if (address && (all || !is_bystander(view, address, address_len)) &&
 		    !known_recipient(out, address, address_len)) {
 			if (now)
-				paragraph_end(now, action, from, line, more);
+				paragraph_end(now, action, from, line, view->words);
 			now = mail_bounced_add(out, address, address_len);
 			from = address + address_len;
 			if (!now)
@@ -353,7 +352,7 @@ static void read_paragraphs(const struct mail_view *view, const char *text, bool
 		line += len + (line[len] == '\n');
 	}
 	if (now)
-		paragraph_end(now, action, from, text + strlen(text), more);
+		paragraph_end(now, action, from, text + strlen(text), view->words);
 }
 
 static bool recipient_in(const struct mail_view *view, const char *place, bool all, enum mail_action action,
@@ -488,15 +487,13 @@ static bool looks_like_one(const struct mail_view *view)
 
 bool mail_read_form(const struct mail_view *view, struct mail_verdict *out)
 {
-	enum mail_action action;
-
 	if (!view->machine || !looks_like_one(view))
 		return false;
-	const char *more = overall(view, &action);
+	enum mail_action action = action_of_all(view);
 	char *text = xmemdup0(view->text, mail_find_original(view->text));
-	read_paragraphs(view, text, false, action, more, out);
+	read_paragraphs(view, text, false, action, out);
 	if (!out->bounced_count && !find_recipient(view, text, action, out))
-		read_paragraphs(view, text, true, action, more, out);
+		read_paragraphs(view, text, true, action, out);
 	/* below, in the mail that came back; or a server's own address */
 	if (!out->bounced_count && !recipient_in(view, view->text, false, action, text, out))
 		recipient_in(view, text, true, action, text, out);

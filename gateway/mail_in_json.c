@@ -74,13 +74,12 @@ static bool take_word(const json_t *json, const char *key, const char *const wor
 
 static bool take_short(const json_t *json, const char *key, char *out, size_t size, struct text *error)
 {
-	char *value = NULL;
-	bool ok = take_text(json, key, size - 1, &value, error);
+	const char *value = json_string_value(json_object_get(json, key));
 
-	if (ok)
-		memcpy(out, value, strlen(value) + 1);
-	free(value);
-	return ok;
+	if (!value || strlen(value) >= size)
+		return text_error(error, "%s: must be a text of at most %zu bytes", key, size - 1);
+	memcpy(out, value, strlen(value) + 1);
+	return true;
 }
 
 static bool take_bounced(const json_t *json, struct mail_bounced *out, struct text *error)

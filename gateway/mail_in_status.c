@@ -71,24 +71,22 @@ static enum mail_fate fate_of(const struct mail_bounced *b, enum mail_action act
 	return passes && is_unspecific(b->status) && !*b->code ? FATE_RETRY : FATE_REJECTED;
 }
 
-/* One line of it. */
-static char *detail_of(const char *text)
+/* One line of it, without what stands before the words. */
+static char *detail_of(const char *words)
 {
 	char *line = xmalloc(MAIL_DETAIL_MAX + 1);
 	size_t used = 0;
 
-	for (; *text && used < MAIL_DETAIL_MAX; text++) {
-		if (!isspace((unsigned char)*text))
-			line[used++] = *text;
+	words += strspn(words, " \t\n>:");
+	for (; *words && used < MAIL_DETAIL_MAX; words++) {
+		if (!isspace((unsigned char)*words))
+			line[used++] = *words;
 		else if (used && line[used - 1] != ' ')
 			line[used++] = ' ';
 	}
-	/* a character is not cut in its middle */
-	if (*text)
-		while (used && ((unsigned char)line[used - 1] & 0xc0) == 0x80)
-			used--;
-	if (used && (unsigned char)line[used - 1] >= 0xc0)
-		used--;
+	if (*words) /* a character is not cut in its middle */
+		while (used && ((unsigned char)*words & 0xc0) == 0x80)
+			words = &line[--used];
 	while (used && line[used - 1] == ' ')
 		used--;
 	line[used] = '\0';
@@ -103,10 +101,10 @@ void mail_bounced_settle(struct mail_bounced *bounced, enum mail_action action, 
 	enum mail_cause said = mail_cause_of(words);
 
 	mail_find_codes(text, status, code);
-	if (is_unspecific(bounced->status) && (*status || !*bounced->status))
+	/* the receiver's own, behind its reply, is more than what a relay made of it */
+	bool own = *status && *code && *status == *code && !is_unspecific(status);
+	if (own || (is_unspecific(bounced->status) && (*status || !*bounced->status)))
 		memcpy(bounced->status, status, sizeof status);
-	else if (*status && *code && *status == *code && !is_unspecific(status))
-		memcpy(bounced->status, status, sizeof status); /* the receiver's own, behind its reply */
 	if (*code && (!*bounced->status || *code == *bounced->status))
 		memcpy(bounced->code, code, sizeof code);
 	if (said == CAUSE_UNSAID && *more && (is_unspecific(bounced->status) || !*text)) {
