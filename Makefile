@@ -6,7 +6,7 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 PYTHON  ?= /usr/bin/python3
 
-PKGS     = jansson hiredis libesmtp-1.0 libcurl sqlite3 libmicrohttpd yaml-0.1 libcrypto gmime-3.0
+PKGS     = jansson hiredis libesmtp-1.0 libcurl sqlite3 libpq libmicrohttpd yaml-0.1 libcrypto gmime-3.0
 WARN     = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 OPT     ?= -O2 -g
 SAN     ?=
@@ -20,11 +20,12 @@ GATEWAY  = $(wildcard gateway/*.c gateway/commands/*.c)
 ADAPTERS = $(wildcard adapters/*.c)
 OBJ      = $(patsubst %.c,$(O)/obj/%.o,$(filter-out gateway/main.c,$(GATEWAY) $(ADAPTERS)))
 SCHEMA   = $(sort $(wildcard config/schema/*.sql))
-OBJ     += $(O)/obj/schema.o
+SCHEMA_PG = $(sort $(wildcard config/schema/postgres/*.sql))
+OBJ     += $(O)/obj/schema_sqlite.o $(O)/obj/schema_postgres.o
 UNIT     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/peers/*.c))
 TESTLIB  = $(patsubst %.c,$(O)/obj/%.o,$(filter-out $(wildcard tests/*/test_*.c),$(wildcard tests/unit/*.c tests/contract/*.c)))
 
-.PHONY: FORCE all deps demo test check latency hours-full unit format format-check tidy rooms model fuzz fuzzers man install clean
+.PHONY: FORCE all deps demo test check latency hours-full unit format format-check tidy rooms model simulate fuzz fuzzers man install clean
 .SECONDARY:
 
 all: $(O)/heed
@@ -48,17 +49,25 @@ $(O)/obj/adapters/%.o: adapters/%.c
 	@echo "  CC   $@"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -Igateway -Iadapters -c -o $@ $<
 
-# The steps of the schema go into the binary: NNN-name.sql is step NNN.
-$(O)/gen/schema.c: $(SCHEMA) Makefile
+# The steps of the schemas go into the binary: NNN-name.sql is step NNN. $(1): the list's name, $(2): the files.
+define schema_c
 	@mkdir -p $(@D)
-	@( echo '#include "store_sqlite_private.h"'; echo 'const struct schema_step schema_steps[] = {'; \
-	for f in $(SCHEMA); do \
+	@( echo '#include "store_private.h"'; echo 'extern const struct schema_step $(1)[];'; \
+	echo 'const struct schema_step $(1)[] = {'; \
+	for f in $(2); do \
 		name=$$(basename $$f .sql); \
 		echo "{ 1$${name%%-*} - 1000, \"$$name\","; \
 		sed 's/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$$/\\n"/' $$f; echo '},'; \
 	done; echo '{0}};' ) > $@.new && mv $@.new $@
+endef
 
-$(O)/obj/schema.o: $(O)/gen/schema.c
+$(O)/gen/schema_sqlite.c: $(SCHEMA) Makefile
+	$(call schema_c,schema_steps,$(SCHEMA))
+
+$(O)/gen/schema_postgres.c: $(SCHEMA_PG) Makefile
+	$(call schema_c,postgres_steps,$(SCHEMA_PG))
+
+$(O)/obj/schema_%.o: $(O)/gen/schema_%.c
 	@mkdir -p $(@D)
 	@echo "  CC   $@"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-missing-field-initializers -Igateway -Iadapters -c -o $@ $<
@@ -82,6 +91,9 @@ $(O)/tests/%: $(O)/obj/tests/%.o $(O)/libtests.a $(O)/libheed.a
 $(O)/tests/unit/test_api: LDFLAGS += -Wl,-z,muldefs
 
 unit: $(UNIT)
+
+# The simulator's clock is its own.
+$(O)/tests/simulate/simulate: LDFLAGS += -Wl,--wrap=moment_now -Wl,--wrap=moment_mono
 
 # libFuzzer, with clang: in a build whose SAN has fuzzer-no-link (run.py's ASAN).
 FUZZ     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -158,6 +170,11 @@ SECONDS ?= 60
 fuzz:
 	@$(MAKE) --no-print-directory $(ASAN) fuzzers
 	@$(PYTHON) tests/fuzz/fuzz.py --seconds $(SECONDS) $(ONLY)
+
+# SEEDS=N: the seeds 1 to N; SEEDS=FROM:N: from FROM on.
+SEEDS   ?= 100000
+simulate: $(O)/tests/simulate/simulate
+	@$< $(SEEDS)
 
 # The promise as a model, by spin: everything that its bounds allow.
 model:

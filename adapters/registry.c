@@ -7,7 +7,7 @@
 #include "banned.h"
 
 extern const struct channel_ops channel_email_ops, channel_http_ops, channel_webhook_ops, channel_capture_ops;
-extern const struct store_ops store_sqlite_ops, store_memory_ops;
+extern const struct store_ops store_sqlite_ops, store_postgres_ops, store_memory_ops;
 extern const struct queue_ops queue_redis_ops, queue_memory_ops;
 
 static const struct channel_ops *const channels[] = {&channel_email_ops, &channel_http_ops,
@@ -16,7 +16,8 @@ static const struct channel_ops *const channels[] = {&channel_email_ops, &channe
 static const struct {
 	const char *scheme;
 	const struct store_ops *ops;
-} stores[] = {{"sqlite", &store_sqlite_ops}, {"memory", &store_memory_ops}};
+} stores[] = {
+	{"sqlite", &store_sqlite_ops}, {"postgresql", &store_postgres_ops}, {"memory", &store_memory_ops}};
 
 static const struct {
 	const char *scheme;

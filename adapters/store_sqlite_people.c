@@ -174,7 +174,7 @@ bool sqlite_put_preference(struct store *store, int64_t customer, const struct p
 			      "paused_until, version, changed_at, changed_by, seq) "
 			      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 	struct cells cells = sql_cells(statement);
-	char *channels = sql_channels_text(preference);
+	char *channels = store_channels_text(preference);
 
 	put_number(&cells, customer);
 	put_text(&cells, preference->product);

@@ -149,8 +149,6 @@ bool sql_get_holds(struct sql *sql, struct hold **out, size_t *count);
 bool sql_cap_used(struct sql *sql, int64_t customer, const char *name, int64_t *used);
 bool sql_begin_reading(struct sql *sql);
 void sql_end_reading(struct sql *sql);
-/* The text of a preference's channels as it is stored; NULL where they were not chosen. */
-char *sql_channels_text(const struct preference *preference);
 char *number_name(enum number number, char out[32]);
 
 /* --- months (_contacts.c) --- */
@@ -269,11 +267,6 @@ bool sqlite_read_changes(struct store_reader *, int64_t customer, int64_t after,
 
 /* --- the schema (_schema.c; the steps are made from config/schema/ by the Makefile) --- */
 
-struct schema_step {
-	int number;
-	const char *name;
-	const char *sql;
-};
 extern const struct schema_step schema_steps[]; /* in order; ends with number 0 */
 
 int schema_known(void);

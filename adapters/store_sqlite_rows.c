@@ -216,51 +216,12 @@ bool sql_get_customer(struct sql *sql, const char *id, int64_t n, struct custome
 	"SELECT product, channels, hours, digest, paused_until, version, changed_at, changed_by, seq " \
 	"FROM preference WHERE customer = ? "
 
-char *sql_channels_text(const struct preference *preference)
-{
-	json_t *channels = json_array();
-
-	for (size_t i = 0; i < preference->channel_count; i++) {
-		const struct preference_entry *entry = &preference->channels[i];
-		if (!*entry->hours && !entry->wait)
-			json_array_append_new(channels, json_string(entry->channel));
-		else
-			json_array_append_new(channels,
-					      json_pack("{s:s, s:s, s:I}", "channel", entry->channel, "hours",
-							entry->hours, "wait_us", (json_int_t)entry->wait));
-	}
-	char *text = preference->has_channels ? json_dumps(channels, JSON_COMPACT) : NULL;
-	json_decref(channels);
-	return text;
-}
-
-static void read_channels(const char *text, struct preference *out)
-{
-	json_t *channels = text ? json_loads(text, 0, NULL) : NULL;
-	size_t i = 0;
-	json_t *item = NULL;
-
-	out->has_channels = text != NULL;
-	out->channels = xcalloc(json_array_size(channels), sizeof *out->channels);
-	json_array_foreach(channels, i, item)
-	{
-		const json_t *name = json_is_string(item) ? item : json_object_get(item, "channel");
-		const char *hours = json_string_value(json_object_get(item, "hours"));
-		out->channels[out->channel_count++] = (struct preference_entry){
-			.channel = xstrdup(json_string_length(name) ? json_string_value(name) : ""),
-			.hours = xstrdup(hours ? hours : ""),
-			.wait = json_integer_value(json_object_get(item, "wait_us")),
-		};
-	}
-	json_decref(channels);
-}
-
 static void read_preference(sqlite3_stmt *statement, struct preference *out)
 {
 	struct cells cells = sql_cells(statement);
 
 	*out = (struct preference){.product = get_text(&cells)};
-	read_channels((const char *)sqlite3_column_text(statement, cells.at++), out);
+	store_channels_read((const char *)sqlite3_column_text(statement, cells.at++), out);
 	out->hours = get_text(&cells);
 	out->digest = get_text(&cells);
 	out->paused_until = get_number(&cells);

@@ -327,6 +327,47 @@ static void choose_first(const struct choose_input *in, const struct applied *ap
 		choose_none(in, &passed, out);
 }
 
+/* --- what heed itself answers --- */
+
+static const struct address *address_numbered(const struct customer *customer, int64_t n)
+{
+	for (size_t i = 0; i < customer->address_count; i++)
+		if (customer->addresses[i].n == n)
+			return &customer->addresses[i];
+	return NULL;
+}
+
+/* To where the customer wrote from, or nowhere; a STOP leaves only what confirms it, and help. */
+static void choose_answer(const struct choose_input *in, struct decision *out)
+{
+	const struct choose_answer *answer = in->answer;
+	const struct address *address = address_numbered(in->customer, answer->address);
+
+	out->kind = *in->doubt ? CHOOSE_STAY_IN_DOUBT : CHOOSE_FAIL;
+	if (in->sent) {
+		out->kind = CHOOSE_REST;
+	} else if (is_expired(in, &out->reasons)) {
+		out->kind = *in->doubt ? CHOOSE_STAY_IN_DOUBT : CHOOSE_EXPIRE;
+	} else if (!in->channels.configured(in->channels.context, answer->channel)) {
+		reasons_add(&out->reasons, REASON_not_configured, "{s:s}", "channel", answer->channel);
+	} else if (channel_list_has(in->rejected, answer->channel)) {
+		reasons_add(&out->reasons, REASON_channel_rejected, "{s:s}", "channel", answer->channel);
+	} else if (!address) {
+		reasons_add(&out->reasons, REASON_no_address, "{s:s}", "channel", answer->channel);
+	} else if (address->state == ADDRESS_DEAD) {
+		reasons_add(&out->reasons, REASON_address_dead, "{s:s}", "channel", answer->channel);
+	} else if (address->state == ADDRESS_STOPPED && !answer->though_stopped) {
+		out->kind = *in->doubt ? CHOOSE_STAY_IN_DOUBT : CHOOSE_SUPPRESS;
+		reasons_add(&out->reasons, REASON_address_stopped, "{s:s}", "channel", answer->channel);
+	} else {
+		out->kind = CHOOSE_SEND;
+		out->channel = answer->channel;
+		out->address = address;
+		out->before = in->expires_at ? in->expires_at : MOMENT_NEVER;
+		reasons_add(&out->reasons, REASON_answer, "{s:s}", "channel", answer->channel);
+	}
+}
+
 void choose(const struct choose_input *input, struct decision *out)
 {
 	struct applied applied;
@@ -334,6 +375,10 @@ void choose(const struct choose_input *input, struct decision *out)
 
 	*out = (struct decision){.kind = CHOOSE_SUPPRESS, .until = MOMENT_NEVER, .before = MOMENT_NEVER};
 	snprintf(out->waited, sizeof out->waited, "%s", input->waited);
+	if (input->answer) {
+		choose_answer(input, out);
+		return;
+	}
 	choices_apply(input->product, input->purpose, &input->choices, &applied);
 	bool allowed = is_allowed(input, &applied, &out->reasons);
 	out->preference = applied.preference;

@@ -32,6 +32,13 @@ struct choose_cap {
 };
 #define CHOOSE_CAPS_MAX 2
 
+/* An answer to what the customer wrote: it goes back there, whatever was chosen. */
+struct choose_answer {
+	const char *channel;
+	int64_t address; /* its row */
+	bool though_stopped;
+};
+
 struct choose_input {
 	const struct product *product;
 	const struct customer *customer;
@@ -39,7 +46,9 @@ struct choose_input {
 	enum purpose purpose; /* of the message: never looser than the product's */
 	const char *template; /* for the reasons; "" for content */
 	const char *rejected; /* channels that failed for good for this message: "sms,email" or "" */
-	const char *doubt;    /* the channel of an attempt in doubt that is to be sent again; "" otherwise */
+	const struct choose_answer *answer; /* NULL: it is none; then product may be NULL, and no text is
+					       asked for */
+	const char *doubt; /* the channel of an attempt in doubt that is to be sent again; "" otherwise */
 	struct choose_channels channels;
 	/* time */
 	int64_t now;

@@ -158,12 +158,10 @@ static void fill_store(struct config_loading *load)
 	if (!url)
 		return;
 	char *scheme = scheme_of(url);
-	if (strncmp(scheme, "postgres", 8) == 0) {
+	if (!registry_store(scheme) || !strchr(url, ':') || (strcmp(scheme, "sqlite") == 0 && !url[7]) ||
+	    (strcmp(scheme, "postgresql") == 0 && strncmp(url + strlen(scheme), "://", 3) != 0)) {
 		config_wrong(&load->source, "store.url",
-			     "postgresql:// is not yet (E); sqlite:PATH would be right");
-	} else if (!registry_store(scheme) || !strchr(url, ':') ||
-		   (strcmp(scheme, "sqlite") == 0 && !url[7])) {
-		config_wrong(&load->source, "store.url", "is not a store; sqlite:PATH would be right");
+			     "is not a store; sqlite:PATH or postgresql://USER@HOST/DATABASE would be right");
 	} else if (strcmp(scheme, "sqlite") == 0) {
 		char *path = config_path_join(config->folder, url + strlen("sqlite:"));
 		free(config->store.url);

@@ -22,7 +22,7 @@ KEY("queue.dead_max", INTEGER, "100000", "1..1000000000", "", 0, NOW, "", "",   
 KEY("store", MAP, NULL, "", "", KEY_REQUIRED | KEY_SAMPLE, NOW, "", "{ url: \"sqlite:../var/heed.db\" }",              \
     "Where everything is kept.")                                                                                       \
 KEY("store.url", URL, NULL, "required", "", KEY_REQUIRED | KEY_SAMPLE | KEY_SECRET, NOW, "",                           \
-    "\"sqlite:../var/heed.db\"", "sqlite:PATH.")                                                                       \
+    "\"sqlite:../var/heed.db\"", "sqlite:PATH, or postgresql://USER@HOST/DATABASE as libpq takes it.")                 \
 KEY("store.migrate", WORD, "auto", "auto|manual", "", 0, NOW, "", "",                                                  \
     "auto: a newer schema is applied at start; manual: by `heed migrate`.")                                            \
 KEY("store.max_backlog", INTEGER, "10000000", "1..1000000000000", "", 0, NOW, "", "",                                  \

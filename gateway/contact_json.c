@@ -1,6 +1,7 @@
 /* A contact as people and programs see it (contract: Command line). */
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "contact.h"
 #include "customer.h"
@@ -37,6 +38,29 @@ static json_t *contact_reason(const struct contact *contact)
 	return reason;
 }
 
+/* No attempt of ours: it came in, or another system had it. */
+static bool is_recorded(const struct contact *contact)
+{
+	return contact->direction == DIRECTION_IN ||
+	       (contact->reason && strcmp(contact->reason, "recorded") == 0);
+}
+
+/* What it is, what it answers, and when it was, where another system says that. */
+static void add_recorded(json_t *json, const struct contact *contact)
+{
+	json_t *args = stored_json(contact->reason_args, json_object());
+	json_t *answers = json_object_get(args, "answers"), *at = json_object_get(args, "at");
+
+	json_object_set_new(json, "kind", word(contact->reason));
+	if (answers)
+		json_object_set(json, "answers", answers);
+	if (at) {
+		json_object_set(json, "recorded_at", json_object_get(json, "at"));
+		json_object_set(json, "at", at);
+	}
+	json_decref(args);
+}
+
 json_t *contact_to_json(const struct contact *contact)
 {
 	char at[MOMENT_TEXT];
@@ -67,6 +91,8 @@ json_t *contact_to_json(const struct contact *contact)
 	}
 	if (contact->captured)
 		json_object_set_new(json, "captured", json_true());
+	if (is_recorded(contact))
+		add_recorded(json, contact);
 	free(masked);
 	return json;
 }

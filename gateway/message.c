@@ -12,6 +12,7 @@
 struct reading {
 	const json_t *json;
 	struct text *error;
+	bool stored;
 };
 
 static bool read_text(const struct reading *in, const char *key, bool required, size_t max, char **out)
@@ -57,7 +58,7 @@ static bool known_keys(const struct reading *in)
 
 	json_object_foreach((json_t *)in->json, key, value)
 	{
-		bool known = false;
+		bool known = in->stored && strcmp(key, "answer") == 0;
 		for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
 			known = known || strcmp(key, keys[i]) == 0;
 		if (!known)
@@ -217,6 +218,21 @@ static bool read_body(const struct reading *in, struct message *out)
 	return ok;
 }
 
+static bool read_answer(const struct reading *in, struct message *out)
+{
+	const json_t *answer = json_object_get(in->json, "answer");
+	const char *channel = json_string_value(json_object_get(answer, "channel"));
+
+	if (!answer)
+		return true;
+	out->answer.contact = json_integer_value(json_object_get(answer, "contact"));
+	out->answer.address = json_integer_value(json_object_get(answer, "address"));
+	out->answer.though_stopped = json_is_true(json_object_get(answer, "stopped"));
+	if (channel)
+		xreplace(&out->answer.channel, channel);
+	return out->answer.contact > 0 || text_error(in->error, "answer: does not say to what");
+}
+
 static void message_init(struct message *out)
 {
 	*out = (struct message){
@@ -228,12 +244,13 @@ static void message_init(struct message *out)
 		.campaign = xstrdup(""),
 		.traceparent = xstrdup(""),
 		.body = xstrdup(""),
+		.answer.channel = xstrdup(""),
 	};
 }
 
-static bool message_read(const json_t *json, struct message *out, struct text *error)
+static bool message_read(const json_t *json, bool stored, struct message *out, struct text *error)
 {
-	const struct reading in = {.json = json, .error = error};
+	const struct reading in = {.json = json, .error = error, .stored = stored};
 
 	if (!json_is_object(json))
 		return text_error(error, "message: must be a JSON object");
@@ -241,9 +258,10 @@ static bool message_read(const json_t *json, struct message *out, struct text *e
 		return text_error(error, "message: is nested deeper than %d levels", MESSAGE_DEPTH_MAX);
 	if (!known_keys(&in))
 		return false;
+	bool answers = stored && json_object_get(json, "answer"); /* perhaps about no product */
 	if (!read_text(&in, "id", false, ID_MAX, &out->id) ||
 	    !read_text(&in, "customer", true, ID_MAX, &out->customer) ||
-	    !read_text(&in, "product", true, ID_MAX, &out->product) ||
+	    !read_text(&in, "product", !answers, ID_MAX, &out->product) ||
 	    !read_text(&in, "template", false, ID_MAX, &out->template) ||
 	    !read_text(&in, "locale", false, LOCALE_MAX, &out->locale) ||
 	    !read_text(&in, "campaign", false, ID_MAX, &out->campaign))
@@ -255,16 +273,16 @@ static bool message_read(const json_t *json, struct message *out, struct text *e
 	if (*out->locale && !locale_valid(out->locale))
 		return text_error(error, "locale: is not a language tag like es or es-AR");
 	return read_words(&in, out) && read_times(&in, out) && read_content(&in, out) &&
-	       read_objects(&in, out) && read_body(&in, out);
+	       read_objects(&in, out) && read_answer(&in, out) && read_body(&in, out);
 }
 
 bool message_from_json(const json_t *json, struct message *out, struct text *error)
 {
 	message_init(out);
-	return message_read(json, out, error);
+	return message_read(json, false, out, error);
 }
 
-bool message_parse(const char *json, size_t len, struct message *out, struct text *error)
+static bool parse(const char *json, size_t len, bool stored, struct message *out, struct text *error)
 {
 	struct text why;
 
@@ -273,10 +291,20 @@ bool message_parse(const char *json, size_t len, struct message *out, struct tex
 		return text_error(error, "message: has %zu bytes; %d are allowed", len, MESSAGE_SIZE_MAX);
 	text_init(&why, TEXT_ERROR_MAX);
 	json_t *tree = json_read(json, len, false, &why);
-	bool ok = tree ? message_read(tree, out, error) : text_error(error, "message: %s", why.data);
+	bool ok = tree ? message_read(tree, stored, out, error) : text_error(error, "message: %s", why.data);
 	json_decref(tree);
 	text_release(&why);
 	return ok;
+}
+
+bool message_parse(const char *json, size_t len, struct message *out, struct text *error)
+{
+	return parse(json, len, false, out, error);
+}
+
+bool message_parse_stored(const char *json, size_t len, struct message *out, struct text *error)
+{
+	return parse(json, len, true, out, error);
 }
 
 void message_release(struct message *message)
@@ -289,6 +317,7 @@ void message_release(struct message *message)
 	free(message->campaign);
 	free(message->traceparent);
 	free(message->body);
+	free(message->answer.channel);
 	json_decref(message->content);
 	json_decref(message->data);
 	json_decref(message->meta);

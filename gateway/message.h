@@ -16,6 +16,14 @@
 #define MESSAGE_DEPTH_MAX 64
 #define MESSAGE_HASH_SIZE 16
 
+/* What heed itself answers to something that came in: it goes there, and nowhere else. */
+struct answer_to {
+	int64_t contact; /* seq of what came in; 0: it is no answer */
+	char *channel;   /* where that came from, and where the answer goes: "" */
+	int64_t address;
+	bool though_stopped; /* also to an address whose owner said STOP: the confirmation of that, or help */
+};
+
 struct message {
 	char *id; /* the application's, or "" */
 	char *customer;
@@ -33,6 +41,7 @@ struct message {
 	int64_t expires_at; /* not after; 0: never */
 	char *campaign;     /* "" */
 	char *traceparent;  /* well-formed, or "" */
+	struct answer_to answer;
 	char *body; /* the message without its id, canonical: what the store keeps; message_parse reads it */
 	/* of the body without its traceparent: same id, same hash, same message */
 	unsigned char hash[MESSAGE_HASH_SIZE];
@@ -42,6 +51,9 @@ struct message {
  * Release *out in both cases. */
 bool message_parse(const char *json, size_t len, struct message *out, struct text *error);
 bool message_from_json(const json_t *json, struct message *out, struct text *error);
+/* A body that heed keeps: it may be an answer, {"answer": {"contact", "channel", "address", "stopped"}},
+ * which nobody else may send. */
+bool message_parse_stored(const char *json, size_t len, struct message *out, struct text *error);
 void message_release(struct message *message);
 
 #endif

@@ -18,6 +18,15 @@ REASON(no_template, "template {template} has no text for {channel}", "A channel 
 REASON(channel_rejected, "{channel} failed for good for this message", "A channel is passed over because an attempt there was rejected.")
 REASON(no_channel_left, "no channel is left of those chosen for {product}", "The end of the list was reached, and not only because of a STOP: the message has failed.")
 REASON(none_offered, "the list that applies has no channel that {product} offers", "Nothing in the list may be used for this product: the message has failed.")
+REASON(answer, "it answers what the customer wrote on {channel}", "What heed itself answers to a keyword goes back where that came from, and nowhere else.")
+/* what came in */
+REASON(reply, "the customer wrote it on {channel}", "What a customer wrote, passed on to heed:inbound.")
+REASON(keyword, "the customer wrote {keyword} on {channel}: {did}", "A keyword that heed follows by itself.")
+REASON(bounce, "{channel} gave it back ({code})", "A mail that came back.")
+REASON(complaint, "the customer complained of it on {channel}", "A complaint that the mailbox's provider passed on.")
+REASON(auto_reply, "a machine answered on {channel}; it changes nothing", "An automatic answer, such as a vacation note.")
+REASON(unmatched_receipt, "{provider} reports on something that nothing is known of here", "A receipt whose reference no attempt has, after it was kept for a while.")
+REASON(recorded, "{source} recorded it", "A contact that another system had.")
 /* time */
 REASON(send_at, "it is not to go before {until}", "send_at of the message.")
 REASON(paused, "the customer paused {product} until {until}", "paused_until of the preference.")
@@ -55,6 +64,7 @@ REASON(gave_up, "it was tried for {after} without success, and given up", "retry
 REASON(unsendable, "it could not be made ready for {channel}: {error}", "The rendered message is not valid for the channel.")
 REASON(receipt_delivered, "{provider} says that it arrived", "A receipt of the provider.")
 REASON(receipt_rejected, "{provider} says that it did not arrive ({code})", "A receipt of the provider: the address failed for good for this message.")
+REASON(receipt_retry, "{provider} says that it did not arrive ({code}); tried again later", "A receipt or a bounce of the other side: a temporary failure.")
 REASON(settled, "an operator settled it as {as}", "heed settle.")
 REASON(cancelled, "it was taken back by {by}: {why}", "heed cancel, or the application that sent it.")
 REASON(retried, "an operator had it tried again", "heed retry.")

@@ -33,13 +33,13 @@ static bool taken_elsewhere(const struct message_row *row, const char *channel)
 	return false;
 }
 
-static void row_learns(struct message_row *row, const struct contact *contact, bool delivered)
+static void row_learns(struct message_row *row, const struct contact *contact, enum receipt_says says)
 {
-	if (delivered) {
+	if (says == RECEIPT_DELIVERED) {
 		row->best = STATE_DELIVERED;
 		return;
 	}
-	if (!channel_list_has(row->rejected, contact->channel)) {
+	if (says == RECEIPT_REJECTED && !channel_list_has(row->rejected, contact->channel)) {
 		char *list = *row->rejected ? xasprintf("%s,%s", row->rejected, contact->channel)
 					    : xstrdup(contact->channel);
 		free(row->rejected);
@@ -51,7 +51,11 @@ static void row_learns(struct message_row *row, const struct contact *contact, b
 
 static void work_receipt_reason(struct work *work, const struct receipt *receipt)
 {
-	work_reason(work, receipt->delivered ? REASON_receipt_delivered : REASON_receipt_rejected,
+	static const enum reason_code codes[] = {[RECEIPT_DELIVERED] = REASON_receipt_delivered,
+						 [RECEIPT_REJECTED] = REASON_receipt_rejected,
+						 [RECEIPT_RETRY] = REASON_receipt_retry};
+
+	work_reason(work, codes[receipt->says],
 		    json_pack("{s:s, s:s}", "provider", receipt->provider, "code", receipt->code));
 }
 
@@ -65,17 +69,21 @@ static bool waits_or_ended(const struct message_row *row)
 static struct work *receipt_at_rest(struct turn *turn, const struct message_row *row,
 				    const struct contact *contact, const struct receipt *receipt)
 {
+	const bool delivered = receipt->says == RECEIPT_DELIVERED;
 	bool latest = row->contact == contact->seq && row->state != STATE_QUEUED;
-	bool again = !receipt->delivered && latest && waits_or_ended(row);
-	struct work *work = work_add(turn, again ? WORK_AGAIN : WORK_SETTLED, row);
+	bool again = !delivered && latest && waits_or_ended(row);
+	struct work *work =
+		work_add(turn, again && receipt->says == RECEIPT_REJECTED ? WORK_AGAIN : WORK_SETTLED, row);
 
-	if (!waits_or_ended(row))
+	if (row->state == STATE_DELIVERED || (!delivered && !waits_or_ended(row)))
 		return work; /* it ended otherwise: the contact alone says it */
-	row_learns(&work->row, contact, receipt->delivered);
+	row_learns(&work->row, contact, receipt->says);
 	work_receipt_reason(work, receipt);
-	if (receipt->delivered) {
+	if (delivered) { /* whatever it had come to: it arrived */
 		work_set_state(turn, work, STATE_DELIVERED);
 		work->row.due = MOMENT_NEVER;
+	} else if (again && receipt->says == RECEIPT_RETRY) {
+		work_try_again(turn, work);
 	} else if (again) {
 		work_set_state(turn, work,
 			       STATE_DEFERRED); /* no doubt and no waiting any more: it is chosen on */
@@ -92,13 +100,10 @@ static bool receipt_message(struct turn *turn, int64_t n, const struct contact *
 	struct message_row row = {0};
 	bool ok = true;
 
-	turn->plan.waiting_touched = true;
-	*out = work_of(turn, n);
-	if (*out) { /* an outcome came in this very turn */
-		row_learns(&(*out)->row, contact, receipt->delivered);
-	} else if (flight) { /* the next channel has it: what it comes to counts from there */
+	*out = NULL;
+	if (flight) { /* the next channel has it: what it comes to counts from there */
 		struct message_row *aloft = row_in_flight(flight, n);
-		row_learns(aloft, contact, receipt->delivered);
+		row_learns(aloft, contact, receipt->says);
 		*out = work_add(turn, WORK_SETTLED, aloft);
 	} else {
 		ok = store_get_messages(turn->store, &n, 1, &row);
@@ -109,52 +114,88 @@ static bool receipt_message(struct turn *turn, int64_t n, const struct contact *
 	return ok;
 }
 
+static const int64_t *messages_of(const struct contact *contact, size_t *count)
+{
+	*count = contact->message ? 1 : contact->several_count;
+	return contact->message ? &contact->message : contact->several;
+}
+
+/* Does this very turn deal with one of its messages already? */
+static bool is_in_turn(struct turn *turn, const struct contact *contact)
+{
+	size_t count;
+	const int64_t *messages = messages_of(contact, &count);
+	bool in_turn = false;
+
+	turn->plan.waiting_touched = true;
+	for (size_t i = 0; i < count; i++)
+		in_turn = in_turn || work_of(turn, messages[i]);
+	return in_turn;
+}
+
 static bool receipt_apply(struct turn *turn, const struct contact *contact, const struct receipt *receipt)
 {
-	size_t count = contact->message ? 1 : contact->several_count;
+	static const enum state states[] = {[RECEIPT_DELIVERED] = STATE_DELIVERED,
+					    [RECEIPT_REJECTED] = STATE_REJECTED,
+					    [RECEIPT_RETRY] = STATE_RETRY};
+	size_t count;
+	const int64_t *messages = messages_of(contact, &count);
 	struct contact *ended = NULL;
 	struct work *work;
 	const char *customer = "";
 	bool ok = true;
 
 	for (size_t i = 0; ok && i < count; i++) {
-		int64_t n = contact->message ? contact->message : contact->several[i];
-		ok = receipt_message(turn, n, contact, receipt, &work);
-		if (!ok || !work || work->ended)
+		ok = receipt_message(turn, messages[i], contact, receipt, &work);
+		if (!ok || !work)
 			continue;
 		work->shares = ended != NULL;
 		work->ended = xcalloc(1, sizeof *work->ended);
 		contact_copy(contact, work->ended);
-		work->ended->state = receipt->delivered ? STATE_DELIVERED : STATE_REJECTED;
+		work->ended->state = states[receipt->says];
 		xreplace(&work->ended->code, receipt->code);
 		xreplace(&work->ended->detail, receipt->text);
 		ended = work->ended;
 		customer = work->row.customer_id;
-		if (work->row.state == STATE_DELIVERED && work->was != STATE_DELIVERED)
-			work_event(turn, work, STATE_DELIVERED, work->ended);
+		if (work->row.state != work->was && work->why == WORK_SETTLED)
+			work_event(turn, work, work->row.state, work->ended);
 	}
-	if (ok && ended && receipt->address_dead && !receipt->delivered)
+	if (ok && ended && receipt->address_dead && receipt->says == RECEIPT_REJECTED)
 		ok = turn_address_dies(turn, contact->address, contact->channel, contact->customer, customer,
 				       contact->provider);
 	return ok;
 }
 
+/* Said before, or settled: the first word stands, but that a better one may come. */
+static bool says_more(const struct contact *contact, enum receipt_says says)
+{
+	if (contact->state == STATE_REJECTED || contact->state == STATE_RETRY)
+		return says == RECEIPT_DELIVERED;
+	return contact->state == STATE_SENT || contact->state == STATE_IN_DOUBT;
+}
+
+bool receipt_take(struct turn *turn, const struct receipt *receipt, const struct contact *contact)
+{
+	if (contact->state == STATE_SENDING)
+		return receipt_keep(turn, receipt, contact->seq);
+	if (!says_more(contact, receipt->says))
+		return true;
+	if (is_in_turn(turn, contact))
+		return receipt_keep_for_next(turn, receipt, contact->seq);
+	return receipt_apply(turn, contact, receipt);
+}
+
 static bool receipt_run(struct request *request, struct turn *turn)
 {
 	const struct receipt *receipt = ((struct receipt_request *)request)->receipt;
-	struct contact contact = {0};
-	bool ok = store_find_contact(turn->store, DIRECTION_OUT, receipt->provider, receipt->provider_ref,
-				     &contact);
+	struct contact contact;
+	bool ok = receipt_contact(turn, receipt->provider, receipt->provider_ref, receipt->contact, &contact);
 
-	if (ok && !contact.seq)
-		request_refuse(request, 404, "receipt: nothing was sent by %s as %s", receipt->provider,
-			       receipt->provider_ref);
-	else if (ok)
-		request->status = 200;
-	/* said before, or settled: the first word stands, but that a better one may come */
-	if (ok && (contact.state == STATE_SENT || contact.state == STATE_IN_DOUBT ||
-		   (contact.state == STATE_REJECTED && receipt->delivered)))
-		ok = receipt_apply(turn, &contact, receipt);
+	request->status = contact.seq && contact.state != STATE_SENDING ? 200 : 202;
+	if (ok && contact.seq)
+		ok = receipt_take(turn, receipt, &contact);
+	else if (ok && *receipt->provider_ref)
+		ok = receipt_keep(turn, receipt, 0);
 	contact_release(&contact);
 	return ok;
 }

@@ -9,6 +9,7 @@
 
 #include "config.h"
 #include "hold.h"
+#include "moment.h"
 #include "text.h"
 #include "turn.h"
 
@@ -71,15 +72,19 @@ int request_release(const struct turn_door *door, const struct asker *asker, enu
 int request_cancel(const struct turn_door *door, const struct asker *asker, const char *message,
 		   const char *why, json_t **answer, struct text *problem);
 
+#define RECEIPT_KEPT_FOR MOMENT_HOUR
+
 /* What a provider says of what it took, later. */
 struct receipt {
+	const char *channel;
 	const char *provider, *provider_ref; /* as in the contact */
-	bool delivered;                      /* else it failed for good for this message */
-	bool address_dead;                   /* and the address does not exist */
-	const char *code, *text;             /* the provider's own; "" */
+	int64_t contact;                     /* its seq, where the receipt names it; 0 */
+	enum receipt_says says;
+	bool address_dead;       /* with RECEIPT_REJECTED: and the address does not exist */
+	const char *code, *text; /* the provider's own; "" */
 };
-/* 404 where nothing is known by that reference: a receipt may be faster than the outcome, so ask again later.
- */
+/* 200: it counts, or says nothing new. 202: nothing is known of it yet; it is kept for RECEIPT_KEPT_FOR and
+ * counts once the outcome of its attempt is there, else it is recorded as unmatched. */
 int request_receipt(const struct turn_door *door, const struct receipt *receipt, struct text *problem);
 
 #endif

@@ -21,6 +21,17 @@ json_t *way_list(const json_t *on_their_way);
  * what is on its way. False: the store failed. */
 bool change_binds(struct turn *turn, int64_t customer, const struct touched *touched, json_t *on_their_way);
 
+/* The receipt counts for the contact that it names or whose reference it has, or is kept. */
+bool receipt_take(struct turn *turn, const struct receipt *receipt, const struct contact *contact);
+/* The contact that it is about: by its seq, else by the reference; seq 0 where there is none. */
+bool receipt_contact(struct turn *turn, const char *provider, const char *provider_ref, int64_t seq,
+		     struct contact *out);
+/* Kept until the outcome of the attempt is there: by the contact, where that is known, else by the reference.
+ */
+bool receipt_keep(struct turn *turn, const struct receipt *receipt, int64_t contact);
+/* Until the next turn. */
+bool receipt_keep_for_next(struct turn *turn, const struct receipt *receipt, int64_t contact);
+
 const struct preference *preference_of(const struct preference *list, size_t count, const char *product);
 void preferences_free(struct preference *list, size_t count);
 /* Writes the items of a "preferences" array, or one. `kept` takes the products whose choice an import may not

@@ -27,7 +27,8 @@ static const struct store_ops *store_adapter(const char *url, const char **where
 		*where = colon + 1;
 	}
 	if (!ops)
-		text_error(error, "store: no store of this kind; it is sqlite:PATH or memory:");
+		text_error(error,
+			   "store: no store of this kind; it is sqlite:PATH, postgresql://… or memory:");
 	return ops;
 }
 

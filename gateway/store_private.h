@@ -141,10 +141,20 @@ void store_make_id(char out[STORE_ID_SIZE]);
 void message_row_keep(struct message_row *row);
 /* The "meta" of a message's body, "" where there is none. The caller frees. */
 char *store_body_meta(const char *body);
+/* A preference's channels as text, and read from it; NULL where they were not chosen. The caller frees. */
+char *store_channels_text(const struct preference *preference);
+void store_channels_read(const char *text, struct preference *out);
 /* Whether a product is `product` or a part of it. */
 bool store_product_covers(const char *product, const char *of);
 /* Whether a query takes the last ones. */
 bool log_query_is_tail(const struct log_query *query);
+
+/* A step of a schema: compiled in from config/schema/ by the Makefile; a list ends with number 0. */
+struct schema_step {
+	int number;
+	const char *name;
+	const char *sql;
+};
 
 /* All that rises and is never used again, and the sum. Kept in memory by the one writer, written at commit.
  */

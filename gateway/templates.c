@@ -566,6 +566,15 @@ bool templates_render(const struct render_input *input, const char *channel, enu
 	return done;
 }
 
+char *templates_summary(const char *text)
+{
+	struct text summary;
+
+	text_init(&summary, (size_t)4 * TEMPLATE_SUMMARY_MAX);
+	add_line(&summary, text, strlen(text), true, TEMPLATE_SUMMARY_MAX);
+	return text_detach(&summary);
+}
+
 void rendered_release(struct rendered *rendered)
 {
 	text_release(&rendered->subject);

@@ -78,6 +78,8 @@ struct rendered {
  * cases. */
 bool templates_render(const struct render_input *input, const char *channel, enum channel_text text,
 		      struct rendered *out, struct text *error);
+/* The first characters of a text as a summary shows them, on one line. The caller frees. */
+char *templates_summary(const char *text);
 void rendered_release(struct rendered *rendered);
 
 #endif

@@ -71,6 +71,7 @@ static void plan_end(struct turn *turn)
 	for (size_t i = 0; i < turn->plan.freed.count; i++)
 		free(turn->plan.freed.list[i]);
 	free(turn->plan.freed.list);
+	receipts_forget(&turn->plan.receipts);
 	turn->plan = (struct plan){0};
 }
 
@@ -174,9 +175,9 @@ static bool turn_transaction(struct turn *turn)
 		return false;
 	if (turn->stopping || turn->reloaded)
 		flights_call_back(turn, 0, &(const struct touched){0});
-	if (!run_requests(turn) || !again_take(turn) || !admissions_take(turn) || !holds_sweep(turn) ||
-	    !lines_sweep(turn) || !expiries_take(turn) || !holds_take_released(turn) ||
-	    !lines_take_due(turn) || !works_place(turn) || !write_works(turn))
+	if (!receipts_take(turn) || !run_requests(turn) || !again_take(turn) || !admissions_take(turn) ||
+	    !holds_sweep(turn) || !lines_sweep(turn) || !expiries_take(turn) || !holds_take_released(turn) ||
+	    !lines_take_due(turn) || !works_place(turn) || !write_works(turn) || !receipts_match(turn))
 		return false;
 	for (struct request *request = turn->requests; request; request = request->next)
 		if (request->finish)
@@ -398,6 +399,7 @@ static void turn_committed(struct turn *turn)
 	tell_breakers(turn);
 	lines_after_commit(turn);
 	outbox_after_commit(turn);
+	receipts_after_commit(turn);
 	/* publish first: whoever is answered next may read the counters */
 	publish_stats(turn, true);
 	for (struct work *work = turn->plan.first; work; work = work->next) {
@@ -421,6 +423,7 @@ static void turn_undo(struct turn *turn)
 	turn->reported = 0; /* and the number is void */
 	lines_forget_turn(turn);
 	again_after_loss(turn);
+	receipts_lost(turn);
 	turn->holds_known = false;
 	turn->expiry.due = 0;
 }
@@ -543,8 +546,10 @@ static bool turn_has_work(struct turn *turn, int64_t *wait)
 		*wait = gateway_next_report(turn);
 	if (turn->expiry.due - turn->now < *wait)
 		*wait = turn->expiry.due > turn->now ? turn->expiry.due - turn->now : 0;
-	return inbox_waits(turn) || *wait == 0 || turn->again_count || turn->recovered != MOMENT_NEVER ||
-	       turn->config_new;
+	if (turn->receipts.due - turn->now < *wait)
+		*wait = turn->receipts.due > turn->now ? turn->receipts.due - turn->now : 0;
+	return inbox_waits(turn) || *wait == 0 || turn->again_count || turn->receipts.found.count ||
+	       turn->receipts.swept != MOMENT_NEVER || turn->recovered != MOMENT_NEVER || turn->config_new;
 }
 
 static void reload_take(struct turn *turn)
@@ -658,6 +663,7 @@ struct turn *turn_new(struct store *store, struct config *config)
 	turn->config_new = true;
 	turn->alone = true;
 	turn->recovered = MOMENT_NEVER;
+	turn->receipts.count = -1;
 	turn->inbox.outcomes_tail = &turn->inbox.outcomes;
 	turn->inbox.requests_tail = &turn->inbox.requests;
 	for (int lane = 0; lane < LANES; lane++)
@@ -752,6 +758,7 @@ void turn_free(struct turn *turn)
 		return;
 	lines_close(turn, 0);
 	holds_forget(turn);
+	receipts_forget(&turn->receipts.found);
 	free(turn->again);
 	/* the last events that went out, so that the next start does not repeat them */
 	if (turn->outbox.published > turn->outbox.dropped &&

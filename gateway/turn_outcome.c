@@ -76,6 +76,11 @@ static int64_t next_try(struct turn *turn, const struct work *work, int64_t aske
 		       : turn->now + backoff_pause(&config->retry, work->row.tries, asked, turn_random(turn));
 }
 
+void work_try_again(struct turn *turn, struct work *work)
+{
+	work_retry_at(turn, work, STATE_DEFERRED, next_try(turn, work, 0));
+}
+
 static void outcome_accepted(struct turn *turn, struct work *work, const struct outcome *outcome)
 {
 	struct message_row *row = &work->row;

@@ -106,7 +106,7 @@ const struct message *work_message(struct work *work)
 	if (!*work->row.body)
 		return NULL;
 	work->message_read = true;
-	message_parse(work->row.body, strlen(work->row.body), &work->message, NULL);
+	message_parse_stored(work->row.body, strlen(work->row.body), &work->message, NULL);
 	return work->message.data ? &work->message : NULL;
 }
 
@@ -421,12 +421,18 @@ bool work_decide(struct turn *turn, struct work *work, const struct facts *facts
 {
 	struct message_row *row = &work->row;
 	const struct product *product = product_find(turn->config->products, row->product);
+	const struct message *message = work_message(work);
+	const bool answers = message && message->answer.contact;
+	const struct choose_answer answer = {answers ? message->answer.channel : "",
+					     answers ? message->answer.address : 0,
+					     answers && message->answer.though_stopped};
 	const struct message_texts texts = message_texts_of(turn->config, row->template);
 	struct choose_input input = {.product = product,
 				     .customer = facts->customer,
 				     .choices = {facts->own, facts->parents, facts->star},
 				     .purpose = row->purpose,
 				     .template = row->template,
+				     .answer = answers ? &answer : NULL,
 				     .rejected = row->rejected,
 				     .doubt = row->state == STATE_IN_DOUBT ? row->channel : "",
 				     .channels = message_channels(&texts)};
@@ -455,10 +461,20 @@ static void keep_turn_in_list(struct message_row *row, const struct decision *de
 	row->wait_until = decision->wait_until ? decision->wait_until - stood : 0;
 }
 
+/* NULL: it is not in the configuration any more. */
+static const struct product *product_of(const struct turn *turn, struct work *work)
+{
+	static const struct product none = {.name = (char *)"", .content = CONTENT_SUMMARY, .may_stop = true};
+	const struct product *product = product_find(turn->config->products, work->row.product);
+	const struct message *message = work_message(work);
+
+	return product || !message || !message->answer.contact ? product : &none;
+}
+
 static bool work_place(struct turn *turn, struct work *work)
 {
 	struct message_row *row = &work->row;
-	const struct product *product = product_find(turn->config->products, row->product);
+	const struct product *product = product_of(turn, work);
 	struct decision decision;
 	bool ok;
 

@@ -22,6 +22,8 @@
 #define OUTBOX_MEMORY_MAX 20000   /* events kept ready for the courier; the store has the rest */
 #define TURN_EXPIRED_MAX 500      /* rows whose time is over, a turn */
 #define TURN_FREED_MAX 3          /* times that what waits for a cap is looked at again in a turn */
+#define RECEIPTS_KEPT_MAX 100000  /* receipts of which nothing is known yet */
+#define RECEIPTS_A_TURN 200       /* of those, looked at in a sweep */
 #define TURN_WAIT_MAX (1 * MOMENT_S)
 #define TURN_FAILURE_PAUSE (500 * MOMENT_MS)
 
@@ -152,7 +154,8 @@ struct plan {
 	size_t note_count;
 	struct cap_use *caps;
 	size_t cap_count;
-	json_t *cap_index;     /* {"customer name": place in caps} */
+	json_t *cap_index;        /* {"customer name": place in caps} */
+	struct pointers receipts; /* keys of kept ones that may count in the next turn */
 	struct pointers freed; /* int64_t: customers whose counters went down: what waits for a cap may go */
 };
 
@@ -172,6 +175,14 @@ struct turn {
 	bool holds_known; /* what stands here is what the store says */
 	char **releasing; /* waits_for of what a hold that is gone left behind */
 	size_t releasing_count;
+	struct {
+		struct pointers found; /* keys of kept ones that may count now */
+		int64_t count;         /* kept in the store; -1: not known */
+		int64_t due;           /* when the oldest was kept long enough */
+		int64_t last_at;
+		int64_t swept, swept_now; /* up to when those kept were tried since the start;
+					     MOMENT_NEVER: all */
+	} receipts;
 	struct again *again;
 	size_t again_count;
 	struct hint expiry;     /* when something that waits expires */
@@ -396,6 +407,16 @@ struct work *flight_call_back(struct turn *turn, struct flight *flight);
 /* The address is dead from now on. */
 bool turn_address_dies(struct turn *turn, int64_t address, const char *channel, int64_t customer,
 		       const char *customer_id, const char *provider);
+
+/* Another try after the usual pause. */
+void work_try_again(struct turn *turn, struct work *work);
+
+/* turn_receipts.c */
+bool receipts_take(struct turn *turn);  /* what was kept and may count now; what was kept long enough */
+bool receipts_match(struct turn *turn); /* once the outcomes are written */
+void receipts_after_commit(struct turn *turn);
+void receipts_lost(struct turn *turn); /* the transaction was lost */
+void receipts_forget(struct pointers *keys);
 
 /* turn_outbox.c */
 void event_add(struct turn *turn, const char *type, const char *subject, const char *data);

@@ -7,9 +7,12 @@ import subprocess
 import sys
 import time
 
+import postgres
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PYTEST_SECONDS = 1200
 FUZZ_INPUTS = 10000
+LIVES = 2000
 SECONDS = 300  # the longest that one test program may take
 ASAN = ["O=build/asan", "CC=clang", "SAN=-fsanitize=address,undefined,fuzzer-no-link -fno-omit-frame-pointer", "OPT=-O1 -g"]
 TSAN = ["O=build/tsan", "SAN=-fsanitize=thread", "OPT=-O1 -g"]
@@ -104,6 +107,8 @@ def main():
     if step("build with TSan", ["make", "-s", *jobs, *TSAN, "all", "unit"], 600):
         programs("build/tsan", THREADED)
     step("the model of the promise (spin, small)", [sys.executable, "tests/model/model.py", "--small"])
+    if step("build the simulator", ["make", "-s", *jobs, "build/tests/simulate/simulate"], 300):
+        step(f"the simulator, {LIVES} lives", ["build/tests/simulate/simulate", str(LIVES)])
     pytest("tests/unit", ["tests/unit"])
     pytest("tests/peers", ["tests/peers"])
     files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests/end_to_end").glob("test_*.py"))
@@ -111,6 +116,11 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    server = postgres.Postgres().start()
+    ENVIRONMENT["HEED_TEST_POSTGRES"] = server.url()
+    try:
+        main()
+    finally:
+        server.close()
     print(f"{passed} passed, {failed} failed", flush=True)
     sys.exit(1 if failed or not passed else 0)

@@ -136,6 +136,23 @@ static void try_queue(struct check *check, const struct config *config)
 	text_release(&error);
 }
 
+/* A server's store. One that answers, and has none yet, will have it at the first start. */
+static void try_server(struct check *check, const char *url)
+{
+	struct text error;
+
+	text_init(&error, TEXT_ERROR_MAX);
+	struct store_reader *reader = store_reader_open(url, &error);
+	if (reader)
+		tell(check, "ok", "store.url", "answers");
+	else if (strstr(error.data, "there is no store yet"))
+		tell(check, "ok", "store.url", "answers; the store will be made at the first start");
+	else
+		tell(check, "error", "store.url", error.data);
+	store_reader_close(reader);
+	text_release(&error);
+}
+
 /* Only reads: a store that is there is not migrated, one that is not there is not made. */
 static void try_store(struct check *check, const struct config *config)
 {
@@ -143,7 +160,9 @@ static void try_store(struct check *check, const struct config *config)
 	struct text error;
 
 	text_init(&error, TEXT_ERROR_MAX);
-	if (strncmp(config->store.url, "sqlite:", 7) != 0) {
+	if (strncmp(config->store.url, "postgresql:", 11) == 0) {
+		try_server(check, config->store.url);
+	} else if (strncmp(config->store.url, "sqlite:", 7) != 0) {
 		tell(check, "warning", "store.url", "keeps nothing over a restart; sqlite:PATH would");
 	} else if (access(path, F_OK) == 0) {
 		struct store_reader *reader = store_reader_open(config->store.url, &error);

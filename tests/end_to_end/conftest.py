@@ -88,6 +88,8 @@ def make_gateway(request, folder, redis):
     yield make
     for gateway in gateways:
         gateway.close()
+    for gateway in gateways:
+        harness.forget_store(gateway.config["store"]["url"])
 
 
 @pytest.fixture

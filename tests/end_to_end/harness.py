@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -125,6 +126,37 @@ class Redis:
         self.start()
 
 
+# --- where a gateway keeps everything ---
+
+# "sqlite", or "postgresql": then each gateway has a schema of its own in the server that HEED_TEST_POSTGRES names.
+STORE = os.environ.get("HEED_TEST_STORE", "sqlite")
+SERVER = os.environ.get("HEED_TEST_POSTGRES", "")
+
+
+def ask_server(sql):
+    """The answer of the tests' PostgreSQL as psql prints it: a line a row, | between the columns."""
+    done = subprocess.run(["psql", "-qAt", "-v", "ON_ERROR_STOP=1", "-c", sql, SERVER], text=True, stdin=subprocess.DEVNULL,
+                          capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.rstrip("\n")
+
+
+def store_url(folder):
+    """Of a store of its own, which goes with the folder (see forget_store)."""
+    if STORE != "postgresql":
+        return f"sqlite:{folder}/heed.db"
+    schema = "s" + hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    ask_server(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    return f"{SERVER}{'&' if '?' in SERVER else '?'}options=-csearch_path%3D{schema}"
+
+
+def forget_store(url):
+    """A store in the tests' server goes; a file goes with its folder."""
+    schema = re.search(r"search_path%3D(s[0-9a-f]{16})$", url)
+    if schema:
+        ask_server(f"SET client_min_messages = warning; DROP SCHEMA IF EXISTS {schema[1]} CASCADE")
+
+
 # --- what a gateway is set up with, unless a test says otherwise ---
 
 FAST_RETRY = {"first": "100ms", "factor": 2, "max": "500ms", "give_up_after": "30s"}
@@ -205,7 +237,7 @@ class Gateway:
         self.stderr_file = self.folder / "gateway.log"
         self.config = merged({"gateway": {"name": name, "drain": "5s"},
                               "queue": {"redis": redis.url if redis else "unix:" + str(self.folder / "no-redis")},
-                              "store": {"url": f"sqlite:{self.folder}/heed.db"}, "http": {"socket": self.socket},
+                              "store": {"url": store_url(self.folder)}, "http": {"socket": self.socket},
                               "products": "products.yaml", "templates": "templates", "channels": channels}, config or {})
         self.products = PRODUCTS if products is None else products
         self.templates = TEMPLATES if templates is None else templates

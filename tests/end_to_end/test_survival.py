@@ -1,7 +1,9 @@
 """What survives: a gateway that is told to end, one that is killed, a Redis that is killed or comes back without its group.
 Nothing is lost, the sum holds, and a second copy is there only where a contact says that it may be."""
+import pytest
+
 import harness
-from harness import wait_for
+from harness import STORE, wait_for
 from http_receiver import Answer
 from load import Load, arrived, contacts_by_message, put_customers
 
@@ -87,6 +89,7 @@ def test_twenty_kills_under_load_lose_nothing_and_repeat_only_what_is_in_doubt(h
         assert numbers[state] == ended.count(state)
 
 
+@pytest.mark.skipif(STORE != "sqlite", reason="several may write to PostgreSQL")
 def test_another_process_cannot_open_the_store(heed):
     for command in ("gateway", "migrate"):
         second = heed.cli(command)

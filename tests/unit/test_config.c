@@ -472,8 +472,8 @@ static void forms_of_redis_store_and_relay_are_checked(void **state)
 				   "queue.redis: is not a Redis address");
 	is_refused_beside_the_base("queue: { redis: \"redis://h/x\" }\n",
 				   "queue.redis: is not a Redis address");
-	is_refused("store: { url: \"postgresql://h/d\" }\nproducts: products.yaml\n" EMAIL,
-		   "store.url: postgresql:// is not yet (E)");
+	is_refused("store: { url: \"postgresql:h/d\" }\nproducts: products.yaml\n" EMAIL,
+		   "store.url: is not a store");
 	is_refused("store: { url: \"sqlite:\" }\nproducts: products.yaml\n" EMAIL,
 		   "store.url: is not a store");
 	config_drop(load_fine("store: { url: \"memory:\" }\nproducts: products.yaml\n"

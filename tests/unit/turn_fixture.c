@@ -261,6 +261,21 @@ void world_crash(void)
 	turn_by_hand();
 }
 
+void world_fresh(void)
+{
+	static int run;
+
+	turn_end();
+	store_reader_close(world.reader);
+	store_close(world.store);
+	json_array_clear(world.events);
+	json_object_clear(world.event_ids);
+	json_array_clear(world.dead);
+	snprintf(world.url, sizeof world.url, "memory:fresh-%d", ++run);
+	stores_open();
+	turn_by_hand();
+}
+
 void world_restart(void)
 {
 	turn_end();
@@ -453,7 +468,8 @@ void steps(void)
 		world.turn->now = moment_now() + world.turn->ahead;
 		world.turn->mono = moment_mono();
 		if (!world.turn->inbox.outcomes && !world.turn->inbox.admission_count &&
-		    lines_next(world.turn) > 0 && !world.turn->config_new)
+		    lines_next(world.turn) > 0 && !world.turn->config_new &&
+		    !world.turn->receipts.found.count)
 			return;
 	}
 	fail_msg("the turn does not come to rest");

@@ -75,6 +75,8 @@ int world_close(void **state);
 
 /* The turn ends as a kill would end it: nothing is told to the store. A new one starts on the same store. */
 void world_crash(void);
+/* Everything from the beginning, in memory, with the same configuration. */
+void world_fresh(void);
 /* Ends the turn in order, and starts another. */
 void world_restart(void);
 /* From now on with a thread, and by hand again: turn_stop, and a new turn on what it left. */

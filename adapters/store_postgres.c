@@ -1,0 +1,307 @@
+/* The store on PostgreSQL: one connection, one thread, beside any number of other writers. A transaction that
+ * is lost leaves nothing, and the turn runs it again; a commit whose answer was lost is looked for in the
+ * table `writer`, never guessed. */
+#include "store_postgres_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "moment.h"
+#include "xalloc.h"
+#include "banned.h"
+
+#define HELD_PATIENCE (2 * MOMENT_S)
+#define COMMIT_UNSURE_MAX (5 * MOMENT_MINUTE)
+#define COMMIT_UNSURE_PAUSE_MS 200
+#define BEGIN_TEXT_MAX 1024
+
+static struct store_postgres *of(struct store *store)
+{
+	return (struct store_postgres *)store;
+}
+
+/* --- open and close --- */
+
+static void postgres_close(struct store *base)
+{
+	struct store_postgres *store = of(base);
+	char *forget = xasprintf("DELETE FROM writer WHERE id = '%s'", store->writer);
+
+	if (!pg_is_lost(&store->pg) && PQtransactionStatus(store->pg.conn) == PQTRANS_IDLE)
+		PQclear(PQexec(store->pg.conn, forget));
+	free(forget);
+	pg_disconnect(&store->pg);
+	free(store->pg.url);
+	free(store->months);
+	free(store);
+}
+
+/* The id that was made with the store; whoever comes first makes it. */
+static bool load_id(struct store_postgres *store)
+{
+	struct pg *pg = &store->pg;
+	char fresh[STORE_ID_SIZE];
+	char *id = NULL;
+
+	store_make_id(fresh);
+	char *make = xasprintf("INSERT INTO meta VALUES ('id', '%s') ON CONFLICT DO NOTHING; "
+			       "DELETE FROM writer WHERE seen < now() - interval '1 day'",
+			       fresh);
+	bool ok = pg_exec(pg, make) && pg_schema_text(pg, "id", &id) &&
+		  (id || text_error(pg->error, "store: PostgreSQL: the store has no id"));
+	free(make);
+	if (ok && id) {
+		size_t len = strnlen(id, STORE_ID_SIZE - 1);
+		memcpy(store->base.id, id, len);
+		store->base.id[len] = '\0';
+	}
+	free(id);
+	return ok;
+}
+
+/* Until several may write: the session holds the store. */
+static bool take_store(struct store_postgres *store, bool *locked)
+{
+	struct pg_query query;
+	int64_t until = moment_mono() + HELD_PATIENCE;
+	static const struct timespec pause = {.tv_nsec = 50 * 1000000L};
+	bool ok, mine;
+
+	do {
+		pg_query_init(
+			&query, &store->pg, PG_PLAIN, "",
+			"SELECT pg_try_advisory_lock(hashtext('heed writer'), hashtext(current_schema()))");
+		ok = pg_query_run(&query);
+		struct cells cells = pg_cells(&query, 0);
+		mine = ok && pg_get_number(&cells) != 0;
+		pg_query_release(&query);
+	} while (ok && !mine && moment_mono() < until && nanosleep(&pause, NULL) == 0);
+	*locked = ok && !mine;
+	return mine ||
+	       (ok && text_error(&store->base.error, "store: PostgreSQL: held by another process; one "
+						     "heed at a time may write"));
+}
+
+static struct store *postgres_open(const char *where, bool migrate, struct text *error, bool *locked)
+{
+	struct store_postgres *store = xcalloc(1, sizeof *store);
+	struct pg *pg = &store->pg;
+	struct store_versions *versions = &store->base.versions;
+
+	*locked = false;
+	store->base.ops = &store_postgres_ops;
+	text_init(&store->base.error, TEXT_ERROR_MAX);
+	store->months_stale = true;
+	store_make_id(store->writer);
+	*pg = (struct pg){.url = xasprintf("%s:%s", store_postgres_ops.scheme, where),
+			  .error = &store->base.error};
+	if (pg_connect(pg) && pg_schema_version(pg, &versions->before) && (!migrate || pg_schema_apply(pg)) &&
+	    pg_schema_version(pg, &versions->now) && pg_schema_check(pg, versions->now) && load_id(store) &&
+	    take_store(store, locked)) {
+		versions->known = pg_schema_known();
+		return &store->base;
+	}
+	text_error(error, "%s", store->base.error.data);
+	text_release(&store->base.error);
+	postgres_close(&store->base);
+	return NULL;
+}
+
+/* --- transactions --- */
+
+static bool postgres_begin(struct store *base)
+{
+	struct store_postgres *store = of(base);
+	struct text text;
+	char host[256] = "";
+
+	if (!pg_connect(&store->pg))
+		return false;
+	gethostname(host, sizeof host - 1);
+	host[strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_")] = '\0';
+	text_init(&text, BEGIN_TEXT_MAX);
+	text_addf(&text,
+		  "BEGIN; INSERT INTO writer (id, host, process, turn, seen) VALUES ('%s', '%s', %ld, %lld, "
+		  "now()) "
+		  "ON CONFLICT (id) DO UPDATE SET turn = excluded.turn, seen = excluded.seen",
+		  store->writer, host, (long)getpid(), (long long)++store->turn);
+	bool ok = pg_exec(&store->pg, text.data) && months_ahead(store, moment_now());
+	text_release(&text);
+	if (!ok && !pg_is_lost(&store->pg))
+		PQclear(PQexec(store->pg.conn, "ROLLBACK"));
+	return ok;
+}
+
+/* What became of the last commit. Waits for the old connection, where the server still has it. False: nobody
+ * can say yet. */
+static bool look_for_commit(struct store_postgres *store, bool *committed)
+{
+	struct pg_query query;
+
+	if (!pg_connect(&store->pg))
+		return false;
+	pg_query_init(&query, &store->pg, PG_MARKED, "t", "SELECT turn FROM writer WHERE id = $1 FOR UPDATE");
+	pg_put_text(&query, store->writer);
+	bool ok = pg_query_run(&query);
+	struct cells cells = pg_cells(&query, 0);
+	*committed = ok && query.rows && pg_get_number(&cells) == store->turn;
+	pg_query_release(&query);
+	return ok;
+}
+
+static bool commit_was_lost(struct store_postgres *store)
+{
+	static const struct timespec pause = {.tv_nsec = COMMIT_UNSURE_PAUSE_MS * 1000000L};
+	int64_t until = moment_mono() + COMMIT_UNSURE_MAX;
+	char *why = xstrdup(store->base.error.data);
+	bool committed = false;
+
+	log_warn("%s; the answer to a commit was lost: looking for what became of it", why);
+	while (!look_for_commit(store, &committed)) {
+		if (moment_mono() > until) {
+			/* going on would be guessing; the next start finds what is there */
+			log_error(
+				"store: nobody could say for %d s whether the last turn is committed: ending",
+				(int)(COMMIT_UNSURE_MAX / MOMENT_S));
+			_exit(EXIT_FAILURE);
+		}
+		nanosleep(&pause, NULL);
+	}
+	log_info("store: the turn whose answer was lost %s committed", committed ? "is" : "is not");
+	text_error(&store->base.error, "%s", why);
+	free(why);
+	return committed;
+}
+
+static bool postgres_commit(struct store *base)
+{
+	struct store_postgres *store = of(base);
+
+	if (pg_exec(&store->pg, "COMMIT"))
+		return PQtransactionStatus(store->pg.conn) == PQTRANS_IDLE;
+	return pg_is_lost(&store->pg) && commit_was_lost(store);
+}
+
+static void postgres_rollback(struct store *base)
+{
+	struct store_postgres *store = of(base);
+
+	store->months_stale = true;
+	if (pg_is_lost(&store->pg))
+		pg_disconnect(&store->pg);
+	else if (PQtransactionStatus(store->pg.conn) != PQTRANS_IDLE)
+		PQclear(PQexec(store->pg.conn, "ROLLBACK"));
+}
+
+static bool postgres_save_point(struct store *base)
+{
+	return pg_exec(&of(base)->pg, "SAVEPOINT part");
+}
+
+static bool postgres_end_point(struct store *base, bool keep)
+{
+	of(base)->months_stale = of(base)->months_stale || !keep;
+	return pg_exec(&of(base)->pg, keep ? "RELEASE part" : "ROLLBACK TO part; RELEASE part");
+}
+
+/* --- the sum --- */
+
+static bool postgres_count(struct store *base, const struct counters *deltas)
+{
+	struct pg_query query;
+
+	pg_query_init(&query, &of(base)->pg, PG_COUNT, "nN",
+		      "UPDATE position SET admitted = admitted + $1, states = (SELECT "
+		      "array_agg(coalesce(u.had, 0) + coalesce(u.more, 0) ORDER BY u.place) FROM "
+		      "unnest(states, $2) WITH ORDINALITY u (had, more, place))");
+	pg_put_number(&query, deltas->admitted);
+	for (int state = 0; state < STATES; state++) {
+		query.at = 1;
+		pg_put_number(&query, deltas->states[state]);
+	}
+	return pg_query_done(&query, NULL);
+}
+
+static bool postgres_counters(struct store *base, struct counters *out)
+{
+	return pg_counters(&of(base)->pg, out);
+}
+
+const struct store_ops store_postgres_ops = {
+	.scheme = "postgresql",
+	.alone = true, /* for now: take_store */
+	.open = postgres_open,
+	.close = postgres_close,
+	.begin = postgres_begin,
+	.commit = postgres_commit,
+	.rollback = postgres_rollback,
+	.save_point = postgres_save_point,
+	.end_point = postgres_end_point,
+	.find_messages = postgres_find_messages,
+	.get_messages = postgres_get_messages,
+	.number_messages = postgres_number_messages,
+	.add_messages = postgres_add_messages,
+	.save_messages = postgres_save_messages,
+	.due = postgres_due,
+	.next_due = postgres_next_due,
+	.waiting = postgres_waiting,
+	.expired = postgres_expired,
+	.next_expiry = postgres_next_expiry,
+	.waited_for = postgres_waited_for,
+	.waiting_of_campaign = postgres_waiting_of_campaign,
+	.waiting_of = postgres_waiting_of,
+	.open_of = postgres_open_of,
+	.abandoned = postgres_abandoned,
+	.report_gateway = postgres_report_gateway,
+	.gateway_name = postgres_gateway_name,
+	.add_contacts = postgres_add_contacts,
+	.save_contacts = postgres_save_contacts,
+	.get_contacts = postgres_get_contacts,
+	.find_contact = postgres_find_contact,
+	.last_sent = postgres_last_sent,
+	.attempt_of = postgres_attempt_of,
+	.read_facts = postgres_read_facts,
+	.get_customer = postgres_get_customer,
+	.get_preferences = postgres_get_preferences,
+	.put_customer = postgres_put_customer,
+	.put_preference = postgres_put_preference,
+	.set_address_state = postgres_set_address_state,
+	.doubts_of = postgres_doubts_of,
+	.get_address = postgres_get_address,
+	.answered = postgres_answered,
+	.customers_of_address = postgres_customers_of_address,
+	.keep_receipt = postgres_keep_receipt,
+	.find_receipt = postgres_find_receipt,
+	.drop_receipt = postgres_drop_receipt,
+	.get_receipts = postgres_get_receipts,
+	.count_receipts = postgres_count_receipts,
+	.put_hold = postgres_put_hold,
+	.drop_hold = postgres_drop_hold,
+	.get_holds = postgres_get_holds,
+	.cap_used = postgres_cap_used,
+	.count_caps = postgres_count_caps,
+	.append_changes = postgres_append_changes,
+	.last_choice = postgres_last_choice,
+	.put_products = postgres_put_products,
+	.put_template = postgres_put_template,
+	.add_events = postgres_add_events,
+	.get_events = postgres_get_events,
+	.drop_events = postgres_drop_events,
+	.count = postgres_count,
+	.counters = postgres_counters,
+	.reader_open = postgres_reader_open,
+	.reader_close = postgres_reader_close,
+	.read_log = postgres_read_log,
+	.read_last_change = postgres_read_last_change,
+	.read_message = postgres_read_message,
+	.read_customer = postgres_read_customer,
+	.read_cap_used = postgres_read_cap_used,
+	.read_find = postgres_read_find,
+	.read_holds = postgres_read_holds,
+	.read_counters = postgres_read_counters,
+	.read_ages = postgres_read_ages,
+	.read_changes = postgres_read_changes,
+};

@@ -1,0 +1,441 @@
+/* The writer's customers, addresses, preferences, holds and caps, and the numbered log of their changes. */
+#include "store_postgres_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "xalloc.h"
+#include "banned.h"
+
+static struct pg *pg_of(struct store *store)
+{
+	return &((struct store_postgres *)store)->pg;
+}
+
+bool postgres_read_facts(struct store *store, struct facts *const facts[], size_t count)
+{
+	return pg_read_facts(pg_of(store), facts, count);
+}
+
+bool postgres_get_customer(struct store *store, const char *id, struct customer **out)
+{
+	return pg_get_customer(pg_of(store), id, out);
+}
+
+bool postgres_get_preferences(struct store *store, int64_t customer, struct preference **out, size_t *count)
+{
+	return pg_get_preferences(pg_of(store), customer, out, count);
+}
+
+static bool put_facts(struct pg *pg, struct customer *customer)
+{
+	struct pg_query query;
+
+	if (customer->n)
+		pg_query_init(&query, pg, PG_SAVE_CUSTOMER,
+			      "tttt"
+			      "nn",
+			      "UPDATE customer SET id = $1, name = $2, locale = $3, timezone = $4, seq = $5 "
+			      "WHERE n = $6 RETURNING n");
+	else
+		pg_query_init(&query, pg, PG_ADD_CUSTOMER,
+			      "tttt"
+			      "n",
+			      "INSERT INTO customer (n, id, name, locale, timezone, seq) "
+			      "VALUES (nextval('customer_n'), $1, $2, $3, $4, $5) RETURNING n");
+	pg_put_text(&query, customer->id);
+	pg_put_text(&query, customer->name);
+	pg_put_text(&query, customer->locale);
+	pg_put_text(&query, customer->timezone);
+	pg_put_number(&query, customer->seq);
+	if (customer->n)
+		pg_put_number(&query, customer->n);
+	bool ok = pg_query_run(&query), there = ok && query.rows == 1;
+	if (there) {
+		struct cells cells = pg_cells(&query, 0);
+		customer->n = pg_get_number(&cells);
+	}
+	pg_query_release(&query);
+	return there ||
+	       (ok && text_error(pg->error, "store: there is no customer %lld", (long long)customer->n));
+}
+
+/* The rows of the addresses: those that all share, or new ones. The update that changes nothing locks and
+ * gives a row that is there; the order keeps two who write the same ones from waiting for each other. */
+static bool put_addresses(struct pg *pg, struct customer *customer)
+{
+	struct pg_query query;
+
+	pg_query_init(
+		&query, pg, PG_PUT_ADDRESSES, "TTNN",
+		"INSERT INTO address (n, channel, value, state, seq) SELECT nextval('address_n'), channel, "
+		"value, min(state), min(seq) FROM unnest($1, $2, $3, $4) u (channel, value, state, seq) "
+		"GROUP BY channel, value ORDER BY value, channel ON CONFLICT (value, channel) "
+		"DO UPDATE SET channel = excluded.channel RETURNING n, channel, value, state, seq");
+	for (size_t i = 0; i < customer->address_count; i++) {
+		pg_put_text(&query, customer->addresses[i].channel);
+		pg_put_text(&query, customer->addresses[i].value);
+		pg_put_number(&query, customer->addresses[i].state);
+		pg_put_number(&query, customer->addresses[i].seq);
+	}
+	bool ok = pg_query_run(&query);
+	for (int r = 0; ok && r < query.rows; r++) {
+		struct cells cells = pg_cells(&query, r);
+		int64_t n = pg_get_number(&cells);
+		const char *channel = pg_peek_text(&cells), *value = pg_peek_text(&cells);
+		int64_t state = pg_get_number(&cells), seq = pg_get_number(&cells);
+		for (size_t i = 0; i < customer->address_count; i++) {
+			struct address *address = &customer->addresses[i];
+			if (strcmp(address->channel, channel) != 0 || strcmp(address->value, value) != 0)
+				continue;
+			address->n = n;
+			address->state = (enum address_state)state;
+			address->seq = seq;
+		}
+	}
+	pg_query_release(&query);
+	return ok;
+}
+
+static bool link_addresses(struct pg *pg, const struct customer *customer)
+{
+	struct pg_query query;
+
+	pg_query_init(&query, pg, PG_LINK_ADDRESSES, "NNNT",
+		      "INSERT INTO customer_address (customer, position, address, details) "
+		      "SELECT * FROM unnest($1, $2, $3, $4)");
+	for (size_t i = 0; i < customer->address_count; i++) {
+		pg_put_number(&query, customer->n);
+		pg_put_number(&query, (int64_t)i);
+		pg_put_number(&query, customer->addresses[i].n);
+		pg_put_text(&query, customer->addresses[i].details);
+	}
+	return pg_query_done(&query, NULL);
+}
+
+bool postgres_put_customer(struct store *store, struct customer *customer)
+{
+	struct pg *pg = pg_of(store);
+	struct pg_query query;
+
+	if (!put_facts(pg, customer))
+		return false;
+	pg_query_init(&query, pg, PG_DROP_ADDRESSES, "n", "DELETE FROM customer_address WHERE customer = $1");
+	pg_put_number(&query, customer->n);
+	return pg_query_done(&query, NULL) &&
+	       (!customer->address_count || (put_addresses(pg, customer) && link_addresses(pg, customer)));
+}
+
+bool postgres_put_preference(struct store *store, int64_t customer, const struct preference *preference)
+{
+	struct pg_query query;
+	char *channels = store_channels_text(preference);
+
+	pg_query_init(
+		&query, pg_of(store), PG_PUT_PREFERENCE,
+		"ntttt"
+		"nnntn",
+		"INSERT INTO preference (customer, product, channels, hours, digest, paused_until, version, "
+		"changed_at, changed_by, seq) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
+		"ON CONFLICT (customer, product) DO UPDATE SET channels = excluded.channels, "
+		"hours = excluded.hours, digest = excluded.digest, paused_until = excluded.paused_until, "
+		"version = excluded.version, changed_at = excluded.changed_at, "
+		"changed_by = excluded.changed_by, seq = excluded.seq");
+	pg_put_number(&query, customer);
+	pg_put_text(&query, preference->product);
+	pg_put_text(&query, channels);
+	pg_put_text(&query, preference->hours);
+	pg_put_text(&query, preference->digest);
+	pg_put_number(&query, preference->paused_until);
+	pg_put_number(&query, preference->version);
+	pg_put_number(&query, preference->changed_at);
+	pg_put_text(&query, preference->changed_by);
+	pg_put_number(&query, preference->seq);
+	free(channels);
+	return pg_query_done(&query, NULL);
+}
+
+bool postgres_set_address_state(struct store *store, int64_t address, enum address_state state, int64_t seq)
+{
+	struct pg_query query;
+	int64_t changed = 0;
+
+	pg_query_init(&query, pg_of(store), PG_ADDRESS_STATE, "nnn",
+		      "UPDATE address SET state = $1, seq = $2 WHERE n = $3");
+	pg_put_number(&query, state);
+	pg_put_number(&query, seq);
+	pg_put_number(&query, address);
+	if (!pg_query_done(&query, &changed))
+		return false;
+	return changed == 1 ||
+	       text_error(&store->error, "store: there is no address %lld", (long long)address);
+}
+
+bool postgres_get_address(struct store *store, const char *channel, const char *value, bool make,
+			  struct address_row *out)
+{
+	struct pg_query query;
+
+	if (make)
+		pg_query_init(
+			&query, pg_of(store), PG_MAKE_ADDRESS, "ttnn",
+			"INSERT INTO address (n, channel, value, state, seq) "
+			"VALUES (nextval('address_n'), $1, $2, $3, $4) ON CONFLICT (value, channel) "
+			"DO UPDATE SET channel = excluded.channel RETURNING n, state, seq, answered_at");
+	else
+		pg_query_init(
+			&query, pg_of(store), PG_GET_ADDRESS, "tt",
+			"SELECT n, state, seq, answered_at FROM address WHERE channel = $1 AND value = $2");
+	pg_put_text(&query, channel);
+	pg_put_text(&query, value);
+	if (make) {
+		pg_put_number(&query, out->state);
+		pg_put_number(&query, out->seq);
+	}
+	bool ok = pg_query_run(&query);
+	if (ok && query.rows) {
+		struct cells cells = pg_cells(&query, 0);
+		out->n = pg_get_number(&cells);
+		out->state = (enum address_state)pg_get_number(&cells);
+		out->seq = pg_get_number(&cells);
+		out->answered_at = pg_get_number(&cells);
+	}
+	pg_query_release(&query);
+	return ok;
+}
+
+bool postgres_answered(struct store *store, int64_t address, int64_t at)
+{
+	struct pg_query query;
+
+	pg_query_init(&query, pg_of(store), PG_ANSWERED, "nn",
+		      "UPDATE address SET answered_at = $1 WHERE n = $2");
+	pg_put_number(&query, at);
+	pg_put_number(&query, address);
+	return pg_query_done(&query, NULL);
+}
+
+bool postgres_customers_of_address(struct store *store, int64_t address, int64_t **customers, size_t *count)
+{
+	struct pg_query query;
+
+	pg_query_init(&query, pg_of(store), PG_ADDRESS_OWNERS, "n",
+		      "SELECT DISTINCT customer FROM customer_address WHERE address = $1 ORDER BY customer");
+	pg_put_number(&query, address);
+	bool ok = pg_query_run(&query);
+	if (ok && query.rows)
+		*customers = xreallocarray(NULL, (size_t)query.rows, sizeof **customers);
+	for (int i = 0; ok && i < query.rows; i++) {
+		struct cells cells = pg_cells(&query, i);
+		(*customers)[(*count)++] = pg_get_number(&cells);
+	}
+	pg_query_release(&query);
+	return ok;
+}
+
+/* --- the log of changes --- */
+
+bool postgres_last_choice(struct store *store, int64_t customer, const char *product, char **choice)
+{
+	struct pg_query query;
+
+	pg_query_init(&query, pg_of(store), PG_LAST_CHOICE, "nt",
+		      "SELECT new_value FROM change_log WHERE customer = $1 AND subject = $2 AND kind = 0 "
+		      "AND changed_by <> 'import' ORDER BY seq DESC LIMIT 1");
+	pg_put_number(&query, customer);
+	pg_put_text(&query, product);
+	bool ok = pg_query_run(&query);
+	if (ok && query.rows) {
+		struct cells cells = pg_cells(&query, 0);
+		*choice = pg_get_text(&cells);
+	}
+	pg_query_release(&query);
+	return ok;
+}
+
+static bool number_changes(struct pg *pg, struct change *const changes[], size_t count)
+{
+	struct pg_query query;
+
+	pg_query_init(&query, pg, PG_NUMBER_CHANGES, "n",
+		      "SELECT nextval('change_seq') FROM generate_series(1, $1)");
+	pg_put_number(&query, (int64_t)count);
+	bool ok = pg_query_run(&query);
+	for (size_t i = 0; ok && i < count; i++) {
+		struct cells cells = pg_cells(&query, (int)i);
+		changes[i]->seq = pg_get_number(&cells);
+	}
+	pg_query_release(&query);
+	return ok;
+}
+
+bool postgres_append_changes(struct store *store, struct change *const changes[], size_t count)
+{
+	struct pg_query query;
+
+	if (!number_changes(pg_of(store), changes, count))
+		return false;
+	pg_query_init(
+		&query, pg_of(store), PG_ADD_CHANGES, "NNNNNNTTTTTTT",
+		"INSERT INTO change_log (seq, kind, at, given_at, customer, address, subject, changed_by, "
+		"actor, source, evidence, old_value, new_value) SELECT * FROM unnest($1, $2, $3, $4, $5, "
+		"$6, $7, $8, $9, $10, $11, $12, $13)");
+	for (size_t i = 0; i < count; i++) {
+		const struct change *change = changes[i];
+		pg_put_number(&query, change->seq);
+		pg_put_number(&query, change->kind);
+		pg_put_number(&query, change->at);
+		pg_put_number(&query, change->given_at);
+		pg_put_number(&query, change->customer);
+		pg_put_number(&query, change->address);
+		pg_put_text(&query, change->subject);
+		pg_put_text(&query, change->by);
+		pg_put_text(&query, change->actor);
+		pg_put_text(&query, change->source);
+		pg_put_text(&query, change->evidence);
+		pg_put_text(&query, change->old_value);
+		pg_put_text(&query, change->new_value);
+	}
+	return pg_query_done(&query, NULL);
+}
+
+/* The last set of products; *seq 0: there is none. */
+static bool products_last(struct pg *pg, const char *hash, int64_t *seq, bool *same)
+{
+	struct pg_query query;
+
+	*seq = 0;
+	*same = false;
+	pg_query_init(&query, pg, PG_PRODUCTS_LAST, "",
+		      "SELECT seq, subject FROM change_log WHERE kind = 3 ORDER BY seq DESC LIMIT 1");
+	bool ok = pg_query_run(&query);
+	if (ok && query.rows) {
+		struct cells cells = pg_cells(&query, 0);
+		*seq = pg_get_number(&cells);
+		*same = strcmp(pg_peek_text(&cells), hash) == 0;
+	}
+	pg_query_release(&query);
+	return ok;
+}
+
+bool postgres_put_products(struct store *store, const char *hash, const char *body, int64_t at, int64_t *seq)
+{
+	struct pg_query query;
+	char nothing[] = "", by[] = "gateway";
+	bool same;
+
+	if (!products_last(pg_of(store), hash, seq, &same))
+		return false;
+	if (same)
+		return true;
+	pg_query_init(&query, pg_of(store), PG_ADD_PRODUCTS, "tnt",
+		      "INSERT INTO product_set (hash, at, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING");
+	pg_put_text(&query, hash);
+	pg_put_number(&query, at);
+	pg_put_text(&query, body);
+	if (!pg_query_done(&query, NULL))
+		return false;
+	struct change change = {.kind = CHANGE_PRODUCTS,
+				.at = at,
+				.given_at = at,
+				.subject = (char *)hash,
+				.by = by,
+				.actor = nothing,
+				.source = nothing,
+				.evidence = nothing,
+				.old_value = nothing,
+				.new_value = nothing};
+	if (!postgres_append_changes(store, (struct change *const[]){&change}, 1))
+		return false;
+	*seq = change.seq;
+	return true;
+}
+
+bool postgres_put_template(struct store *store, const char *hash, const char *name, const char *source,
+			   int64_t at)
+{
+	struct pg_query query;
+
+	pg_query_init(&query, pg_of(store), PG_ADD_TEMPLATE, "ttnt",
+		      "INSERT INTO template (hash, name, at, source) VALUES ($1, $2, $3, $4) "
+		      "ON CONFLICT DO NOTHING");
+	pg_put_text(&query, hash);
+	pg_put_text(&query, name);
+	pg_put_number(&query, at);
+	pg_put_text(&query, source);
+	return pg_query_done(&query, NULL);
+}
+
+/* --- holds --- */
+
+bool postgres_put_hold(struct store *store, const struct hold *hold)
+{
+	struct pg_query query;
+
+	pg_query_init(&query, pg_of(store), PG_PUT_HOLD, "nttttnn",
+		      "INSERT INTO hold (kind, name, why, held_by, actor, at, seq) "
+		      "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (kind, name) DO UPDATE SET "
+		      "why = excluded.why, held_by = excluded.held_by, actor = excluded.actor, "
+		      "at = excluded.at, seq = excluded.seq");
+	pg_put_number(&query, hold->kind);
+	pg_put_text(&query, hold->name);
+	pg_put_text(&query, hold->why);
+	pg_put_text(&query, hold->by);
+	pg_put_text(&query, hold->actor);
+	pg_put_number(&query, hold->at);
+	pg_put_number(&query, hold->seq);
+	return pg_query_done(&query, NULL);
+}
+
+bool postgres_drop_hold(struct store *store, enum hold_kind kind, const char *name)
+{
+	struct pg_query query;
+
+	pg_query_init(&query, pg_of(store), PG_DROP_HOLD, "nt",
+		      "DELETE FROM hold WHERE kind = $1 AND name = $2");
+	pg_put_number(&query, kind);
+	pg_put_text(&query, name);
+	return pg_query_done(&query, NULL);
+}
+
+bool postgres_get_holds(struct store *store, struct hold **out, size_t *count)
+{
+	return pg_get_holds(pg_of(store), out, count);
+}
+
+/* --- caps --- */
+
+bool postgres_cap_used(struct store *store, int64_t customer, const char *name, int64_t *used)
+{
+	return pg_cap_used(pg_of(store), customer, name, used);
+}
+
+bool postgres_count_caps(struct store *store, const struct cap_count counts[], size_t count, int64_t now)
+{
+	struct pg_query query;
+
+	pg_query_init(&query, pg_of(store), PG_DROP_CAPS, "nN",
+		      "DELETE FROM cap_count WHERE customer = ANY ($2) AND ends <= $1");
+	pg_put_number(&query, now);
+	for (size_t i = 0; i < count; i++) {
+		query.at = 1;
+		pg_put_number(&query, counts[i].customer);
+	}
+	if (!pg_query_done(&query, NULL))
+		return false;
+	pg_query_init(
+		&query, pg_of(store), PG_COUNT_CAPS, "nNTNN",
+		"INSERT INTO cap_count AS c (customer, name, used, ends) SELECT customer, name, sum(used), "
+		"max(ends) FROM unnest($2, $3, $4, $5) u (customer, name, used, ends) WHERE ends > $1 "
+		"GROUP BY customer, name ORDER BY customer, name "
+		"ON CONFLICT (customer, name) DO UPDATE SET used = c.used + excluded.used");
+	pg_put_number(&query, now);
+	for (size_t i = 0; i < count; i++) {
+		query.at = 1;
+		pg_put_number(&query, counts[i].customer);
+		pg_put_text(&query, counts[i].name);
+		pg_put_number(&query, counts[i].used);
+		pg_put_number(&query, counts[i].ends);
+	}
+	return pg_query_done(&query, NULL);
+}
