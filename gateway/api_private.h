@@ -77,6 +77,7 @@ void api_preference_put(struct call *call);
 void api_preference_patch(struct call *call);
 void api_history(struct call *call);
 void api_log(struct call *call);
+void api_inbound_mail(struct call *call);
 void api_captured(struct call *call);
 void api_message_get(struct call *call);
 void api_message_settle(struct call *call);

@@ -18,6 +18,7 @@
 #include "api_token.h"
 
 struct channel_ops;
+struct mail_box_config;
 
 struct retry_policy {
 	int64_t first;
@@ -38,6 +39,7 @@ struct channel_config {
 	const struct channel_ops *captured_by; /* the adapter capture, and nothing leaves; NULL: it is sent */
 	int max_segments;                      /* of a short message; 0: no limit of its own */
 	struct number_plan numbers;
+	struct mail_box_config *inbound; /* the mailbox that is read; NULL: none */
 	struct retry_policy retry;
 	struct rate rate;
 	bool of_several; /* it has several providers: settings stand under each one's name */

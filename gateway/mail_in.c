@@ -304,6 +304,15 @@ void mail_judge(const struct mail_parsed *mail, struct mail_verdict *out)
 	view_release(&view);
 }
 
+void mail_verdict_refer(struct mail_verdict *verdict, const char *reference)
+{
+	if (verdict->reference_count == MAIL_REFERENCES)
+		free(verdict->references[--verdict->reference_count]);
+	for (size_t i = verdict->reference_count++; i > 0; i--)
+		verdict->references[i] = verdict->references[i - 1];
+	verdict->references[0] = xstrdup(reference);
+}
+
 void mail_verdict_release(struct mail_verdict *verdict)
 {
 	for (size_t i = 0; i < verdict->bounced_count; i++) {

@@ -132,6 +132,8 @@ struct mail_verdict {
 };
 
 void mail_judge(const struct mail_parsed *mail, struct mail_verdict *out);
+/* One more place where a token may be, looked at first: whom the mail server was given the mail for. */
+void mail_verdict_refer(struct mail_verdict *verdict, const char *reference);
 void mail_verdict_release(struct mail_verdict *verdict);
 /* As `heed inbound email --json` and POST /v1/inbound/email have it. A new reference. */
 json_t *mail_verdict_to_json(const struct mail_verdict *verdict);

@@ -242,10 +242,15 @@ static void flight_remove(struct turn *turn, struct flight *flight)
 	turn->flight_count--;
 }
 
+const char *turn_mail_key(const struct turn *turn)
+{
+	return store_id(turn->store);
+}
+
 /* So that a bounce can be told whose it is. */
 static void sign_mail(const struct turn *turn, struct attempt *attempt)
 {
-	const char *key = store_id(turn->store);
+	const char *key = turn_mail_key(turn);
 
 	if (attempt->channel->config->ops->text != CHANNEL_TEXT_MAIL)
 		return;

@@ -46,7 +46,7 @@ def breaches(root: pathlib.Path):
                     continue
                 else:
                     yield f'{path.relative_to(root)}: may not include "{what}"'
-            if room == "gateway" and re.search(r"\b(sqlite3_|PQ[a-z]|redis(Command|Connect)|curl_easy|smtp_create|MHD_|yaml_parser_)", path.read_text()):
+            if room == "gateway" and re.search(r"\b(sqlite3_|PQ[a-z]|redis(Command|Connect)|curl_easy|smtp_create|MHD_|yaml_parser_|g_mime_)", path.read_text()):
                 yield f"{path.relative_to(root)}: names an adapter's library"
 
 
