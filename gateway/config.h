@@ -19,6 +19,8 @@
 
 struct channel_ops;
 struct mail_box_config;
+struct link_keys;
+struct page_set;
 
 struct retry_policy {
 	int64_t first;
@@ -77,6 +79,11 @@ struct config {
 	} http;
 	char **secrets; /* the first signs, all verify */
 	size_t secret_count;
+	struct {
+		char *name; /* "" */
+	} company;
+	struct link_keys *links; /* of http.public_url and the secrets; NULL: there is no http.public */
+	struct page_set *pages;  /* likewise */
 	struct {
 		char *timezone, *locale;
 		const struct zone *zone; /* of `timezone` */
