@@ -227,7 +227,7 @@ static void box_options(struct mail_box *box)
 		curl_easy_setopt(c, CURLOPT_CAPATH, NULL);
 	}
 	/* of "user@domain" libcurl would conclude Kerberos */
-	curl_easy_setopt(c, CURLOPT_LOGIN_OPTIONS, "AUTH=PLAIN;AUTH=LOGIN;AUTH=+LOGIN");
+	curl_easy_setopt(c, CURLOPT_LOGIN_OPTIONS, "AUTH=PLAIN;AUTH=LOGIN");
 	curl_easy_setopt(c, CURLOPT_USERNAME, config->user);
 	curl_easy_setopt(c, CURLOPT_PASSWORD, config->password);
 	curl_easy_setopt(c, CURLOPT_PROXY, "");
