@@ -3,6 +3,7 @@ recording."""
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 
@@ -29,7 +30,7 @@ default_internal_group = nogroup
 default_login_user = nobody
 passdb {{
   driver = static
-  args = password=se%cret
+  args = password=se%%cret
 }}
 userdb {{
   driver = static
@@ -83,7 +84,7 @@ class Dovecot:
     def up(self):
         with open(self.folder / "start.log", "ab") as log:
             self.process = subprocess.Popen(["dovecot", "-F", "-c", str(self.folder / "dovecot.conf")], stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log, preexec_fn=end_with_us)
+                                            stdout=log, stderr=log, preexec_fn=end_with_us, start_new_session=True)
         wait_for(self._answers, what="Dovecot to answer")
 
     def _answers(self):
@@ -93,7 +94,7 @@ class Dovecot:
 
     def down(self):
         if self.process:
-            self.process.terminate()
+            os.killpg(self.process.pid, signal.SIGKILL)     # its sessions as well
             self.process.wait(PATIENCE)
             self.process = None
 
