@@ -33,7 +33,7 @@ OBJ     += $(O)/obj/openapi.o
 UNIT     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/peers/*.c))
 TESTLIB  = $(patsubst %.c,$(O)/obj/%.o,$(filter-out $(wildcard tests/*/test_*.c),$(wildcard tests/unit/*.c tests/contract/*.c)))
 
-.PHONY: FORCE all deps demo test check latency promise hours-full unit format format-check tidy rooms model simulate fuzz fuzzers man install clean
+.PHONY: FORCE all deps demo test check hostile-mail latency promise hours-full unit format format-check tidy rooms model simulate fuzz fuzzers man install clean
 .SECONDARY:
 
 all: $(O)/heed
@@ -176,6 +176,12 @@ promise: all
 hours-full: $(O)/tests/unit/test_zone $(O)/tests/unit/test_hours
 	@HEED_FULL=1 $(O)/tests/unit/test_zone
 	@HEED_FULL=1 O=$(O) $(PYTHON) -m pytest -q -s -p no:cacheprovider tests/unit/test_hours_model.py
+
+# 10,000 mails of those who mean harm, under the sanitizers.
+hostile-mail:
+	@$(MAKE) --no-print-directory O=$(O)/asan SAN="-fsanitize=address,undefined -fno-omit-frame-pointer" OPT="-O1 -g" \
+		$(O)/asan/tests/unit/test_mail_hostile
+	@HEED_FULL=1 $(O)/asan/tests/unit/test_mail_hostile
 
 SOURCES = $(wildcard gateway/*.[ch] gateway/commands/*.[ch] adapters/*.[ch] tests/*/*.[ch])
 

@@ -490,13 +490,15 @@ bool mail_read_form(const struct mail_view *view, struct mail_verdict *out)
 	if (!view->machine || !looks_like_one(view))
 		return false;
 	enum mail_action action = action_of_all(view);
-	char *text = xmemdup0(view->text, mail_find_original(view->text));
+	char *all = xmemdup0(view->text, strnlen(view->text, MAIL_LOOKED_AT));
+	char *text = xmemdup0(all, mail_find_original(all));
 	read_paragraphs(view, text, false, action, out);
 	if (!out->bounced_count && !find_recipient(view, text, action, out))
 		read_paragraphs(view, text, true, action, out);
 	/* below, in the mail that came back; or a server's own address */
-	if (!out->bounced_count && !recipient_in(view, view->text, false, action, text, out))
+	if (!out->bounced_count && !recipient_in(view, all, false, action, text, out))
 		recipient_in(view, text, true, action, text, out);
 	free(text);
+	free(all);
 	return out->bounced_count > 0;
 }

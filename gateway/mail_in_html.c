@@ -129,8 +129,10 @@ char *mail_text_of_html(const char *html)
 			const char *close = strchr(s, '>');
 			const char *skip = take_tag(&h, s + 1);
 			s = close ? close + 1 : s + strlen(s);
-			const char *to = skip ? strcasestr(s, skip) : NULL;
-			s = to ? to : s;
+			if (skip) { /* one that does not end takes all that follows */
+				const char *to = strcasestr(s, skip);
+				s = to ? to : s + strlen(s);
+			}
 		} else if (isspace((unsigned char)*s)) {
 			add_blank(&h);
 			s++;

@@ -16,8 +16,10 @@ struct mail_view {
 
 /* --- mail_in_words.c --- */
 
-/* As phrases are looked for in it: lower case, one space between words, quotation marks plain. The caller
- * frees. */
+#define MAIL_LOOKED_AT (32 * 1024) /* bytes of a text in which phrases and recipients are looked for */
+
+/* As phrases are looked for in it: lower case, one space between words, quotation marks plain; its beginning.
+ * The caller frees. */
 char *mail_words(const char *text);
 bool mail_words_have(const char *words, const char *const phrases[]); /* any of them; NULL ends */
 /* CAUSE_UNSAID where no phrase of its table is there. */

@@ -428,7 +428,7 @@ char *mail_words(const char *text)
 	static const struct {
 		const char *was, *is;
 	} marks[] = {{"\xe2\x80\x99", "'"}, {"\xe2\x80\x98", "'"}, {"\xc2\xa0", " "}};
-	size_t len = strlen(text), out = 0;
+	size_t len = strnlen(text, MAIL_LOOKED_AT), out = 0;
 	char *words = xmalloc(len + 2);
 
 	for (size_t i = 0; i < len;) {

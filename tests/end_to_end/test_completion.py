@@ -10,7 +10,7 @@ import pytest
 import harness
 
 COMMANDS = {"gateway", "check", "send", "customer", "prefer", "log", "history", "explain", "queue", "dead", "settle", "retry", "render", "captured",
-            "migrate", "hold", "release", "cancel", "help", "version"}
+            "migrate", "hold", "release", "cancel", "link", "inbound", "help", "version"}
 
 
 @pytest.fixture

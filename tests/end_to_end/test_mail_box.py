@@ -176,6 +176,8 @@ def test_a_gateway_that_is_killed_loses_none_and_records_none_twice(dovecot, mak
 
 def test_a_server_that_is_away_is_tried_again_and_a_wrong_password_is_said(dovecot, make_gateway, mail):
     heed = make_gateway({"email": channel(mail, dovecot, imap=dovecot.url("imaps", "wrong"))}).start()
+    checked = heed.cli("check")
+    assert checked.returncode == 1 and "channels.email.inbound.imap" in checked.stderr and "wrong" not in checked.stderr
     wait_for(lambda: heed.log_lines("its mailbox cannot be read"), what="the warning")
     assert "wrong" not in heed.stderr()
     heed.config["channels"]["email"]["inbound"]["imap"] = dovecot.url("imaps")
@@ -183,6 +185,7 @@ def test_a_server_that_is_away_is_tried_again_and_a_wrong_password_is_said(dovec
     heed.reload()
     dovecot.deliver(letter(1))
     wait_for(lambda: came_in(heed), what="the mail to be recorded")
+    assert "channels.email.inbound.imap: answers" in heed.cli_ok("check")
     dovecot.down()
     wait_for(lambda: len(heed.log_lines("its mailbox cannot be read")) == 2, what="the warning")
     dovecot.up()
