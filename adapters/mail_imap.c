@@ -22,6 +22,7 @@
 #include "xalloc.h"
 #include "banned.h"
 
+#define IDLE_MAX (25 * MOMENT_MINUTE) /* RFC 2177: a server may hang up after 30 */
 #define SLICE (100 * MOMENT_MS)
 #define CONNECT_STEPS 8                /* timeouts that connecting, TLS and the login may take together */
 #define LINE_MAX_BYTES (256 * 1024)    /* of one answer; a search may find more, and is cut */
@@ -424,7 +425,8 @@ static bool box_sleep(struct mail_box *box)
 
 bool mail_box_wait(struct mail_box *box, struct text *error)
 {
-	int64_t until = moment_mono() + box->config->every;
+	int64_t every = box->config->every < IDLE_MAX ? box->config->every : IDLE_MAX;
+	int64_t until = moment_mono() + every;
 	bool over = false, news = false;
 	char tag[16];
 

@@ -72,26 +72,28 @@ static bool is_report(const struct mail_headers *headers, const char *kind)
 	return strncasecmp(type, "multipart/report", 16) == 0 && strcasestr(type, kind);
 }
 
-static bool is_machine(const struct mail_parsed *mail)
+static bool is_server(const struct mail_parsed *mail)
 {
-	const struct mail_headers *headers = &mail->headers;
-	const char *from = mail_header(headers, "from"), *path = mail_header(headers, "return-path"),
-		   *address;
-	const char *submitted = mail_header(headers, "auto-submitted");
+	const char *from = mail_header(&mail->headers, "from");
 	size_t len;
+	const char *address = mail_next_address(from, &len);
 
-	address = mail_next_address(from, &len);
 	/* some write no domain: "From: MAILER-DAEMON (Mail Delivery System)" */
 	if (address ? mail_is_server(address, len) : mail_is_server(from, strlen(from)))
 		return true;
-	if (strcasestr(from, "mail delivery") || strcasestr(from, "mailer-daemon") ||
-	    strcasestr(from, "postmaster") || strcasestr(from, "mail administrator") ||
-	    strcasestr(from, "system administrator"))
-		return true;
-	if (strncmp(path, "<>", 2) == 0 || is_report(headers, "delivery-status") ||
-	    has_header(headers, "x-failed-recipients"))
-		return true;
-	return *submitted && strncasecmp(submitted, "no", 2) != 0;
+	return strcasestr(from, "mail delivery") || strcasestr(from, "mailer-daemon") ||
+	       strcasestr(from, "mailer daemon") || strcmp(from, "<>") == 0 ||
+	       strcasestr(from, "postmaster") || strcasestr(from, "mail administrator") ||
+	       strcasestr(from, "system administrator") || is_report(&mail->headers, "delivery-status") ||
+	       has_header(&mail->headers, "x-failed-recipients");
+}
+
+static bool is_machine(const struct mail_parsed *mail)
+{
+	const char *submitted = mail_header(&mail->headers, "auto-submitted");
+
+	return is_server(mail) || strncmp(mail_header(&mail->headers, "return-path"), "<>", 2) == 0 ||
+	       (*submitted && strncasecmp(submitted, "no", 2) != 0);
 }
 
 static void view_init(struct mail_view *view, const struct mail_parsed *mail)
@@ -100,6 +102,7 @@ static void view_init(struct mail_view *view, const struct mail_parsed *mail)
 				   .text = view_text(mail, "text/plain"),
 				   .subject = mail_words(mail_header(&mail->headers, "subject")),
 				   .to = mail_header(&mail->headers, "to"),
+				   .server = is_server(mail),
 				   .machine = is_machine(mail)};
 	if (!view->text[strspn(view->text, " \t\n")]) {
 		char *html = view_text(mail, "text/html");

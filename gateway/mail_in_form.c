@@ -69,10 +69,9 @@ bool mail_mentions(const char *header, const char *address, size_t len)
 bool mail_is_server(const char *address, size_t len)
 {
 	static const char *const names[] = {
-		"mailer-daemon", "postmaster",    "mailerdaemon",      "mail-daemon",
-		"mailer_daemon", "post_master",   "mailer-demon",      "mdaemon",
-		"maildaemon",    "administrator", "microsoftexchange", "double-bounce",
-		"bounce@",       "bounces@",      "mail.delivery",     "mailadmin@"};
+		"mailer-daemon", "postmaster",   "mailerdaemon", "mail-daemon",  "mailer_daemon",
+		"post_master",   "mailer-demon", "mdaemon",      "maildaemon",   "microsoftexchange",
+		"double-bounce", "bounce@",      "bounces@",     "mail.delivery"};
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		if (len >= strlen(names[i]) && strncasecmp(address, names[i], strlen(names[i])) == 0)
@@ -482,12 +481,17 @@ static bool looks_like_one(const struct mail_view *view)
 					     "service unavailable",
 					     NULL};
 
-	return mail_words_have(view->subject, subjects) || mail_words_have(view->words, bodies);
+	bool subject = mail_words_have(view->subject, subjects), body = mail_words_have(view->words, bodies);
+
+	if (view->server)
+		return subject || body;
+	/* an answer to a mail has its subject: "Re: your payment was rejected" */
+	return view->machine && subject && body && !*mail_header(&view->mail->headers, "in-reply-to");
 }
 
 bool mail_read_form(const struct mail_view *view, struct mail_verdict *out)
 {
-	if (!view->machine || !looks_like_one(view))
+	if (!looks_like_one(view))
 		return false;
 	enum mail_action action = action_of_all(view);
 	char *all = xmemdup0(view->text, strnlen(view->text, MAIL_LOOKED_AT));

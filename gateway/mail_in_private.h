@@ -11,7 +11,8 @@ struct mail_view {
 	char *words;    /* mail_words of it, without the mail that came back */
 	char *subject;  /* mail_words of it */
 	const char *to; /* the header */
-	bool machine;   /* a mail server, or a program, wrote it */
+	bool server;    /* a mail server wrote it */
+	bool machine;   /* or some program */
 };
 
 /* --- mail_in_words.c --- */
