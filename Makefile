@@ -6,7 +6,7 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 PYTHON  ?= /usr/bin/python3
 
-PKGS     = jansson hiredis libesmtp-1.0 libcurl sqlite3 libpq libmicrohttpd yaml-0.1 libcrypto
+PKGS     = jansson hiredis libesmtp-1.0 libcurl sqlite3 libpq libmicrohttpd yaml-0.1 libcrypto gmime-3.0
 WARN     = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 OPT     ?= -O2 -g
 SAN     ?=
@@ -33,7 +33,7 @@ OBJ     += $(O)/obj/openapi.o
 UNIT     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/peers/*.c))
 TESTLIB  = $(patsubst %.c,$(O)/obj/%.o,$(filter-out $(wildcard tests/*/test_*.c),$(wildcard tests/unit/*.c tests/contract/*.c)))
 
-.PHONY: FORCE crash torture torture-redis audit-million restart-million http-full all deps demo test check latency promise hours-full receipts unit format format-check tidy rooms model simulate fuzz fuzzers man install clean
+.PHONY: FORCE crash torture torture-redis audit-million restart-million http-full hostile-mail all deps demo test check latency promise hours-full receipts unit format format-check tidy rooms model simulate fuzz fuzzers man install clean
 .SECONDARY:
 
 all: $(O)/heed
@@ -206,6 +206,12 @@ hours-full: $(O)/tests/unit/test_zone $(O)/tests/unit/test_hours
 # Answers of submits and receipts in random order, lost and repeated, with crashes between, over 100,000 messages.
 receipts: $(O)/tests/unit/test_receipts_random
 	@HEED_RECEIPTS=$${HEED_RECEIPTS:-100000} $(O)/tests/unit/test_receipts_random
+
+# 10,000 mails of those who mean harm, under the sanitizers.
+hostile-mail:
+	@$(MAKE) --no-print-directory O=$(O)/asan SAN="-fsanitize=address,undefined -fno-omit-frame-pointer" OPT="-O1 -g" \
+		$(O)/asan/tests/unit/test_mail_hostile
+	@HEED_FULL=1 $(O)/asan/tests/unit/test_mail_hostile
 
 # 10,000 random and mutated requests, and all other hostile ones, to a gateway built with the sanitizers.
 http-full:

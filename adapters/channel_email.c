@@ -31,6 +31,7 @@
 #define SESSION_CREDIT 50         /* attempts in hand a session: a few turns' worth, and few to call back */
 #define STEP_MIN (1 * MOMENT_S)   /* libesmtp's own minimum for a timeout */
 #define STEP_GRACE (2 * MOMENT_S) /* behind libesmtp's timeouts */
+#define LOCAL_PART_MAX 64         /* RFC 5321 section 4.5.3.1.1 */
 #define WATCH_EVERY (250 * MOMENT_MS)
 
 /* --- the socket --- */
@@ -316,6 +317,23 @@ static void ca_read(const struct channel_config *config, struct email_settings *
 			  strerrordesc_np(errno));
 }
 
+/* With `{token}` in it, it is another address for each attempt. */
+static void envelope_check(const char *address, struct text *errors)
+{
+	const char *mark = strstr(address, MAIL_TOKEN_MARK), *at = strrchr(address, '@');
+	size_t local = (size_t)(at - address);
+
+	if (strchr(address, '{') && (!mark || strchr(mark + 1, '{') || mark > at))
+		text_addf(errors,
+			  "envelope_from: what stands in braces may be {token}, once, before the @\n");
+	else if (mark && local - strlen(MAIL_TOKEN_MARK) + MAIL_TOKEN_MAX - 1 > LOCAL_PART_MAX)
+		text_addf(errors,
+			  "envelope_from: a token has up to %d characters, and with it more than %d stand "
+			  "before "
+			  "the @; a shorter one would be right\n",
+			  MAIL_TOKEN_MAX - 1, LOCAL_PART_MAX);
+}
+
 bool email_settings_read(const struct channel_config *config, struct email_settings *s, struct text *errors)
 {
 	size_t before = errors->len;
@@ -335,6 +353,8 @@ bool email_settings_read(const struct channel_config *config, struct email_setti
 		envelope = s->from.address;
 	if (envelope && !mailbox_parse(envelope, &s->envelope, &why) && envelope != s->from.address)
 		text_addf(errors, "envelope_from: %s\n", why.data);
+	else if (envelope)
+		envelope_check(s->envelope.address, errors);
 	const json_t *sessions = json_object_get(config->settings, "sessions");
 	if (sessions)
 		s->sessions = json_is_integer(sessions) ? json_integer_value(sessions) : 0;

@@ -2,6 +2,7 @@
 #include "channel_email_private.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "config.h"
 #include "moment.h"
@@ -14,6 +15,7 @@ void job_free(struct mail_job *job)
 	if (!job)
 		return;
 	text_release(&job->bytes);
+	free(job->envelope);
 	free(job->summary);
 	free(job->content);
 	free(job);
@@ -62,6 +64,16 @@ out:
 	return ok;
 }
 
+/* envelope_from, for this attempt. */
+static char *job_envelope(const char *pattern, const char *token)
+{
+	const char *mark = strstr(pattern, MAIL_TOKEN_MARK);
+
+	if (!mark)
+		return xstrdup(pattern);
+	return xasprintf("%.*s%s%s", (int)(mark - pattern), pattern, token, mark + strlen(MAIL_TOKEN_MARK));
+}
+
 struct mail_job *job_prepare(struct worker *w, struct attempt *attempt)
 {
 	struct mail_job *job = attempt->channel_private;
@@ -77,6 +89,7 @@ struct mail_job *job_prepare(struct worker *w, struct attempt *attempt)
 	job = xcalloc(1, sizeof *job);
 	job->attempt = attempt;
 	text_init(&job->bytes, MAIL_SIZE_MAX);
+	job->envelope = job_envelope(w->email->settings.envelope.address, attempt->mail_token);
 	if (!job_render(job, w->email, &failure)) {
 		job_finish(job, failure);
 		job_free(job);

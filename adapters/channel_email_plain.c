@@ -88,7 +88,7 @@ static void session_add(struct session *s, struct mail_job *job)
 	*mail = (struct session_mail){.session = s, .job = job};
 	mail->message = need(smtp_add_message(s->smtp));
 	smtp_set_messagecb(mail->message, on_body, mail);
-	if (!smtp_set_reverse_path(mail->message, s->w->email->settings.envelope.address))
+	if (!smtp_set_reverse_path(mail->message, job->envelope))
 		need(NULL);
 	mail->recipient = need(smtp_add_recipient(mail->message, job->attempt->address));
 	s->mail = mail;

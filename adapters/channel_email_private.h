@@ -38,6 +38,7 @@ struct email_settings {
 struct mail_job {
 	struct attempt *attempt; /* NULL once reported */
 	struct text bytes;
+	char *envelope; /* MAIL FROM, with the attempt's token where it belongs */
 	char *summary, *content;
 	bool reused;  /* not the first of its session */
 	bool moved;   /* to a new session, once */

@@ -391,7 +391,7 @@ static bool is_ok(const struct smtp_reply *reply)
 /* True: MAIL FROM and RCPT TO are accepted. */
 static bool session_envelope(struct session *s, const struct mail_job *job)
 {
-	char *from = xasprintf("MAIL FROM:<%s>\r\n", s->settings->envelope.address);
+	char *from = xasprintf("MAIL FROM:<%s>\r\n", job->envelope);
 	char *to = xasprintf("RCPT TO:<%s>\r\n", job->attempt->address);
 	char *both = xasprintf("%s%s", from, to);
 	bool ok = true;

@@ -465,6 +465,30 @@ static bool memory_last_sent(struct store *store, int64_t customer, int64_t addr
 	return true;
 }
 
+static bool is_of_message(const struct contact *row, int64_t message)
+{
+	bool is = row->message == message;
+
+	for (size_t i = 0; i < row->several_count; i++)
+		is = is || row->several[i] == message;
+	return is;
+}
+
+static bool memory_attempt_of(struct store *store, int64_t message, const char *channel, struct contact *out)
+{
+	const struct memory *memory = of(store);
+
+	for (int64_t seq = memory->numbers[NUMBER_CONTACT]; seq > 0; seq--) {
+		const struct contact *row = slots_get(&memory->tables[CONTACTS], seq);
+		if (row && row->direction == DIRECTION_OUT && row->attempt > 0 &&
+		    strcmp(row->channel, channel) == 0 && is_of_message(row, message)) {
+			contact_read(row, out);
+			break;
+		}
+	}
+	return true;
+}
+
 /* --- the outbox, the sum --- */
 
 struct memory_event *memory_event_make(enum event_stream stream, const char *json)
@@ -562,6 +586,7 @@ const struct store_ops store_memory_ops = {
 	.doubts_of = memory_doubts_of,
 	.find_contact = memory_find_contact,
 	.last_sent = memory_last_sent,
+	.attempt_of = memory_attempt_of,
 	.read_facts = memory_read_facts,
 	.get_customer = memory_get_customer,
 	.get_preferences = memory_get_preferences,

@@ -272,6 +272,7 @@ const struct store_ops store_postgres_ops = {
 	.get_contacts = postgres_get_contacts,
 	.find_contact = postgres_find_contact,
 	.last_sent = postgres_last_sent,
+	.attempt_of = postgres_attempt_of,
 	.read_facts = postgres_read_facts,
 	.get_customer = postgres_get_customer,
 	.get_preferences = postgres_get_preferences,

@@ -386,6 +386,21 @@ bool postgres_find_contact(struct store *base, enum direction direction, const c
 	return take_contact(&query, out);
 }
 
+bool postgres_attempt_of(struct store *base, int64_t message, const char *channel, struct contact *out)
+{
+	struct pg_query query;
+
+	pg_query_init(&query, &of(base)->pg, PG_ATTEMPT_OF, "nt",
+		      "SELECT " CONTACT_COLUMNS
+		      " FROM contact c WHERE c.seq = (SELECT max(seq) FROM (SELECT seq "
+		      "FROM contact WHERE message = $1 AND channel = $2 AND direction = 0 AND attempt > 0 "
+		      "UNION ALL SELECT o.seq FROM contact_message m JOIN contact o ON o.seq = m.contact "
+		      "WHERE m.message = $1 AND o.channel = $2 AND o.direction = 0 AND o.attempt > 0) a)");
+	pg_put_number(&query, message);
+	pg_put_text(&query, channel);
+	return take_contact(&query, out);
+}
+
 bool postgres_last_sent(struct store *base, int64_t customer, int64_t address, const char *provider,
 			struct contact *out)
 {

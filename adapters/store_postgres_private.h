@@ -48,6 +48,7 @@ enum statement {
 	PG_FIND_CONTACT,
 	PG_DOUBTS_OF,
 	PG_LAST_SENT,
+	PG_ATTEMPT_OF,
 	PG_ADD_SEVERAL,
 	PG_SEVERAL,
 	PG_SEVERAL_NAMES,
@@ -261,6 +262,7 @@ bool postgres_get_contacts(struct store *, const int64_t seq[], size_t count, st
 bool postgres_find_contact(struct store *, enum direction direction, const char *provider,
 			   const char *provider_ref, struct contact *out);
 bool postgres_doubts_of(struct store *, int64_t customer, int64_t since, struct contact **out, size_t *count);
+bool postgres_attempt_of(struct store *, int64_t message, const char *channel, struct contact *out);
 bool postgres_last_sent(struct store *, int64_t customer, int64_t address, const char *provider,
 			struct contact *out);
 

@@ -311,6 +311,7 @@ const struct store_ops store_sqlite_ops = {
 	.get_contacts = sqlite_get_contacts,
 	.find_contact = sqlite_find_contact,
 	.last_sent = sqlite_last_sent,
+	.attempt_of = sqlite_attempt_of,
 	.read_facts = sqlite_read_facts,
 	.get_customer = sqlite_get_customer,
 	.get_preferences = sqlite_get_preferences,

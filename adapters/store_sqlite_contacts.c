@@ -74,6 +74,7 @@ void months_release(struct store_sqlite *store)
 		sqlite3_finalize(store->months[i].find);
 		sqlite3_finalize(store->months[i].doubts);
 		sqlite3_finalize(store->months[i].newest);
+		sqlite3_finalize(store->months[i].attempt);
 	}
 	free(store->months);
 	store->months = NULL;
@@ -537,6 +538,34 @@ bool sqlite_last_sent(struct store *base, int64_t customer, int64_t address, con
 		put_number(&cells, address);
 		put_text(&cells, provider ? provider : "");
 		found = month_take(store, month->newest, out);
+	}
+	return found >= 0;
+}
+
+bool sqlite_attempt_of(struct store *base, int64_t message, const char *channel, struct contact *out)
+{
+	struct store_sqlite *store = (struct store_sqlite *)base;
+	struct month *month = NULL;
+	int found = months_fresh(store) ? 0 : -1;
+	char name[MONTH_NAME];
+
+	while (found == 0 && (month = month_before(store, month ? month->month : INT_MAX))) {
+		month_name(month->month, name);
+		if (!month->attempt)
+			month->attempt = month_prepare(
+				&store->sql,
+				"SELECT " CONTACT_COLUMNS " FROM (SELECT seq AS newest FROM %s "
+				"WHERE message = ?1 AND channel = ?2 AND direction = 0 AND attempt > 0 "
+				"UNION ALL SELECT c.seq FROM contact_message m JOIN %s c ON c.seq = "
+				"m.contact "
+				"WHERE m.message = ?1 AND c.channel = ?2 AND c.direction = 0 AND c.attempt > "
+				"0 "
+				"ORDER BY 1 DESC LIMIT 1) JOIN %s c ON c.seq = newest",
+				name, name, name);
+		struct cells cells = sql_cells(month->attempt);
+		put_number(&cells, message);
+		put_text(&cells, channel);
+		found = month_take(store, month->attempt, out);
 	}
 	return found >= 0;
 }

@@ -192,7 +192,7 @@ bool months_widen(struct sql *sql);
 struct month {
 	int month;
 	int64_t first, last; /* seq; 0 while it is empty */
-	sqlite3_stmt *add, *save, *get, *find, *newest, *doubts;
+	sqlite3_stmt *add, *save, *get, *find, *newest, *attempt, *doubts;
 };
 
 struct store_sqlite {
@@ -246,6 +246,7 @@ bool sqlite_get_contacts(struct store *, const int64_t seq[], size_t count, stru
 bool sqlite_doubts_of(struct store *, int64_t customer, int64_t since, struct contact **out, size_t *count);
 bool sqlite_find_contact(struct store *, enum direction direction, const char *provider,
 			 const char *provider_ref, struct contact *out);
+bool sqlite_attempt_of(struct store *, int64_t message, const char *channel, struct contact *out);
 bool sqlite_last_sent(struct store *, int64_t customer, int64_t address, const char *provider,
 		      struct contact *out);
 

@@ -95,6 +95,7 @@ void api_history(struct call *call);
 void api_log(struct call *call);
 void api_callback(struct call *call);
 void api_contact_post(struct call *call);
+void api_inbound_mail(struct call *call);
 void api_captured(struct call *call);
 void api_message_get(struct call *call);
 void api_message_settle(struct call *call);

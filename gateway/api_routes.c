@@ -38,6 +38,7 @@ const struct route api_routes[] = {
 	/* what was sent */
 	{"GET", "/v1/log", api_log, BODY_NONE, HISTORY | OPS, ROUTE_ANY_TYPE, NULL},
 	{"POST", "/v1/contacts", api_contact_post, BODY_JSON, HISTORY | WRITE, 0, NULL},
+	{"POST", "/v1/inbound/:", api_inbound_mail, BODY_JSON, OPS, ROUTE_WHOLE, NULL},
 	{"GET", "/v1/captured", api_captured, BODY_NONE, OPS, ROUTE_WHOLE, NULL},
 
 	/* for operators */

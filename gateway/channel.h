@@ -11,6 +11,7 @@
 
 #include "begun.h"
 #include "customer.h"
+#include "mail_token.h"
 #include "templates.h"
 #include "text.h"
 #include "words.h"
@@ -75,13 +76,16 @@ struct attempt {
 	char *address;         /* normalised */
 	char *address_details; /* JSON object or "" */
 	char *product_title;
-	char *traceparent;               /* "" */
-	struct template_set *templates;  /* held */
-	struct link_keys *links;         /* held; NULL: there is no http.public */
-	int64_t customer;                /* customer.n */
-	bool may_stop;                   /* of the product: links and headers to stop it make sense */
-	const struct template *template; /* NULL: content */
-	json_t *content, *data, *meta;   /* content may be NULL */
+	char *traceparent; /* "" */
+	/* by which a mail is known again that comes back; "" where the channel sends none */
+	char mail_token[MAIL_TOKEN_MAX];    /* this attempt */
+	char message_token[MAIL_TOKEN_MAX]; /* the message */
+	struct template_set *templates;     /* held */
+	struct link_keys *links;            /* held; NULL: there is no http.public */
+	int64_t customer;                   /* customer.n */
+	bool may_stop;                      /* of the product: links and headers to stop it make sense */
+	const struct template *template;    /* NULL: content */
+	json_t *content, *data, *meta;      /* content may be NULL */
 	enum content_kept content_kept;
 	struct attempt_item *items; /* of a digest, each with its summary; NULL: one message */
 	size_t item_count;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "config_load.h"
+#include "mail_box.h"
 #include "moment.h"
 #include "queue.h"
 #include "registry.h"
@@ -487,6 +488,7 @@ static void channel_drop(struct channel_config *channel)
 	provider_callback_free(channel->callback);
 	json_decref(channel->settings);
 	json_decref(channel->provider_file);
+	mail_box_config_free(channel->inbound);
 }
 
 void config_drop(struct config *config)

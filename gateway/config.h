@@ -20,6 +20,7 @@
 struct channel_ops;
 struct reply_set;
 struct provider_callback;
+struct mail_box_config;
 struct link_keys;
 struct page_set;
 
@@ -45,6 +46,7 @@ struct channel_config {
 	const struct channel_ops *captured_by; /* capture or flaky: nothing leaves; NULL: it is sent */
 	int max_segments;                      /* of a short message; 0: no limit of its own */
 	struct number_plan numbers;
+	struct mail_box_config *inbound; /* the mailbox that is read; NULL: none */
 	struct retry_policy retry;
 	struct rate rate;
 	bool of_several; /* it has several providers: settings stand under each one's name */

@@ -4,6 +4,7 @@
 
 #include "channel.h"
 #include "config_load.h"
+#include "mail_box.h"
 #include "moment.h"
 #include "provider.h"
 #include "provider_callback.h"
@@ -90,6 +91,83 @@ static void fill_ca(struct config_loading *load, struct channel_config *channel,
 		json_object_set_new(channel->settings, "ca", json_string(whole));
 		free(whole);
 	}
+}
+
+void mail_box_config_free(struct mail_box_config *config)
+{
+	if (!config)
+		return;
+	free(config->host);
+	free(config->user);
+	free(config->password);
+	free(config->folder);
+	free(config->ca);
+	free(config);
+}
+
+static const struct {
+	const char *scheme;
+	int port;
+	enum mail_box_tls tls;
+} boxes[] = {{"imap", 143, MAIL_BOX_PLAIN},
+	     {"imap+starttls", 143, MAIL_BOX_STARTTLS},
+	     {"imaps", 993, MAIL_BOX_TLS}};
+
+/* SCHEME://user:password@host[:port]/FOLDER. NULL, and told: it is none. */
+static struct mail_box_config *box_of(const struct config_loading *load, const char *path, const char *value)
+{
+	struct config_url url = {0};
+	struct mail_box_config *box = NULL;
+	size_t count = sizeof boxes / sizeof boxes[0], i = 0;
+
+	bool valid = config_url_parse(value, &url) && *url.user && *url.password;
+	while (valid && i < count && strcmp(url.scheme, boxes[i].scheme) != 0)
+		i++;
+	if (!valid || i == count) {
+		config_wrong(&load->source, path,
+			     "is not a mailbox; imaps://user:password@host/INBOX would be right");
+	} else if (boxes[i].tls == MAIL_BOX_PLAIN && !config_host_is_local(url.host)) {
+		config_wrong(&load->source, path,
+			     "would send its password in the clear to %s; imaps:// or imap+starttls:// would "
+			     "be right",
+			     url.host);
+	} else {
+		box = xcalloc(1, sizeof *box);
+		*box = (struct mail_box_config){
+			.tls = boxes[i].tls,
+			.host = xstrdup(url.host),
+			.user = xstrdup(url.user),
+			.password = xstrdup(url.password),
+			.folder = xstrdup(*url.path && url.path[1] ? url.path + 1 : "INBOX"),
+			.ca = xstrdup(""),
+			.port = url.port ? url.port : boxes[i].port};
+	}
+	config_url_release(&url);
+	return box;
+}
+
+/* The mailbox that is read. */
+static void fill_inbound(struct config_loading *load, struct channel_config *channel, const char *path)
+{
+	char *imap = xasprintf("%s.inbound.imap", path), *ca = xasprintf("%s.inbound.ca", path),
+	     *every = xasprintf("%s.inbound.every", path), *then = xasprintf("%s.inbound.then", path);
+	const char *url = load_text(load, imap), *word = load_text(load, then), *file = load_text(load, ca);
+	struct mail_box_config *box = url ? box_of(load, imap, url) : NULL;
+
+	if (box) {
+		box->every = load_duration(load, every);
+		box->deletes = word && strcmp(word, "delete") == 0;
+		box->timeout = channel->timeout;
+		if (file && *file) {
+			free(box->ca);
+			box->ca = config_path_join(load->config->folder, file);
+		}
+	}
+	channel->inbound = box;
+	free(imap);
+	free(ca);
+	free(every);
+	free(then);
 }
 
 /* What contacts call it: providers/x.yaml is x. */
@@ -434,6 +512,7 @@ static void fill_channel(struct config_loading *load, const char *name, json_t *
 					    json_string(channel->resend_in_doubt ? "resend" : "hold"));
 		fill_relay(load, channel, relay_path);
 		fill_ca(load, channel, ca_path);
+		fill_inbound(load, channel, path);
 		if (json_array_size(json_object_get(value, "providers")))
 			fill_first(load, channel, path);
 		else if (config_at(value, "provider"))

@@ -76,7 +76,18 @@ KEY("channels.*.ca", TEXT, "", "", "smtp", 0, NOW, "", "mail-ca.pem",           
 KEY("channels.*.from", TEXT, NULL, "required", "smtp", KEY_REQUIRED | KEY_SAMPLE, NOW, "",                             \
     "\"Example Bank <messages@example.com>\"", "Whom the mail is from.")                                               \
 KEY("channels.*.envelope_from", TEXT, "", "", "smtp", KEY_SAMPLE, NOW, "", "\"bounces@example.com\"",                  \
-    "Where bounces go. Default: the address of `from`.")                                                               \
+    "Where bounces go; bounces+{token}@example.com names the attempt in it. Default: the address of `from`.")                                                               \
+KEY("channels.*.inbound", MAP, NULL, "", "smtp", 0, NOW, "", "",                                                       \
+    "A mailbox that is read: where envelope_from, from and complaints lead. Nobody else may read it.")                 \
+KEY("channels.*.inbound.imap", URL, NULL, "required", "smtp", KEY_REQUIRED | KEY_SECRET, NOW, "",                      \
+    "\"imaps://user:password@mail.example.com/INBOX\"",                                                              \
+    "imaps:// or imap+starttls://user:password@host[:port]/FOLDER; imap:// only on this host.")                        \
+KEY("channels.*.inbound.ca", TEXT, "", "", "smtp", 0, NOW, "", "mail-ca.pem",                                          \
+    "Whom its certificate must come from, a PEM file. Default: those whom this system trusts.")                        \
+KEY("channels.*.inbound.every", DURATION, "1m", "", "smtp", 0, NOW, "", "",                                            \
+    "How often it is looked at, where the server does not tell of new mail by itself (IDLE).")                         \
+KEY("channels.*.inbound.then", WORD, "mark", "mark|delete", "smtp", 0, NOW, "", "",                                    \
+    "What becomes of a mail once it is recorded: marked as read, or deleted.")                                         \
 KEY("channels.*.sessions", INTEGER, "4", "1..64", "smtp", 0, NOW, "", "", "Connections to the relay.")                 \
 KEY("channels.*.dkim", MAPS, "[]", "", "smtp", 0, NOW, "",                                                             \
     "[ { domain: example.com, selector: s2026, key: \"${file:dkim.pem}\" } ]",                                         \

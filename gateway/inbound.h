@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "mail_in.h"
 #include "requests.h"
 
 #define INBOUND_TEXT_MAX (64 * 1024) /* bytes of a text that are looked at and passed on */
@@ -44,10 +45,12 @@ struct inbound {
 	 * went to the address */
 	int64_t answers;
 	const char *answers_ref;
+	int64_t answers_message;    /* or a message's n: its last attempt on the channel; 0 */
 	const char *product;        /* INBOUND_RECORDED; "" */
 	enum direction direction;   /* INBOUND_RECORDED */
 	int64_t at;                 /* INBOUND_RECORDED: when it was; 0: now */
 	const char *subject, *text; /* "" */
+	const char *quoted;         /* what the text answers, as it quotes it; NULL: nothing */
 	const char *code, *detail;  /* of a bounce: "5.1.1", and the words; "" */
 };
 
@@ -55,5 +58,11 @@ struct inbound {
  * it was recorded before; 404: no customer of that id. */
 int request_inbound(const struct turn_door *door, const struct inbound *inbound, json_t **answer,
 		    struct text *problem);
+
+/* A mail that came in for a channel that sends mail. What it is about is found by the tokens in it alone;
+ * without one it is recorded and changes nothing. Answer: as above, with "matched" and "effect": nothing,
+ * dead, rejected, retry, stops. 404: there is no such channel. */
+int request_mail(const struct turn_door *door, const struct config *config, const char *channel,
+		 const struct mail_verdict *verdict, json_t **answer, struct text *problem);
 
 #endif

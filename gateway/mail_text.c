@@ -304,7 +304,7 @@ static void add_date(struct text *out, int64_t at)
 }
 
 /* heed's id as the left side of a Message-ID: a dot-atom (RFC 5322), so that all else is written %XX. */
-static void add_message_id(struct text *out, const char *id, const char *from)
+static void add_message_id(struct text *out, const char *id, const char *token, const char *from)
 {
 	text_puts(out, "Message-ID: <");
 	for (size_t i = 0; id[i]; i++) {
@@ -314,6 +314,8 @@ static void add_message_id(struct text *out, const char *id, const char *from)
 		else
 			add_hex(out, '%', id[i]);
 	}
+	if (token && *token)
+		text_addf(out, ".%s", token);
 	text_addf(out, "@%s>\r\n", strrchr(from, '@') + 1);
 }
 
@@ -520,7 +522,7 @@ bool mail_text_build(const struct mail *mail, struct text *out, struct text *err
 		bool fits = add_mailbox(out, "From", mail->from->name, mail->from->address);
 		fits = add_mailbox(out, "To", mail->to_name, mail->to_address) && fits;
 		fits = add_subject(out, mail->subject) && fits;
-		add_message_id(out, mail->message_id, mail->from->address);
+		add_message_id(out, mail->message_id, mail->token, mail->from->address);
 		add_list(out, mail);
 		text_puts(out, "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n");
 		add_body(out, &text, &html);

@@ -28,6 +28,7 @@ struct mail {
 	const char *text;       /* "": no plain part */
 	const char *html;       /* "": no HTML part */
 	const char *message_id; /* heed's; the Message-ID is made of it, so it is the same on every attempt */
+	const char *token;      /* of the message: stands behind it in the Message-ID; NULL or "": none */
 	int64_t at;             /* Date */
 	/* Where it may be stopped (RFC 8058): the one URI of List-Unsubscribe, and the label of its List-Id
 	 * before the sender's domain; "" or NULL: it is no list's. */

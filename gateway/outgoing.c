@@ -63,6 +63,7 @@ bool outgoing_mail(const struct channel_config *config, const struct attempt *at
 					  .text = rendered.text.data,
 					  .html = rendered.html.data,
 					  .message_id = attempt->message_id,
+					  .token = attempt->message_token,
 					  .at = moment_now(),
 					  .unsubscribe_url = url.data,
 					  .list = attempt->product};

@@ -74,6 +74,8 @@ static bool find_answered(struct turn *turn, struct incoming *incoming)
 		return true;
 	if (in->answers)
 		ok = store_get_contacts(turn->store, &in->answers, 1, &incoming->answered);
+	else if (in->answers_message)
+		ok = store_attempt_of(turn->store, in->answers_message, in->channel, &incoming->answered);
 	else if (*in->answers_ref)
 		ok = store_find_contact(turn->store, DIRECTION_OUT, in->provider, in->answers_ref,
 					&incoming->answered);
@@ -304,6 +306,7 @@ static void pass_on(struct turn *turn, const struct incoming *incoming)
 	put_text(data, "address", in->from);
 	put_text(data, "subject", in->subject);
 	json_object_set_new(data, "text", json_string(in->text));
+	put_text(data, "quoted", in->quoted);
 	if (incoming->answered.seq)
 		json_object_set_new(data, "answers", json_integer((json_int_t)incoming->answered.seq));
 	if (incoming->message.n && *incoming->message.body &&

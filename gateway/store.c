@@ -292,6 +292,12 @@ bool store_last_sent(struct store *store, int64_t customer, int64_t address, con
 	return READ(store, last_sent(store, customer, address, provider, out));
 }
 
+bool store_attempt_of(struct store *store, int64_t message, const char *channel, struct contact *out)
+{
+	*out = (struct contact){0};
+	return READ(store, attempt_of(store, message, channel, out));
+}
+
 bool store_read_facts(struct store *store, struct facts *const facts[], size_t count)
 {
 	return !count || READ(store, read_facts(store, facts, count));

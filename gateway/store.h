@@ -272,6 +272,10 @@ bool store_find_contact(struct store *store, enum direction direction, const cha
 bool store_last_sent(struct store *store, int64_t customer, int64_t address, const char *provider,
 		     struct contact *out);
 
+/* The newest attempt of a message (message_row.n) on a channel, alone or in a digest; seq 0 where there is
+ * none. */
+bool store_attempt_of(struct store *store, int64_t message, const char *channel, struct contact *out);
+
 bool store_read_facts(struct store *store, struct facts *const facts[], size_t count);
 /* NULL in *out if unknown. */
 bool store_get_customer(struct store *store, const char *id, struct customer **out);

@@ -81,6 +81,7 @@ struct store_ops {
 			     const char *provider_ref, struct contact *out);
 	bool (*last_sent)(struct store *, int64_t customer, int64_t address, const char *provider,
 			  struct contact *out);
+	bool (*attempt_of)(struct store *, int64_t message, const char *channel, struct contact *out);
 
 	bool (*read_facts)(struct store *, struct facts *const facts[], size_t count);
 	bool (*get_customer)(struct store *, const char *id, struct customer **out);

@@ -281,6 +281,22 @@ static void flight_remove(struct turn *turn, struct flight *flight)
 	turn->flight_count--;
 }
 
+const char *turn_mail_key(const struct turn *turn)
+{
+	return store_id(turn->store);
+}
+
+/* So that a bounce can be told whose it is. */
+static void sign_mail(const struct turn *turn, struct attempt *attempt)
+{
+	const char *key = turn_mail_key(turn);
+
+	if (attempt->channel->config->ops->text != CHANNEL_TEXT_MAIL)
+		return;
+	mail_token_make(key, MAIL_TOKEN_ATTEMPT, attempt->contact, attempt->mail_token);
+	mail_token_make(key, MAIL_TOKEN_MESSAGE, attempt->message, attempt->message_token);
+}
+
 static void hand_over(struct turn *turn, struct work *work)
 {
 	struct flight *flight = xcalloc(1, sizeof *flight);
@@ -289,6 +305,7 @@ static void hand_over(struct turn *turn, struct work *work)
 	work->attempt = NULL;
 	attempt->message = work->row.n;
 	attempt->contact = work->contact->seq;
+	sign_mail(turn, attempt);
 	attempt->turn_private = flight;
 	flight->attempt = attempt;
 	flight->begun = attempt->begun = work->begun;

@@ -99,6 +99,8 @@ bool turn_admit(struct turn *turn, struct admission *const admissions[], size_t 
 /* Any thread. Blocks until each is committed, or refused: its status and error say why, and it was not
  * admitted. The admissions stay the caller's. */
 void turn_admit_batch(struct turn *turn, struct admission_batch *batch);
+/* What the names of mails are signed with (mail_token.h); the store's, and nobody else's. Any thread. */
+const char *turn_mail_key(const struct turn *turn);
 /* Any thread. Blocks until it is answered: after the commit, and after nothing can leave against it. */
 void turn_call(struct turn *turn, struct request *request);
 /* Any thread: takes over a new configuration between two turns (channels are opened anew). */

@@ -11,6 +11,7 @@
 #include "cli.h"
 #include "config.h"
 #include "config_check.h"
+#include "mail_box.h"
 #include "queue.h"
 #include "store.h"
 #include "text.h"
@@ -209,6 +210,27 @@ static void try_channels(struct check *check, const struct config *config)
 	text_release(&error);
 }
 
+/* The mailboxes that are read: in, and out again; nothing in them is touched. */
+static void try_mailboxes(struct check *check, const struct config *config)
+{
+	static const _Atomic bool never;
+	struct text error;
+
+	text_init(&error, TEXT_ERROR_MAX);
+	for (size_t i = 0; i < config->channel_count; i++) {
+		const struct channel_config *channel = &config->channels[i];
+		if (channel->captured_by || !channel->inbound)
+			continue;
+		char *key = xasprintf("channels.%s.inbound.imap", channel->name);
+		text_clear(&error);
+		struct mail_box *box = mail_box_open(channel->inbound, &never, &error);
+		tell(check, box ? "ok" : "error", key, box ? "answers" : error.data);
+		mail_box_close(box);
+		free(key);
+	}
+	text_release(&error);
+}
+
 /* --- what is unsafe --- */
 
 static void warn_unsafe(struct check *check, const struct config *config)
@@ -259,6 +281,7 @@ static int run_check(const char *config_file, int argc, char **argv)
 		try_queue(&check, config);
 		try_store(&check, config);
 		try_channels(&check, config);
+		try_mailboxes(&check, config);
 	}
 	config_drop(config);
 	config_report_release(&report);

@@ -13,6 +13,7 @@
 #include "../config.h"
 #include "../crash.h"
 #include "../log.h"
+#include "../mail_reader.h"
 #include "../service.h"
 #include "../store.h"
 #include "../turn.h"
@@ -29,6 +30,7 @@ struct gateway {
 	struct service *service;
 	struct web_server *web;
 	struct carrier *carrier;
+	struct mail_reader *mail;
 };
 
 static void say_warnings(const struct config_report *report)
@@ -64,6 +66,7 @@ static void gateway_stop(struct gateway *gateway)
 		carrier_stop_reading(gateway->carrier);
 	if (gateway->service)
 		service_end_waits(gateway->service);
+	mail_reader_stop(gateway->mail);
 	if (gateway->turn)
 		turn_stop(gateway->turn);
 	if (gateway->carrier)
@@ -145,6 +148,7 @@ static bool gateway_start(struct gateway *gateway, struct text *error)
 	    !gateway_listen(gateway, error) ||
 	    !(gateway->carrier = carrier_start(gateway->turn, gateway->config, error)))
 		return false;
+	gateway->mail = mail_reader_start(gateway->turn, gateway->config);
 	if (gateway->capture)
 		log_warn("--capture: nothing is sent; `heed captured` shows what would have been. What is "
 			 "taken from "
@@ -178,6 +182,8 @@ static void gateway_reload(struct gateway *gateway, const char *file)
 		service_config(gateway->service, config);
 		config_drop(gateway->config);
 		gateway->config = config_hold(config);
+		mail_reader_stop(gateway->mail);
+		gateway->mail = mail_reader_start(gateway->turn, gateway->config);
 		log_info("the configuration was read again");
 	}
 	config_drop(config);

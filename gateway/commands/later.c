@@ -16,5 +16,4 @@ static int run_later(const char *config_file, int argc, char **argv)
 		.later = (LETTER), .run = run_later                                                \
 	}
 
-const struct command command_inbound = LATER("inbound", "inbound email", "take in a mail", "G");
 const struct command command_prune = LATER("prune", "prune", "drop what was kept long enough", "D");

@@ -2308,6 +2308,53 @@ static void the_last_that_may_have_arrived_at_an_address_is_found(void **state)
 	commit(f);
 }
 
+static int64_t add_attempt(struct fixture *f, int64_t at, int64_t message, const char *channel)
+{
+	struct contact contact = contact_of(at, 1, message, "cards", channel, STATE_SENT);
+	struct contact *const contacts[] = {&contact};
+
+	OK(store_add_contacts(f->store, contacts, 1));
+	int64_t seq = contact.seq;
+	contact_release(&contact);
+	return seq;
+}
+
+static int64_t attempt_of(struct fixture *f, int64_t message, const char *channel)
+{
+	struct contact found;
+
+	OK(store_attempt_of(f->store, message, channel, &found));
+	int64_t seq = found.seq;
+	contact_release(&found);
+	return seq;
+}
+
+static void the_last_attempt_of_a_message_on_a_channel_is_found_alone_or_in_a_digest(void **state)
+{
+	struct fixture *f = *state;
+	const int64_t month = 40 * MOMENT_DAY;
+	struct contact digest = contact_of(2 * month, 1, 0, "cards", "email", STATE_SENT);
+	struct contact *const contacts[] = {&digest};
+
+	begin(f);
+	int64_t first = add_attempt(f, month, 7, "email");
+	int64_t sms = add_attempt(f, 2 * month, 7, "sms");
+	add_attempt(f, 2 * month, 8, "email");
+	assert_int_equal(attempt_of(f, 7, "email"), first);
+	assert_int_equal(attempt_of(f, 7, "sms"), sms);
+	assert_int_equal(attempt_of(f, 7, "webhook"), 0);
+	assert_int_equal(attempt_of(f, 9, "email"), 0);
+	digest.several = xreallocarray(NULL, 2, sizeof *digest.several);
+	digest.several[0] = 7;
+	digest.several[1] = 9;
+	digest.several_count = 2;
+	OK(store_add_contacts(f->store, contacts, 1));
+	assert_int_equal(attempt_of(f, 7, "email"), digest.seq);
+	assert_int_equal(attempt_of(f, 9, "email"), digest.seq);
+	contact_release(&digest);
+	commit(f);
+}
+
 static void what_came_in_and_what_went_out_have_references_of_their_own(void **state)
 {
 	struct fixture *f = *state;
@@ -2808,6 +2855,7 @@ int main(void)
 		BOTH(an_event_keeps_the_stream_that_it_goes_out_on),
 		BOTH(an_address_is_known_whoever_has_it),
 		BOTH(the_last_that_may_have_arrived_at_an_address_is_found),
+		BOTH(the_last_attempt_of_a_message_on_a_channel_is_found_alone_or_in_a_digest),
 		BOTH(what_came_in_and_what_went_out_have_references_of_their_own),
 		BOTH(a_receipt_that_came_first_is_kept_until_it_is_dropped),
 		BOTH(an_id_is_added_once),

@@ -54,6 +54,8 @@ FLAKY(find_messages, const char *const ids[], size_t n, struct message_row out[]
 	      struct contact *out)(s, direction, provider, ref, out) END
 	FLAKY(last_sent, int64_t customer, int64_t address, const char *provider,
 	      struct contact *out)(s, customer, address, provider, out) END
+	FLAKY(attempt_of, int64_t message, const char *channel, struct contact *out)(s, message, channel,
+										     out) END
 	FLAKY(get_address, const char *channel, const char *value, bool make,
 	      struct address_row *out)(s, channel, value, make, out) END
 	FLAKY(answered, int64_t address, int64_t at)(s, address, at) END
@@ -121,6 +123,7 @@ void flaky_attach(struct store *store)
 	THROUGH(set_address_state);
 	THROUGH(find_contact);
 	THROUGH(last_sent);
+	THROUGH(attempt_of);
 	THROUGH(get_address);
 	THROUGH(answered);
 	THROUGH(keep_receipt);
