@@ -26,11 +26,24 @@ bool pg_is_lost(const struct pg *pg)
 	return !pg->conn || PQstatus(pg->conn) != CONNECTION_OK;
 }
 
+/* Serialization, deadlock, a lock that was not to be had in time, an id that another added first. */
+static bool is_contention(const char *state)
+{
+	static const char *const states[] = {"40001", "40P01", "55P03", "23505"};
+	bool is = false;
+
+	for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
+		is = is || strcmp(state, states[i]) == 0;
+	return is;
+}
+
 bool pg_failed(struct pg *pg, const PGresult *result)
 {
 	const char *words = result ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : NULL;
 	const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
 
+	if (state && pg->contended)
+		*pg->contended = is_contention(state);
 	if (words)
 		return text_error(pg->error, "store: PostgreSQL: %s (%s)", words, state ? state : "");
 	words = pg->conn ? PQerrorMessage(pg->conn) : "not connected";

@@ -302,6 +302,7 @@ const struct store_ops store_sqlite_ops = {
 	.abandoned = sqlite_abandoned,
 	.report_gateway = sqlite_report_gateway,
 	.gateway_name = sqlite_gateway_name,
+	.number_contacts = sqlite_number_contacts,
 	.add_contacts = sqlite_add_contacts,
 	.save_contacts = sqlite_save_contacts,
 	.get_contacts = sqlite_get_contacts,

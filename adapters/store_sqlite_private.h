@@ -207,6 +207,7 @@ bool sqlite_abandoned(struct store *, int64_t gateway, int64_t now, int64_t sile
 bool sqlite_report_gateway(struct store *, const char *name, const char *boot, int64_t at, int64_t *n);
 bool sqlite_gateway_name(struct store *, int64_t gateway, char **name);
 
+bool sqlite_number_contacts(struct store *, struct contact *const contacts[], size_t count);
 bool sqlite_add_contacts(struct store *, struct contact *const contacts[], size_t count);
 bool sqlite_save_contacts(struct store *, struct contact *const contacts[], size_t count);
 bool sqlite_get_contacts(struct store *, const int64_t seq[], size_t count, struct contact out[]);

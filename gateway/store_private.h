@@ -17,6 +17,8 @@ struct store {
 	struct text error;
 	char id[STORE_ID_SIZE];
 	struct store_versions versions;
+	int64_t clock_ahead; /* set by `begin` */
+	bool contended;      /* set where a call fails because of another writer; the gate clears it */
 	/* the gate's */
 	bool in_transaction;
 	bool in_point;
@@ -71,6 +73,7 @@ struct store_ops {
 	bool (*report_gateway)(struct store *, const char *name, const char *boot, int64_t at, int64_t *n);
 	bool (*gateway_name)(struct store *, int64_t gateway, char **name);
 
+	bool (*number_contacts)(struct store *, struct contact *const contacts[], size_t count);
 	bool (*add_contacts)(struct store *, struct contact *const contacts[], size_t count);
 	bool (*save_contacts)(struct store *, struct contact *const contacts[], size_t count);
 	bool (*get_contacts)(struct store *, const int64_t seq[], size_t count, struct contact out[]);
@@ -115,6 +118,14 @@ struct store_ops {
 	bool (*drop_events)(struct store *, int64_t up_to);
 	bool (*count)(struct store *, const struct counters *deltas);
 	bool (*counters)(struct store *, struct counters *out);
+
+	/* These may be NULL where `alone`. */
+	void (*set_lease)(struct store *, int64_t lease);
+	bool (*lock_stripes)(struct store *, struct store_stripe stripes[], size_t count, bool wait);
+	bool (*last_hold)(struct store *, int64_t *seq);
+	bool (*count_gateways)(struct store *, int64_t since, int64_t *count);
+	bool (*take_role)(struct store *, const char *role, int64_t gateway, int64_t now, int64_t until,
+			  bool *mine);
 
 	struct store_reader *(*reader_open)(const char *where, struct text *error);
 	void (*reader_close)(struct store_reader *reader);
