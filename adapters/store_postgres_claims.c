@@ -69,10 +69,11 @@ static bool hold_name(struct pg *pg, const char *name)
 			break;
 		nanosleep(&pause, NULL);
 	}
-	return pg->named || text_error(pg->error,
-				       "store: PostgreSQL: a gateway with the name %s is at work; each needs a "
-				       "gateway.name of its own",
-				       name);
+	return pg->named ||
+	       text_error(pg->error,
+			  "store: PostgreSQL: a gateway with the name %s is at work; each needs a "
+			  "gateway.name of its own",
+			  name);
 }
 
 bool postgres_report_gateway(struct store *store, const char *name, const char *boot, int64_t at, int64_t *n)
@@ -156,7 +157,8 @@ bool postgres_count_gateways(struct store *store, int64_t since, int64_t *count)
 {
 	struct pg_query query;
 
-	pg_query_init(&query, pg_of(store), PG_COUNT_GATEWAYS, "n", "SELECT count(*) FROM gateway WHERE at >= $1");
+	pg_query_init(&query, pg_of(store), PG_COUNT_GATEWAYS, "n",
+		      "SELECT count(*) FROM gateway WHERE at >= $1");
 	pg_put_number(&query, since);
 	bool ok = pg_query_run(&query);
 	struct cells cells = pg_cells(&query, 0);
@@ -171,7 +173,8 @@ bool postgres_take_role(struct store *store, const char *role, int64_t gateway, 
 	struct pg_query query;
 
 	pg_query_init(&query, pg_of(store), PG_TAKE_ROLE, "tnnn",
-		      "INSERT INTO role AS r (name, gateway, until) VALUES ($1, $2, $4) ON CONFLICT (name) DO UPDATE "
+		      "INSERT INTO role AS r (name, gateway, until) VALUES ($1, $2, $4) ON CONFLICT (name) "
+		      "DO UPDATE "
 		      "SET gateway = excluded.gateway, until = excluded.until "
 		      "WHERE r.gateway = excluded.gateway OR r.until < $3 RETURNING 1");
 	pg_put_text(&query, role);

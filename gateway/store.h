@@ -232,7 +232,8 @@ bool store_gateway_name(struct store *store, int64_t gateway, char **name);
 
 /* Gives seq to contacts that are to be added in this transaction. */
 bool store_number_contacts(struct store *store, struct contact *const contacts[], size_t count);
-/* Gives changed and log_seq, and seq where it was not given yet. One of several messages has them in `several`, and 0 in `message`. */
+/* Gives changed and log_seq, and seq where it was not given yet. One of several messages has them in
+ * `several`, and 0 in `message`. */
 bool store_add_contacts(struct store *store, struct contact *const contacts[], size_t count);
 /* Saves state, provider, provider_ref, summary, content, code, detail, reason, reason_args, segments, late by
  * seq; gives a new `changed`. */
@@ -315,6 +316,8 @@ bool store_counters(struct store *store, struct counters *out);
 
 /* Nobody else can have claims in it: whoever had one is gone. */
 bool store_is_alone(const struct store *store);
+/* Transactions of several writers may be open at the same time. */
+bool store_is_shared(const struct store *store);
 /* No transaction of ours holds up others for as long as this. */
 void store_set_lease(struct store *store, int64_t lease);
 /* How far the store's clock, by which leases count, was ahead of ours when the transaction began. */
@@ -324,8 +327,8 @@ int64_t store_clock_ahead(const struct store *store);
 bool store_is_contended(const struct store *store);
 
 /* What a transaction reads of a customer to claim, or changes, it locks by the customer's stripe, shared or
- * exclusively, in a statement of its own before it reads. Stripe STORE_STRIPES stands for everybody: shared for
- * each transaction, exclusive for what concerns all. Held until the end of the transaction. */
+ * exclusively, in a statement of its own before it reads. Stripe STORE_STRIPES stands for everybody: shared
+ * for each transaction, exclusive for what concerns all. Held until the end of the transaction. */
 #define STORE_STRIPES 1024
 struct store_stripe {
 	int n;

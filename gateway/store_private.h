@@ -119,7 +119,7 @@ struct store_ops {
 	bool (*count)(struct store *, const struct counters *deltas);
 	bool (*counters)(struct store *, struct counters *out);
 
-	/* These may be NULL where `alone`. */
+	/* NULL where no two transactions are open at the same time. */
 	void (*set_lease)(struct store *, int64_t lease);
 	bool (*lock_stripes)(struct store *, struct store_stripe stripes[], size_t count, bool wait);
 	bool (*last_hold)(struct store *, int64_t *seq);
