@@ -25,7 +25,7 @@ OBJ     += $(O)/obj/schema_sqlite.o $(O)/obj/schema_postgres.o
 UNIT     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/peers/*.c))
 TESTLIB  = $(patsubst %.c,$(O)/obj/%.o,$(filter-out $(wildcard tests/*/test_*.c),$(wildcard tests/unit/*.c tests/contract/*.c)))
 
-.PHONY: FORCE all deps demo test check latency hours-full unit format format-check tidy rooms model simulate fuzz fuzzers man install clean
+.PHONY: FORCE all deps demo test check latency promise hours-full unit format format-check tidy rooms model simulate fuzz fuzzers man install clean
 .SECONDARY:
 
 all: $(O)/heed
@@ -134,6 +134,10 @@ latency: all
 # 100,000 due at once, urgent beside 1,000,000 in bulk, a campaign of 500,000 held: WHEN="due lanes campaign". Minutes.
 load: all
 	@$(PYTHON) tests/bench/when.py $(WHEN)
+
+# Forty customers change their minds while messages stream at full speed: nothing arrives against a confirmed choice.
+promise: all
+	@HEED_PROMISE_SECONDS=$(SECONDS) $(PYTHON) -m pytest -q -s -p no:cacheprovider tests/end_to_end/test_promise.py
 
 # Every zone of the system against glibc, every three hours, and against Python's zoneinfo, 10,000 cases in each.
 hours-full: $(O)/tests/unit/test_zone $(O)/tests/unit/test_hours

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "xalloc.h"
 #include "banned.h"
 
@@ -52,16 +53,10 @@ static void lock_read(int fd, char out[LOCK_WORDS_MAX])
 static void lock_write(int fd)
 {
 	char host[256] = "";
-	char boot[64] = "";
+	char boot[BOOT_ID_SIZE];
 	struct text words;
-	int from = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
 
-	if (from >= 0) {
-		ssize_t len = read(from, boot, sizeof boot - 1);
-		boot[len > 0 ? len : 0] = '\0';
-		boot[strcspn(boot, "\n")] = '\0';
-		close(from);
-	}
+	file_boot_id(boot);
 	gethostname(host, sizeof host - 1);
 	text_init(&words, LOCK_WORDS_MAX - 1);
 	text_addf(&words, "process %ld on %s (boot %s)\n", (long)getpid(), host, boot);

@@ -213,9 +213,12 @@ static bool leave_handed(struct attempt *attempt, enum attempt_phase to)
 
 bool attempt_begin(struct attempt *attempt)
 {
-	return moment_mono() < attempt->lease_until &&
-	       (!attempt->begin_before || moment_now() < attempt->begin_before) &&
-	       leave_handed(attempt, ATTEMPT_BEGUN);
+	if (moment_mono() >= attempt->lease_until ||
+	    (attempt->begin_before && moment_now() >= attempt->begin_before) ||
+	    !leave_handed(attempt, ATTEMPT_BEGUN))
+		return false;
+	begun_mark(attempt->begun);
+	return true;
 }
 
 bool attempt_call_back(struct attempt *attempt)

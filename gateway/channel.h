@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "begun.h"
 #include "customer.h"
 #include "templates.h"
 #include "text.h"
@@ -84,6 +85,7 @@ struct attempt {
 	int64_t lease_until;  /* monotonic: after it attempt_begin says no */
 	int64_t begin_before; /* wall clock: likewise (it expires, hours close); 0: no end */
 	_Atomic int phase;
+	struct begun_slot *begun; /* borrowed; NULL: what is under way at a kill is in doubt */
 	void *channel_private;
 	struct outcome outcome; /* filled by channel_report */
 	void *turn_private;

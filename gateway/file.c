@@ -33,3 +33,16 @@ out:
 	close(fd);
 	return done;
 }
+
+void file_boot_id(char out[BOOT_ID_SIZE])
+{
+	struct text id, error;
+
+	memset(out, 0, BOOT_ID_SIZE);
+	text_init(&id, BOOT_ID_SIZE);
+	text_init(&error, TEXT_ERROR_MAX);
+	if (file_read("/proc/sys/kernel/random/boot_id", BOOT_ID_SIZE - 1, &id, &error))
+		memcpy(out, id.data, strcspn(id.data, "\n"));
+	text_release(&id);
+	text_release(&error);
+}

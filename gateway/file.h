@@ -1,4 +1,4 @@
-/* Reading files whole. */
+/* Reading files whole, and what the system says of itself in one. */
 #ifndef HEED_FILE_H
 #define HEED_FILE_H
 
@@ -10,5 +10,9 @@
 /* Appends the file's bytes to `out`, at most `max`. False: `error` says why, without the path (the caller
  * knows which one people know). */
 bool file_read(const char *path, size_t max, struct text *out, struct text *error);
+
+#define BOOT_ID_SIZE 64
+/* The id of this boot of the machine; "" where the system has none. The rest of `out` is zeroed. */
+void file_boot_id(char out[BOOT_ID_SIZE]);
 
 #endif

@@ -1,5 +1,4 @@
-/* Several choices in one commit: all preferences of a customer, "stop everything", and the STOP of an
- * address's owner, which is a choice for all who have it. */
+/* Several choices in one commit: all preferences of a customer, and "stop everything". */
 #include <stdlib.h>
 #include <string.h>
 
@@ -195,108 +194,6 @@ int request_stop_all(const struct turn_door *door, const struct asker *asker, co
 					  .asker = asker,
 					  .customer = customer,
 					  .json = how};
-
-	return request_run(door, &request.base, answer, problem);
-}
-
-/* --- an address --- */
-
-struct address_request {
-	struct request base;
-	const struct asker *asker;
-	const char *channel, *address;
-	enum address_state state;
-	const json_t *how;
-};
-
-static bool append_state(struct turn *turn, const struct address_request *asked, int64_t customer,
-			 const struct address_row *address)
-{
-	const char *source = json_string_value(json_object_get(asked->how, "source"));
-	json_t *evidence = json_object_get(asked->how, "evidence");
-	struct change change = {.kind = CHANGE_ADDRESS,
-				.at = turn->now,
-				.given_at = turn->now,
-				.customer = customer,
-				.address = address->n,
-				.subject = (char *)asked->channel,
-				.by = (char *)asked->asker->by,
-				.actor = (char *)asked->asker->actor,
-				.source = (char *)(source ? source : ""),
-				.evidence = evidence ? json_dumps(evidence, JSON_COMPACT | JSON_ENCODE_ANY)
-						     : xstrdup(""),
-				.old_value = xasprintf("\"%s\"", address_state_name(address->state)),
-				.new_value = xasprintf("\"%s\"", address_state_name(asked->state))};
-	struct change *const changes[] = {&change};
-	bool ok = store_append_changes(turn->store, changes, 1) &&
-		  store_set_address_state(turn->store, address->n, asked->state, change.seq);
-
-	free(change.evidence);
-	free(change.old_value);
-	free(change.new_value);
-	return ok;
-}
-
-/* One of those who have it. False: the store failed. */
-static bool address_binds(struct turn *turn, const struct address_request *asked, int64_t customer,
-			  json_t *ids, json_t *on_their_way)
-{
-	struct facts facts = {.customer_n = customer, .product = "*", .parent = ""};
-	struct facts *const list[] = {&facts};
-	bool ok = store_read_facts(turn->store, list, 1) &&
-		  change_binds(turn, customer, &(const struct touched){0}, on_their_way);
-
-	if (ok && facts.customer) {
-		json_t *data =
-			json_pack("{s:s, s:s}", "customer", facts.customer->id, "channel", asked->channel);
-		char *words = json_dumps(data, JSON_COMPACT);
-		if (asked->state == ADDRESS_STOPPED)
-			event_add(turn, "heed.address.stopped", facts.customer->id, words);
-		json_array_append_new(ids, json_string(facts.customer->id));
-		free(words);
-		json_decref(data);
-	}
-	facts_release(&facts);
-	return ok;
-}
-
-static bool address_run(struct request *request, struct turn *turn)
-{
-	const struct address_request *asked = (struct address_request *)request;
-	struct address_row address = {0};
-	int64_t *customers = NULL;
-	json_t *ids = json_array(), *on_their_way = json_object();
-	size_t count = 0;
-	bool ok = store_get_address(turn->store, asked->channel, asked->address, false, &address) &&
-		  (!address.n || store_customers_of_address(turn->store, address.n, &customers, &count));
-
-	if (ok && !count)
-		request_refuse(request, 404, "address: nobody has it on %s", asked->channel);
-	if (ok && count && address.state != asked->state)
-		ok = append_state(turn, asked, customers[0], &address);
-	for (size_t i = 0; ok && i < count; i++)
-		ok = address_binds(turn, asked, customers[i], ids, on_their_way);
-	if (ok && count) {
-		request->answer =
-			json_pack("{s:O, s:o}", "customers", ids, "on_their_way", way_list(on_their_way));
-		request->status = 200;
-	}
-	free(customers);
-	json_decref(ids);
-	json_decref(on_their_way);
-	return ok;
-}
-
-int request_address(const struct turn_door *door, const struct asker *asker, const char *channel,
-		    const char *address, enum address_state state, const json_t *how, json_t **answer,
-		    struct text *problem)
-{
-	struct address_request request = {.base = {.run = address_run},
-					  .asker = asker,
-					  .channel = channel,
-					  .address = address,
-					  .state = state,
-					  .how = how};
 
 	return request_run(door, &request.base, answer, problem);
 }

@@ -293,7 +293,6 @@ static bool cancel_row(struct cancel_request *asked, struct turn *turn, const st
 		return request_refuse(request, 409, "message: %s is being dealt with; try again", row->id);
 	if (waits) {
 		work = work_add(turn, WORK_SETTLED, row);
-		turn->plan.waiting_touched = true;
 	} else if (row->state == STATE_SENDING) {
 		work = take_back(turn, row->n);
 		while (work && work->row.n != row->n) /* of a digest: the others are chosen again */

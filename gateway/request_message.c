@@ -67,7 +67,6 @@ static bool settle_as(struct request *request, struct turn *turn, const char *as
 		return request_refuse(request, 422, "as: is neither sent, failed nor resend");
 	if (work_of(turn, row->n))
 		return request_refuse(request, 409, "message: %s is being dealt with", row->id);
-	turn->plan.waiting_touched = true;
 	work = work_add(turn, resend ? WORK_AGAIN : WORK_SETTLED, row);
 	work_reason(work, REASON_settled, json_pack("{s:s}", "as", as));
 	request->status = 200;
@@ -110,7 +109,6 @@ static bool retry_run(struct request *request, struct turn *turn)
 	if (ok && !request->status && work_of(turn, row.n))
 		request_refuse(request, 409, "message: %s is being dealt with", row.id);
 	if (ok && !request->status) {
-		turn->plan.waiting_touched = true;
 		struct work *work = work_add(turn, WORK_AGAIN, &row);
 		xreplace(&work->row.rejected, "");
 		work->row.tries = 0;

@@ -127,7 +127,6 @@ static bool is_in_turn(struct turn *turn, const struct contact *contact)
 	const int64_t *messages = messages_of(contact, &count);
 	bool in_turn = false;
 
-	turn->plan.waiting_touched = true;
 	for (size_t i = 0; i < count; i++)
 		in_turn = in_turn || work_of(turn, messages[i]);
 	return in_turn;

@@ -48,11 +48,6 @@ int request_preferences(const struct turn_door *door, const struct asker *asker,
  * "not_stopped": products that may not be (their choice stays as it was). */
 int request_stop_all(const struct turn_door *door, const struct asker *asker, const char *customer,
 		     const json_t *how, json_t **answer, struct text *problem);
-/* The owner of an address said STOP there, or (ADDRESS_OK) START again: for all customers who have it.
- * Answer: {"customers": [ids], "on_their_way"}. 404: nobody has it. */
-int request_address(const struct turn_door *door, const struct asker *asker, const char *channel,
-		    const char *address, enum address_state state, const json_t *how, json_t **answer,
-		    struct text *problem);
 /* as: "sent", "failed" or "resend". Answer: {"message","state"}. 409 where it is not in doubt. */
 int request_settle(const struct turn_door *door, const struct asker *asker, const char *message,
 		   const char *as, json_t **answer, struct text *problem);

@@ -1,17 +1,46 @@
 /* The turn.
  *
- * The life of a message, what is committed where, and what a crash leaves:
- *
- *   in Redis    XADDed; read or not. Crash: Redis has it; a reader's pending entries are read again at the
- * start. queued      the admission's commit: row, counters, event. Then XACK and XDEL. Crash between: it is
- * read again, found by its id, and only acknowledged. deferred    the same row, with a due time or a provider
- * it waits for. Crash: it waits on. sending     the claim's commit: the row with a new epoch, the contact,
- * the event, in the transaction that read the preference. Only then is it handed to the channel. Crash:
- * nobody can say whether it left, so the next start finds it `sending` and makes it in_doubt. This is the one
- * place where a second copy is possible. sent, delivered, in_doubt, deferred (retry), failed the outcome's
- * commit: contact, row, counters, event. An outcome that was not committed is lost with the process, and the
- * message is in doubt as above. suppressed, failed the commit that chose; with a closing line in the contacts
- * if there was no attempt.
+ * The life of a message on one page. Each line is a state, what was committed for it to be there, and what a
+ * crash leaves in it.
+ */
+/* clang-format off */
+/*
+ *   in Redis            XADDed; read by a gateway or not. Nothing is committed.
+ *      |                CRASH  Redis has it; what a reader had read is read again at its next start.
+ *      v
+ *   queued              the admission: row, counters, event; after that commit XACK and XDEL.
+ *      |                CRASH  between the two it is read again, found by its id, and only acknowledged.
+ *      |
+ *      +<------------+  deferred: the same row with a due time, a channel or a hold that it waits for.
+ *      |             |  CRASH  it waits on.
+ *      v             |
+ *   sending          |  the claim: a new epoch, its contact, its event, in the transaction that read the
+ *      |             |  preference (law 2); beside it, in the file of what has begun: "not begun".
+ *      |             |  After the commit it is handed to the channel. attempt_begin() is the point of no
+ *      |             |  return: not called back, its lease and its time not over; it notes "begun".
+ *      |             |  CRASH  the next start finds `sending`. Noted as not begun: nothing left, it is
+ *      |             |         chosen for again (called_back). All else: IN DOUBT.
+ *      |             |  FROZEN longer than gateway.lease, where gateways share a store: another one takes
+ *      |             |         it over as in doubt. What the frozen one reports later has an epoch that is
+ *      |             |         over: it is kept in its contact, settles that doubt, and overwrites nothing.
+ *      v             |
+ *   the outcome      |  one commit: contact, row, counters, event.
+ *      |             |  CRASH  before it: the process took the answer with it, so in doubt as above.
+ *      +-- retry ----+
+ *      +-- sent -----+  (no receipt within the customer's `wait`: the next channel of the list)
+ *      +-- delivered
+ *      +-- in_doubt     it may have been taken, and nobody can say. Policy `resend`: it waits as in_doubt and
+ *      |                is claimed again: THE ONE PLACE WHERE A SECOND COPY CAN COME FROM, and its contact
+ *      |                says so. Policy `hold`: it stays until somebody settles it. Never another channel.
+ *      +-- rejected     the next channel of the list, or the end:
+ *   suppressed, failed, expired, cancelled
+ *                       the commit that decided it; with a closing line in the contacts where no attempt
+ *                       was made.
+ */
+/* clang-format on */
+/*
+ * Why nowhere else: a row is handed to one channel by one commit; a channel sends an attempt once and reports
+ * it once; what is called back can't begin; and a claim needs the row's epoch to be the one that was read.
  *
  * Events go out after their commit, from the store: at least once. A turn whose transaction is lost is run
  * again from the same inputs; what the world saw of it (an attempt called back) is remembered in the flights,
@@ -50,6 +79,7 @@ static void plan_end(struct turn *turn)
 {
 	for (struct work *work = turn->plan.first, *next; work; work = next) {
 		next = work->next;
+		begun_release(turn->begun, work->begun);
 		work_free(work);
 	}
 	for (size_t i = 0; i < turn->plan.events.count; i++) {
@@ -58,6 +88,7 @@ static void plan_end(struct turn *turn)
 		free(row);
 	}
 	free(turn->plan.events.list);
+	free(turn->plan.by_n);
 	for (size_t i = 0; i < turn->plan.late.count; i++) {
 		contact_release(turn->plan.late.list[i]);
 		free(turn->plan.late.list[i]);
@@ -123,6 +154,9 @@ static bool write_works(struct turn *turn)
 		if (work->contact)
 			contact_of(turn, work);
 	ok = ok && store_number_contacts(turn->store, (struct contact *const *)contacts.list, contacts.count);
+	for (struct work *work = turn->plan.first; ok && work; work = work->next)
+		if (work->attempt)
+			work->begun = begun_take(turn->begun, work->contact->seq, work->contact->at);
 	for (struct work *work = turn->plan.first; ok && work; work = work->next)
 		if (work->contact || work->lead)
 			work->row.contact = (work->lead ? work->lead : work)->contact->seq;
@@ -207,6 +241,7 @@ static void flight_remove(struct turn *turn, struct flight *flight)
 	*flight->link = flight->next;
 	if (flight->next)
 		flight->next->link = flight->link;
+	begun_release(turn->begun, flight->begun);
 	flight_free(flight);
 	turn->flight_count--;
 }
@@ -221,6 +256,8 @@ static void hand_over(struct turn *turn, struct work *work)
 	attempt->contact = work->contact->seq;
 	attempt->turn_private = flight;
 	flight->attempt = attempt;
+	flight->begun = attempt->begun = work->begun;
+	work->begun = NULL;
 	flight->claimed_at = turn->now;
 	flight->resend = work->was == STATE_IN_DOUBT || (work->flight && work->flight->resend);
 	flight->probe = work->probe;
@@ -389,6 +426,10 @@ static void turn_committed(struct turn *turn)
 	turn->contended = 0;
 	again_after_commit(turn);
 	turn->config_new = turn->config_new && turn->plan.strays;
+	if (turn->begun_asked && turn->recovered == MOMENT_NEVER) {
+		begun_clear(turn->begun);
+		turn->begun_asked = false;
+	}
 	tell_breakers(turn);
 	lines_after_commit(turn);
 	outbox_after_commit(turn);
@@ -698,6 +739,12 @@ struct turn *turn_new(struct store *store, struct config *config)
 	return turn;
 }
 
+void turn_remember_begun(struct turn *turn, struct begun *begun)
+{
+	turn->begun = begun;
+	turn->begun_asked = true;
+}
+
 bool turn_ready(struct turn *turn, struct text *error)
 {
 	turn->alone = false;
@@ -794,6 +841,7 @@ void turn_free(struct turn *turn)
 	for (size_t i = 0; i < turn->outbox.event_count; i++)
 		free(turn->outbox.events[i].json);
 	free(turn->outbox.events);
+	begun_close(turn->begun); /* as it stands: the next start asks it */
 	free(turn->name);
 	config_drop(turn->config);
 	pthread_mutex_destroy(&turn->lock);

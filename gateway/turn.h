@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "begun.h"
 #include "config.h"
 #include "queue.h"
 #include "store.h"
@@ -73,6 +74,8 @@ struct turn_stats {
 /* `store` is the turn's alone from now on. `queue` NULL: nothing to acknowledge (the CLI working alone). No
  * thread yet. */
 struct turn *turn_new(struct store *store, struct config *config);
+/* What of an earlier run's attempts had begun, and a place for this one's. Owned by the turn from now on. */
+void turn_remember_begun(struct turn *turn, struct begun *begun);
 /* Opens the channels, recovers what a crash left, starts the thread. False and `error`. */
 bool turn_start(struct turn *turn, struct text *error);
 /* Runs requests in the caller's thread instead: for the CLI when no gateway runs. No channels. */

@@ -38,7 +38,6 @@ static bool again_slice(struct turn *turn, int64_t customer, int64_t after, agai
 		if (*last != MOMENT_NEVER)
 			*last = row->n;
 		turn->plan.looked++;
-		turn->plan.waiting_touched = true;
 		if ((wants && !wants(row, context)) || work_of(turn, row->n))
 			continue;
 		work_add(turn, WORK_RECONSIDER, row);

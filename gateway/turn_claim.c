@@ -192,7 +192,6 @@ static bool gather(struct turn *turn, struct work *lead, const struct decision *
 	bool ok = true, may;
 	int64_t after = 0;
 
-	turn->plan.waiting_touched = true;
 	for (struct work *work = turn->plan.first; ok && work && lead->followers + 1 < DIGEST_MAX;
 	     work = work->next) {
 		if (work == lead || work->placed || work->why == WORK_SETTLED || work->why == WORK_NEW)

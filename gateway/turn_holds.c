@@ -221,7 +221,6 @@ static void move(struct turn *turn, const struct message_row *row)
 	if (!hold || row->due > turn->now || work_of(turn, row->n))
 		return;
 	struct work *work = work_add(turn, WORK_SETTLED, row);
-	turn->plan.waiting_touched = true;
 	turn->plan.swept++;
 	work_hold(turn, work, hold, row->waits_for);
 }
@@ -237,7 +236,6 @@ static bool sweep_campaign(struct turn *turn, struct holding *holding)
 		const struct message_row *row = &rows.rows[i];
 		holding->swept.n = row->n;
 		if (hold->kind == HOLD_CANCEL && !work_of(turn, row->n)) {
-			turn->plan.waiting_touched = true;
 			turn->plan.swept++;
 			ok = work_cancel(turn, work_add(turn, WORK_SETTLED, row), hold_who(hold), hold->why);
 		} else if (hold->kind == HOLD_CAMPAIGN && line_find(turn, row->waits_for)) {

@@ -284,7 +284,7 @@ static bool due_of(struct turn *turn, const char *waits_for, enum lane lane, siz
 
 	*got = 0;
 	for (size_t i = 0; ok && i < rows.count && *got < limit; i++) {
-		if (turn->plan.waiting_touched ? work_of(turn, rows.rows[i].n) != NULL : i < seen)
+		if (work_of(turn, rows.rows[i].n))
 			continue;
 		work_add(turn, WORK_DUE, &rows.rows[i])->kept = kept;
 		++*got;
@@ -406,7 +406,6 @@ static bool line_sweep(struct turn *turn, struct line *line)
 		if (work_of(turn, rows.rows[i].n))
 			continue;
 		size_t before = turn->plan.count;
-		turn->plan.waiting_touched = true;
 		if (line->resuming)
 			row_resumes(turn, line, &rows.rows[i]);
 		else
@@ -454,7 +453,7 @@ bool lines_adopt_strays(struct turn *turn)
 				if (work_of(turn, rows.rows[r].n))
 					continue;
 				struct work *work = work_add(turn, WORK_SETTLED, &rows.rows[r]);
-				turn->plan.waiting_touched = turn->plan.strays = true;
+				turn->plan.strays = true;
 				free(work->row.waits_for);
 				work->row.waits_for = xstrdup("");
 				line_waits(turn, "", work->row.due);

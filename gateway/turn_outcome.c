@@ -441,8 +441,21 @@ bool turn_address_dies(struct turn *turn, int64_t address, const char *channel, 
 
 /* --- after a crash --- */
 
-/* One message whose sender is gone, or may be. */
-static bool recover_one(struct turn *turn, const struct message_row *row)
+/* It is sure that nothing of it left: it is chosen for again, as if it had been called back. */
+static void recover_unbegun(struct turn *turn, struct work *work)
+{
+	bool resend = strcmp(work->flight->contact.reason, reason_code_name(REASON_doubt_resend)) == 0;
+
+	work_end_contact(work, STATE_CALLED_BACK, NULL);
+	work->row.attempts--;
+	work->row.tries--;
+	work->why = WORK_AGAIN;
+	if (resend) /* what was in doubt before still is */
+		work_set_state(turn, work, STATE_IN_DOUBT);
+}
+
+/* One message whose sender is gone, or may be. *doubts counts those in doubt. */
+static bool recover_one(struct turn *turn, const struct message_row *row, size_t *doubts)
 {
 	struct flight *gone = xcalloc(1, sizeof *gone);
 	struct contact contact = {0};
@@ -455,7 +468,12 @@ static bool recover_one(struct turn *turn, const struct message_row *row)
 	work->flight = gone;
 	work->row.lease = 0;
 	work->row.epoch++; /* whatever its sender still reports is late */
-	outcome_in_doubt(turn, work, NULL, ours ? REASON_doubt_after_crash : REASON_doubt_taken_over);
+	if (ours && begun_says_no(turn->begun, gone->contact.seq, gone->contact.at)) {
+		recover_unbegun(turn, work);
+	} else {
+		++*doubts;
+		outcome_in_doubt(turn, work, NULL, ours ? REASON_doubt_after_crash : REASON_doubt_taken_over);
+	}
 	work->flight = NULL;
 	if (!work->ended->seq) { /* no such contact: nothing to save */
 		contact_release(work->ended);
@@ -467,12 +485,13 @@ static bool recover_one(struct turn *turn, const struct message_row *row)
 	return ok;
 }
 
-/* Nobody can say what became of what was `sending`: whoever sent it is gone, or silent for too long. */
+/* Whoever was sending it is gone, or silent for too long. What may have begun is in doubt. */
 bool recover_take(struct turn *turn)
 {
 	struct message_rows rows = {0};
 	bool start = turn->recovered != MOMENT_NEVER;
 	int64_t whose = !start ? 0 : store_is_alone(turn->store) ? GATEWAY_ANY : turn->gateway;
+	size_t doubts = 0;
 
 	if (!start && !turn->look_for_abandoned)
 		return true;
@@ -481,11 +500,12 @@ bool recover_take(struct turn *turn)
 		return false;
 	bool ok = true;
 	for (size_t i = 0; ok && i < rows.count; i++)
-		ok = recover_one(turn, &rows.rows[i]);
+		ok = recover_one(turn, &rows.rows[i], &doubts);
 	if (ok && rows.count)
-		log_warn("%zu messages were being sent when their gateway ended or fell silent: they are in "
-			 "doubt",
-			 rows.count);
+		log_warn("%zu messages were being sent when their gateway ended or fell silent: %zu are in "
+			 "doubt, "
+			 "the others had not begun",
+			 rows.count, doubts);
 	turn->look_for_abandoned = rows.count == RECOVER_MAX;
 	turn->recovered = !start || rows.count < RECOVER_MAX ? MOMENT_NEVER : rows.rows[rows.count - 1].n;
 	message_rows_release(&rows);

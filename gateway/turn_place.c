@@ -52,6 +52,32 @@ void contact_copy(const struct contact *contact, struct contact *out)
 	out->message_count = 0;
 }
 
+/* Where the work on a row stands, or would. */
+static struct work **work_place_of(const struct plan *plan, int64_t n)
+{
+	size_t at = (size_t)((uint64_t)n * 0x9E3779B97F4A7C15u) & (plan->by_n_size - 1);
+
+	while (plan->by_n[at] && plan->by_n[at]->row.n != n)
+		at = (at + 1) & (plan->by_n_size - 1);
+	return &plan->by_n[at];
+}
+
+static void work_index(struct plan *plan, struct work *work)
+{
+	if (2 * (plan->by_n_count + 1) > plan->by_n_size) {
+		struct plan old = *plan;
+		plan->by_n_size = old.by_n_size ? 2 * old.by_n_size : 256;
+		plan->by_n = xcalloc(plan->by_n_size, sizeof(struct work *));
+		for (size_t i = 0; i < old.by_n_size; i++)
+			if (old.by_n[i])
+				*work_place_of(plan, old.by_n[i]->row.n) = old.by_n[i];
+		free(old.by_n);
+	}
+	struct work **place = work_place_of(plan, work->row.n);
+	plan->by_n_count += !*place;
+	*place = *place ? *place : work; /* the first work on it is the one */
+}
+
 struct work *work_add(struct turn *turn, enum work_why why, const struct message_row *row)
 {
 	struct work *work = xcalloc(1, sizeof *work);
@@ -62,17 +88,14 @@ struct work *work_add(struct turn *turn, enum work_why why, const struct message
 	*turn->plan.tail = work;
 	turn->plan.tail = &work->next;
 	turn->plan.count++;
+	if (work->row.n)
+		work_index(&turn->plan, work);
 	return work;
 }
 
 struct work *work_of(const struct turn *turn, int64_t n)
 {
-	if (!turn->plan.waiting_touched)
-		return NULL;
-	for (struct work *work = turn->plan.first; work; work = work->next)
-		if (work->row.n == n)
-			return work;
-	return NULL;
+	return turn->plan.by_n_size ? *work_place_of(&turn->plan, n) : NULL;
 }
 
 void work_free(struct work *work)

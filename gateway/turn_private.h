@@ -17,7 +17,7 @@
 #define TURN_REQUESTS_MAX 64
 #define TURN_SWEEP_MAX 200        /* rows looked at when a breaker opens, a turn */
 #define TURN_HELD_MAX 500         /* rows moved to a hold or away from it, or taken back, a turn */
-#define TURN_AGAIN_MAX 500        /* waiting rows of customers whose choice changed looked at, a turn */
+#define TURN_AGAIN_MAX 100        /* waiting rows of customers whose choice changed looked at, a turn */
 #define INBOX_ADMISSIONS_MAX 4000 /* as the carrier reads ahead: what is urgent finds room */
 #define OUTBOX_MEMORY_MAX 20000   /* events kept ready for the courier; the store has the rest */
 #define TURN_EXPIRED_MAX 500      /* rows whose time is over, a turn */
@@ -80,11 +80,12 @@ struct flight {
 	struct message_rows others; /* of a digest: its other messages, likewise */
 	struct contact contact;     /* as committed */
 	int64_t claimed_at;
-	enum flight_state state; /* CALLED_BACK: it will never begin, and nobody has committed that yet */
-	bool resend;             /* an earlier attempt on this channel is in doubt */
-	bool probe;              /* the one that asks whether the provider is back */
-	bool in_turn;            /* this run of the turn already deals with it */
-	bool lost;               /* another gateway took it over: what it reports is late */
+	enum flight_state state;  /* CALLED_BACK: it will never begin, and nobody has committed that yet */
+	bool resend;              /* an earlier attempt on this channel is in doubt */
+	bool probe;               /* the one that asks whether the provider is back */
+	bool in_turn;             /* this run of the turn already deals with it */
+	struct begun_slot *begun; /* says to the next start whether it had begun; NULL */
+	bool lost;                /* another gateway took it over: what it reports is late */
 };
 
 enum work_why {
@@ -111,6 +112,7 @@ struct work {
 	struct outlet *outlet;       /* claimed: who carries it */
 	char *bound;                 /* in doubt: the provider that it was tried with; NULL: any */
 	struct attempt *attempt;     /* claimed: to be handed over after the commit */
+	struct begun_slot *begun;    /* and its place in the file of what has begun; NULL */
 	struct work *lead;           /* of a digest: whose contact it shares; NULL */
 	size_t followers;            /* of a digest: how many share this one's contact */
 	bool shares;                 /* `ended` is another work's too, and is saved there */
@@ -143,10 +145,11 @@ enum verdict { NOTE_OK, NOTE_FAULT, NOTE_NO_VERDICT, NOTE_PACE };
 struct plan {
 	struct work *first, **tail;
 	size_t count;
+	struct work **by_n; /* of rows that have a number; open addressing */
+	size_t by_n_size, by_n_count;
 	bool strays;            /* some were found: there may be more */
 	size_t looked;          /* waiting rows of customers that were looked at again */
 	size_t swept;           /* rows that wait and were taken in hand by a sweep */
-	bool waiting_touched;   /* work was made of rows that wait, but not because they are due */
 	struct pointers events; /* struct event_row */
 	struct pointers late;   /* struct contact: of late reports, to be saved */
 	struct counters deltas;
@@ -208,9 +211,11 @@ struct turn {
 		int64_t next_look, next_office; /* monotonic */
 		size_t left;                    /* rows of this turn whose customer somebody else is at */
 	} several;
-	char *name;       /* of this gateway, from the configuration that it started with */
-	int64_t gateway;  /* its number; 0: not reported yet */
-	int64_t reported; /* when it said last that it is alive, by the store's clock; 0: never */
+	char *name;          /* of this gateway, from the configuration that it started with */
+	int64_t gateway;     /* its number; 0: not reported yet */
+	int64_t reported;    /* when it said last that it is alive, by the store's clock; 0: never */
+	struct begun *begun; /* NULL: there is none */
+	bool begun_asked;    /* it still says what the run before left */
 	bool look_for_abandoned, overtaken; /* overtaken: others may have claimed what is in flight */
 	bool alone;
 	bool config_new; /* its products and templates are not kept yet */

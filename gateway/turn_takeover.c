@@ -2,11 +2,10 @@
  * took over from it. Their clock is the store's. An outcome that comes after that is a late report: it cannot
  * overwrite what its successor does, and settles a doubt only where it is sure to be about the same attempt.
  */
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "file.h"
 #include "log.h"
 #include "turn_private.h"
 #include "xalloc.h"
@@ -31,17 +30,6 @@ int64_t gateway_next_report(const struct turn *turn)
 	return report_due(turn, turn->now) ? 0 : turn->reported + report_pause(turn) - turn->now;
 }
 
-static void boot_id(char out[64])
-{
-	int from = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t len = from >= 0 ? read(from, out, 63) : 0;
-
-	out[len > 0 ? len : 0] = '\0';
-	out[strcspn(out, "\n")] = '\0';
-	if (from >= 0)
-		close(from);
-}
-
 /* Others may have claimed what is in flight. Those that were are marked. False: the store failed. */
 static bool flights_check(struct turn *turn)
 {
@@ -58,7 +46,7 @@ static bool flights_check(struct turn *turn)
 
 bool gateway_report(struct turn *turn)
 {
-	char boot[64];
+	char boot[BOOT_ID_SIZE];
 	bool silent = turn->reported &&
 		      (turn->now < turn->reported || turn->now - turn->reported >= 2 * report_pause(turn));
 
@@ -68,7 +56,7 @@ bool gateway_report(struct turn *turn)
 		return false;
 	if (!report_due(turn, turn->now))
 		return true;
-	boot_id(boot);
+	file_boot_id(boot);
 	if (!store_report_gateway(turn->store, turn->name, boot, turn->now, &turn->gateway))
 		return false;
 	turn->reported = turn->now;
@@ -133,7 +121,6 @@ static bool late_message(struct turn *turn, struct flight *flight, int64_t n, co
 	struct message_row row = {0};
 	bool ok = true;
 
-	turn->plan.waiting_touched = true;
 	if (flight_aloft(turn, n) || work_of(turn, n))
 		return true; /* its successor is under way here */
 	ok = store_get_messages(turn->store, &n, 1, &row);

@@ -240,10 +240,9 @@ bool expiries_take(struct turn *turn)
 		return true;
 	bool ok = store_expired(turn->store, turn->now, TURN_EXPIRED_MAX, &rows);
 	if (rows.count)
-		turn->plan.waiting_touched = true;
-	for (size_t i = 0; ok && i < rows.count; i++)
-		if (!work_of(turn, rows.rows[i].n))
-			work_add(turn, WORK_DUE, &rows.rows[i]);
+		for (size_t i = 0; ok && i < rows.count; i++)
+			if (!work_of(turn, rows.rows[i].n))
+				work_add(turn, WORK_DUE, &rows.rows[i]);
 	/* those just taken are in the index until the commit */
 	if (rows.count)
 		turn->expiry.due = 0;

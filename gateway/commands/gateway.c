@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../begun.h"
 #include "../carrier.h"
 #include "../cli.h"
 #include "../command.h"
@@ -13,6 +14,7 @@
 #include "../service.h"
 #include "../store.h"
 #include "../turn.h"
+#include "../xalloc.h"
 #include "../banned.h"
 
 struct gateway {
@@ -87,6 +89,23 @@ static bool gateway_listen(struct gateway *gateway, struct text *error)
 	return gateway->web != NULL;
 }
 
+/* Without it everything that is under way at a kill is in doubt, which is safe. */
+static void remember_begun(struct gateway *gateway)
+{
+	char *path = xasprintf("%s.begun", gateway->config->http.socket);
+	struct text error;
+
+	text_init(&error, TEXT_ERROR_MAX);
+	struct begun *begun = begun_open(path, store_id(gateway->store), &error);
+	if (begun)
+		turn_remember_begun(gateway->turn, begun);
+	else
+		log_warn("%s; if this gateway is killed, all that it is sending will be in doubt",
+			 error.data);
+	text_release(&error);
+	free(path);
+}
+
 static bool gateway_start(struct gateway *gateway, struct text *error)
 {
 	const struct config *config = gateway->config;
@@ -94,6 +113,7 @@ static bool gateway_start(struct gateway *gateway, struct text *error)
 	if (!(gateway->store = store_open(config->store.url, config->store.migrate, error)))
 		return false;
 	gateway->turn = turn_new(gateway->store, gateway->config);
+	remember_begun(gateway);
 	if (!turn_start(gateway->turn, error) ||
 	    !(gateway->service = service_open(gateway->turn, gateway->config, error)) ||
 	    !gateway_listen(gateway, error) ||

@@ -227,9 +227,75 @@ static void what_never_reports_is_listed_no_longer_than_attempt_open_max(void **
 	the_second_ends();
 }
 
+/* --- what had not begun when a process was killed --- */
+
+static void the_process_is_killed(void)
+{
+	world.email.held_count = world.sms.held_count = 0; /* gone with it */
+	world_crash();
+	steps();
+}
+
+static void what_had_not_begun_is_not_in_doubt_after_a_kill(void **state)
+{
+	(void)state;
+	world.remembers = true;
+	world_restart();
+	sending("m-1", &world.sms, "[\"sms\"]");
+	admit("m-2", "ana", "card-alerts", "");
+	step();
+	held(&world.sms, "m-2");
+	the_process_is_killed();
+	is(state_of("m-1"), "in_doubt");
+	is(contacts_of("m-1"), "1:sms:in_doubt");
+	is(contacts_of("m-2"), "1:sms:called_back 1:sms:sending");
+	begin(&world.sms, "m-2");
+	taken(&world.sms, "m-2");
+	step();
+	is(state_of("m-2"), "sent");
+	sum_holds();
+}
+
+static void a_choice_that_came_before_the_restart_holds_for_what_had_not_begun(void **state)
+{
+	(void)state;
+	world.remembers = true;
+	world_restart();
+	sending("m-1", &world.sms, "[\"sms\"]");
+	admit("m-2", "ana", "card-alerts", "");
+	step();
+	held(&world.sms, "m-2");
+	world.sms.held_count = 0;
+	const char *way = prefer_way("ana", "card-alerts", "[]");
+	is(way, "m-1"); /* m-2 was called back, and not handed over again */
+	the_process_is_killed();
+	is(state_of("m-2"), "suppressed");
+}
+
+static void a_resend_that_had_not_begun_is_as_much_in_doubt_as_before(void **state)
+{
+	(void)state;
+	world.remembers = true;
+	world_restart();
+	sending("m-1", &world.email, "[\"email\"]");
+	report(&world.email, "m-1", OUTCOME_IN_DOUBT, SCOPE_MESSAGE, "");
+	for (int i = 0; i < 100 && !is_held(&world.email, "m-1"); i++)
+		steps_for(10 * MOMENT_MS);
+	held(&world.email, "m-1");
+	world.email.held_count = 0;
+	world.email.credit = 0;
+	world_crash();
+	is(state_of("m-1"), "in_doubt");
+	is(contacts_of("m-1"), "1:email:in_doubt 2:email:called_back");
+	sum_holds();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		ON_BOTH(what_had_not_begun_is_not_in_doubt_after_a_kill),
+		IN_MEMORY(a_choice_that_came_before_the_restart_holds_for_what_had_not_begun),
+		ON_BOTH(a_resend_that_had_not_begun_is_as_much_in_doubt_as_before),
 		ON_BOTH(what_was_sending_is_in_doubt_at_the_next_start_of_the_same_gateway),
 		IN_MEMORY(a_claim_is_taken_over_once_its_lease_is_over_and_its_gateway_silent),
 		IN_MEMORY(a_gateway_that_reports_keeps_what_it_claimed),

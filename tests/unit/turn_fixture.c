@@ -172,6 +172,11 @@ static void turn_by_hand(void)
 
 	text_init(&error, TEXT_ERROR_MAX);
 	world.turn = turn_new(world.store, world.config);
+	if (world.remembers) {
+		char *path = xasprintf("%s/begun", scratch_folder);
+		turn_remember_begun(world.turn, begun_open(path, store_id(world.store), &error));
+		free(path);
+	}
 	if (!turn_ready(world.turn, &error))
 		fail_msg("%s", error.data);
 	text_release(&error);

@@ -48,6 +48,7 @@ struct world {
 	struct store *store;
 	struct store_reader *reader;
 	struct turn *turn;
+	bool remembers; /* turns from now on know what had begun before a crash */
 	struct script email, sms, webhook;
 	/* what the courier was given: JSON, in order */
 	json_t *events, *event_ids;
