@@ -54,11 +54,13 @@ struct store_reader *postgres_reader_open(const char *where, struct text *error)
 /* What is read in several statements is of one commit. */
 static bool begin_reading(struct pg *pg)
 {
-	return pg_exec(pg, "BEGIN ISOLATION LEVEL REPEATABLE READ");
+	pg->reading = pg_exec(pg, "BEGIN ISOLATION LEVEL REPEATABLE READ");
+	return pg->reading;
 }
 
 static void end_reading(struct pg *pg)
 {
+	pg->reading = false;
 	if (!pg_is_lost(pg))
 		PQclear(PQexec(pg->conn, "COMMIT"));
 }

@@ -50,7 +50,13 @@ bool pg_failed(struct pg *pg, const PGresult *result)
 	return text_error(pg->error, "store: PostgreSQL: %.*s", (int)strcspn(words, "\n"), words);
 }
 
-bool pg_exec(struct pg *pg, const char *text)
+/* A reader finds out that its connection is gone when it asks: then it asks again, on a new one. */
+static bool ask_again(struct pg *pg)
+{
+	return pg->reads_only && !pg->reading && pg_is_lost(pg) && pg_connect(pg);
+}
+
+static bool exec_once(struct pg *pg, const char *text)
 {
 	if (!pg->conn)
 		return pg_failed(pg, NULL);
@@ -60,6 +66,11 @@ bool pg_exec(struct pg *pg, const char *text)
 
 	PQclear(result);
 	return ok;
+}
+
+bool pg_exec(struct pg *pg, const char *text)
+{
+	return exec_once(pg, text) || (ask_again(pg) && exec_once(pg, text));
 }
 
 /* --- parameters --- */
@@ -225,7 +236,7 @@ static bool prepare(struct pg_query *query, const char *name, const Oid types[])
 	return ok;
 }
 
-bool pg_query_run(struct pg_query *query)
+static bool run_once(struct pg_query *query)
 {
 	struct pg *pg = query->pg;
 	Oid types[PG_PARAMETERS_MAX];
@@ -254,6 +265,17 @@ bool pg_query_run(struct pg_query *query)
 		return pg_failed(pg, query->result);
 	query->rows = PQntuples(query->result);
 	return true;
+}
+
+bool pg_query_run(struct pg_query *query)
+{
+	if (run_once(query))
+		return true;
+	if (!ask_again(query->pg))
+		return false;
+	PQclear(query->result);
+	query->result = NULL;
+	return run_once(query);
 }
 
 void pg_query_release(struct pg_query *query)
