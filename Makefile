@@ -14,7 +14,7 @@ CPPFLAGS += -D_GNU_SOURCE -DHEED_PREFIX='"$(PREFIX)"' -MMD -MP
 CFLAGS  += -std=gnu11 $(OPT) $(WARN) -fno-strict-aliasing -pthread $(SAN) \
            $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LDFLAGS += -pthread $(SAN) -rdynamic
-LDLIBS  += $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+LDLIBS  += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
 
 GATEWAY  = $(wildcard gateway/*.c gateway/commands/*.c)
 ADAPTERS = $(wildcard adapters/*.c)
@@ -22,6 +22,8 @@ OBJ      = $(patsubst %.c,$(O)/obj/%.o,$(filter-out gateway/main.c,$(GATEWAY) $(
 SCHEMA   = $(sort $(wildcard config/schema/*.sql))
 SCHEMA_PG = $(sort $(wildcard config/schema/postgres/*.sql))
 OBJ     += $(O)/obj/schema_sqlite.o $(O)/obj/schema_postgres.o
+PAGES    = $(sort $(wildcard templates/pages/*.html templates/pages/words/*.json templates/assets/*))
+OBJ     += $(O)/obj/pages_own.o
 UNIT     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/peers/*.c))
 TESTLIB  = $(patsubst %.c,$(O)/obj/%.o,$(filter-out $(wildcard tests/*/test_*.c),$(wildcard tests/unit/*.c tests/contract/*.c)))
 
@@ -71,6 +73,20 @@ $(O)/obj/schema_%.o: $(O)/gen/schema_%.c
 	@mkdir -p $(@D)
 	@echo "  CC   $@"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-missing-field-initializers -Igateway -Iadapters -c -o $@ $<
+
+# The customers' pages go into the binary as well.
+$(O)/gen/pages_own.c: $(PAGES) Makefile
+	@mkdir -p $(@D)
+	@( echo '#include "pages_private.h"'; echo 'const struct page_source page_sources[] = {'; \
+	for f in $(PAGES); do \
+		echo "{ \"$${f#templates/}\","; \
+		sed 's/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$$/\\n"/' $$f; echo ", $$(wc -c < $$f) },"; \
+	done; echo '{0}};' ) > $@.new && mv $@.new $@
+
+$(O)/obj/pages_own.o: $(O)/gen/pages_own.c
+	@mkdir -p $(@D)
+	@echo "  CC   $@"
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-missing-field-initializers -Igateway -c -o $@ $<
 
 $(O)/obj/tests/%.o: tests/%.c
 	@mkdir -p $(@D)

@@ -598,6 +598,7 @@ const struct store_ops store_memory_ops = {
 	.read_customer = memory_read_customer,
 	.read_cap_used = memory_read_cap_used,
 	.read_find = memory_read_find,
+	.read_customer_id = memory_read_customer_id,
 	.read_holds = memory_read_holds,
 	.read_counters = memory_read_counters,
 	.read_ages = memory_read_ages,

@@ -203,6 +203,7 @@ bool memory_read_customer(struct store_reader *, const char *id, struct customer
 			  struct preference **preferences, size_t *count);
 bool memory_read_cap_used(struct store_reader *, int64_t customer, const char *name, int64_t *used);
 bool memory_read_find(struct store_reader *, const char *address, char ***ids, size_t *count);
+bool memory_read_customer_id(struct store_reader *, int64_t customer, char **id);
 bool memory_read_holds(struct store_reader *, struct hold **out, size_t *count);
 bool memory_read_counters(struct store_reader *, struct counters *out);
 bool memory_read_ages(struct store_reader *, int64_t oldest[LANES]);

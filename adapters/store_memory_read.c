@@ -285,6 +285,17 @@ bool memory_read_find(struct store_reader *reader, const char *address, char ***
 	return leave(memory);
 }
 
+bool memory_read_customer_id(struct store_reader *reader, int64_t customer, char **id)
+{
+	struct memory *memory = enter(reader);
+
+	if (!memory)
+		return false;
+	const struct memory_customer *found = slots_get(&memory->tables[CUSTOMERS], customer);
+	*id = found ? xstrdup(found->id) : NULL;
+	return leave(memory);
+}
+
 bool memory_read_holds(struct store_reader *reader, struct hold **out, size_t *count)
 {
 	struct memory *memory = enter(reader);

@@ -293,6 +293,7 @@ const struct store_ops store_postgres_ops = {
 	.read_customer = postgres_read_customer,
 	.read_cap_used = postgres_read_cap_used,
 	.read_find = postgres_read_find,
+	.read_customer_id = postgres_read_customer_id,
 	.read_holds = postgres_read_holds,
 	.read_counters = postgres_read_counters,
 	.read_ages = postgres_read_ages,

@@ -94,6 +94,7 @@ enum statement {
 	PG_COUNTERS,
 	PG_LAST_CHANGE,
 	PG_FIND,
+	PG_CUSTOMER_ID,
 	PG_AGES,
 	PG_CHANGES,
 	PG_CHANGES_OF,
@@ -301,6 +302,7 @@ bool postgres_read_customer(struct store_reader *, const char *id, struct custom
 			    struct preference **preferences, size_t *count);
 bool postgres_read_cap_used(struct store_reader *, int64_t customer, const char *name, int64_t *used);
 bool postgres_read_find(struct store_reader *, const char *address, char ***ids, size_t *count);
+bool postgres_read_customer_id(struct store_reader *, int64_t customer, char **id);
 bool postgres_read_holds(struct store_reader *, struct hold **out, size_t *count);
 bool postgres_read_counters(struct store_reader *, struct counters *out);
 bool postgres_read_ages(struct store_reader *, int64_t oldest[LANES]);

@@ -305,6 +305,21 @@ bool postgres_read_find(struct store_reader *reader, const char *address, char *
 	return ok;
 }
 
+bool postgres_read_customer_id(struct store_reader *reader, int64_t customer, char **id)
+{
+	struct pg_query query;
+
+	pg_query_init(&query, pg_of(reader), PG_CUSTOMER_ID, "n", "SELECT id FROM customer WHERE n = $1");
+	pg_put_number(&query, customer);
+	bool ok = pg_query_run(&query);
+	if (ok && query.rows) {
+		struct cells cells = pg_cells(&query, 0);
+		*id = pg_get_text(&cells);
+	}
+	pg_query_release(&query);
+	return ok;
+}
+
 bool postgres_read_holds(struct store_reader *reader, struct hold **out, size_t *count)
 {
 	return pg_get_holds(pg_of(reader), out, count);

@@ -340,6 +340,7 @@ const struct store_ops store_sqlite_ops = {
 	.read_customer = sqlite_read_customer,
 	.read_cap_used = sqlite_read_cap_used,
 	.read_find = sqlite_read_find,
+	.read_customer_id = sqlite_read_customer_id,
 	.read_holds = sqlite_read_holds,
 	.read_counters = sqlite_read_counters,
 	.read_ages = sqlite_read_ages,

@@ -76,6 +76,7 @@ enum statement {
 	SQL_PRODUCTS_ADD,
 	SQL_TEMPLATE_ADD,
 	SQL_FIND,
+	SQL_CUSTOMER_ID,
 	SQL_OLDEST,
 	SQL_CHANGES,
 	SQL_CHANGES_OF,
@@ -259,6 +260,7 @@ bool sqlite_read_customer(struct store_reader *, const char *id, struct customer
 			  struct preference **preferences, size_t *count);
 bool sqlite_read_cap_used(struct store_reader *, int64_t customer, const char *name, int64_t *used);
 bool sqlite_read_find(struct store_reader *, const char *address, char ***ids, size_t *count);
+bool sqlite_read_customer_id(struct store_reader *, int64_t customer, char **id);
 bool sqlite_read_holds(struct store_reader *, struct hold **out, size_t *count);
 bool sqlite_read_counters(struct store_reader *, struct counters *out);
 bool sqlite_read_ages(struct store_reader *, int64_t oldest[LANES]);

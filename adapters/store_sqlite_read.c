@@ -359,6 +359,21 @@ bool sqlite_read_find(struct store_reader *reader, const char *address, char ***
 	return more == 0;
 }
 
+bool sqlite_read_customer_id(struct store_reader *reader, int64_t customer, char **id)
+{
+	struct sql *sql = sql_of(reader);
+	sqlite3_stmt *statement = sql_statement(sql, SQL_CUSTOMER_ID, "SELECT id FROM customer WHERE n = ?");
+	struct cells cells = sql_cells(statement);
+	int more;
+
+	put_number(&cells, customer);
+	while ((more = sql_step(sql, statement)) > 0) {
+		cells = sql_cells(statement);
+		*id = get_text(&cells);
+	}
+	return more == 0;
+}
+
 bool sqlite_read_holds(struct store_reader *reader, struct hold **out, size_t *count)
 {
 	return sql_get_holds(sql_of(reader), out, count);

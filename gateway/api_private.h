@@ -89,6 +89,12 @@ void api_release(struct call *call);
 void api_campaign_cancel(struct call *call);
 void api_message_cancel(struct call *call);
 void api_message_delete(struct call *call);
+void api_page_get(struct call *call);
+void api_page_post(struct call *call);
+void api_asset(struct call *call);
+void api_unsubscribe_get(struct call *call);
+void api_unsubscribe_post(struct call *call);
+void api_link(struct call *call);
 /* [hold_to_json, …]; NULL, and answered: the store failed. */
 json_t *holds_json(struct call *call);
 

@@ -27,7 +27,7 @@ const struct route api_routes[] = {
 	{"PATCH", "/v1/customers/:", api_customer_patch, BODY_JSON, WRITE, 0, NULL},
 	{"DELETE", "/v1/customers/:", NULL, BODY_NONE, WRITE, ROUTE_WHOLE, "C"},
 	{"GET", "/v1/customers/:/export", NULL, BODY_NONE, HISTORY, ROUTE_WHOLE, "C"},
-	{"POST", "/v1/customers/:/link", NULL, BODY_JSON, WRITE, ROUTE_WHOLE, "C"},
+	{"POST", "/v1/customers/:/link", api_link, BODY_JSON, WRITE, ROUTE_WHOLE, NULL},
 	{"GET", "/v1/customers/:/history", api_history, BODY_NONE, HISTORY, 0, NULL},
 	{"GET", "/v1/customers/:/preferences", api_preferences_get, BODY_NONE, READ, 0, NULL},
 	{"PUT", "/v1/customers/:/preferences", api_preferences_put, BODY_JSON, WRITE, 0, NULL},
@@ -54,12 +54,12 @@ const struct route api_routes[] = {
 	{"GET", "/openapi.json", NULL, BODY_NONE, 0, 0, "C"},
 
 	/* on `public`: the customer's page */
-	{"GET", "/p/:", NULL, BODY_NONE, 0, ROUTE_PUBLIC, "C"},
-	{"POST", "/p/:", NULL, BODY_RAW, 0, ROUTE_PUBLIC, "C"},
-	{"GET", "/assets/:", NULL, BODY_NONE, 0, ROUTE_PUBLIC, "C"},
+	{"GET", "/p/:", api_page_get, BODY_NONE, 0, ROUTE_PUBLIC, NULL},
+	{"POST", "/p/:", api_page_post, BODY_RAW, 0, ROUTE_PUBLIC, NULL},
+	{"GET", "/assets/:", api_asset, BODY_NONE, 0, ROUTE_PUBLIC, NULL},
 	/* one-click unsubscribe */
-	{"GET", "/u/:", NULL, BODY_NONE, 0, ROUTE_PUBLIC, "C"},
-	{"POST", "/u/:", NULL, BODY_RAW, 0, ROUTE_PUBLIC, "C"},
+	{"GET", "/u/:", api_unsubscribe_get, BODY_NONE, 0, ROUTE_PUBLIC, NULL},
+	{"POST", "/u/:", api_unsubscribe_post, BODY_RAW, 0, ROUTE_PUBLIC, NULL},
 	/* what providers tell */
 	{"POST", "/in/:/:", NULL, BODY_RAW, 0, ROUTE_PUBLIC, "G"},
 	{0},

@@ -248,12 +248,22 @@ void attempt_free(struct attempt *attempt)
 	free(attempt->traceparent);
 	if (attempt->templates)
 		templates_drop(attempt->templates);
+	link_keys_drop(attempt->links);
 	json_decref(attempt->content);
 	json_decref(attempt->data);
 	json_decref(attempt->meta);
 	free(attempt->outcome.summary);
 	free(attempt->outcome.content);
 	free(attempt);
+}
+
+struct link attempt_link(const struct attempt *attempt)
+{
+	return (struct link){.kind = LINK_CHOOSE,
+			     .customer = attempt->customer,
+			     .product = link_product(attempt->product),
+			     .address = link_address(attempt->channel->config->name, attempt->address),
+			     .expires_at = moment_now() + LINK_CHOOSE_KEEP};
 }
 
 void attempt_render_input(const struct attempt *attempt, struct render_input *out)
@@ -269,7 +279,11 @@ void attempt_render_input(const struct attempt *attempt, struct render_input *ou
 		.customer_name = attempt->customer_name,
 		.product = attempt->product,
 		.product_title = attempt->product_title,
+		.links = attempt->links,
+		.may_stop = attempt->may_stop,
 		.items = attempt->items,
 		.item_count = attempt->item_count,
 	};
+	if (attempt->links && attempt->template)
+		out->link = attempt_link(attempt);
 }

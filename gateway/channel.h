@@ -77,6 +77,9 @@ struct attempt {
 	char *product_title;
 	char *traceparent;               /* "" */
 	struct template_set *templates;  /* held */
+	struct link_keys *links;         /* held; NULL: there is no http.public */
+	int64_t customer;                /* customer.n */
+	bool may_stop;                   /* of the product: links and headers to stop it make sense */
 	const struct template *template; /* NULL: content */
 	json_t *content, *data, *meta;   /* content may be NULL */
 	enum content_kept content_kept;
@@ -98,6 +101,8 @@ bool attempt_begin(struct attempt *attempt);
 /* By the turn. True: it had not begun and never will; the channel still reports it, as NOT_BEGUN. */
 bool attempt_call_back(struct attempt *attempt);
 void attempt_free(struct attempt *attempt);
+/* The link to the customer's page that goes with it; its kind and expiry may be changed. */
+struct link attempt_link(const struct attempt *attempt);
 /* What templates_render wants, from an attempt. Valid as long as the attempt. */
 void attempt_render_input(const struct attempt *attempt, struct render_input *out);
 

@@ -190,7 +190,9 @@ static bool open_store(struct cli *cli, bool *locked, struct text *error)
 
 static bool only_reads(const char *method, const char *path)
 {
-	return strcmp(method, "GET") == 0 || strcmp(path, "/v1/explain") == 0;
+	const char *last = strrchr(path, '/');
+
+	return strcmp(method, "GET") == 0 || strcmp(path, "/v1/explain") == 0 || strcmp(last, "/link") == 0;
 }
 
 bool cli_ask(struct cli *cli, const char *method, const char *path, const json_t *send, int *status,

@@ -394,6 +394,7 @@ static void load_all(struct config_loading *load)
 	fill_products(load);
 	config_check_tokens(load);
 	fill_templates(load);
+	config_load_pages(load);
 	warn_of_open_secrets(load);
 }
 
@@ -479,6 +480,7 @@ void config_drop(struct config *config)
 	free(config->queue.prefix);
 	free(config->store.url);
 	config_http_release(config);
+	config_pages_release(config);
 	free(config->customers.timezone);
 	free(config->customers.locale);
 	product_set_free(config->products);

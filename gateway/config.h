@@ -18,6 +18,8 @@
 #include "api_token.h"
 
 struct channel_ops;
+struct link_keys;
+struct page_set;
 
 struct retry_policy {
 	int64_t first;
@@ -75,6 +77,11 @@ struct config {
 	} http;
 	char **secrets; /* the first signs, all verify */
 	size_t secret_count;
+	struct {
+		char *name; /* "" */
+	} company;
+	struct link_keys *links; /* of http.public_url and the secrets; NULL: there is no http.public */
+	struct page_set *pages;  /* likewise */
 	struct {
 		char *timezone, *locale;
 		const struct zone *zone; /* of `timezone` */

@@ -52,9 +52,11 @@ KEY("customers", MAP, NULL, "", "", 0, NOW, "", "", "For customers who have none
 KEY("customers.timezone", TEXT, "UTC", "required", "", 0, NOW, "", "", "Time zone, as America/Argentina/Buenos_Aires.") \
 KEY("customers.locale", TEXT, "en", "required", "", 0, NOW, "", "", "Language, as es-AR.")                             \
 KEY("company", MAP, NULL, "", "", 0, NOW, "", "", "What the customers' page shows.")                                   \
-KEY("company.name", TEXT, "", "", "", 0, WARNS, "C", "", "Its name.")                                                  \
-KEY("company.logo", TEXT, "", "", "", 0, WARNS, "C", "", "A picture file.")                                            \
-KEY("company.colour", TEXT, "", "", "", 0, WARNS, "C", "", "As #0a5c36.")                                              \
+KEY("company.name", TEXT, "", "", "", 0, NOW, "", "Example Bank", "Its name.")                                         \
+KEY("company.logo", TEXT, "", "", "", 0, NOW, "", "logo.svg",                                                          \
+    "A picture file (PNG, JPEG, GIF, WebP, SVG), shown 40 pixels high.")                                               \
+KEY("company.colour", TEXT, "", "", "", 0, NOW, "", "\"#0a5c36\"",                                                      \
+    "Of buttons and links; darker or lighter where it could not be read.")                                             \
 KEY("limits", MAP, NULL, "", "", 0, NOW, "", "", "Caps over several products.")                                        \
 KEY("limits.marketing", TEXT, "", "", "", 0, NOW, "", "3/week", "Over all marketing together, for each customer: 3/week.")                \
 KEY("history", MAP, NULL, "", "", 0, NOW, "", "", "What is kept of what was sent.")                                    \

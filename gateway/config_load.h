@@ -19,6 +19,11 @@ int64_t load_duration(const struct config_loading *load, const char *path);
 int64_t load_integer(const struct config_loading *load, const char *path);
 
 void config_load_channels(struct config_loading *load);
+/* What the customers' pages want, behind http, products and templates; what it made goes with
+ * config_pages_release.
+ */
+void config_load_pages(struct config_loading *load);
+void config_pages_release(struct config *config);
 /* The section http, and secrets. */
 void config_load_http(struct config_loading *load);
 void config_check_tokens(struct config_loading *load); /* once the products are known */

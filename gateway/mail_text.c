@@ -317,6 +317,34 @@ static void add_message_id(struct text *out, const char *id, const char *from)
 	text_addf(out, "@%s>\r\n", strrchr(from, '@') + 1);
 }
 
+/* A label of a List-Id (RFC 2919): what is not for a dot-atom becomes a -. */
+static void add_label(struct text *out, const char *s, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		text_putc(out, strchr(LETTERS "-_", s[i]) ? s[i] : '-');
+}
+
+/* RFC 2369, RFC 8058 and RFC 2919. "card-alerts/fraud" is the list fraud.card-alerts of the sender's domain.
+ */
+static void add_list(struct text *out, const struct mail *mail)
+{
+	const char *url = mail->unsubscribe_url, *list = mail->list;
+
+	if (!url || !*url || !list || !*list)
+		return;
+	size_t product = strcspn(list, "/");
+	text_puts(out, "List-Id: <");
+	if (list[product]) {
+		add_label(out, list + product + 1, strlen(list + product + 1));
+		text_putc(out, '.');
+	}
+	add_label(out, list, product);
+	text_addf(out, ".%s>\r\n", strrchr(mail->from->address, '@') + 1);
+	text_addf(out, "List-Unsubscribe: <%s>\r\n",
+		  url); /* in one piece, however long: who looks for it may not unfold */
+	text_puts(out, "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n");
+}
+
 /* --- the body --- */
 
 /* How many bytes from `s` on, at most `max`, are printable ASCII; spaces count if `spaces`, `but` never. */
@@ -493,6 +521,7 @@ bool mail_text_build(const struct mail *mail, struct text *out, struct text *err
 		fits = add_mailbox(out, "To", mail->to_name, mail->to_address) && fits;
 		fits = add_subject(out, mail->subject) && fits;
 		add_message_id(out, mail->message_id, mail->from->address);
+		add_list(out, mail);
 		text_puts(out, "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n");
 		add_body(out, &text, &html);
 		if (!fits)

@@ -1,6 +1,6 @@
 /* The bytes of a mail (RFC 5322, 2045-2047): from texts that others wrote to ASCII with CRLF at the end of
- * every line, at most 78 bytes wide, whatever they wrote: no header, address or part can be slipped in. Pure;
- * any thread. */
+ * every line, at most 78 bytes wide (but for the URL of List-Unsubscribe), whatever they wrote: no header,
+ * address or part can be slipped in. Pure; any thread. */
 #ifndef HEED_MAIL_TEXT_H
 #define HEED_MAIL_TEXT_H
 
@@ -29,6 +29,9 @@ struct mail {
 	const char *html;       /* "": no HTML part */
 	const char *message_id; /* heed's; the Message-ID is made of it, so it is the same on every attempt */
 	int64_t at;             /* Date */
+	/* Where it may be stopped (RFC 8058): the one URI of List-Unsubscribe, and the label of its List-Id
+	 * before the sender's domain; "" or NULL: it is no list's. */
+	const char *unsubscribe_url, *list;
 };
 
 /* Why an address can't be written to over plain SMTP. */

@@ -34,13 +34,28 @@ static bool render(const struct channel_config *config, const struct attempt *at
 	return true;
 }
 
+/* "" where its product may not be stopped, or there is no page. */
+static void unsubscribe_url(const struct attempt *attempt, struct text *out)
+{
+	if (!attempt->links || !attempt->may_stop || !*attempt->product)
+		return;
+	struct link link = attempt_link(attempt);
+	link.kind = LINK_STOP;
+	link.expires_at = 0;
+	link_url(attempt->links, &link, attempt->customer_id, out);
+}
+
 bool outgoing_mail(const struct channel_config *config, const struct attempt *attempt,
 		   const struct mailbox *from, struct text *bytes, struct outgoing *kept, struct text *error)
 {
 	struct rendered rendered = {0};
 	bool ok = render(config, attempt, CHANNEL_TEXT_MAIL, &rendered, kept, error);
 
+	struct text url;
+
+	text_init(&url, LINK_URL_MAX);
 	if (ok) {
+		unsubscribe_url(attempt, &url);
 		const struct mail mail = {.from = from,
 					  .to_name = attempt->customer_name,
 					  .to_address = attempt->address,
@@ -48,13 +63,16 @@ bool outgoing_mail(const struct channel_config *config, const struct attempt *at
 					  .text = rendered.text.data,
 					  .html = rendered.html.data,
 					  .message_id = attempt->message_id,
-					  .at = moment_now()};
+					  .at = moment_now(),
+					  .unsubscribe_url = url.data,
+					  .list = attempt->product};
 		if (attempt->content_kept == CONTENT_FULL)
 			kept->content =
 				xasprintf("%s\n\n%s", rendered.subject.data,
 					  rendered.text.len ? rendered.text.data : rendered.html.data);
 		ok = mail_text_build(&mail, bytes, error);
 	}
+	text_release(&url);
 	rendered_release(&rendered);
 	return ok;
 }

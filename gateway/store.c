@@ -576,6 +576,12 @@ bool store_read_find(struct store_reader *reader, const char *address, char ***i
 	return reader->ops->read_find(reader, address, ids, count);
 }
 
+bool store_read_customer_id(struct store_reader *reader, int64_t customer, char **id)
+{
+	*id = NULL;
+	return reader->ops->read_customer_id(reader, customer, id);
+}
+
 bool store_read_holds(struct store_reader *reader, struct hold **out, size_t *count)
 {
 	*out = NULL;

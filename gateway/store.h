@@ -392,6 +392,8 @@ bool store_read_customer(struct store_reader *reader, const char *id, struct cus
 bool store_read_cap_used(struct store_reader *reader, int64_t customer, const char *name, int64_t *used);
 /* Ids of customers that have this (normalised) address on any channel; free each and the array. */
 bool store_read_find(struct store_reader *reader, const char *address, char ***ids, size_t *count);
+/* The id of the customer of this row; NULL: there is none. The caller frees *id. */
+bool store_read_customer_id(struct store_reader *reader, int64_t customer, char **id);
 bool store_read_holds(struct store_reader *reader, struct hold **out, size_t *count);
 bool store_read_counters(struct store_reader *reader, struct counters *out);
 /* The oldest waiting message of each lane: admitted_at, 0 for none. */

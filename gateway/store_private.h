@@ -137,6 +137,7 @@ struct store_ops {
 			      struct preference **preferences, size_t *count);
 	bool (*read_cap_used)(struct store_reader *, int64_t customer, const char *name, int64_t *used);
 	bool (*read_find)(struct store_reader *, const char *address, char ***ids, size_t *count);
+	bool (*read_customer_id)(struct store_reader *, int64_t customer, char **id);
 	bool (*read_holds)(struct store_reader *, struct hold **out, size_t *count);
 	bool (*read_counters)(struct store_reader *, struct counters *out);
 	bool (*read_ages)(struct store_reader *, int64_t oldest[LANES]);

@@ -211,6 +211,31 @@ static void put(json_t *object, const char *key, const char *value)
 	json_object_set_new_nocheck(object, key, json_string_nocheck(value));
 }
 
+/* A link of the kind; without one it is null, which prints as "". */
+static void put_link(json_t *own, const char *key, const struct render_input *input, enum link_kind kind)
+{
+	struct link link = input->link;
+	struct text url;
+
+	text_init(&url, LINK_URL_MAX);
+	link.kind = kind;
+	if (kind == LINK_STOP)
+		link.expires_at = 0;
+	if (input->links && input->template && input->template->links &&
+	    (kind != LINK_STOP || input->may_stop)) {
+		if (link.customer)
+			link_url(input->links, &link, input->customer_id, &url);
+		else
+			text_addf(&url, "%s/%s/%0*d", link_public_url(input->links),
+				  kind == LINK_STOP ? "u" : "p", LINK_TOKEN_LEN, 0);
+	}
+	if (url.len)
+		put(own, key, url.data);
+	else
+		json_object_set_new_nocheck(own, key, json_null()); /* {{#preferences_url}} is false */
+	text_release(&url);
+}
+
 /* What the gateway adds to data. On top of it, so that data cannot speak for the gateway. */
 static json_t *make_own(const struct render_input *input)
 {
@@ -229,6 +254,8 @@ static json_t *make_own(const struct render_input *input)
 	json_object_set_new_nocheck(own, "customer", customer);
 	json_object_set_new_nocheck(own, "product", product);
 	json_object_set_new_nocheck(own, "message", message);
+	put_link(own, "preferences_url", input, LINK_CHOOSE);
+	put_link(own, "unsubscribe_url", input, LINK_STOP);
 	return own;
 }
 

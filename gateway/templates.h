@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "link.h"
 #include "product.h"
 #include "text.h"
 
@@ -60,6 +61,11 @@ struct render_input {
 	const char *message_id;
 	const char *customer_id, *customer_name; /* a name "" is null to the template */
 	const char *product, *product_title;
+	/* What `preferences_url` and `unsubscribe_url` are made of; NULL: they are "". A customer's row of 0
+	 * is nobody's: a link as long as a real one, for a preview. */
+	const struct link_keys *links;
+	struct link link; /* as in preferences_url; the product may be stopped, or may_stop is false */
+	bool may_stop;
 	/* A digest: the template sees `count` and `items`, each with `id`, `summary`, and `more` where
 	 * another one follows (for the commas of JSON). */
 	const struct attempt_item *items;

@@ -295,6 +295,7 @@ static void take_template(struct loader *l, const char *path, const char *name, 
 		report(l, path, "has no text for any channel, as in sms or email.text");
 	char *body = json_dumps(t.source, JSON_COMPACT | JSON_SORT_KEYS);
 	digest_sha256_hex(body, strlen(body), t.hash);
+	t.links = strstr(body, "preferences_url") || strstr(body, "unsubscribe_url");
 	free(body);
 	set->templates = xreallocarray(set->templates, set->count + 1, sizeof *set->templates);
 	set->templates[set->count++] = t;

@@ -29,6 +29,7 @@ struct template
 	char **required;
 	size_t required_count;
 	json_t *source;
+	bool links; /* it says preferences_url or unsubscribe_url somewhere */
 	char hash[2 * SHA256_SIZE + 1];
 };
 

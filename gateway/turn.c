@@ -55,6 +55,7 @@
 
 #include "digest.h"
 #include "log.h"
+#include "pages.h"
 #include "turn_private.h"
 #include "xalloc.h"
 #include "banned.h"
@@ -176,6 +177,25 @@ static bool write_works(struct turn *turn)
 	return ok;
 }
 
+/* What the customers' page says in each language, so that the evidence of a change can be read. */
+static bool pages_keep(struct turn *turn)
+{
+	const struct page_set *pages = turn->config->pages;
+	const char *language;
+	bool ok = true;
+
+	for (size_t i = 0; ok && pages && (language = pages_language_at(pages, i)); i++) {
+		json_t *source = pages_wording_source(pages, language);
+		char *words = json_dumps(source, JSON_COMPACT | JSON_SORT_KEYS);
+		char *name = xasprintf("page %s", language);
+		ok = store_put_template(turn->store, pages_wording(pages, language), name, words, turn->now);
+		free(name);
+		free(words);
+		json_decref(source);
+	}
+	return ok;
+}
+
 /* What the proof needs of a configuration: the products and the templates in force, by content. */
 static bool config_keep(struct turn *turn)
 {
@@ -192,7 +212,7 @@ static bool config_keep(struct turn *turn)
 		free(words);
 		json_decref(source);
 	}
-	return ok && (turn->alone || lines_adopt_strays(turn));
+	return ok && pages_keep(turn) && (turn->alone || lines_adopt_strays(turn));
 }
 
 /* A change that is not binding by now must not be: its transaction is rolled back, it is refused, and what

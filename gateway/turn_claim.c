@@ -37,6 +37,9 @@ static struct attempt *attempt_make(struct turn *turn, struct work *work, const 
 	attempt->product_title = xstrdup(product_title(product, attempt->locale, config->customers.locale));
 	attempt->traceparent = xstrdup(message->traceparent);
 	attempt->templates = templates_hold(config->templates);
+	attempt->links = link_keys_hold(config->links);
+	attempt->customer = customer->n;
+	attempt->may_stop = product->may_stop;
 	attempt->template = *message->template ? templates_find(config->templates, message->template) : NULL;
 	/* deep copies: the attempt goes to another thread, and the row's message stays with the turn */
 	attempt->content = json_deep_copy(message->content);

@@ -16,7 +16,6 @@ static int run_later(const char *config_file, int argc, char **argv)
 		.later = (LETTER), .run = run_later                                                \
 	}
 
-const struct command command_link = LATER("link", "link ID", "a link to the customer's page", "C");
 const struct command command_token =
 	LATER("token", "token NAME --scopes SCOPE,…", "make a token for the API", "C");
 const struct command command_inbound = LATER("inbound", "inbound email", "take in a mail", "G");

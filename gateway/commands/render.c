@@ -235,6 +235,8 @@ static int render_in(const struct config *config, const struct options *options,
 		.customer_name = sample(options->data, "customer", "name", ""),
 		.product = name,
 		.product_title = sample(options->data, "product", "title", title),
+		.links = config->links,
+		.may_stop = !product || product->may_stop,
 	};
 	int segments = 0;
 	bool done = templates_render(&input, channel->name, channel->ops->text, &rendered, error) &&

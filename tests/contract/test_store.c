@@ -1198,6 +1198,26 @@ static void customers_are_found_by_address_on_any_channel(void **state)
 	assert_int_equal(count, 0);
 }
 
+static void a_customers_id_is_found_by_its_row(void **state)
+{
+	struct fixture *f = *state;
+	char *id;
+
+	begin(f);
+	put_customer(f, "ana", NULL, NULL);
+	int64_t bob = put_customer(f, "bob", NULL, NULL);
+	commit(f);
+	READ_OK(store_read_customer_id(f->reader, bob, &id));
+	assert_string_equal(id, "bob");
+	free(id);
+	READ_OK(store_read_customer_id(f->reader, bob + 1000, &id));
+	assert_null(id);
+	READ_OK(store_read_customer_id(f->reader, 0, &id));
+	assert_null(id);
+	READ_OK(store_read_customer_id(f->reader, (INT64_C(1) << 40) - 1, &id));
+	assert_null(id);
+}
+
 static void facts_hold_own_parent_and_star(void **state)
 {
 	struct fixture *f = *state;
@@ -2318,6 +2338,7 @@ int main(void)
 		BOTH(an_address_and_its_state_are_shared),
 		BOTH(an_address_keeps_its_state_while_nobody_has_it),
 		BOTH(customers_are_found_by_address_on_any_channel),
+		BOTH(a_customers_id_is_found_by_its_row),
 		BOTH(facts_hold_own_parent_and_star),
 		BOTH(a_preference_is_replaced_and_comes_back_whole),
 		BOTH(an_entry_keeps_its_hours_and_wait),

@@ -12,7 +12,7 @@ import harness
 from harness import wait_for
 from http_receiver import Answer
 
-NOT_YET = {"link", "token", "inbound", "audit", "prune"}
+NOT_YET = {"token", "inbound", "audit", "prune"}
 RUNS_ON = {"heed --config config/heed.yaml gateway": "is ready", "heed log --follow": "m-1"}   # until it is told to end; first it says this
 
 
@@ -50,6 +50,13 @@ def stage(heed, folder):
         heed.wait_state(name, state)
     heed.xadd("not a message")
     wait_for(heed.dead, what="a dead letter")
+
+
+@pytest.fixture
+def heed(make_gateway, receiver, sms, mail):
+    """With listeners: links lead somewhere."""
+    return make_gateway({"webhook": harness.webhook_channel(), "sms": harness.twilio_channel(sms), "email": harness.email_channel(mail)},
+                        config=harness.http_doors()).start()
 
 
 @pytest.fixture

@@ -15,7 +15,9 @@
 #include "channel.h"
 #include "config.h"
 #include "config_check.h"
+#include "link.h"
 #include "moment.h"
+#include "pages.h"
 #include "registry.h"
 #include "scratch.h"
 #include "xalloc.h"
@@ -566,8 +568,46 @@ static void what_comes_later_stops_the_start_where_it_would_change_who_gets_what
 {
 	(void)state;
 	is_refused_beside_the_base("queue: { partitions: 2 }\n", "queue.partitions: not yet (E)");
-	config_drop(load_fine(BASE EMAIL "company: { name: Example Bank }\n"));
-	scratch_has(report.warnings.data, "heed.yaml:5: company.name: not yet (C): it does nothing so far");
+}
+
+#define PUBLIC                                                                          \
+	"http: { public: \"127.0.0.1:8480\", public_url: \"https://m.example.com\" }\n" \
+	"secrets: [ \"a secret of thirty-two bytes or more\" ]\n"
+
+static void the_page_has_the_companys_name_colour_and_picture(void **state)
+{
+	(void)state;
+	scratch_write("config/logo.svg", "<svg xmlns='http://www.w3.org/2000/svg'/>");
+	struct config *config = load_fine(
+		BASE EMAIL PUBLIC "company: { name: Example Bank, logo: logo.svg, colour: \"#0a5c36\" }\n");
+	assert_string_equal(config->company.name, "Example Bank");
+	assert_string_equal(pages_asset(config->pages, "logo")->type, "image/svg+xml");
+	assert_non_null(strstr(pages_asset(config->pages, "company.css")->data, "#0a5c36"));
+	assert_string_equal(link_public_url(config->links), "https://m.example.com");
+	config_drop(config);
+	is_refused_beside_the_base(PUBLIC "company: { colour: green }\n",
+				   "company.colour: green is not a colour; #0a5c36 would be right");
+	is_refused_beside_the_base(PUBLIC "company: { logo: nobody.png }\n", "nobody.png: ");
+}
+
+static void a_file_of_the_pages_that_is_wrong_is_named(void **state)
+{
+	(void)state;
+	scratch_write("templates/pages/choices.html", "{{#open}}");
+	is_refused_beside_the_base(PUBLIC, "templates/pages/choices.html: 1:");
+	scratch_write("templates/pages/choices.html", "");
+	scratch_write("templates/pages/words/it.json", "{\"save\": \"Salva\", \"sav\": \"\"}");
+	is_refused_beside_the_base(PUBLIC, "it.json: sav: is not among the words of the pages");
+	scratch_write("templates/pages/words/it.json", "{\"months\": []}");
+	is_refused_beside_the_base(PUBLIC, "it.json: months: must have 12 entries");
+	scratch_write("templates/pages/words/it.json", "{\"save\": \"Salva\", \"language\": \"Italiano\"}");
+	struct config *config = load_fine(BASE EMAIL PUBLIC);
+	assert_string_equal(pages_language(config->pages, "it-CH", "en"), "it");
+	assert_string_equal(json_string_value(json_object_get(pages_words(config->pages, "it"), "save")),
+			    "Salva");
+	assert_string_equal(json_string_value(json_object_get(pages_words(config->pages, "it"), "stop")),
+			    "Stop it");
+	config_drop(config);
 }
 
 #define SMS "adapter: http, provider: twilio, settings: { account_sid: a, auth_token: b, from: c }"
@@ -889,6 +929,8 @@ int main(void)
 		cmocka_unit_test(each_of_several_providers_has_its_own_settings),
 		cmocka_unit_test(mistakes_among_several_providers_are_named_where_they_stand),
 		cmocka_unit_test(what_comes_later_stops_the_start_where_it_would_change_who_gets_what),
+		cmocka_unit_test(the_page_has_the_companys_name_colour_and_picture),
+		cmocka_unit_test(a_file_of_the_pages_that_is_wrong_is_named),
 		cmocka_unit_test(a_captured_channel_keeps_the_keys_of_whom_it_stands_in_for_and_needs_none),
 		cmocka_unit_test(all_channels_may_be_captured),
 		cmocka_unit_test(segments_and_national_numbers_are_for_phones),

@@ -1,0 +1,291 @@
+"""The customers' page and one-click unsubscribe as HTTP: what opens and what does not, what a form does, what it leaves."""
+import base64
+import json
+import re
+import sqlite3
+
+import pytest
+
+import harness
+from harness import wait_for
+from page import Page
+
+PRODUCTS = {**harness.PRODUCTS,
+            "statements": {"title": {"en": "Account statements", "de": "Kontoauszüge"}, "channels": ["email", "sms"], "default": ["email"]},
+            "legal": {"title": {"en": "Changes to your contract"}, "channels": ["email", "sms"], "default": ["email"], "may_stop": False}}
+TEMPLATES = {**harness.TEMPLATES, "payment-received/email.text": "You paid {{amount}}. Choose: {{preferences_url}} Stop: {{unsubscribe_url}}\n",
+             "payment-received/sms": "You paid {{amount}} {{preferences_url}}"}
+ANA = {"id": "ana", "name": "Ana Díaz", "locale": "en", "timezone": "Europe/Madrid",
+       "addresses": {"email": "ana@example.com", "sms": "+34600000100"}}
+ONE_CLICK = {"List-Unsubscribe": "One-Click"}
+
+
+@pytest.fixture
+def heed(make_gateway, sms, mail):
+    gateway = make_gateway({"sms": harness.twilio_channel(sms), "email": harness.email_channel(mail)},
+                           config=harness.merged(harness.http_doors(), {"company": {"name": "Example Bank"}}),
+                           products={name: {**about, "channels": [c for c in about["channels"] if c != "webhook"]} if "channels" in about else about
+                                     for name, about in PRODUCTS.items()},
+                           templates=TEMPLATES).start()
+    gateway.put(ANA)
+    return gateway
+
+
+def link(heed, customer="ana", **more):
+    status, answer = heed.http_json("POST", f"/v1/customers/{customer}/link", more)
+    assert status == 200, answer
+    return Page(heed, answer["url"])
+
+
+def mailed(heed, mail, **more):
+    """The mail of a message to ana."""
+    message = heed.send("ana", **more)
+    heed.wait_state(message, "sent")
+    return mail.mails[-1].message
+
+
+def body(message):
+    return message.get_body(("plain",)).get_content()
+
+
+def chosen(heed, product="card-alerts"):
+    return heed.api("GET", f"/v1/customers/ana/preferences/{product.replace('*', '%2A')}")[1]
+
+
+def changes(heed, product):
+    """What the log of changes says of the choice, oldest first."""
+    with sqlite3.connect(f"file:{heed.folder}/heed.db?mode=ro", uri=True) as db:
+        rows = db.execute("SELECT changed_by, source, evidence FROM change_log WHERE kind = 0 AND subject = ? ORDER BY seq", (product,)).fetchall()
+    return [(by, source, json.loads(evidence) if evidence else None) for by, source, evidence in rows]
+
+
+# --- links ---
+
+def test_a_message_brings_a_short_link_to_its_product(heed, mail, sms):
+    page = Page(heed, re.search(r"Choose: (\S+)", body(mailed(heed, mail)))[1])
+    assert len(page.path) <= 40
+    assert page.get().status == 200
+    assert "The message that brought you here was about" in page.text and "<h2 id=\"focus\">Card alerts</h2>" in page.text
+    heed.prefer("ana", "card-alerts", "sms")
+    heed.wait_state(heed.send("ana"), "sent")
+    assert "%2Fp%2F" in wait_for(lambda: sms.requests)[-1].body.decode()
+
+
+def test_a_link_is_made_by_the_command_and_by_the_api(heed):
+    assert Page(heed, heed.cli_ok("link", "ana").strip()).get().status == 200
+    full = heed.cli_object("link", "ana", "--level", "full", "--product", "offers")
+    assert full["level"] == "full" and full["product"] == "offers" and Page(heed, full["url"]).get().status == 200
+    assert heed.http_json("POST", "/v1/customers/nobody/link", {})[0] == 404
+    assert heed.http_json("POST", "/v1/customers/ana/link", {"level": "all"})[0] == 422
+    assert heed.http_json("POST", "/v1/customers/ana/link", {"days": 3})[0] == 422
+    heed.stop()
+    assert "/p/" in heed.cli_ok("link", "ana")     # also while no gateway runs
+
+
+def test_what_is_forged_cut_another_customers_or_another_levels_opens_nothing(heed):
+    heed.put({"id": "bob", "name": "Bob Secret", "addresses": {"email": "bob@example.com"}})
+    good, bob = link(heed), link(heed, "bob")
+    token, other = good.path[3:], bob.path[3:]
+    raw, raw_other = base64.urlsafe_b64decode(token), base64.urlsafe_b64decode(other)
+    forged = [token[:-1], token + "A", token[:-1] + ("A" if token[-1] != "A" else "B"), "A" * 36, "x", "%2e%2e", "",
+              base64.urlsafe_b64encode(raw[:1] + raw_other[1:6] + raw[6:]).decode(),       # bob's row, ana's MAC
+              base64.urlsafe_b64encode(bytes([2]) + raw[1:]).decode(),                     # full in the place of choose
+              base64.urlsafe_b64encode(raw[:12] + b"\xff\xff\xff" + raw[15:]).decode()]    # for ever
+    answers = set()
+    for one in forged:
+        for door in ("p", "u"):
+            status, headers, body = heed.http("GET", f"/{door}/{one}", door="public")
+            assert status in (400, 404), one
+            assert b"Bob" not in body and b"Ana" not in body and b"example.com" not in body
+            if headers["Content-Type"].startswith("text/html"):
+                answers.add(re.sub(rb"A*[\w%-]*\?lang=|action=\"[^\"]*\"", b"", body))
+    assert len(answers) == 1     # and all of them say the same
+    assert heed.http("GET", f"/u/{token}", door="public")[0] == 404
+    assert heed.http("POST", f"/u/{token}", b"List-Unsubscribe=One-Click", door="public",
+                     headers={"Content-Type": "application/x-www-form-urlencoded"})[0] == 404
+
+
+def test_secrets_rotate_without_breaking_links(heed):
+    old = link(heed)
+    form = old.get().form("stop", product="card-alerts")
+    heed.config["secrets"] = ["a newer secret of thirty-two bytes or more", harness.SECRET]
+    heed.write()
+    heed.reload()
+    assert old.get().status == 200
+    assert old.post(form).status == 200     # a form that stood open too
+    assert link(heed).path[3 + 20:] != old.path[3 + 20:]
+    heed.config["secrets"] = ["a newer secret of thirty-two bytes or more"]
+    heed.write()
+    heed.reload()
+    assert old.get().status == 404
+
+
+def test_the_pages_headers_keep_it_to_itself(heed):
+    headers = link(heed).get().headers
+    assert "script" not in headers["Content-Security-Policy"] and "default-src 'none'" in headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"] and "'unsafe-inline'" not in headers["Content-Security-Policy"]
+    assert headers["Referrer-Policy"] == "no-referrer" and headers["Cache-Control"] == "no-store"
+    assert headers["X-Content-Type-Options"] == "nosniff" and "Set-Cookie" not in headers
+    page = link(heed).get()
+    assert "<script" not in page.text and " style=" not in page.text and " on" + "click" not in page.text
+
+
+# --- forms ---
+
+def test_a_form_from_elsewhere_changes_nothing(heed):
+    page, other = link(heed), link(heed, product="offers")
+    form = page.get().form("stop", product="card-alerts")
+    assert page.post({**form, "form": ""}).status == 403
+    assert page.post({**form, "form": "A" * 20}).status == 403
+    assert page.post({**form, "product": "statements"}).status == 403       # a form's token is its own
+    assert other.post(form).status == 403                                   # and its link's
+    assert page.post(form, **{"Sec-Fetch-Site": "cross-site"}).status == 403
+    assert page.post(b"\xff=%zz").status == 400
+    assert page.post(json.dumps(form).encode(), "application/json").status == 400
+    assert chosen(heed)["version"] == 0
+    assert page.post(form).status == 200
+    assert chosen(heed)["channels"] == []
+
+
+def test_a_change_is_kept_with_what_was_shown_and_how_it_was_given(heed):
+    page = link(heed, product="card-alerts").get("?lang=es")
+    page.path += "?lang=es"
+    page.press("move:sms", product="card-alerts")
+    assert chosen(heed)["channels"] == ["sms"] and chosen(heed)["changed_by"] == "page"
+    by, source, evidence = changes(heed, "card-alerts")[-1]
+    assert (by, source, evidence["how"], evidence["locale"], evidence["link"]) == ("page", "page", "one tap", "es", "choose")
+    with sqlite3.connect(f"file:{heed.folder}/heed.db?mode=ro", uri=True) as db:
+        kept = db.execute("SELECT name, source FROM template WHERE hash = ?", (evidence["wording"],)).fetchone()
+    assert kept[0] == "page es" and "Avisos" not in kept[1] and "Guardar" in kept[1]
+
+
+def test_hours_that_cannot_be_read_are_answered_with_the_right_form_and_kept_as_typed(heed):
+    page = link(heed).get()
+    page.press("save", product="card-alerts", hours="other", hours_own="half past nine")
+    assert page.status == 422 and "half past nine" in page.text and "mon-fri 09:00-20:00" in page.text
+    assert chosen(heed)["version"] == 0
+    page.press("save", product="card-alerts", hours="other", hours_own="Mon-Fri 9:00-20:00")
+    assert page.status == 200 and chosen(heed)["hours"] in ("mon-fri 9:00-20:00", "mon-fri 09:00-20:00")
+
+
+def test_the_days_are_those_of_the_language(heed):
+    page = link(heed)
+    page.path += "?lang=de"
+    page.get().press("save", product="card-alerts", hours="other", hours_own="mo-fr 9:00-20:00, Sa 10:00-14:00")
+    assert page.status == 200
+    assert chosen(heed)["hours"] == "mon-fri 9:00-20:00, sat 10:00-14:00"
+    assert "mo-fr 09:00-20:00, sa 10:00-14:00" in page.text
+
+
+def test_what_may_not_be_stopped_has_no_button_for_it_and_refuses(heed):
+    page = link(heed, product="legal").get()
+    assert "We are obliged to send you this" in page.text
+    with pytest.raises(AssertionError):
+        page.form("stop", product="legal")
+    form = {**page.form("save", product="legal"), "do": "stop"}
+    assert page.post(form).status == 422
+    page.get().press("save", product="legal", **{"on-email": None})
+    assert page.status == 422 and "At least one way has to be ticked" in page.text
+    assert chosen(heed, "legal")["version"] == 0
+
+
+def test_a_save_that_changes_nothing_chooses_nothing(heed):
+    page = link(heed).get().press("save", product="card-alerts")
+    assert page.status == 200
+    assert chosen(heed)["channels"] == ["email"] and chosen(heed)["source"] == "default"
+
+
+def test_advertising_is_asked_for_on_the_page_and_by_nobody_else(heed):
+    page = link(heed, product="offers").get()
+    assert "This is advertising. You get it only if you ask for it here." in page.text
+    page.press("move:email", product="offers")
+    assert page.status == 200 and chosen(heed, "offers")["channels"] == ["email"]
+    heed.wait_state(heed.send("ana", product="offers"), "sent", "deferred")
+
+
+def test_a_part_follows_its_product_again(heed):
+    page = link(heed).get().press("save", product="card-alerts/fraud", **{"on-sms": "yes", "on-email": None})
+    assert chosen(heed, "card-alerts%2Ffraud")["channels"] == ["sms"]
+    page.press("follow", product="card-alerts/fraud")
+    assert page.status == 200 and chosen(heed, "card-alerts%2Ffraud")["source"] == "default"
+
+
+def test_everything_is_stopped_after_it_was_asked_once_more(heed):
+    heed.prefer("ana", "offers", "email")
+    heed.prefer("ana", "legal", "sms")
+    page = link(heed).get("?ask=stop")
+    assert "Do you really want to stop everything?" in page.text and "Changes to your contract" in page.text
+    page.press("stop-all")
+    assert page.status == 200 and "Everything is stopped" in page.text
+    assert chosen(heed, "*")["channels"] == [] and chosen(heed, "offers")["channels"] == []
+    assert chosen(heed, "legal")["channels"] == ["sms"]
+    assert changes(heed, "*")[-1][0] == "page"
+
+
+def test_when_the_promise_cannot_be_kept_it_says_so(heed):
+    """The store is held by somebody else for longer than a change may take."""
+    page = link(heed).get()
+    form = page.form("stop", product="card-alerts")
+    with sqlite3.connect(heed.folder / "heed.db", isolation_level=None) as db:
+        db.execute("BEGIN IMMEDIATE")
+        page.post(form)
+        assert page.status == 503 and "nothing was changed" in page.text
+        db.execute("ROLLBACK")
+    wait_for(lambda: page.post(form).status == 200, what="the store to be free again")
+
+
+# --- one-click unsubscribe ---
+
+def unsubscribe(message):
+    return re.fullmatch(r"<(http\S+)>", message["List-Unsubscribe"])[1]
+
+
+def test_a_mail_that_may_be_stopped_has_the_headers_for_it(heed, mail):
+    message = mailed(heed, mail)
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert unsubscribe(message).startswith(heed.config["http"]["public_url"] + "/u/")
+    assert message["List-Id"] == "<card-alerts.example.com>"
+    part = mailed(heed, mail, product="card-alerts/fraud")
+    assert part["List-Id"] == "<fraud.card-alerts.example.com>"
+    legal = mailed(heed, mail, product="legal")
+    assert legal["List-Unsubscribe"] is None and legal["List-Id"] is None
+    assert body(legal).rstrip("\r\n").endswith("Stop: ")
+
+
+@pytest.mark.parametrize("multipart", (False, True))
+def test_one_click_stops_the_product_on_all_its_channels_and_nothing_else(heed, mail, multipart):
+    heed.prefer("ana", "card-alerts", "email", "sms")
+    heed.prefer("ana", "statements", "email")
+    page = Page(heed, unsubscribe(mailed(heed, mail)))
+    if multipart:
+        page.post(b"--b\r\nContent-Disposition: form-data; name=\"List-Unsubscribe\"\r\n\r\nOne-Click\r\n--b--\r\n", "multipart/form-data; boundary=b")
+    else:
+        page.post(ONE_CLICK)
+    assert page.status == 200 and "Location" not in page.headers and "Set-Cookie" not in page.headers
+    assert chosen(heed)["channels"] == [] and chosen(heed)["changed_by"] == "unsubscribe"
+    assert chosen(heed, "statements")["channels"] == ["email"] and chosen(heed, "*")["version"] == 0
+    assert changes(heed, "card-alerts")[-1][2]["how"] == "one-click (RFC 8058)"
+    heed.wait_state(heed.send("ana"), "suppressed")
+    assert page.post(ONE_CLICK).status == 200     # once more does no harm
+    assert chosen(heed)["version"] == 2
+
+
+def test_a_get_asks_first_and_a_post_without_the_word_does_nothing(heed, mail):
+    page = Page(heed, unsubscribe(mailed(heed, mail))).get()
+    assert page.status == 200 and "Stop “Card alerts”?" in page.text
+    assert page.post({"List-Unsubscribe": "Maybe"}).status == 400
+    assert chosen(heed)["version"] == 0
+    page.get().press("stop")
+    assert page.status == 200 and "“Card alerts” is stopped" in page.text
+    assert changes(heed, "card-alerts")[-1][2]["how"] == "unsubscribe page"
+
+
+def test_without_a_public_listener_there_are_no_links(make_gateway, mail):
+    heed = make_gateway({"email": harness.email_channel(mail)}, products={"card-alerts": {"channels": ["email"], "default": ["email"]}},
+                        templates=TEMPLATES).start()
+    heed.put(ANA | {"addresses": {"email": "ana@example.com"}})
+    message = mailed(heed, mail)
+    assert message["List-Unsubscribe"] is None
+    assert "Choose:  Stop: " in body(message)
+    done = heed.cli("link", "ana")
+    assert done.returncode == 1 and "http.public" in done.stderr
