@@ -27,7 +27,7 @@ OBJ     += $(O)/obj/pages_own.o
 UNIT     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/peers/*.c))
 TESTLIB  = $(patsubst %.c,$(O)/obj/%.o,$(filter-out $(wildcard tests/*/test_*.c),$(wildcard tests/unit/*.c tests/contract/*.c)))
 
-.PHONY: FORCE all deps demo test check latency promise hours-full unit format format-check tidy rooms model simulate fuzz fuzzers man install clean
+.PHONY: FORCE all deps demo test check check-postgres latency promise hours-full unit format format-check tidy rooms model simulate fuzz fuzzers man install clean
 .SECONDARY:
 
 all: $(O)/heed
@@ -142,6 +142,10 @@ test:
 
 check:
 	@$(PYTHON) tests/run.py
+
+# Every end-to-end test on PostgreSQL, and again with two gateways.
+check-postgres:
+	@$(PYTHON) tests/run.py postgres
 
 # From XADD to the receiver on an idle machine: printed, not asserted.
 latency: all

@@ -61,6 +61,13 @@ static bool load_id(struct store_postgres *store)
 	return ok;
 }
 
+/* So that no turn has to. */
+static bool make_months(struct store_postgres *store)
+{
+	return pg_exec(&store->pg, "BEGIN") && months_ahead(store, moment_now()) &&
+	       pg_exec(&store->pg, "COMMIT");
+}
+
 static struct store *postgres_open(const char *where, bool migrate, struct text *error, bool *locked)
 {
 	struct store_postgres *store = xcalloc(1, sizeof *store);
@@ -76,7 +83,8 @@ static struct store *postgres_open(const char *where, bool migrate, struct text 
 			  .error = &store->base.error,
 			  .contended = &store->base.contended};
 	if (pg_connect(pg) && pg_schema_version(pg, &versions->before) && (!migrate || pg_schema_apply(pg)) &&
-	    pg_schema_version(pg, &versions->now) && pg_schema_check(pg, versions->now) && load_id(store)) {
+	    pg_schema_version(pg, &versions->now) && pg_schema_check(pg, versions->now) && load_id(store) &&
+	    make_months(store)) {
 		versions->known = pg_schema_known();
 		return &store->base;
 	}
