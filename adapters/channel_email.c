@@ -230,6 +230,7 @@ static void *worker_main(void *arg)
 	struct email *email = w->email;
 	struct attempt *attempt;
 
+	pthread_setname_np(pthread_self(), "email");
 	while ((attempt = email_take(email, -1)) != NULL) {
 		struct mail_job *job = job_prepare(w, attempt);
 		if (job)

@@ -302,6 +302,7 @@ static void *engine_run(void *context)
 	struct epoll_event events[EVENTS_AT_ONCE];
 	int running;
 
+	pthread_setname_np(pthread_self(), "http");
 	for (;;) {
 		int64_t deadline = engine_listen(engine);
 		engine_start_waiting(engine);
@@ -401,7 +402,7 @@ struct http_engine *http_engine_open(struct channel *channel, const struct http_
 	engine->handed_tail = &engine->handed;
 	engine->waiting_tail = &engine->waiting;
 	pthread_mutex_init(&engine->mutex, NULL);
-	channel->credit = HTTP_IN_FLIGHT;
+	channel->credit = HTTP_CREDIT;
 	if (!engine_setup(engine) || pthread_create(&engine->thread, NULL, engine_run, engine) != 0) {
 		text_error(error, "libcurl, epoll or a thread can't be had: %s", strerror(errno));
 		engine_free(engine);

@@ -15,7 +15,8 @@
 #include "channel.h"
 #include "text.h"
 
-#define HTTP_IN_FLIGHT 128                      /* requests at once of a channel: its credit */
+#define HTTP_IN_FLIGHT 128                      /* requests at once of a channel */
+#define HTTP_CREDIT (4 * HTTP_IN_FLIGHT)        /* in hand: a few turns' worth, as they come in batches */
 #define HTTP_RESPONSE_MAX (64 * 1024)           /* bytes of an answer that are read */
 #define HTTP_REQUEST_MAX (1024 * 1024)          /* bytes of a body */
 #define HTTP_URL_MAX (16 * 1024)                /* bytes of a URL, query included */

@@ -17,7 +17,6 @@ struct slot {
 	struct attempt *attempt; /* NULL: idle or draining */
 	struct http_request request;
 	struct http_response response;
-	size_t sent;          /* bytes of the body that were given away */
 	size_t drained;       /* bytes of the answer since the verdict */
 	bool running;         /* in the multi handle */
 	bool again;           /* the attempt was begun and refused before, by what an errand mended */

@@ -100,19 +100,6 @@ static int on_ready(void *context, char *remote_ip, char *local_ip, int remote_p
 	return slot->begun ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
-/* No seek function beside it: curl can't send the body again. */
-static size_t on_read(char *buffer, size_t size, size_t count, void *context)
-{
-	struct slot *slot = context;
-	size_t left = slot->request.body.len - slot->sent, len = size * count;
-
-	if (len > left)
-		len = left;
-	memcpy(buffer, slot->request.body.data + slot->sent, len);
-	slot->sent += len;
-	return len;
-}
-
 static size_t on_body(char *data, size_t size, size_t count, void *context)
 {
 	struct slot *slot = context;
@@ -234,7 +221,7 @@ void slot_clear(struct slot *slot)
 	slot->response.status = 0;
 	slot->response.retry_after = 0;
 	slot->response.complete = false;
-	slot->sent = slot->drained = 0;
+	slot->drained = 0;
 	slot->begun = slot->not_begun = slot->again = slot->opened = slot->blocked = false;
 }
 
@@ -319,8 +306,6 @@ bool slot_setup(struct slot *slot)
 	ok &= !curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, slot->engine);
 	ok &= !curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_ready);
 	ok &= !curl_easy_setopt(easy, CURLOPT_PREREQDATA, slot);
-	ok &= !curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
-	ok &= !curl_easy_setopt(easy, CURLOPT_READDATA, slot);
 	ok &= !curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
 	ok &= !curl_easy_setopt(easy, CURLOPT_HEADERDATA, slot);
 	ok &= !curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
@@ -338,8 +323,9 @@ bool slot_aim(struct slot *slot)
 
 	if (request->has_body) {
 		ok &= http_request_header(request, "Expect", ""); /* no waiting for 100 Continue */
-		ok &= !curl_easy_setopt(easy, CURLOPT_POST, 1L);
+		/* as it stands in memory: curl sends it together with the head */
 		ok &= !curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
+		ok &= !curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body.data);
 	} else {
 		ok &= !curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
 	}

@@ -85,6 +85,7 @@ static bool memory_end_point(struct store *store, bool keep)
 /* The strings that a copy owns; customer_id and kept are made when it is read. */
 static void row_own(struct message_row *row)
 {
+	row->words = NULL;
 	row->id = xstrdup(row->id);
 	row->customer_id = NULL;
 	row->product = xstrdup(row->product);

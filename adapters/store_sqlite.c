@@ -113,6 +113,8 @@ static void sqlite_close(struct store *base)
 	struct store_sqlite *store = of(base);
 
 	months_release(store);
+	if (store->batch.max)
+		text_release(&store->batch);
 	sql_close(&store->sql);
 	if (store->lock >= 0)
 		close(store->lock); /* the file stays: taking it away would let two hold two locks */
@@ -344,5 +346,6 @@ const struct store_ops store_sqlite_ops = {
 	.read_holds = sqlite_read_holds,
 	.read_counters = sqlite_read_counters,
 	.read_ages = sqlite_read_ages,
+	.read_size = sqlite_read_size,
 	.read_changes = sqlite_read_changes,
 };

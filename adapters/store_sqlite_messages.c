@@ -1,4 +1,4 @@
-/* The writer's messages, what they wait for, and the outbox. */
+/* The writer's messages, and what they wait for. */
 #include "store_sqlite_private.h"
 
 #include <stdlib.h>
@@ -322,60 +322,4 @@ bool sqlite_open_of(struct store *store, int64_t customer, struct message_rows *
 
 	put_number(&cells, customer);
 	return sql_append_messages(sql, statement, out);
-}
-
-/* --- the outbox --- */
-
-bool sqlite_add_events(struct store *store, struct event_row *const events[], size_t count)
-{
-	struct sql *sql = &of(store)->sql;
-	sqlite3_stmt *statement =
-		sql_statement(sql, SQL_EVENT_ADD, "INSERT INTO outbox (seq, json, stream) VALUES (?, ?, ?)");
-	bool ok = true;
-
-	for (size_t i = 0; ok && i < count; i++) {
-		struct cells cells = sql_cells(statement);
-		events[i]->seq = ++of(store)->numbers[NUMBER_EVENT];
-		put_number(&cells, events[i]->seq);
-		put_text(&cells, events[i]->json);
-		put_number(&cells, events[i]->stream);
-		ok = sql_run(sql, statement);
-	}
-	return ok;
-}
-
-bool sqlite_get_events(struct store *store, int64_t after, size_t limit, struct event_row **out,
-		       size_t *count)
-{
-	struct sql *sql = &of(store)->sql;
-	sqlite3_stmt *statement = sql_statement(
-		sql, SQL_EVENTS, "SELECT seq, json, stream FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?");
-	struct cells cells = sql_cells(statement);
-	size_t capacity = *count;
-	int more;
-
-	put_number(&cells, after);
-	put_number(&cells, (int64_t)limit);
-	while ((more = sql_step(sql, statement)) > 0) {
-		if (*count == capacity) {
-			capacity = capacity ? 2 * capacity : 64;
-			*out = xreallocarray(*out, capacity, sizeof **out);
-		}
-		cells = sql_cells(statement);
-		struct event_row *event = &(*out)[(*count)++];
-		event->seq = get_number(&cells);
-		event->json = get_text(&cells);
-		event->stream = (enum event_stream)get_number(&cells);
-	}
-	return more == 0;
-}
-
-bool sqlite_drop_events(struct store *store, int64_t up_to)
-{
-	struct sql *sql = &of(store)->sql;
-	sqlite3_stmt *statement = sql_statement(sql, SQL_EVENTS_DROP, "DELETE FROM outbox WHERE seq <= ?");
-	struct cells cells = sql_cells(statement);
-
-	put_number(&cells, up_to);
-	return sql_run(sql, statement);
 }

@@ -1,5 +1,6 @@
 /* The store on SQLite, in parts: store_sqlite.c opens, locks, migrates and commits; _sql.c runs statements;
- * _rows.c reads rows for the writer and the readers; _messages.c, _claims.c, _contacts.c and _people.c write;
+ * _rows.c reads rows for the writer and the readers; _messages.c, _claims.c, _contacts.c, _people.c and
+ * _outbox.c write;
  * _read.c is the readers. One connection, one thread at a time. */
 #ifndef HEED_STORE_SQLITE_PRIVATE_H
 #define HEED_STORE_SQLITE_PRIVATE_H
@@ -41,6 +42,8 @@ enum statement {
 	SQL_EVENT_ADD,
 	SQL_EVENTS,
 	SQL_EVENTS_DROP,
+	SQL_EVENTS_CUT,
+	SQL_EVENTS_REST,
 	SQL_CUSTOMER_BY_ID,
 	SQL_CUSTOMER_BY_N,
 	SQL_CUSTOMER_ADD,
@@ -180,6 +183,7 @@ struct store_sqlite {
 	int64_t at_point[NUMBERS];
 	struct month *months;
 	size_t month_count;
+	struct text batch; /* of events, while it is made */
 	bool months_stale; /* a rollback may have taken some away */
 };
 
@@ -263,6 +267,7 @@ bool sqlite_read_find(struct store_reader *, const char *address, char ***ids, s
 bool sqlite_read_customer_id(struct store_reader *, int64_t customer, char **id);
 bool sqlite_read_holds(struct store_reader *, struct hold **out, size_t *count);
 bool sqlite_read_counters(struct store_reader *, struct counters *out);
+bool sqlite_read_size(struct store_reader *, int64_t *bytes);
 bool sqlite_read_ages(struct store_reader *, int64_t oldest[LANES]);
 bool sqlite_read_changes(struct store_reader *, int64_t customer, int64_t after, size_t limit,
 			 struct change **out, size_t *count);

@@ -97,6 +97,7 @@ static void *reader_thread(void *argument)
 	int64_t next_depths = 0;
 	bool dead_said = false;
 
+	pthread_setname_np(pthread_self(), "reader");
 	while (!atomic_load(&carrier->stop_reading)) {
 		struct queue_entry *entries = NULL;
 		size_t count = 0;
@@ -244,6 +245,7 @@ static void *courier_thread(void *argument)
 	struct load load = {0};
 	struct carriage carriage;
 
+	pthread_setname_np(pthread_self(), "courier");
 	while (turn_collect(carrier->turn, READ_WAIT_MS, !load.events, &carriage) || load.count ||
 	       load.events) {
 		load_take(&load, &carriage);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "xalloc.h"
 #include "banned.h"
 
 #define REASON_WORDS_MAX 2048
@@ -121,6 +122,135 @@ json_t *reason_json(const char *code, const json_t *args)
 
 	free(says);
 	return json;
+}
+
+/* --- from the stored text, without a tree: events are made by the thousand --- */
+
+#define FIRST "[{\"code\":\""
+#define NEXT "},{\"code\":\"" /* in no string: a quote there has a backslash in front */
+#define ARGS "\",\"args\":"
+
+bool reasons_last(const char *stored, struct reason_part *out)
+{
+	size_t len = strlen(stored);
+	const char *at = NULL;
+
+	if (len < sizeof FIRST || strncmp(stored, FIRST, sizeof FIRST - 1) != 0)
+		return false;
+	for (size_t i = len; !at && i >= sizeof NEXT; i--)
+		if (stored[i - 1] == '{' && strncmp(stored + i - 3, NEXT, sizeof NEXT - 1) == 0)
+			at = stored + i - 3 + sizeof NEXT - 1;
+	out->code = at ? at : stored + sizeof FIRST - 1;
+	out->code_len = strcspn(out->code, "\"");
+	out->args = out->code + out->code_len + sizeof ARGS - 1;
+	if (strncmp(out->code + out->code_len, ARGS, sizeof ARGS - 1) != 0 || out->args + 4 > stored + len)
+		return false;
+	out->args_len = (size_t)(stored + len - out->args) - 2; /* "}]" of the list */
+	return true;
+}
+
+/* The end of the string that begins behind a quote: at its closing quote. */
+static const char *string_end(const char *s, const char *end)
+{
+	while (s < end && *s != '"')
+		s += *s == '\\' ? 2 : 1;
+	return s;
+}
+
+/* The value of a member of a flat object of strings and numbers, as it stands in the compact text: a string
+ * without its quotes. False: there is none, or it is something else. */
+static bool flat_member(const struct reason_part *in, const char *name, size_t name_len, const char **value,
+			size_t *len, bool *is_string)
+{
+	const char *end = in->args + in->args_len, *s = in->args + 1;
+
+	while (s < end && *s == '"') {
+		const char *key = s + 1, *key_end = string_end(key, end);
+		const char *at = key_end + 2, *stop;
+		*is_string = at < end && *at == '"';
+		if (*is_string) {
+			stop = string_end(++at, end);
+			s = stop + 1;
+		} else {
+			stop = at + strspn(at, "-0123456789");
+			if (stop == at || stop >= end)
+				return false;
+			s = stop;
+		}
+		if ((size_t)(key_end - key) == name_len && strncmp(key, name, name_len) == 0) {
+			*value = at;
+			*len = stop > at ? (size_t)(stop - at) : 0;
+			return stop < end;
+		}
+		if (*s != ',')
+			return false;
+		s++;
+	}
+	return false;
+}
+
+/* As add_argument, into a JSON string. */
+static bool put_argument(struct text *out, const struct reason_part *reason, const char *name,
+			 size_t name_len)
+{
+	const char *value = NULL;
+	size_t len = 0;
+	bool is_string = false;
+
+	if (!flat_member(reason, name, name_len, &value, &len, &is_string))
+		return false;
+	if (is_string && !len && strncmp(name, "provider", name_len) == 0)
+		return text_puts(out, "the receiver");
+	if (is_string && !len && strncmp(name, "code", name_len) == 0)
+		return text_puts(out, "no code");
+	if (is_string && len == 1 && *value == '*')
+		return text_puts(out, "all products");
+	return text_add(out, value, len);
+}
+
+static bool put_words(struct text *out, const char *says, const struct reason_part *reason)
+{
+	bool known = true;
+
+	while (known && *says) {
+		size_t plain = strcspn(says, "{"); /* the table's words need no escape */
+		text_add(out, says, plain);
+		says += plain;
+		if (!*says)
+			break;
+		size_t len = strcspn(++says, "}");
+		known = put_argument(out, reason, says, len);
+		says += len + 1;
+	}
+	return known;
+}
+
+void reason_put(struct text *out, const struct reason_part *reason)
+{
+	size_t start = out->len, i = 0;
+
+	while (i < REASON_COUNT && (strncmp(table[i].name, reason->code, reason->code_len) != 0 ||
+				    table[i].name[reason->code_len]))
+		i++;
+	text_puts(out, &FIRST[1]);
+	text_add(out, reason->code, reason->code_len);
+	text_puts(out, ARGS);
+	text_add(out, reason->args, reason->args_len);
+	text_puts(out, ",\"says\":\"");
+	if (i < REASON_COUNT && put_words(out, table[i].says, reason)) {
+		text_puts(out, "\"}");
+		return;
+	}
+	/* an argument that is none of the usual ones */
+	char *code = xmemdup0(reason->code, reason->code_len);
+	json_t *args = json_loadb(reason->args, reason->args_len, 0, NULL), *json = reason_json(code, args);
+	char *words = json_dumps(json, JSON_COMPACT);
+	out->len = start;
+	text_puts(out, words);
+	free(words);
+	json_decref(json);
+	json_decref(args);
+	free(code);
 }
 
 json_t *reasons_to_json(const struct reasons *reasons)

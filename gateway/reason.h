@@ -40,6 +40,14 @@ bool reason_code_parse(const char *name, enum reason_code *code);
 char *reason_says(const char *code, const json_t *args);
 /* {"code":…,"args":…,"says":…}; a new reference. */
 json_t *reason_json(const char *code, const json_t *args);
+/* The last of a stored list, as its parts stand there; not ended by a NUL. False: it holds none. */
+struct reason_part {
+	const char *code, *args;
+	size_t code_len, args_len;
+};
+bool reasons_last(const char *stored, struct reason_part *out);
+/* Appends what reason_json makes, from the compact JSON that is stored. */
+void reason_put(struct text *out, const struct reason_part *reason);
 /* [{"code":…,"args":…}] without words, as it is stored. A new reference. */
 json_t *reasons_to_json(const struct reasons *reasons);
 

@@ -64,6 +64,9 @@ struct message_row {
 	char *channel;       /* of the last attempt; "" */
 	int64_t contact;     /* seq of the last contact; 0 */
 	char *reasons;       /* JSON [{"code","args"}] of the last decision and what followed it */
+	/* the turn's: the block that id, customer_id, product, template, campaign and body stand in, shared
+	 * by copies in one thread (message_row_gather); NULL: each is owned by itself */
+	struct row_words *words;
 	/* the turn's, not stored: the clocks before the claim, put back if it never begins */
 	struct {
 		int64_t give_up_at, fault_since, wait_since, wait_until;
@@ -77,6 +80,9 @@ struct message_row {
 	} kept;
 };
 void message_row_release(struct message_row *row);
+/* Copies what never changes, which is somebody else's, into one block of the row's own. */
+void message_row_gather(struct message_row *row);
+void message_row_copy(const struct message_row *row, struct message_row *out);
 
 /* A place in the waiting index. */
 struct waiting_at {
@@ -134,7 +140,7 @@ void change_release(struct change *change);
 struct event_row {
 	int64_t seq; /* given when it is added */
 	enum event_stream stream;
-	char *json; /* CloudEvents 1.0 */
+	char *json; /* CloudEvents 1.0, on one line */
 };
 
 /* An address, whoever has it. */
@@ -398,6 +404,8 @@ bool store_read_holds(struct store_reader *reader, struct hold **out, size_t *co
 bool store_read_counters(struct store_reader *reader, struct counters *out);
 /* The oldest waiting message of each lane: admitted_at, 0 for none. */
 bool store_read_ages(struct store_reader *reader, int64_t oldest[LANES]);
+/* Bytes that it takes on disk; 0: it can't say. */
+bool store_read_size(struct store_reader *reader, int64_t *bytes);
 /* The log of changes of one customer (n), or all (0), above `after`, oldest first. */
 bool store_read_changes(struct store_reader *reader, int64_t customer, int64_t after, size_t limit,
 			struct change **out, size_t *count);

@@ -9,14 +9,60 @@
 #include "xalloc.h"
 #include "banned.h"
 
+struct row_words {
+	size_t holders;
+	char text[];
+};
+
+#define ROW_WORDS 6 /* what never changes */
+
+static void row_words_of(struct message_row *row, char **out[ROW_WORDS])
+{
+	char **const words[ROW_WORDS] = {&row->id,       &row->customer_id, &row->product,
+					 &row->template, &row->campaign,    &row->body};
+
+	memcpy(out, words, sizeof words);
+}
+
+void message_row_gather(struct message_row *row)
+{
+	char **words[ROW_WORDS];
+	size_t sizes[ROW_WORDS], size = 0;
+
+	row_words_of(row, words);
+	for (size_t i = 0; i < ROW_WORDS; i++)
+		size += sizes[i] = strlen(*words[i]) + 1;
+	row->words = xmalloc(sizeof *row->words + size);
+	row->words->holders = 1;
+	char *at = row->words->text;
+	for (size_t i = 0; i < ROW_WORDS; at += sizes[i++])
+		*words[i] = memcpy(at, *words[i], sizes[i]);
+}
+
+void message_row_copy(const struct message_row *row, struct message_row *out)
+{
+	*out = *row;
+	char **texts[] = {&out->waits_for, &out->rejected, &out->waited,  &out->wait_channel,
+			  &out->counted,   &out->channel,  &out->reasons, &out->kept.waits_for};
+	char **words[ROW_WORDS];
+	row_words_of(out, words);
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+		*texts[i] = xstrdup(*texts[i] ? *texts[i] : "");
+	for (size_t i = 0; i < ROW_WORDS && !row->words; i++)
+		*words[i] = xstrdup(*words[i] ? *words[i] : "");
+	if (row->words)
+		row->words->holders++;
+}
+
 void message_row_release(struct message_row *row)
 {
-	free(row->id);
-	free(row->customer_id);
-	free(row->product);
-	free(row->template);
-	free(row->campaign);
-	free(row->body);
+	char **words[ROW_WORDS];
+
+	row_words_of(row, words);
+	for (size_t i = 0; i < ROW_WORDS && !row->words; i++)
+		free(*words[i]);
+	if (row->words && --row->words->holders == 0)
+		free(row->words);
 	free(row->waits_for);
 	free(row->rejected);
 	free(row->waited);

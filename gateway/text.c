@@ -94,6 +94,19 @@ bool text_addf(struct text *t, const char *format, ...)
 	return fits;
 }
 
+bool text_number(struct text *t, long long n)
+{
+	char digits[24], *at = digits + sizeof digits;
+	unsigned long long left = n < 0 ? 0ULL - (unsigned long long)n : (unsigned long long)n;
+
+	do
+		*--at = (char)('0' + left % 10);
+	while (left /= 10);
+	if (n < 0)
+		*--at = '-';
+	return text_add(t, at, (size_t)(digits + sizeof digits - at));
+}
+
 bool text_json(struct text *t, const char *s)
 {
 	text_putc(t, '"');

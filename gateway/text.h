@@ -26,6 +26,7 @@ bool text_puts(struct text *t, const char *s);
 bool text_putc(struct text *t, char c);
 __attribute__((format(printf, 2, 3))) bool text_addf(struct text *t, const char *format, ...);
 __attribute__((format(printf, 2, 0))) bool text_vaddf(struct text *t, const char *format, va_list args);
+bool text_number(struct text *t, long long n); /* in decimal */
 /* As a JSON string, quotes included (RFC 8259). `s` is UTF-8. */
 bool text_json(struct text *t, const char *s);
 /* Replaces what was there, cut where it would be too long: for errors. Always false, so that `return

@@ -60,7 +60,7 @@ static void admission_admit(struct turn *turn, struct admission *admission)
 {
 	const struct message *message = &admission->message;
 	const struct product *product = product_find(turn->config->products, message->product);
-	const struct message_row empty = {
+	struct message_row empty = {
 		.id = message->id,
 		.customer_id = message->customer,
 		.product = message->product,
@@ -75,7 +75,9 @@ static void admission_admit(struct turn *turn, struct admission *admission)
 		.state = STATES,
 		.due = MOMENT_NEVER,
 	};
+	message_row_gather(&empty);
 	struct work *work = work_add(turn, WORK_NEW, &empty);
+	message_row_release(&empty);
 
 	memcpy(work->row.hash, message->hash, sizeof work->row.hash);
 	work->admission = admission;

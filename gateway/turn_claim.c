@@ -41,10 +41,10 @@ static struct attempt *attempt_make(struct turn *turn, struct work *work, const 
 	attempt->customer = customer->n;
 	attempt->may_stop = product->may_stop;
 	attempt->template = *message->template ? templates_find(config->templates, message->template) : NULL;
-	/* deep copies: the attempt goes to another thread, and the row's message stays with the turn */
-	attempt->content = json_deep_copy(message->content);
-	attempt->data = json_deep_copy(message->data);
-	attempt->meta = json_deep_copy(message->meta);
+	/* shared with another thread: nobody changes them, and Jansson's counts are atomic */
+	attempt->content = json_incref(message->content);
+	attempt->data = json_incref(message->data);
+	attempt->meta = json_incref(message->meta);
 	attempt->content_kept = product->content;
 	attempt->lease_until = turn->mono + config->gateway.lease;
 	attempt->begin_before = decision->before;
@@ -111,8 +111,8 @@ static void item_make(struct turn *turn, struct work *work, struct attempt *atte
 		.locale = xstrdup(*message->locale ? message->locale : attempt->locale),
 		.template = *message->template ? templates_find(turn->config->templates, message->template)
 					       : NULL,
-		.content = json_deep_copy(message->content),
-		.data = json_deep_copy(message->data),
+		.content = json_incref(message->content),
+		.data = json_incref(message->data),
 	};
 }
 

@@ -300,7 +300,7 @@ bool holds_take_released(struct turn *turn)
 	ok = store_waiting(turn->store, *last, &from, TURN_HELD_MAX, &rows);
 	for (size_t i = 0; ok && i < rows.count; i++)
 		if (!work_of(turn, rows.rows[i].n))
-			work_add(turn, WORK_DUE, &rows.rows[i]);
+			work_take(turn, WORK_DUE, &rows.rows[i]);
 	/* those just taken are in the index until the commit: the next turn finds that there are none */
 	if (ok && !rows.count) {
 		free(*last);

@@ -75,6 +75,23 @@ static size_t line_room(const struct line *line)
 	return line->held ? 0 : room;
 }
 
+size_t lines_room(const struct turn *turn)
+{
+	size_t room = 0;
+
+	for (size_t i = 0; i < turn->line_count; i++) {
+		const struct line *line = &turn->lines[i];
+		if (line->held || line->next.due <= turn->now)
+			continue;
+		for (size_t o = 0; o < line->outlet_count; o++) {
+			const struct outlet *outlet = &line->outlets[o];
+			if (outlet->channel && !outlet->held && !outlet->breaker.open)
+				room += channel_credit_left(outlet->channel);
+		}
+	}
+	return room;
+}
+
 void line_waits(struct turn *turn, const char *channel, int64_t due)
 {
 	if (hold_is_key(channel))
@@ -286,7 +303,7 @@ static bool due_of(struct turn *turn, const char *waits_for, enum lane lane, siz
 	for (size_t i = 0; ok && i < rows.count && *got < limit; i++) {
 		if (work_of(turn, rows.rows[i].n))
 			continue;
-		work_add(turn, WORK_DUE, &rows.rows[i])->kept = kept;
+		work_take(turn, WORK_DUE, &rows.rows[i])->kept = kept;
 		++*got;
 	}
 	message_rows_release(&rows);

@@ -11,34 +11,62 @@
 
 #define EVENT_MAX (MESSAGE_META_MAX * 2 + 16384)
 
-static void event_add_to(struct turn *turn, enum event_stream stream, size_t max, const char *type,
-			 const char *subject, const char *data)
+static void event_open(struct turn *turn, size_t max, const char *type, const char *word, const char *subject)
 {
-	char at[MOMENT_TEXT];
-	struct text json;
+	struct text *json = &turn->event;
+
+	if (!json->max)
+		text_init(json, max);
+	if (turn->event_at != turn->now)
+		moment_format(turn->event_at = turn->now, turn->event_time);
+	text_clear(json);
+	json->max = max;
+	text_puts(json, "{\"specversion\":\"1.0\",\"id\":\"");
+	text_puts(json, turn->event_prefix);
+	text_putc(json, '-');
+	text_number(json, (long long)turn->event_next++);
+	text_puts(json, "\",\"source\":\"heed\",\"type\":\"");
+	text_puts(json, type);
+	text_puts(json, word);
+	text_puts(json, "\",\"subject\":");
+	text_json(json, subject);
+	text_puts(json, ",\"time\":\"");
+	text_puts(json, turn->event_time);
+	text_puts(json, "\",\"datacontenttype\":\"application/json\",\"data\":");
+}
+
+static void event_close(struct turn *turn, enum event_stream stream)
+{
 	struct event_row *row = xcalloc(1, sizeof *row);
 
-	moment_format(turn->now, at);
-	text_init(&json, max);
-	text_addf(&json,
-		  "{\"specversion\":\"1.0\",\"id\":\"%s-%llu\",\"source\":\"heed\",\"type\":\"%s\","
-		  "\"subject\":",
-		  turn->event_prefix, (unsigned long long)turn->event_next++, type);
-	text_json(&json, subject);
-	text_addf(&json, ",\"time\":\"%s\",\"datacontenttype\":\"application/json\",\"data\":%s}", at, data);
+	text_putc(&turn->event, '}');
 	row->stream = stream;
-	row->json = text_detach(&json);
+	row->json = xmemdup0(turn->event.data, turn->event.len);
 	pointers_add(&turn->plan.events, row);
+}
+
+struct text *event_begin(struct turn *turn, const char *type, const char *word, const char *subject)
+{
+	event_open(turn, EVENT_MAX, type, word, subject);
+	return &turn->event;
+}
+
+void event_end(struct turn *turn)
+{
+	event_close(turn, STREAM_EVENTS);
 }
 
 void event_add(struct turn *turn, const char *type, const char *subject, const char *data)
 {
-	event_add_to(turn, STREAM_EVENTS, EVENT_MAX, type, subject, data);
+	text_puts(event_begin(turn, type, "", subject), data);
+	event_end(turn);
 }
 
 void event_add_inbound(struct turn *turn, const char *type, const char *subject, const char *data)
 {
-	event_add_to(turn, STREAM_INBOUND, strlen(data) + EVENT_MAX, type, subject, data);
+	event_open(turn, strlen(data) + EVENT_MAX, type, "", subject);
+	text_puts(&turn->event, data);
+	event_close(turn, STREAM_INBOUND);
 }
 
 void events_forget(struct turn *turn, size_t count)

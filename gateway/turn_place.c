@@ -12,7 +12,6 @@
 
 #define REASONS_TEXT_MAX 16384
 #define BOUND_PAUSE (2 * MOMENT_S) /* of what is in doubt with a provider that is at fault */
-#define EVENT_DATA_MAX (MESSAGE_META_MAX * 2 + 8192)
 
 void pointers_add(struct pointers *p, void *item)
 {
@@ -21,17 +20,6 @@ void pointers_add(struct pointers *p, void *item)
 		p->list = xreallocarray(p->list, p->capacity, sizeof *p->list);
 	}
 	p->list[p->count++] = item;
-}
-
-void message_row_copy(const struct message_row *row, struct message_row *out)
-{
-	*out = *row;
-	char **texts[] = {&out->id,       &out->customer_id,   &out->product,   &out->template,
-			  &out->campaign, &out->body,          &out->waits_for, &out->rejected,
-			  &out->waited,   &out->wait_channel,  &out->counted,   &out->channel,
-			  &out->reasons,  &out->kept.waits_for};
-	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-		*texts[i] = xstrdup(*texts[i] ? *texts[i] : "");
 }
 
 void contact_copy(const struct contact *contact, struct contact *out)
@@ -78,16 +66,35 @@ static void work_index(struct plan *plan, struct work *work)
 	*place = *place ? *place : work; /* the first work on it is the one */
 }
 
-struct work *work_add(struct turn *turn, enum work_why why, const struct message_row *row)
+static struct work *work_new(struct turn *turn, enum work_why why)
 {
 	struct work *work = xcalloc(1, sizeof *work);
 
 	work->why = why;
-	message_row_copy(row, &work->row);
-	work->was = why == WORK_NEW ? STATES : row->state;
 	*turn->plan.tail = work;
 	turn->plan.tail = &work->next;
 	turn->plan.count++;
+	return work;
+}
+
+struct work *work_add(struct turn *turn, enum work_why why, const struct message_row *row)
+{
+	struct work *work = work_new(turn, why);
+
+	message_row_copy(row, &work->row);
+	work->was = why == WORK_NEW ? STATES : row->state;
+	if (work->row.n)
+		work_index(&turn->plan, work);
+	return work;
+}
+
+struct work *work_take(struct turn *turn, enum work_why why, struct message_row *row)
+{
+	struct work *work = work_new(turn, why);
+
+	work->row = *row;
+	work->was = row->state;
+	*row = (struct message_row){0};
 	if (work->row.n)
 		work_index(&turn->plan, work);
 	return work;
@@ -151,73 +158,52 @@ static const char *meta_text(struct work *work, char **owned)
 	return *owned = json_dumps(meta, JSON_COMPACT);
 }
 
-/* The last reason of the row's list, as it stands there: {"code":…,"args":…}. */
-static json_t *last_reason(const char *reasons)
-{
-	json_t *list = json_loads(reasons, 0, NULL);
-	json_t *last = json_incref(json_array_get(list, json_array_size(list) - 1));
-	json_decref(list);
-	return last;
-}
-
 static void add_reason_member(struct text *data, const struct work *work, const struct contact *contact)
 {
-	json_t *args = NULL, *last = NULL, *json = NULL;
-	const char *code = NULL;
+	struct reason_part reason;
 
-	if (contact && contact->attempt && work->row.state == STATE_SENDING) {
-		args = json_loads(contact->reason_args, 0, NULL);
-		code = contact->reason;
-	} else {
-		last = last_reason(work->row.reasons);
-		code = json_string_value(json_object_get(last, "code"));
-		args = json_incref(json_object_get(last, "args"));
-	}
-	if (code && (json = reason_json(code, args))) {
-		char *words = json_dumps(json, JSON_COMPACT);
-		text_addf(data, ",\"reason\":%s", words);
-		free(words);
-	}
-	json_decref(json);
-	json_decref(args);
-	json_decref(last);
+	if (contact && contact->attempt && work->row.state == STATE_SENDING)
+		reason = (struct reason_part){contact->reason, contact->reason_args, strlen(contact->reason),
+					      strlen(contact->reason_args)};
+	else if (!reasons_last(work->row.reasons, &reason))
+		return;
+	text_puts(data, ",\"reason\":");
+	reason_put(data, &reason);
+}
+
+static void add_member(struct text *data, const char *name, const char *value)
+{
+	text_puts(data, name);
+	text_json(data, value);
 }
 
 void work_event(struct turn *turn, struct work *work, enum state state, const struct contact *contact)
 {
-	char type[40], *owned;
-	struct text data;
+	struct text *data = event_begin(turn, "heed.message.", state_name(state), work->row.id);
+	char *owned;
 
-	text_init(&data, EVENT_DATA_MAX);
-	text_puts(&data, "{\"message\":");
-	text_json(&data, work->row.id);
-	text_puts(&data, ",\"customer\":");
-	text_json(&data, work->row.customer_id);
-	text_puts(&data, ",\"product\":");
-	text_json(&data, work->row.product);
+	add_member(data, "{\"message\":", work->row.id);
+	add_member(data, ",\"customer\":", work->row.customer_id);
+	add_member(data, ",\"product\":", work->row.product);
 	if (contact && contact->attempt && state != STATE_QUEUED) {
-		text_puts(&data, ",\"channel\":");
-		text_json(&data, contact->channel);
-		text_addf(&data, ",\"attempt\":%d", contact->attempt);
-		if (*contact->provider) {
-			text_puts(&data, ",\"provider\":");
-			text_json(&data, contact->provider);
-		}
-		if (*contact->provider_ref) {
-			text_puts(&data, ",\"provider_ref\":");
-			text_json(&data, contact->provider_ref);
-		}
+		add_member(data, ",\"channel\":", contact->channel);
+		text_puts(data, ",\"attempt\":");
+		text_number(data, contact->attempt);
+		if (*contact->provider)
+			add_member(data, ",\"provider\":", contact->provider);
+		if (*contact->provider_ref)
+			add_member(data, ",\"provider_ref\":", contact->provider_ref);
 	}
 	if (state != STATE_QUEUED)
-		add_reason_member(&data, work, contact);
+		add_reason_member(data, work, contact);
 	const char *meta = meta_text(work, &owned);
-	if (meta)
-		text_addf(&data, ",\"meta\":%s", meta);
+	if (meta) {
+		text_puts(data, ",\"meta\":");
+		text_puts(data, meta);
+	}
 	free(owned);
-	text_putc(&data, '}');
-	snprintf(type, sizeof type, "heed.message.%s", state_name(state));
-	event_add(turn, type, work->row.id, data.data);
-	text_release(&data);
+	text_putc(data, '}');
+	event_end(turn);
 }
 
 void work_set_state(struct turn *turn, struct work *work, enum state state)
@@ -277,17 +263,15 @@ struct contact *contact_new(const struct turn *turn, const struct work *work, co
 /* The one line of a message that ends without an attempt. */
 static void add_closing_line(struct turn *turn, struct work *work, const struct preference *preference)
 {
-	json_t *last = last_reason(work->row.reasons);
 	struct contact *contact = contact_new(turn, work, &work->facts, preference);
-	char *args = json_dumps(json_object_get(last, "args"), JSON_COMPACT);
+	struct reason_part last = {.code = "", .args = "{}", .args_len = 2};
 
 	contact->state = work->row.state;
-	xreplace(&contact->reason, json_string_value(json_object_get(last, "code"))
-					   ? json_string_value(json_object_get(last, "code"))
-					   : "");
+	reasons_last(work->row.reasons, &last);
+	free(contact->reason);
+	contact->reason = xmemdup0(last.code, last.code_len);
 	free(contact->reason_args);
-	contact->reason_args = args ? args : xstrdup("{}");
-	json_decref(last);
+	contact->reason_args = xmemdup0(last.args, last.args_len);
 	work->contact = contact;
 }
 

@@ -13,6 +13,7 @@
 
 /* Law 5: what one turn takes, and what may wait for it. */
 #define TURN_ADMISSIONS_MAX 500
+#define TURN_ADMISSIONS_LEAST 20 /* also where nobody has room: admission waits for no channel */
 #define TURN_OUTCOMES_MAX 1000
 #define TURN_REQUESTS_MAX 64
 #define TURN_SWEEP_MAX 200        /* rows looked at when a breaker opens, a turn */
@@ -234,6 +235,9 @@ struct turn {
 	struct admission *admissions;
 	char event_prefix[24];
 	uint64_t event_next;
+	struct text event; /* the one that is being made */
+	int64_t event_at;  /* the time that event_time shows */
+	char event_time[MOMENT_TEXT];
 	int64_t recovered; /* n up to which rows left `sending` by a crash were dealt with; MOMENT_NEVER: all
 			    */
 	int contended;     /* turns in a row that were lost to other gateways */
@@ -290,6 +294,8 @@ void lines_forget_turn(struct turn *turn); /* the transaction was lost: hints ar
 void lines_begin_turn(struct turn *turn);  /* budgets */
 bool lines_take_due(struct turn *turn);    /* rows whose time has come become work */
 bool lines_sweep(struct turn *turn);
+/* How many new messages could be claimed at once; those that wait go first. */
+size_t lines_room(const struct turn *turn);
 int64_t lines_next(struct turn *turn);      /* when to look again: microseconds from now */
 bool lines_adopt_strays(struct turn *turn); /* rows that wait for a channel that is gone are chosen again */
 void line_waits(struct turn *turn, const char *channel, int64_t due); /* a row waits: keep the hint right */
@@ -323,6 +329,8 @@ void batches_refuse_late(struct turn *turn, bool all, const char *why);
 /* turn_place.c */
 struct work *work_add(struct turn *turn, enum work_why why,
 		      const struct message_row *row); /* copies the row */
+/* The same, and takes the row over, which is one of the store's. */
+struct work *work_take(struct turn *turn, enum work_why why, struct message_row *row);
 /* The work on a row, if this turn has it already: rows that wait are looked at once a turn. */
 struct work *work_of(const struct turn *turn, int64_t n);
 void work_free(struct work *work);
@@ -336,7 +344,6 @@ void work_wait(struct turn *turn, struct work *work, enum state state, const cha
 void work_reason(struct work *work, enum reason_code code, json_t *args);
 /* The event that goes with the row's state as it is now. */
 void work_event(struct turn *turn, struct work *work, enum state state, const struct contact *contact);
-void message_row_copy(const struct message_row *row, struct message_row *out);
 void contact_copy(const struct contact *contact, struct contact *out);
 
 /* Chooses under what `facts` say; puts reasons and the turn in the list into the row. False: the store
@@ -455,7 +462,13 @@ void receipts_after_commit(struct turn *turn);
 void receipts_lost(struct turn *turn); /* the transaction was lost */
 void receipts_forget(struct pointers *keys);
 
+/* turn_stats.c */
+void stats_publish(struct turn *turn, bool committed);
+
 /* turn_outbox.c */
+/* An event of type `type``word`: its data is to be appended to what is given back, before event_end. */
+struct text *event_begin(struct turn *turn, const char *type, const char *word, const char *subject);
+void event_end(struct turn *turn);
 void event_add(struct turn *turn, const char *type, const char *subject, const char *data);
 /* To the stream of what customers said. */
 void event_add_inbound(struct turn *turn, const char *type, const char *subject, const char *data);

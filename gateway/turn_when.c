@@ -242,7 +242,7 @@ bool expiries_take(struct turn *turn)
 	if (rows.count)
 		for (size_t i = 0; ok && i < rows.count; i++)
 			if (!work_of(turn, rows.rows[i].n))
-				work_add(turn, WORK_DUE, &rows.rows[i]);
+				work_take(turn, WORK_DUE, &rows.rows[i]);
 	/* those just taken are in the index until the commit */
 	if (rows.count)
 		turn->expiry.due = 0;

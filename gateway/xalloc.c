@@ -10,6 +10,10 @@
 
 #include "banned.h"
 
+/* Read by jemalloc, where it is linked: pages that are free go back soon, and a thread keeps little. */
+extern const char *malloc_conf;
+const char *malloc_conf = "narenas:4,dirty_decay_ms:1000,muzzy_decay_ms:0,lg_tcache_max:13";
+
 static _Noreturn void out_of_memory(void)
 {
 	static const char words[] = "heed: out of memory: ending; the store and the queue keep everything\n";

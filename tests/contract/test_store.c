@@ -347,6 +347,22 @@ static struct change change_of(enum change_kind kind, int64_t customer, const ch
 			       .new_value = list};
 }
 
+/* In one call. Their last number. */
+static int64_t add_events(struct fixture *f, size_t count, const char *const json[])
+{
+	struct event_row rows[8];
+	struct event_row *list[8] = {0};
+
+	for (size_t i = 0; i < count; i++) {
+		rows[i] = (struct event_row){.json = (char *)json[i]};
+		list[i] = &rows[i];
+	}
+	OK(store_add_events(f->store, list, count));
+	for (size_t i = 1; i < count; i++)
+		assert_int_equal(rows[i].seq, rows[i - 1].seq + 1);
+	return rows[count - 1].seq;
+}
+
 static int64_t add_event(struct fixture *f, const char *json)
 {
 	struct event_row event = {.json = (char *)json};
@@ -783,6 +799,16 @@ static void the_oldest_of_each_lane_is_known(void **state)
 	assert_int_equal(oldest[LANE_URGENT], 0);
 	assert_int_equal(oldest[LANE_NORMAL], 200);
 	assert_int_equal(oldest[LANE_BULK], 300);
+}
+
+static void its_size_on_disk_is_known_where_it_has_one(void **state)
+{
+	struct fixture *f = *state;
+	int64_t bytes = -1;
+
+	READ_OK(store_read_size(f->reader, &bytes));
+	assert_true(bytes >= 0);
+	assert_true(strncmp(f->url, "sqlite:", 7) != 0 || bytes > 4096);
 }
 
 /* --- claims --- */
@@ -1379,6 +1405,50 @@ static void a_set_of_products_is_numbered_when_it_changes(void **state)
 }
 
 /* --- outbox and sum --- */
+
+static void assert_events(struct fixture *f, int64_t after, size_t limit, int64_t first, const char *said)
+{
+	struct event_row *events = NULL;
+	size_t count = 0;
+	struct text text;
+
+	text_init(&text, TEXT_ERROR_MAX);
+	OK(store_get_events(f->store, after, limit, &events, &count));
+	for (size_t i = 0; i < count; i++) {
+		assert_int_equal(events[i].seq, first + (int64_t)i);
+		text_addf(&text, "%s%s", i ? " " : "", events[i].json);
+		free(events[i].json);
+	}
+	assert_string_equal(text.data, said);
+	text_release(&text);
+	free(events);
+}
+
+static void events_that_were_added_together_are_read_and_dropped_one_by_one(void **state)
+{
+	struct fixture *f = *state;
+	const char *const a[] = {"{\"a\":1}", "{\"a\":2}", "{\"a\":3}"};
+	const char *const b[] = {"{\"b\":1}", "{\"b\":2}"};
+
+	begin(f);
+	int64_t last = add_events(f, 3, a), first = last - 2;
+	add_events(f, 2, b);
+	commit(f);
+	assert_events(f, 0, 10, first, "{\"a\":1} {\"a\":2} {\"a\":3} {\"b\":1} {\"b\":2}");
+	assert_events(f, first, 3, first + 1, "{\"a\":2} {\"a\":3} {\"b\":1}");
+	begin(f);
+	OK(store_drop_events(f->store, first + 1));
+	commit(f);
+	assert_events(f, 0, 10, last, "{\"a\":3} {\"b\":1} {\"b\":2}");
+	begin(f);
+	OK(store_drop_events(f->store, last + 1));
+	commit(f);
+	assert_events(f, 0, 10, last + 2, "{\"b\":2}");
+	begin(f);
+	OK(store_drop_events(f->store, last + 2));
+	commit(f);
+	assert_events(f, 0, 10, 0, "");
+}
 
 static void events_go_out_in_order_and_are_never_numbered_again(void **state)
 {
@@ -2524,6 +2594,7 @@ int main(void)
 		BOTH(a_contact_knows_how_far_the_log_was_and_takes_a_late_report),
 		ON("sqlite", months_of_an_earlier_heed_get_the_columns_that_came_since),
 		BOTH(the_oldest_of_each_lane_is_known),
+		BOTH(its_size_on_disk_is_known_where_it_has_one),
 		BOTH(a_contact_comes_back_whole_and_takes_its_outcome),
 		BOTH(the_log_names_what_a_contact_points_to),
 		BOTH(the_log_is_read_over_months),
@@ -2543,6 +2614,7 @@ int main(void)
 		BOTH(holds_are_kept_until_they_are_dropped),
 		BOTH(what_waits_of_a_campaign_is_found_in_slices),
 		BOTH(events_go_out_in_order_and_are_never_numbered_again),
+		BOTH(events_that_were_added_together_are_read_and_dropped_one_by_one),
 		BOTH(the_counters_are_the_sum_of_what_was_counted),
 		BOTH(a_rollback_leaves_nothing),
 		BOTH(a_rollback_of_the_first_transaction_leaves_an_empty_store),

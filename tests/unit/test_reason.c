@@ -89,6 +89,67 @@ static void reasons_are_stored_without_words_and_shown_with_them(void **unused)
 	reasons_release(&reasons);
 }
 
+/* As it is made from the stored text, and as it is made from a tree. */
+static void assert_put(const char *code, const char *args)
+{
+	const struct reason_part part = {code, args, strlen(code), strlen(args)};
+	json_t *tree = json_loads(args, 0, NULL), *json = reason_json(code, tree);
+	char *words = json_dumps(json, JSON_COMPACT);
+	struct text put;
+
+	text_init(&put, 8192);
+	text_puts(&put, "before ");
+	reason_put(&put, &part);
+	assert_string_equal(put.data + strlen("before "), words);
+	text_release(&put);
+	free(words);
+	json_decref(json);
+	json_decref(tree);
+}
+
+static void a_reason_for_an_event_is_the_same_without_a_tree(void **unused)
+{
+	static const char *const args[] = {
+		"{}",
+		"{\"channel\":\"sms\",\"product\":\"*\",\"provider\":\"\",\"code\":\"\",\"attempt\":-2}",
+		"{\"attempt\":17,\"channel\":\"a \\\"b\\\\\",\"product\":\"\xc3\xb1\",\"code\":\"x\"}",
+		"{\"channel\":[\"sms\",\"email\"],\"product\":null,\"code\":1.5}",
+		"{\"by\":\"cli\",\"why\":\"}]},{\\\"code\\\":\\\"x\\\"\",\"kind\":\"channel\",\"name\":"
+		"\"x\"}"};
+	(void)unused;
+	for (int i = 0; i < REASON_COUNT; i++)
+		for (size_t a = 0; a < sizeof args / sizeof args[0]; a++)
+			assert_put(reason_code_name((enum reason_code)i), args[a]);
+	assert_put("full_moon", "{}");
+}
+
+static void assert_last(const char *stored, const char *code, const char *args)
+{
+	struct reason_part last;
+
+	assert_true(reasons_last(stored, &last));
+	assert_int_equal(last.code_len, strlen(code));
+	assert_memory_equal(last.code, code, strlen(code));
+	assert_int_equal(last.args_len, strlen(args));
+	assert_memory_equal(last.args, args, strlen(args));
+}
+
+static void the_last_reason_is_found_in_what_is_stored(void **unused)
+{
+	struct reason_part last;
+
+	(void)unused;
+	assert_last("[{\"code\":\"a\",\"args\":{}}]", "a", "{}");
+	assert_last(
+		"[{\"code\":\"a\",\"args\":{\"code\":\"1\"}},{\"code\":\"bc\",\"args\":{\"code\":\"2\"}}]",
+		"bc", "{\"code\":\"2\"}");
+	assert_last("[{\"code\":\"a\",\"args\":{\"why\":\"},{\\\"code\\\":\\\"no\"}}]", "a",
+		    "{\"why\":\"},{\\\"code\\\":\\\"no\"}");
+	assert_false(reasons_last("", &last));
+	assert_false(reasons_last("[]", &last));
+	assert_false(reasons_last("[{\"code\":\"a\"}]", &last));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -97,6 +158,8 @@ int main(void)
 		cmocka_unit_test(every_code_has_a_name_words_and_help),
 		cmocka_unit_test(the_last_reason_is_kept_when_there_are_too_many),
 		cmocka_unit_test(reasons_are_stored_without_words_and_shown_with_them),
+		cmocka_unit_test(a_reason_for_an_event_is_the_same_without_a_tree),
+		cmocka_unit_test(the_last_reason_is_found_in_what_is_stored),
 	};
 	xalloc_init();
 	return cmocka_run_group_tests(tests, NULL, NULL);

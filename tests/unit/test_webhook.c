@@ -655,7 +655,7 @@ static void a_flood_is_sent_whole_and_each_reported_once(void **state)
 	for (size_t i = 0; i < FLOOD; i++)
 		assert_int_equal(reports.list[i]->outcome.kind, OUTCOME_ACCEPTED);
 	assert_int_equal(peer_requests(peer, FLOOD), FLOOD);
-	assert_int_equal(channel_credit_left(channel), HTTP_IN_FLIGHT);
+	assert_int_equal(channel_credit_left(channel), HTTP_CREDIT);
 	stop(peer);
 }
 
