@@ -106,7 +106,7 @@ struct pg {
 	PGconn *conn; /* NULL: to be connected again */
 	char *url;
 	bool reads_only;
-	bool reading; /* a reader's transaction is open */
+	bool reading;       /* a reader's transaction is open */
 	bool named;         /* this session holds the gateway's name */
 	int64_t lease;      /* no transaction holds others up for as long */
 	bool *contended;    /* set where another writer is why a statement failed; NULL for readers */

@@ -290,7 +290,8 @@ bool store_try_stripes(struct store *store, struct store_stripe stripes[], size_
 {
 	for (size_t i = 0; i < count; i++)
 		stripes[i].got = true;
-	return !count || !store->ops->lock_stripes || WRITE(store, lock_stripes(store, stripes, count, false));
+	return !count || !store->ops->lock_stripes ||
+	       WRITE(store, lock_stripes(store, stripes, count, false));
 }
 
 bool store_last_hold(struct store *store, int64_t *seq)
