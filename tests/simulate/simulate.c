@@ -558,9 +558,10 @@ static void do_receipt(void)
 		sim.messages[i].rejected |= 2; /* the turn that hears of it may hand over at once */
 		sim.messages[i].taken = sim.messages[i].delivered ? 1 : -1;
 	}
-	const struct receipt said = {.provider = "twilio",
+	const struct receipt said = {.channel = "sms",
+				     .provider = "twilio",
 				     .provider_ref = reference,
-				     .delivered = delivered,
+				     .says = delivered ? RECEIPT_DELIVERED : RECEIPT_REJECTED,
 				     .code = "1",
 				     .text = ""};
 	text_clear(&problem);
