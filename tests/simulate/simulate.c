@@ -352,7 +352,6 @@ static void note_outcome(struct attempt *attempt, int channel, enum outcome_kind
 		} else if (kind == OUTCOME_IN_DOUBT) {
 			sim.messages[i].doubt = channel;
 		} else if (kind == OUTCOME_REJECTED) {
-			sim.messages[i].doubt = -1;
 			if (scope == SCOPE_ADDRESS) /* until it is written again */
 				sim.dead[sim.messages[i].customer][channel] = true;
 			else
@@ -534,6 +533,8 @@ static void do_operator(void)
 		sim.messages[i].doubt = doubt;
 	else if (how == 0 && sim.messages[i].taken < 0)
 		sim.messages[i].taken = doubt;
+	else if (how == 2 && doubt >= 0) /* whatever was said there */
+		sim.messages[i].rejected &= ~(1 << doubt);
 }
 
 static void do_receipt(void)
