@@ -33,7 +33,7 @@ OBJ     += $(O)/obj/openapi.o
 UNIT     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/peers/*.c))
 TESTLIB  = $(patsubst %.c,$(O)/obj/%.o,$(filter-out $(wildcard tests/*/test_*.c),$(wildcard tests/unit/*.c tests/contract/*.c)))
 
-.PHONY: FORCE all deps demo test check check-postgres latency promise hours-full unit format format-check tidy rooms model simulate fuzz fuzzers man install clean
+.PHONY: FORCE all deps demo test check check-postgres torture-cluster latency promise hours-full unit format format-check tidy rooms model simulate fuzz fuzzers man install clean
 .SECONDARY:
 
 all: $(O)/heed
@@ -159,6 +159,10 @@ test:
 
 check:
 	@$(PYTHON) tests/run.py
+
+# Gateways, PostgreSQL and Redis crash and freeze while customers change their minds.
+torture-cluster: all
+	@$(PYTHON) tests/torture/cluster.py
 
 # Every end-to-end test on PostgreSQL, and again with two gateways.
 check-postgres:

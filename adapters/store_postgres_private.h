@@ -218,6 +218,8 @@ struct store_postgres {
 	bool months_stale; /* a rollback may have taken some away, or another may have made some */
 };
 
+/* Makes the partition that a contact of then belongs in. */
+bool month_for(struct store_postgres *store, int64_t at);
 /* Makes the partitions of this month and the next. */
 bool months_ahead(struct store_postgres *store, int64_t now);
 
@@ -291,6 +293,15 @@ bool postgres_put_template(struct store *, const char *hash, const char *name, c
 bool postgres_add_events(struct store *, struct event_row *const events[], size_t count);
 bool postgres_get_events(struct store *, int64_t after, size_t limit, struct event_row **out, size_t *count);
 bool postgres_drop_events(struct store *, int64_t up_to);
+
+/* --- copies (_copy.c) --- */
+
+bool postgres_dump(struct store *, const char *table, const struct store_columns *columns,
+		   store_row_taker each, void *context);
+bool postgres_columns(struct store *, const char *table, struct store_columns *out);
+bool postgres_load(struct store *, const char *table, const struct store_columns *columns,
+		   const struct store_cell cells[], size_t rows);
+bool postgres_load_end(struct store *, const char *id, const int64_t numbers[]);
 
 /* --- readers (_read.c) --- */
 

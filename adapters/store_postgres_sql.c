@@ -156,38 +156,6 @@ void pg_put_bytes(struct pg_query *query, const void *data, size_t len)
 }
 
 /* PostgreSQL takes no text that is not UTF-8: a reply of somebody's server must not stop the turn. */
-static char *only_utf8(const char *value, size_t len)
-{
-	struct text out;
-	uint32_t point;
-
-	text_init(&out, 4 * len + 4);
-	for (size_t i = 0, size; i < len; i += size) {
-		size = utf8_take(value + i, len - i, &point);
-		if (size == 1 && (unsigned char)value[i] >= 0x80)
-			text_puts(&out, UTF8_REPLACEMENT_TEXT);
-		else
-			text_add(&out, value + i, size);
-	}
-	return text_detach(&out);
-}
-
-static bool is_utf8(const char *value, size_t len)
-{
-	uint32_t point;
-
-	for (size_t i = 0, size; i < len; i += size) {
-		if ((unsigned char)value[i] < 0x80) {
-			size = 1;
-			continue;
-		}
-		size = utf8_take(value + i, len - i, &point);
-		if (size == 1)
-			return false;
-	}
-	return true;
-}
-
 void pg_put_text(struct pg_query *query, const char *value)
 {
 	if (!value) {
@@ -195,13 +163,9 @@ void pg_put_text(struct pg_query *query, const char *value)
 		return;
 	}
 	size_t len = strlen(value);
-	if (is_utf8(value, len)) {
-		pg_put_bytes(query, value, len);
-		return;
-	}
-	char *clean = only_utf8(value, len);
-	pg_put_bytes(query, clean, strlen(clean));
-	free(clean);
+	char *mended = utf8_mend(value, len);
+	pg_put_bytes(query, mended ? mended : value, mended ? strlen(mended) : len);
+	free(mended);
 }
 
 /* The head of an array stands in the room that was left for it. */

@@ -253,6 +253,12 @@ bool sqlite_add_events(struct store *, struct event_row *const events[], size_t 
 bool sqlite_get_events(struct store *, int64_t after, size_t limit, struct event_row **out, size_t *count);
 bool sqlite_drop_events(struct store *, int64_t up_to);
 
+/* --- copies (_copy.c) --- */
+
+bool sqlite_dump(struct store *, const char *table, const struct store_columns *columns, store_row_taker each,
+		 void *context);
+bool sqlite_numbers(struct store *, int64_t out[]);
+
 /* --- readers (_read.c) --- */
 
 struct store_reader *sqlite_reader_open(const char *where, struct text *error);

@@ -364,6 +364,11 @@ struct store_versions {
 };
 struct store_versions store_versions(const struct store *store);
 
+/* Copies all of `from` into `to`, which must be empty, in one transaction of it; whole and checked, or not at
+ * all. `tell` hears of each table. */
+typedef void (*store_copied)(void *context, const char *table, int64_t rows);
+bool store_copy(struct store *from, struct store *to, store_copied tell, void *context, struct text *error);
+
 /* --- readers --- */
 
 /* `url` as for store_open. Takes no lock. NULL and `error`. */

@@ -31,6 +31,23 @@ struct store_reader {
 	struct text error;
 };
 
+/* A table for a copy elsewhere: the same columns in every adapter that has it. */
+#define STORE_COLUMNS_MAX 40
+struct store_columns {
+	size_t count;
+	struct {
+		char name[32];
+		char kind; /* n, t, b: number, text, bytes */
+	} list[STORE_COLUMNS_MAX];
+};
+struct store_cell {
+	bool null;
+	int64_t number;
+	const char *data; /* borrowed; NUL-terminated where it is text */
+	size_t len;
+};
+typedef bool (*store_row_taker)(void *context, const struct store_cell row[]);
+
 struct store_ops {
 	bool alone; /* one process at a time has the store */
 	const char *scheme;
@@ -119,6 +136,14 @@ struct store_ops {
 	bool (*count)(struct store *, const struct counters *deltas);
 	bool (*counters)(struct store *, struct counters *out);
 
+	/* For copies (store_copy.c). NULL: it can't be copied from, or to. `numbers`: enum number. */
+	bool (*dump)(struct store *, const char *table, const struct store_columns *columns,
+		     store_row_taker each, void *context);
+	bool (*numbers)(struct store *, int64_t out[]);
+	bool (*columns)(struct store *, const char *table, struct store_columns *out);
+	bool (*load)(struct store *, const char *table, const struct store_columns *columns,
+		     const struct store_cell cells[], size_t rows);
+	bool (*load_end)(struct store *, const char *id, const int64_t numbers[]);
 	/* NULL where no two transactions are open at the same time. */
 	void (*set_lease)(struct store *, int64_t lease);
 	bool (*lock_stripes)(struct store *, struct store_stripe stripes[], size_t count, bool wait);

@@ -26,6 +26,9 @@ LANES = {"urgent": ":urgent", "normal": "", "bulk": ":bulk"}
 STATES = ["queued", "deferred", "sending", "sent", "delivered", "in_doubt", "suppressed", "held_out", "expired", "cancelled",
           "failed"]
 
+STATE_NUMBERS = {state: number for number, state in enumerate(
+    ["queued", "deferred", "sending", "sent", "delivered", "in_doubt", "suppressed", "held_out", "expired", "cancelled", "failed"])}
+
 _libc = ctypes.CDLL(None)
 
 
@@ -158,9 +161,9 @@ def cut_connections(url):
     ask_server(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{schema_of(url)}'")
 
 
-def store_url(folder):
+def store_url(folder, store=STORE):
     """Of a store of its own, which goes with the folder (see forget_store)."""
-    if STORE != "postgresql":
+    if store != "postgresql":
         return f"sqlite:{folder}/heed.db"
     schema = "s" + hashlib.sha256(str(folder).encode()).hexdigest()[:16]
     ask_server(f"CREATE SCHEMA IF NOT EXISTS {schema}")
