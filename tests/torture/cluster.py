@@ -141,13 +141,13 @@ class Torture:
     def crash_redis(self, chance):
         self.redis.restart()
 
-    def go_wrong(self):
+    def go_wrong(self, sender):
         chance = random.Random(3)
-        while not self.stop.is_set():
+        while sender.is_alive():
             what = chance.choice([self.kill_one, self.kill_one, self.freeze_one, self.crash_postgres, self.crash_redis])
             what(chance)
             self.did[what.__name__] += 1
-            self.stop.wait(chance.uniform(0.5, 2))
+            time.sleep(chance.uniform(0.5, 2))
 
     # --- the verdict ---
 
@@ -183,13 +183,13 @@ class Torture:
 
     def run(self):
         self.people()
-        threads = [threading.Thread(target=f, daemon=True) for f in (self.send, self.change_minds, self.go_wrong)]
+        threads = [threading.Thread(target=f, daemon=True) for f in (self.send, self.change_minds)]
         start = time.monotonic()
         for thread in threads:
             thread.start()
-        threads[0].join()
+        self.go_wrong(threads[0])    # here: what a thread starts ends with it
         self.stop.set()
-        for thread in threads[1:]:
+        for thread in threads:
             thread.join()
         wait_for(self.settled, PATIENCE, "all messages to end", pause=1)
         print(f"{time.monotonic() - start:.0f} s")
