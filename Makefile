@@ -185,6 +185,14 @@ torture-redis: all
 # A million contacts audited; a start with a million deferred messages: printed, not asserted. MILLION=…
 audit-million restart-million: all
 	@$(PYTHON) -X utf8 tests/bench/million.py $(@:-million=)
+# Gateways, PostgreSQL and Redis crash and freeze while customers change their minds.
+torture-cluster: all
+	@$(PYTHON) tests/torture/cluster.py
+
+# Every end-to-end test on PostgreSQL, and again with two gateways.
+.PHONY: check-postgres torture-cluster
+check-postgres:
+	@$(PYTHON) tests/run.py postgres
 
 # From XADD to the receiver on an idle machine: printed, not asserted.
 latency: all

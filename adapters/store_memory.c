@@ -351,13 +351,21 @@ void contact_read(const struct contact *from, struct contact *out)
 	out->meta = xstrdup("");
 }
 
+static bool memory_number_contacts(struct store *store, struct contact *const contacts[], size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		contacts[i]->seq = ++of(store)->numbers[NUMBER_CONTACT];
+	return true;
+}
+
 static bool memory_add_contacts(struct store *store, struct contact *const contacts[], size_t count)
 {
 	struct memory *memory = of(store);
 
 	for (size_t i = 0; i < count; i++) {
 		struct contact *row = xmalloc(sizeof *row);
-		contacts[i]->seq = ++memory->numbers[NUMBER_CONTACT];
+		if (!contacts[i]->seq)
+			contacts[i]->seq = ++memory->numbers[NUMBER_CONTACT];
 		contacts[i]->changed = ++memory->numbers[NUMBER_CHANGED];
 		contacts[i]->log_seq = memory->numbers[NUMBER_CHANGE];
 		contact_read(contacts[i], row);
@@ -580,6 +588,7 @@ const struct store_ops store_memory_ops = {
 	.abandoned = memory_abandoned,
 	.report_gateway = memory_report_gateway,
 	.gateway_name = memory_gateway_name,
+	.number_contacts = memory_number_contacts,
 	.add_contacts = memory_add_contacts,
 	.save_contacts = memory_save_contacts,
 	.get_contacts = memory_get_contacts,

@@ -13,7 +13,6 @@
 #include "xalloc.h"
 #include "banned.h"
 
-#define HELD_PATIENCE (2 * MOMENT_S)
 #define COMMIT_UNSURE_MAX (5 * MOMENT_MINUTE)
 #define COMMIT_UNSURE_PAUSE_MS 200
 #define BEGIN_TEXT_MAX 1024
@@ -72,27 +71,11 @@ static bool load_id(struct store_postgres *store)
 	return ok;
 }
 
-/* Until several may write: the session holds the store. */
-static bool take_store(struct store_postgres *store, bool *locked)
+/* So that no turn has to. */
+static bool make_months(struct store_postgres *store)
 {
-	struct pg_query query;
-	int64_t until = moment_mono() + HELD_PATIENCE;
-	static const struct timespec pause = {.tv_nsec = 50 * 1000000L};
-	bool ok, mine;
-
-	do {
-		pg_query_init(
-			&query, &store->pg, PG_PLAIN, "",
-			"SELECT pg_try_advisory_lock(hashtext('heed writer'), hashtext(current_schema()))");
-		ok = pg_query_run(&query);
-		struct cells cells = pg_cells(&query, 0);
-		mine = ok && pg_get_number(&cells) != 0;
-		pg_query_release(&query);
-	} while (ok && !mine && moment_mono() < until && nanosleep(&pause, NULL) == 0);
-	*locked = ok && !mine;
-	return mine ||
-	       (ok && text_error(&store->base.error, "store: PostgreSQL: held by another process; one "
-						     "heed at a time may write"));
+	return pg_exec(&store->pg, "BEGIN") && months_ahead(store, moment_now()) &&
+	       pg_exec(&store->pg, "COMMIT");
 }
 
 static struct store *postgres_open(const char *where, bool migrate, struct text *error, bool *locked)
@@ -107,10 +90,11 @@ static struct store *postgres_open(const char *where, bool migrate, struct text 
 	store->months_stale = true;
 	store_make_id(store->writer);
 	*pg = (struct pg){.url = xasprintf("%s:%s", store_postgres_ops.scheme, where),
-			  .error = &store->base.error};
+			  .error = &store->base.error,
+			  .contended = &store->base.contended};
 	if (pg_connect(pg) && pg_schema_version(pg, &versions->before) && (!migrate || pg_schema_apply(pg)) &&
 	    pg_schema_version(pg, &versions->now) && pg_schema_check(pg, versions->now) && load_id(store) &&
-	    take_store(store, locked)) {
+	    make_months(store)) {
 		versions->known = pg_schema_known();
 		return &store->base;
 	}
@@ -121,6 +105,18 @@ static struct store *postgres_open(const char *where, bool migrate, struct text 
 }
 
 /* --- transactions --- */
+
+/* The text ends by asking for the time. */
+static bool begin_with(struct store_postgres *store, const char *text)
+{
+	PGresult *result = PQexec(store->pg.conn, text);
+	bool ok = PQresultStatus(result) == PGRES_TUPLES_OK || pg_failed(&store->pg, result);
+
+	if (ok)
+		store->base.clock_ahead = strtoll(PQgetvalue(result, 0, 0), NULL, 10) - moment_now();
+	PQclear(result);
+	return ok;
+}
 
 static bool postgres_begin(struct store *base)
 {
@@ -136,9 +132,10 @@ static bool postgres_begin(struct store *base)
 	text_addf(&text,
 		  "BEGIN; INSERT INTO writer (id, host, process, turn, seen) VALUES ('%s', '%s', %ld, %lld, "
 		  "now()) "
-		  "ON CONFLICT (id) DO UPDATE SET turn = excluded.turn, seen = excluded.seen",
+		  "ON CONFLICT (id) DO UPDATE SET turn = excluded.turn, seen = excluded.seen; "
+		  "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
 		  store->writer, host, (long)getpid(), (long long)++store->turn);
-	bool ok = pg_exec(&store->pg, text.data) && months_ahead(store, moment_now());
+	bool ok = begin_with(store, text.data) && months_ahead(store, moment_now());
 	text_release(&text);
 	if (!ok && !pg_is_lost(&store->pg))
 		PQclear(PQexec(store->pg.conn, "ROLLBACK"));
@@ -242,7 +239,6 @@ static bool postgres_counters(struct store *base, struct counters *out)
 
 const struct store_ops store_postgres_ops = {
 	.scheme = "postgresql",
-	.alone = true, /* for now: take_store */
 	.open = postgres_open,
 	.close = postgres_close,
 	.begin = postgres_begin,
@@ -267,6 +263,7 @@ const struct store_ops store_postgres_ops = {
 	.abandoned = postgres_abandoned,
 	.report_gateway = postgres_report_gateway,
 	.gateway_name = postgres_gateway_name,
+	.number_contacts = postgres_number_contacts,
 	.add_contacts = postgres_add_contacts,
 	.save_contacts = postgres_save_contacts,
 	.get_contacts = postgres_get_contacts,
@@ -312,6 +309,15 @@ const struct store_ops store_postgres_ops = {
 	.drop_events = postgres_drop_events,
 	.count = postgres_count,
 	.counters = postgres_counters,
+	.set_lease = postgres_set_lease,
+	.lock_stripes = postgres_lock_stripes,
+	.last_hold = postgres_last_hold,
+	.count_gateways = postgres_count_gateways,
+	.take_role = postgres_take_role,
+	.dump = postgres_dump,
+	.columns = postgres_columns,
+	.load = postgres_load,
+	.load_end = postgres_load_end,
 	.reader_open = postgres_reader_open,
 	.reader_close = postgres_reader_close,
 	.read_log = postgres_read_log,

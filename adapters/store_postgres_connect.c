@@ -4,7 +4,12 @@
 
 #include <string.h>
 
+#include "moment.h"
 #include "banned.h"
+
+/* Of a process that was stopped in the middle: so long others may wait for what it has locked. */
+#define IDLE_MAX_MS 5000
+#define LIMITS_TEXT_MAX 512
 
 /* Rows are found by their indexes, whatever the statistics of a young table say. */
 static const char settings[] =
@@ -50,8 +55,25 @@ bool pg_connect(struct pg *pg)
 		PQsetNoticeProcessor(pg->conn, quiet, NULL);
 	ok = ok && is_utf8_server(pg) && pg_exec(pg, settings) &&
 	     (!pg->reads_only || pg_exec(pg, "SET default_transaction_read_only = on"));
+	ok = ok && (pg->reads_only || pg_limit(pg));
 	if (!ok)
 		pg_disconnect(pg);
+	return ok;
+}
+
+bool pg_limit(struct pg *pg)
+{
+	int64_t lease = (pg->lease ? pg->lease : PG_LEASE) / MOMENT_MS;
+	int64_t idle = lease / 3 < IDLE_MAX_MS ? lease / 3 : IDLE_MAX_MS;
+	struct text text;
+
+	text_init(&text, LIMITS_TEXT_MAX);
+	text_addf(&text,
+		  "SET idle_in_transaction_session_timeout = %lld; SET statement_timeout = %lld; "
+		  "SET lock_timeout = %d",
+		  (long long)idle, (long long)(lease * 2 / 3), PG_LOCK_WAIT_MS);
+	bool ok = pg_exec(pg, text.data);
+	text_release(&text);
 	return ok;
 }
 
@@ -59,5 +81,6 @@ void pg_disconnect(struct pg *pg)
 {
 	PQfinish(pg->conn);
 	pg->conn = NULL;
+	pg->named = false;
 	memset(pg->prepared, 0, sizeof pg->prepared);
 }

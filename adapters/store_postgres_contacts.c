@@ -97,6 +97,11 @@ static bool month_wanted(struct store_postgres *store, int month)
 	return months_read(store) && (month_is_there(store, month) || month_make(store, month));
 }
 
+bool month_for(struct store_postgres *store, int64_t at)
+{
+	return month_wanted(store, month_of(at));
+}
+
 bool months_ahead(struct store_postgres *store, int64_t now)
 {
 	int month = month_of(now);

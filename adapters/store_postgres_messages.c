@@ -166,6 +166,7 @@ bool postgres_save_messages(struct store *store, struct message_row *const rows[
 	}
 	if (!pg_query_done(&query, &saved))
 		return false;
+	store->contended = saved != (int64_t)count;
 	return saved == (int64_t)count ||
 	       text_error(
 		       &store->error,
@@ -299,7 +300,7 @@ bool postgres_waiting_of(struct store *store, int64_t customer, int64_t after, s
 
 	pg_query_init(&query, pg_of(store), PG_WAITING_OF, "nnn",
 		      MESSAGES "WHERE m.customer = $1 AND m.n > $2 AND " PG_WAITS
-			       " ORDER BY m.n LIMIT $3" LOCKED);
+			       " ORDER BY m.n LIMIT $3" LOCKED_BY_NOBODY);
 	pg_put_number(&query, customer);
 	pg_put_number(&query, after);
 	pg_put_number(&query, (int64_t)limit);

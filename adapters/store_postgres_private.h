@@ -38,6 +38,12 @@ enum statement {
 	PG_ABANDONED,
 	PG_REPORT_GATEWAY,
 	PG_GATEWAY_NAME,
+	PG_HOLD_NAME,
+	PG_LOCK_STRIPES,
+	PG_TRY_STRIPES,
+	PG_LAST_HOLD,
+	PG_COUNT_GATEWAYS,
+	PG_TAKE_ROLE,
 	PG_ADD_EVENTS,
 	PG_EVENTS,
 	PG_DROP_EVENTS,
@@ -123,15 +129,23 @@ struct pg {
 	PGconn *conn; /* NULL: to be connected again */
 	char *url;
 	bool reads_only;
+	bool reading;       /* a reader's transaction is open */
+	bool named;         /* this session holds the gateway's name */
+	int64_t lease;      /* no transaction holds others up for as long */
+	bool *contended;    /* set where another writer is why a statement failed; NULL for readers */
 	struct text *error; /* of the store or reader that this belongs to */
 	bool prepared[STATEMENTS];
 };
 
 #define PG_CONNECT_SECONDS "5"
+#define PG_LOCK_WAIT_MS 1500 /* for another writer: below what a change may take (contract: the promise) */
+#define PG_LEASE (30 * INT64_C(1000000)) /* where nobody says */
 #define PG_STALL_MS "10000" /* what was sent and nobody acknowledges: the connection is given up */
 
 /* Connects, or does nothing where it is connected. */
 bool pg_connect(struct pg *pg);
+/* How long a statement, and a transaction that does nothing, may take: what pg->lease allows. */
+bool pg_limit(struct pg *pg);
 void pg_disconnect(struct pg *pg);
 /* The connection is lost, not only the statement. */
 bool pg_is_lost(const struct pg *pg);
@@ -229,6 +243,8 @@ struct store_postgres {
 	bool months_stale; /* a rollback may have taken some away, or another may have made some */
 };
 
+/* Makes the partition that a contact of then belongs in. */
+bool month_for(struct store_postgres *store, int64_t at);
 /* Makes the partitions of this month and the next. */
 bool months_ahead(struct store_postgres *store, int64_t now);
 
@@ -253,6 +269,12 @@ bool postgres_open_of(struct store *, int64_t customer, struct message_rows *out
 bool postgres_abandoned(struct store *, int64_t gateway, int64_t now, int64_t silent, int64_t after,
 			size_t limit, struct message_rows *out);
 bool postgres_report_gateway(struct store *, const char *name, const char *boot, int64_t at, int64_t *n);
+void postgres_set_lease(struct store *, int64_t lease);
+bool postgres_lock_stripes(struct store *, struct store_stripe stripes[], size_t count, bool wait);
+bool postgres_last_hold(struct store *, int64_t *seq);
+bool postgres_count_gateways(struct store *, int64_t since, int64_t *count);
+bool postgres_take_role(struct store *, const char *role, int64_t gateway, int64_t now, int64_t until,
+			bool *mine);
 bool postgres_gateway_name(struct store *, int64_t gateway, char **name);
 
 bool postgres_number_contacts(struct store *, struct contact *const contacts[], size_t count);
@@ -309,6 +331,15 @@ bool postgres_put_template(struct store *, const char *hash, const char *name, c
 bool postgres_add_events(struct store *, struct event_row *const events[], size_t count);
 bool postgres_get_events(struct store *, int64_t after, size_t limit, struct event_row **out, size_t *count);
 bool postgres_drop_events(struct store *, int64_t up_to);
+
+/* --- copies (_copy.c) --- */
+
+bool postgres_dump(struct store *, const char *table, const struct store_columns *columns,
+		   store_row_taker each, void *context);
+bool postgres_columns(struct store *, const char *table, struct store_columns *out);
+bool postgres_load(struct store *, const char *table, const struct store_columns *columns,
+		   const struct store_cell cells[], size_t rows);
+bool postgres_load_end(struct store *, const char *id, const int64_t numbers[]);
 
 /* --- readers (_read.c) --- */
 

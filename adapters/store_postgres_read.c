@@ -52,11 +52,13 @@ struct store_reader *postgres_reader_open(const char *where, struct text *error)
 
 bool pg_begin_reading(struct pg *pg)
 {
-	return pg_exec(pg, "BEGIN ISOLATION LEVEL REPEATABLE READ");
+	pg->reading = pg_exec(pg, "BEGIN ISOLATION LEVEL REPEATABLE READ");
+	return pg->reading;
 }
 
 void pg_end_reading(struct pg *pg)
 {
+	pg->reading = false;
 	if (!pg_is_lost(pg))
 		PQclear(PQexec(pg->conn, "COMMIT"));
 }

@@ -26,18 +26,37 @@ bool pg_is_lost(const struct pg *pg)
 	return !pg->conn || PQstatus(pg->conn) != CONNECTION_OK;
 }
 
+/* Serialization, deadlock, a lock that was not to be had in time, an id that another added first. */
+static bool is_contention(const char *state)
+{
+	static const char *const states[] = {"40001", "40P01", "55P03", "23505"};
+	bool is = false;
+
+	for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
+		is = is || strcmp(state, states[i]) == 0;
+	return is;
+}
+
 bool pg_failed(struct pg *pg, const PGresult *result)
 {
 	const char *words = result ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : NULL;
 	const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
 
+	if (state && pg->contended)
+		*pg->contended = is_contention(state);
 	if (words)
 		return text_error(pg->error, "store: PostgreSQL: %s (%s)", words, state ? state : "");
 	words = pg->conn ? PQerrorMessage(pg->conn) : "not connected";
 	return text_error(pg->error, "store: PostgreSQL: %.*s", (int)strcspn(words, "\n"), words);
 }
 
-bool pg_exec(struct pg *pg, const char *text)
+/* A reader finds out that its connection is gone when it asks: then it asks again, on a new one. */
+static bool ask_again(struct pg *pg)
+{
+	return pg->reads_only && !pg->reading && pg_is_lost(pg) && pg_connect(pg);
+}
+
+static bool exec_once(struct pg *pg, const char *text)
 {
 	if (!pg->conn)
 		return pg_failed(pg, NULL);
@@ -47,6 +66,11 @@ bool pg_exec(struct pg *pg, const char *text)
 
 	PQclear(result);
 	return ok;
+}
+
+bool pg_exec(struct pg *pg, const char *text)
+{
+	return exec_once(pg, text) || (ask_again(pg) && exec_once(pg, text));
 }
 
 /* --- parameters --- */
@@ -132,38 +156,6 @@ void pg_put_bytes(struct pg_query *query, const void *data, size_t len)
 }
 
 /* PostgreSQL takes no text that is not UTF-8: a reply of somebody's server must not stop the turn. */
-static char *only_utf8(const char *value, size_t len)
-{
-	struct text out;
-	uint32_t point;
-
-	text_init(&out, 4 * len + 4);
-	for (size_t i = 0, size; i < len; i += size) {
-		size = utf8_take(value + i, len - i, &point);
-		if (size == 1 && (unsigned char)value[i] >= 0x80)
-			text_puts(&out, UTF8_REPLACEMENT_TEXT);
-		else
-			text_add(&out, value + i, size);
-	}
-	return text_detach(&out);
-}
-
-static bool is_utf8(const char *value, size_t len)
-{
-	uint32_t point;
-
-	for (size_t i = 0, size; i < len; i += size) {
-		if ((unsigned char)value[i] < 0x80) {
-			size = 1;
-			continue;
-		}
-		size = utf8_take(value + i, len - i, &point);
-		if (size == 1)
-			return false;
-	}
-	return true;
-}
-
 void pg_put_text(struct pg_query *query, const char *value)
 {
 	if (!value) {
@@ -171,13 +163,9 @@ void pg_put_text(struct pg_query *query, const char *value)
 		return;
 	}
 	size_t len = strlen(value);
-	if (is_utf8(value, len)) {
-		pg_put_bytes(query, value, len);
-		return;
-	}
-	char *clean = only_utf8(value, len);
-	pg_put_bytes(query, clean, strlen(clean));
-	free(clean);
+	char *mended = utf8_mend(value, len);
+	pg_put_bytes(query, mended ? mended : value, mended ? strlen(mended) : len);
+	free(mended);
 }
 
 /* The head of an array stands in the room that was left for it. */
@@ -212,7 +200,7 @@ static bool prepare(struct pg_query *query, const char *name, const Oid types[])
 	return ok;
 }
 
-bool pg_query_run(struct pg_query *query)
+static bool run_once(struct pg_query *query)
 {
 	struct pg *pg = query->pg;
 	Oid types[PG_PARAMETERS_MAX];
@@ -241,6 +229,17 @@ bool pg_query_run(struct pg_query *query)
 		return pg_failed(pg, query->result);
 	query->rows = PQntuples(query->result);
 	return true;
+}
+
+bool pg_query_run(struct pg_query *query)
+{
+	if (run_once(query))
+		return true;
+	if (!ask_again(query->pg))
+		return false;
+	PQclear(query->result);
+	query->result = NULL;
+	return run_once(query);
 }
 
 void pg_query_release(struct pg_query *query)

@@ -271,11 +271,12 @@ static bool contact_add(struct store_sqlite *store, struct contact *contact)
 	month_name(month->month, name);
 	if (!month->add)
 		month->add = month_prepare(&store->sql, ADD_CONTACT, name);
-	contact->seq = ++store->numbers[NUMBER_CONTACT];
+	if (!contact->seq)
+		contact->seq = ++store->numbers[NUMBER_CONTACT];
 	contact->changed = ++store->numbers[NUMBER_CHANGED];
 	contact->log_seq = store->numbers[NUMBER_CHANGE];
-	month->first = month->first ? month->first : contact->seq;
-	month->last = contact->seq;
+	month->first = month->first && month->first < contact->seq ? month->first : contact->seq;
+	month->last = contact->seq > month->last ? contact->seq : month->last;
 
 	struct cells cells = sql_cells(month->add);
 	put_number(&cells, contact->seq);
@@ -309,6 +310,13 @@ static bool contact_add(struct store_sqlite *store, struct contact *contact)
 	put_number(&cells, contact->log_seq);
 	put_number(&cells, contact->late);
 	return sql_run(&store->sql, month->add) && several_add(&store->sql, contact);
+}
+
+bool sqlite_number_contacts(struct store *base, struct contact *const contacts[], size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		contacts[i]->seq = ++((struct store_sqlite *)base)->numbers[NUMBER_CONTACT];
+	return true;
 }
 
 bool sqlite_add_contacts(struct store *base, struct contact *const contacts[], size_t count)

@@ -240,6 +240,7 @@ bool sqlite_abandoned(struct store *, int64_t gateway, int64_t now, int64_t sile
 bool sqlite_report_gateway(struct store *, const char *name, const char *boot, int64_t at, int64_t *n);
 bool sqlite_gateway_name(struct store *, int64_t gateway, char **name);
 
+bool sqlite_number_contacts(struct store *, struct contact *const contacts[], size_t count);
 bool sqlite_add_contacts(struct store *, struct contact *const contacts[], size_t count);
 bool sqlite_save_contacts(struct store *, struct contact *const contacts[], size_t count);
 bool sqlite_get_contacts(struct store *, const int64_t seq[], size_t count, struct contact out[]);
@@ -292,6 +293,12 @@ bool sqlite_put_template(struct store *, const char *hash, const char *name, con
 bool sqlite_add_events(struct store *, struct event_row *const events[], size_t count);
 bool sqlite_get_events(struct store *, int64_t after, size_t limit, struct event_row **out, size_t *count);
 bool sqlite_drop_events(struct store *, int64_t up_to);
+
+/* --- copies (_copy.c) --- */
+
+bool sqlite_dump(struct store *, const char *table, const struct store_columns *columns, store_row_taker each,
+		 void *context);
+bool sqlite_numbers(struct store *, int64_t out[]);
 
 /* --- readers (_read.c) --- */
 

@@ -55,6 +55,11 @@ void bucket_init(struct bucket *bucket, const struct rate *rate)
 	bucket->full_at = INT64_MIN;
 }
 
+void bucket_begin(struct bucket *bucket, int64_t from)
+{
+	bucket->full_at = from * NS + bucket->depth * bucket->interval;
+}
+
 int64_t bucket_available(const struct bucket *bucket, int64_t now)
 {
 	if (!bucket->depth)

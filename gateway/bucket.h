@@ -30,6 +30,8 @@ struct bucket {
 };
 
 void bucket_init(struct bucket *bucket, const struct rate *rate); /* full */
+/* Nothing goes before `from`; then it fills from nothing. */
+void bucket_begin(struct bucket *bucket, int64_t from);
 /* How many may go now; INT64_MAX without a rate. */
 int64_t bucket_available(const struct bucket *bucket, int64_t now);
 /* n go now. More than are available are owed: nothing more goes until they came in. */

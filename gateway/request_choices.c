@@ -165,10 +165,15 @@ static bool preferences_run(struct request *request, struct turn *turn)
 	return choices_run(request, turn, write_list, false);
 }
 
+static void choices_stripes(struct request *request, struct turn *turn)
+{
+	stripe_change(turn, ((struct choices_request *)request)->customer);
+}
+
 int request_preferences(const struct turn_door *door, const struct asker *asker, const char *customer,
 			const json_t *preferences, bool merge, json_t **answer, struct text *problem)
 {
-	struct choices_request request = {.base = {.run = preferences_run},
+	struct choices_request request = {.base = {.run = preferences_run, .stripes = choices_stripes},
 					  .asker = asker,
 					  .customer = customer,
 					  .json = preferences,
@@ -185,8 +190,10 @@ static bool stop_all_run(struct request *request, struct turn *turn)
 int request_stop_all(const struct turn_door *door, const struct asker *asker, const char *customer,
 		     const json_t *how, json_t **answer, struct text *problem)
 {
-	struct choices_request request = {
-		.base = {.run = stop_all_run}, .asker = asker, .customer = customer, .json = how};
+	struct choices_request request = {.base = {.run = stop_all_run, .stripes = choices_stripes},
+					  .asker = asker,
+					  .customer = customer,
+					  .json = how};
 
 	return request_run(door, &request.base, answer, problem);
 }

@@ -227,11 +227,19 @@ static bool put_run(struct request *request, struct turn *turn)
 	return put_one(request, turn, put, put->id, put->json, &request->answer);
 }
 
+static void put_stripes(struct request *request, struct turn *turn)
+{
+	stripe_change(turn, ((struct put *)request)->id);
+}
+
 int request_customer(const struct turn_door *door, const struct asker *asker, const char *id,
 		     const json_t *customer, bool merge, json_t **answer, struct text *problem)
 {
-	struct put put = {
-		.base = {.run = put_run}, .asker = asker, .id = id, .json = customer, .merge = merge};
+	struct put put = {.base = {.run = put_run, .stripes = put_stripes},
+			  .asker = asker,
+			  .id = id,
+			  .json = customer,
+			  .merge = merge};
 
 	return request_run(door, &put.base, answer, problem);
 }
@@ -271,10 +279,26 @@ static bool import_run(struct request *request, struct turn *turn)
 	return ok;
 }
 
+static void import_stripes(struct request *request, struct turn *turn)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach((json_t *)((struct put *)request)->json, i, item)
+	{
+		const char *id = json_string_value(json_object_get(item, "id"));
+		if (id && i < IMPORT_MAX)
+			stripe_change(turn, id);
+	}
+}
+
 int request_import(const struct turn_door *door, const struct asker *asker, const json_t *customers,
 		   json_t **answer, struct text *problem)
 {
-	struct put put = {.base = {.run = import_run}, .asker = asker, .json = customers, .merge = true};
+	struct put put = {.base = {.run = import_run, .stripes = import_stripes},
+			  .asker = asker,
+			  .json = customers,
+			  .merge = true};
 
 	return request_run(door, &put.base, answer, problem);
 }

@@ -330,8 +330,10 @@ static bool cancel_run(struct request *request, struct turn *turn)
 int request_cancel(const struct turn_door *door, const struct asker *asker, const char *message,
 		   const char *why, json_t **answer, struct text *problem)
 {
-	struct cancel_request asked = {
-		.base = {.run = cancel_run}, .asker = asker, .message = message, .why = why};
+	struct cancel_request asked = {.base = {.run = cancel_run, .stripes = stripes_of_message},
+				       .asker = asker,
+				       .message = message,
+				       .why = why};
 
 	return request_run(door, &asked.base, answer, problem);
 }

@@ -122,10 +122,11 @@ static bool retry_run(struct request *request, struct turn *turn)
 int request_settle(const struct turn_door *door, const struct asker *asker, const char *message,
 		   const char *as, json_t **answer, struct text *problem)
 {
-	struct message_request asked = {.base = {.run = settle_run, .finish = message_answer},
-					.asker = asker,
-					.message = message,
-					.as = as};
+	struct message_request asked = {
+		.base = {.run = settle_run, .finish = message_answer, .stripes = stripes_of_message},
+		.asker = asker,
+		.message = message,
+		.as = as};
 
 	return request_run(door, &asked.base, answer, problem);
 }
@@ -134,7 +135,9 @@ int request_retry(const struct turn_door *door, const struct asker *asker, const
 		  json_t **answer, struct text *problem)
 {
 	struct message_request asked = {
-		.base = {.run = retry_run, .finish = message_answer}, .asker = asker, .message = message};
+		.base = {.run = retry_run, .finish = message_answer, .stripes = stripes_of_message},
+		.asker = asker,
+		.message = message};
 
 	return request_run(door, &asked.base, answer, problem);
 }

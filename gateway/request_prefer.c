@@ -297,11 +297,16 @@ out:
 	return ok;
 }
 
+static void prefer_stripes(struct request *request, struct turn *turn)
+{
+	stripe_change(turn, ((struct prefer *)request)->customer);
+}
+
 int request_prefer(const struct turn_door *door, const struct asker *asker, const char *customer,
 		   const char *product, const json_t *preference, bool merge, json_t **answer,
 		   struct text *problem)
 {
-	struct prefer prefer = {.base = {.run = prefer_run},
+	struct prefer prefer = {.base = {.run = prefer_run, .stripes = prefer_stripes},
 				.asker = asker,
 				.customer = customer,
 				.product = product,

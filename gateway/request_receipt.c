@@ -201,7 +201,8 @@ static bool receipt_run(struct request *request, struct turn *turn)
 
 int request_receipt(const struct turn_door *door, const struct receipt *receipt, struct text *problem)
 {
-	struct receipt_request asked = {.base = {.run = receipt_run}, .receipt = receipt};
+	struct receipt_request asked = {.base = {.run = receipt_run, .stripes = stripes_of_message},
+					.receipt = receipt};
 
 	return request_run(door, &asked.base, NULL, problem);
 }

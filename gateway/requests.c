@@ -28,6 +28,12 @@ int request_run(const struct turn_door *door, struct request *request, json_t **
 	return request->status;
 }
 
+void stripes_of_message(struct request *request, struct turn *turn)
+{
+	(void)request;
+	(void)turn;
+}
+
 bool request_refuse(struct request *request, int status, const char *format, ...)
 {
 	va_list args;

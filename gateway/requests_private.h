@@ -10,6 +10,8 @@
 
 /* Runs it by whoever holds the store, takes answer and problem out, and gives the status. */
 int request_run(const struct turn_door *door, struct request *request, json_t **answer, struct text *problem);
+/* `stripes` of a request about one message: its row is locked when it is read, and that is enough. */
+void stripes_of_message(struct request *request, struct turn *turn);
 /* A refusal: sets status and problem; true, as `run` wants it. */
 __attribute__((format(printf, 3, 4))) bool request_refuse(struct request *request, int status,
 							  const char *format, ...);

@@ -71,6 +71,27 @@ bool store_is_alone(const struct store *store)
 	return store->ops->alone;
 }
 
+bool store_is_shared(const struct store *store)
+{
+	return store->ops->lock_stripes != NULL;
+}
+
+void store_set_lease(struct store *store, int64_t lease)
+{
+	if (store->ops->set_lease)
+		store->ops->set_lease(store, lease);
+}
+
+int64_t store_clock_ahead(const struct store *store)
+{
+	return store->clock_ahead;
+}
+
+bool store_is_contended(const struct store *store)
+{
+	return store->contended;
+}
+
 struct store_versions store_versions(const struct store *store)
 {
 	return store->versions;
@@ -81,6 +102,7 @@ bool store_begin(struct store *store)
 	if (store->in_transaction)
 		return text_error(&store->error, "store: a transaction is open already");
 	text_clear(&store->error);
+	store->contended = false;
 	if (!store->ops->begin(store))
 		return false;
 	store->in_transaction = true;
@@ -255,6 +277,45 @@ bool store_gateway_name(struct store *store, int64_t gateway, char **name)
 {
 	*name = NULL;
 	return READ(store, gateway_name(store, gateway, name));
+}
+
+bool store_lock_stripes(struct store *store, struct store_stripe stripes[], size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		stripes[i].got = true;
+	return !count || !store->ops->lock_stripes || WRITE(store, lock_stripes(store, stripes, count, true));
+}
+
+bool store_try_stripes(struct store *store, struct store_stripe stripes[], size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		stripes[i].got = true;
+	return !count || !store->ops->lock_stripes ||
+	       WRITE(store, lock_stripes(store, stripes, count, false));
+}
+
+bool store_last_hold(struct store *store, int64_t *seq)
+{
+	*seq = 0;
+	return !store->ops->last_hold || READ(store, last_hold(store, seq));
+}
+
+bool store_count_gateways(struct store *store, int64_t since, int64_t *count)
+{
+	*count = 1;
+	return !store->ops->count_gateways || READ(store, count_gateways(store, since, count));
+}
+
+bool store_take_role(struct store *store, const char *role, int64_t gateway, int64_t now, int64_t until,
+		     bool *mine)
+{
+	*mine = true;
+	return !store->ops->take_role || WRITE(store, take_role(store, role, gateway, now, until, mine));
+}
+
+bool store_number_contacts(struct store *store, struct contact *const contacts[], size_t count)
+{
+	return !count || WRITE(store, number_contacts(store, contacts, count));
 }
 
 bool store_add_contacts(struct store *store, struct contact *const contacts[], size_t count)

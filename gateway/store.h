@@ -252,7 +252,10 @@ bool store_report_gateway(struct store *store, const char *name, const char *boo
 /* "" where there is none. The caller frees. */
 bool store_gateway_name(struct store *store, int64_t gateway, char **name);
 
-/* Gives seq, changed and log_seq. One of several messages has them in `several`, and 0 in `message`. */
+/* Gives seq to contacts that are to be added in this transaction. */
+bool store_number_contacts(struct store *store, struct contact *const contacts[], size_t count);
+/* Gives changed and log_seq, and seq where it was not given yet. One of several messages has them in
+ * `several`, and 0 in `message`. */
 bool store_add_contacts(struct store *store, struct contact *const contacts[], size_t count);
 /* Saves state, provider, provider_ref, summary, content, code, detail, reason, reason_args, segments, late by
  * seq; gives a new `changed`. */
@@ -366,8 +369,42 @@ bool store_drop_events(struct store *store, int64_t up_to);
 
 bool store_count(struct store *store, const struct counters *deltas);
 bool store_counters(struct store *store, struct counters *out);
+/* --- several writers: each call is nothing, and true, where one writes alone --- */
+
 /* Nobody else can have claims in it: whoever had one is gone. */
 bool store_is_alone(const struct store *store);
+/* Transactions of several writers may be open at the same time. */
+bool store_is_shared(const struct store *store);
+/* No transaction of ours holds up others for as long as this. */
+void store_set_lease(struct store *store, int64_t lease);
+/* How far the store's clock, by which leases count, was ahead of ours when the transaction began. */
+int64_t store_clock_ahead(const struct store *store);
+/* The last call failed because somebody else was faster, or had locked what was wanted: nothing is wrong with
+ * the store, and the turn is run again. */
+bool store_is_contended(const struct store *store);
+
+/* What a transaction reads of a customer to claim, or changes, it locks by the customer's stripe, shared or
+ * exclusively, in a statement of its own before it reads. Stripe STORE_STRIPES stands for everybody: shared
+ * for each transaction, exclusive for what concerns all. Held until the end of the transaction. */
+#define STORE_STRIPES 1024
+struct store_stripe {
+	int n;
+	bool exclusive;
+	bool got; /* answered */
+};
+int store_stripe_of(const char *customer_id);
+/* All of them, waiting for others; in the order of n, and before anything else is locked. */
+bool store_lock_stripes(struct store *store, struct store_stripe stripes[], size_t count);
+/* Those that can be had without waiting. */
+bool store_try_stripes(struct store *store, struct store_stripe stripes[], size_t count);
+/* seq of the last change of holds in the log: another one than before, and they are to be read again. */
+bool store_last_hold(struct store *store, int64_t *seq);
+/* Gateways that have reported since. */
+bool store_count_gateways(struct store *store, int64_t since, int64_t *count);
+/* What only one gateway does at a time: *mine until `until`, unless somebody else has it at `now`. */
+bool store_take_role(struct store *store, const char *role, int64_t gateway, int64_t now, int64_t until,
+		     bool *mine);
+
 /* A random id, made with the store. */
 const char *store_id(const struct store *store);
 
@@ -377,6 +414,11 @@ struct store_versions {
 	int before, now, known;
 };
 struct store_versions store_versions(const struct store *store);
+
+/* Copies all of `from` into `to`, which must be empty, in one transaction of it; whole and checked, or not at
+ * all. `tell` hears of each table. */
+typedef void (*store_copied)(void *context, const char *table, int64_t rows);
+bool store_copy(struct store *from, struct store *to, store_copied tell, void *context, struct text *error);
 
 /* --- readers --- */
 

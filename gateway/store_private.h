@@ -18,6 +18,8 @@ struct store {
 	char id[STORE_ID_SIZE];
 	char erasure_key[STORE_ID_SIZE];
 	struct store_versions versions;
+	int64_t clock_ahead; /* set by `begin` */
+	bool contended;      /* set where a call fails because of another writer; the gate clears it */
 	/* the gate's */
 	bool in_transaction;
 	bool in_point;
@@ -29,6 +31,23 @@ struct store_reader {
 	const struct store_ops *ops;
 	struct text error;
 };
+
+/* A table for a copy elsewhere: the same columns in every adapter that has it. */
+#define STORE_COLUMNS_MAX 40
+struct store_columns {
+	size_t count;
+	struct {
+		char name[32];
+		char kind; /* n, t, b: number, text, bytes */
+	} list[STORE_COLUMNS_MAX];
+};
+struct store_cell {
+	bool null;
+	int64_t number;
+	const char *data; /* borrowed; NUL-terminated where it is text */
+	size_t len;
+};
+typedef bool (*store_row_taker)(void *context, const struct store_cell row[]);
 
 struct store_ops {
 	bool alone; /* one process at a time has the store */
@@ -72,6 +91,7 @@ struct store_ops {
 	bool (*report_gateway)(struct store *, const char *name, const char *boot, int64_t at, int64_t *n);
 	bool (*gateway_name)(struct store *, int64_t gateway, char **name);
 
+	bool (*number_contacts)(struct store *, struct contact *const contacts[], size_t count);
 	bool (*add_contacts)(struct store *, struct contact *const contacts[], size_t count);
 	bool (*save_contacts)(struct store *, struct contact *const contacts[], size_t count);
 	bool (*get_contacts)(struct store *, const int64_t seq[], size_t count, struct contact out[]);
@@ -130,6 +150,22 @@ struct store_ops {
 	bool (*drop_events)(struct store *, int64_t up_to);
 	bool (*count)(struct store *, const struct counters *deltas);
 	bool (*counters)(struct store *, struct counters *out);
+
+	/* For copies (store_copy.c). NULL: it can't be copied from, or to. `numbers`: enum number. */
+	bool (*dump)(struct store *, const char *table, const struct store_columns *columns,
+		     store_row_taker each, void *context);
+	bool (*numbers)(struct store *, int64_t out[]);
+	bool (*columns)(struct store *, const char *table, struct store_columns *out);
+	bool (*load)(struct store *, const char *table, const struct store_columns *columns,
+		     const struct store_cell cells[], size_t rows);
+	bool (*load_end)(struct store *, const char *id, const int64_t numbers[]);
+	/* NULL where no two transactions are open at the same time. */
+	void (*set_lease)(struct store *, int64_t lease);
+	bool (*lock_stripes)(struct store *, struct store_stripe stripes[], size_t count, bool wait);
+	bool (*last_hold)(struct store *, int64_t *seq);
+	bool (*count_gateways)(struct store *, int64_t since, int64_t *count);
+	bool (*take_role)(struct store *, const char *role, int64_t gateway, int64_t now, int64_t until,
+			  bool *mine);
 
 	struct store_reader *(*reader_open)(const char *where, struct text *error);
 	void (*reader_close)(struct store_reader *reader);

@@ -237,6 +237,16 @@ bool store_product_covers(const char *product, const char *of)
 	return strncmp(product, of, len) == 0 && (product[len] == '\0' || product[len] == '/');
 }
 
+/* FNV-1a: as good as any, and the same everywhere. */
+int store_stripe_of(const char *customer_id)
+{
+	uint32_t hash = 2166136261U;
+
+	for (const char *c = customer_id; *c; c++)
+		hash = (hash ^ (unsigned char)*c) * 16777619U;
+	return (int)((hash ^ hash >> 16) % STORE_STRIPES);
+}
+
 bool log_query_is_tail(const struct log_query *query)
 {
 	return !query->newest_first && !query->after && !query->by_change;

@@ -156,10 +156,7 @@ static bool write_works(struct turn *turn)
 	for (struct work *work = turn->plan.first; ok && work; work = work->next)
 		if (work->contact)
 			contact_of(turn, work);
-	ok = ok && store_save_contacts(turn->store, (struct contact *const *)ended.list, ended.count) &&
-	     store_save_contacts(turn->store, (struct contact *const *)turn->plan.late.list,
-				 turn->plan.late.count) &&
-	     store_add_contacts(turn->store, (struct contact *const *)contacts.list, contacts.count);
+	ok = ok && store_number_contacts(turn->store, (struct contact *const *)contacts.list, contacts.count);
 	for (struct work *work = turn->plan.first; ok && work; work = work->next)
 		if (work->attempt)
 			work->begun = begun_take(turn->begun, work->contact->seq, work->contact->at);
@@ -168,7 +165,13 @@ static bool write_works(struct turn *turn)
 			work->row.contact = (work->lead ? work->lead : work)->contact->seq;
 	ok = ok && store_add_messages(turn->store, (struct message_row *const *)added.list, added.count) &&
 	     store_save_messages(turn->store, (struct message_row *const *)saved.list, saved.count) &&
-	     caps_write(turn) && store_count(turn->store, &turn->plan.deltas);
+	     caps_write(turn) &&
+	     /* last: what is given from here on keeps other gateways from committing */
+	     store_save_contacts(turn->store, (struct contact *const *)ended.list, ended.count) &&
+	     store_save_contacts(turn->store, (struct contact *const *)turn->plan.late.list,
+				 turn->plan.late.count) &&
+	     store_add_contacts(turn->store, (struct contact *const *)contacts.list, contacts.count) &&
+	     store_count(turn->store, &turn->plan.deltas);
 	free(added.list);
 	free(saved.list);
 	free(contacts.list);
@@ -229,10 +232,10 @@ static bool change_is_late(const struct turn *turn)
 
 static bool turn_transaction(struct turn *turn)
 {
-	if (!store_begin(turn->store))
+	if (!store_begin(turn->store) || !several_begin(turn))
 		return false;
 	CRASH_POINT(turn_begun);
-	if (!gateway_report(turn) || !holds_load(turn) || (turn->config_new && !config_keep(turn)) ||
+	if (!gateway_report(turn) || !several_reported(turn) || !holds_load(turn) || (turn->config_new && !config_keep(turn)) ||
 	    !recover_take(turn))
 		return false;
 	CRASH_POINT(turn_recovered);
@@ -440,6 +443,7 @@ static void turn_committed(struct turn *turn)
 		log_info("the store works again");
 	CRASH_POINT(turn_committed);
 	turn->failing = turn->lost = turn->reloaded = turn->overtaken = false;
+	turn->contended = 0;
 	again_after_commit(turn);
 	turn->config_new = turn->config_new && turn->plan.strays;
 	if (turn->begun_asked && turn->recovered == MOMENT_NEVER) {
@@ -452,6 +456,7 @@ static void turn_committed(struct turn *turn)
 	receipts_after_commit(turn);
 	/* publish first: whoever is answered next may read the counters */
 	stats_publish(turn, true);
+	several_after_commit(turn);
 	for (struct work *work = turn->plan.first; work; work = work->next) {
 		if (work->admission && !work->admission->refused)
 			work->admission->state = work->row.state;
@@ -490,6 +495,13 @@ static void turn_lost(struct turn *turn)
 		refuse_requests(turn, false, "the gateway could not make the change binding in time");
 		return;
 	}
+	if (store_is_contended(turn->store) && ++turn->contended < TURN_CONTENDED_MAX) {
+		log_debug("another gateway was faster: %s", store_error(turn->store));
+		turn_undo(turn);
+		refuse_requests(turn, false, "other gateways were at it all the time");
+		return;
+	}
+	turn->contended = 0;
 	if (!turn->failing)
 		log_error("the store failed: %s; nothing is taken from the queue until it works again",
 			  store_error(turn->store));
@@ -504,7 +516,7 @@ static bool turn_once(struct turn *turn)
 {
 	int64_t recovered = turn->recovered;
 
-	turn->now = moment_now() + turn->ahead;
+	turn->now = moment_now() + turn->ahead + turn->clock;
 	turn->mono = moment_mono();
 	turn->number++;
 	plan_begin(turn);
@@ -598,7 +610,7 @@ static bool taken_waits(const struct turn *turn)
 
 static bool turn_has_work(struct turn *turn, int64_t *wait)
 {
-	turn->now = moment_now() + turn->ahead;
+	turn->now = moment_now() + turn->ahead + turn->clock;
 	turn->mono = moment_mono();
 	*wait = turn->stopping ? 20 * MOMENT_MS : lines_next(turn);
 	if (gateway_next_report(turn) < *wait)
@@ -676,6 +688,15 @@ static void turn_wind_down(struct turn *turn)
 	}
 }
 
+/* What other gateways have to be published; under the lock. False: go on waiting. */
+static bool look_at_outbox(struct turn *turn)
+{
+	pthread_mutex_unlock(&turn->lock);
+	bool ok = outbox_refill(turn);
+	pthread_mutex_lock(&turn->lock);
+	return !ok; /* the turn finds out what is wrong */
+}
+
 static void *turn_thread(void *argument)
 {
 	struct turn *turn = argument;
@@ -686,15 +707,18 @@ static void *turn_thread(void *argument)
 	while (!turn->inbox.stop) {
 		turn->stats.beat = moment_mono();
 		if (!turn->inbox.reload && !taken_waits(turn) && !turn_has_work(turn, &wait)) {
-			pause_until(turn, wait);
-			if (!inbox_waits(turn) && !turn->outbox.behind)
+			bool publishes = turn->outbox.office && !turn->outbox.event_count;
+			pause_until(turn, publishes && wait > OUTBOX_LOOK ? OUTBOX_LOOK : wait);
+			if (!inbox_waits(turn) && publishes && !look_at_outbox(turn))
+				continue;
+			if (!inbox_waits(turn) && (turn->outbox.office || !turn->outbox.behind))
 				continue;
 		}
 		pthread_mutex_unlock(&turn->lock);
 		bool ok = turn_step(turn);
 		pthread_mutex_lock(&turn->lock);
 		if (!ok && !turn->late)
-			pause_until(turn, TURN_FAILURE_PAUSE);
+			pause_until(turn, turn->contended ? SEVERAL_PAUSE : TURN_FAILURE_PAUSE);
 	}
 	turn->stopping = true;
 	turn->lanes = 0;
@@ -720,6 +744,7 @@ struct turn *turn_new(struct store *store, struct config *config)
 	unsigned char seed[8];
 
 	turn->store = store;
+	store_set_lease(store, config->gateway.lease);
 	turn->config = config_hold(config);
 	turn->name = xstrdup(config->gateway.name);
 	turn->config_new = true;
@@ -829,7 +854,7 @@ void turn_free(struct turn *turn)
 	receipts_forget(&turn->receipts.found);
 	free(turn->again);
 	/* the last events that went out, so that the next start does not repeat them */
-	if (turn->outbox.published > turn->outbox.dropped &&
+	if ((!turn->outbox.others || turn->outbox.office) && turn->outbox.published > turn->outbox.dropped &&
 	    !(store_begin(turn->store) && store_drop_events(turn->store, turn->outbox.published) &&
 	      store_commit(turn->store)))
 		store_rollback(turn->store);

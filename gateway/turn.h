@@ -45,6 +45,10 @@ struct request {
 	/* False: the store failed, and the turn will be repeated. A refusal is true with `status` and
 	 * `problem`. */
 	bool (*run)(struct request *request, struct turn *turn);
+	/* Where several gateways write: stripe_change() for each customer whose choices or facts it changes,
+	 * before the transaction reads anything; none for a message's own affairs. NULL: it may concern
+	 * anybody. */
+	void (*stripes)(struct request *request, struct turn *turn);
 	/* Or NULL: once all messages are placed, before the commit. */
 	void (*finish)(struct request *request, struct turn *turn);
 	int64_t deadline;    /* monotonic: not begun before it: answered 503 */

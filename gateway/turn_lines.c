@@ -110,6 +110,7 @@ static bool hint_ask(struct turn *turn, const char *waits_for, struct hint *hint
 {
 	if (!store_next_due(turn->store, waits_for, &hint->due))
 		return false;
+	hint->due = several_hint(turn, hint->due);
 	if (hint->this_turn < hint->due)
 		hint->due = hint->this_turn;
 	return true;
@@ -166,6 +167,17 @@ static void line_close(struct line *line)
 	free(line->outlets);
 }
 
+/* Its part of the rate where several gateways share it. A bucket that is made anew is empty. */
+static void outlet_rate(const struct turn *turn, struct outlet *outlet, int64_t from)
+{
+	struct rate rate = outlet->config->rate;
+
+	rate.per *= turn->share ? turn->share : 1;
+	bucket_init(&outlet->bucket, &rate);
+	if (turn->share)
+		bucket_begin(&outlet->bucket, from);
+}
+
 static bool line_open(struct turn *turn, struct line *line, const struct channel_config *config,
 		      bool with_channels, struct text *error)
 {
@@ -176,7 +188,7 @@ static bool line_open(struct turn *turn, struct line *line, const struct channel
 	for (size_t i = 0; i <= config->other_count; i++) {
 		struct outlet *outlet = &line->outlets[line->outlet_count++];
 		outlet->config = i ? &config->others[i - 1] : config;
-		bucket_init(&outlet->bucket, &config->rate);
+		outlet_rate(turn, outlet, moment_mono());
 		if (with_channels && !(outlet->channel = channel_open(outlet->config, sink, error)))
 			return false;
 	}
@@ -258,6 +270,14 @@ void lines_begin_turn(struct turn *turn)
 		for (size_t o = 0; o < turn->lines[i].outlet_count; o++)
 			outlet_begin_turn(turn, &turn->lines[i].outlets[o]);
 	}
+}
+
+void lines_share(struct turn *turn, int64_t gateways, int64_t from)
+{
+	turn->share = gateways;
+	for (size_t i = 0; i < turn->line_count; i++)
+		for (size_t o = 0; o < turn->lines[i].outlet_count; o++)
+			outlet_rate(turn, &turn->lines[i].outlets[o], from);
 }
 
 void lines_after_commit(struct turn *turn)

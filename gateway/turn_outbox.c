@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "log.h"
 #include "turn_private.h"
 #include "xalloc.h"
 #include "banned.h"
@@ -83,8 +84,9 @@ bool outbox_before_commit(struct turn *turn)
 
 	pthread_mutex_lock(&turn->lock);
 	int64_t published = turn->outbox.dropping = turn->outbox.published;
+	bool ours = !turn->outbox.others || turn->outbox.office;
 	pthread_mutex_unlock(&turn->lock);
-	if (published > turn->outbox.dropped && !store_drop_events(turn->store, published))
+	if (ours && published > turn->outbox.dropped && !store_drop_events(turn->store, published))
 		return false;
 	return store_add_events(turn->store, (struct event_row *const *)plan->events.list,
 				plan->events.count);
@@ -110,7 +112,7 @@ void outbox_after_commit(struct turn *turn)
 
 	pthread_mutex_lock(&turn->lock);
 	turn->outbox.dropped = turn->outbox.dropping;
-	for (size_t i = 0; i < plan->events.count && !turn->alone; i++) {
+	for (size_t i = 0; i < plan->events.count && !turn->alone && !turn->outbox.others; i++) {
 		struct event_row *row = plan->events.list[i];
 		turn->outbox.last_stored = row->seq;
 		if (turn->outbox.event_count >= OUTBOX_MEMORY_MAX)
@@ -128,7 +130,8 @@ bool outbox_refill(struct turn *turn)
 	size_t count = 0;
 
 	pthread_mutex_lock(&turn->lock);
-	bool wanted = turn->outbox.behind && turn->outbox.event_count < OUTBOX_MEMORY_MAX / 2;
+	bool wanted = (turn->outbox.others ? turn->outbox.office : turn->outbox.behind) &&
+		      turn->outbox.event_count < OUTBOX_MEMORY_MAX / 2;
 	int64_t after = turn->outbox.last_kept;
 	pthread_mutex_unlock(&turn->lock);
 	if (!wanted || turn->alone)
@@ -137,14 +140,34 @@ bool outbox_refill(struct turn *turn)
 	pthread_mutex_lock(&turn->lock);
 	for (size_t i = 0; ok && i < count; i++)
 		outbox_keep(turn, &rows[i]);
-	if (ok && count < OUTBOX_MEMORY_MAX / 4)
-		turn->outbox.behind = false;
+	if (ok)
+		turn->outbox.behind = count == OUTBOX_MEMORY_MAX / 4;
 	pthread_cond_broadcast(&turn->space);
 	pthread_mutex_unlock(&turn->lock);
 	for (size_t i = 0; i < count; i++)
 		free(rows[i].json);
 	free(rows);
 	return ok;
+}
+
+void outbox_office(struct turn *turn, bool mine)
+{
+	pthread_mutex_lock(&turn->lock);
+	if (turn->outbox.others && mine == turn->outbox.office) {
+		pthread_mutex_unlock(&turn->lock);
+		return;
+	}
+	/* from the start: what another had in hand it may not have published */
+	for (size_t i = 0; i < turn->outbox.event_count; i++)
+		free(turn->outbox.events[i].json);
+	turn->outbox.event_count = 0;
+	turn->outbox.last_kept = 0;
+	turn->outbox.others = true;
+	turn->outbox.office = mine;
+	turn->outbox.behind = false;
+	pthread_mutex_unlock(&turn->lock);
+	if (mine)
+		log_info("this gateway publishes the events");
 }
 
 bool turn_collect(struct turn *turn, int wait_ms, bool events, struct carriage *out)

@@ -607,7 +607,7 @@ static bool place_from(struct turn *turn, struct work *first)
 {
 	struct facts **wanted = xcalloc(turn->plan.count + 1, sizeof *wanted);
 	size_t count = 0;
-	bool ok = true;
+	bool ok = several_place(turn, first);
 
 	for (struct work *work = first; ok && work; work = work->next) {
 		if (work->why == WORK_SETTLED)

@@ -27,6 +27,9 @@
 #define RECEIPTS_A_TURN 200       /* of those, looked at in a sweep */
 #define TURN_WAIT_MAX (1 * MOMENT_S)
 #define TURN_FAILURE_PAUSE (500 * MOMENT_MS)
+#define SEVERAL_PAUSE (5 * MOMENT_MS) /* until what another gateway is at is looked at again */
+#define TURN_CONTENDED_MAX 200        /* turns lost to others in a row: then it is a failure */
+#define OUTBOX_LOOK (50 * MOMENT_MS)  /* at what other gateways have to be published */
 
 /* No row is due before `due`: never too late, though it may be too early. What this turn makes wait is not in
  * the store's index yet when that is asked, so it is remembered beside it. */
@@ -128,6 +131,9 @@ struct cap_use {
 	int64_t used, more, ends;
 };
 
+/* How a customer's stripe is held by this transaction. */
+enum stripe_hold { STRIPE_NONE, STRIPE_SHARED, STRIPE_EXCLUSIVE };
+
 struct pointers {
 	void **list;
 	size_t count, capacity;
@@ -175,6 +181,7 @@ struct turn {
 	struct config *config;
 	struct line *lines;
 	size_t line_count;
+	int64_t share; /* gateways that share the rates; 0: there are no others */
 	struct holding *holds;
 	size_t hold_count;
 	bool holds_known; /* what stands here is what the store says */
@@ -199,6 +206,13 @@ struct turn {
 		struct config *config; /* held: the channel reads it */
 	} * retired;                   /* of an earlier configuration: closed when they are empty */
 	size_t retired_count;
+	struct several { /* where several gateways write (turn_several.c) */
+		unsigned char held[STORE_STRIPES + 1], wanted[STORE_STRIPES + 1];
+		int64_t last_hold;              /* seq of the last change of holds that was seen */
+		int64_t gateways;               /* that share the rates; 0: not known yet */
+		int64_t next_look, next_office; /* monotonic */
+		size_t left;                    /* rows of this turn whose customer somebody else is at */
+	} several;
 	char *name;          /* of this gateway, from the configuration that it started with */
 	int64_t gateway;     /* its number; 0: not reported yet */
 	int64_t reported;    /* when it said last that it is alive, by the store's clock; 0: never */
@@ -209,7 +223,8 @@ struct turn {
 	bool config_new; /* its products and templates are not kept yet */
 	bool reloaded;   /* what was claimed under the old one and has not begun is chosen again */
 	bool stopping, claiming;
-	int64_t now;   /* of this run, stored clock */
+	int64_t now;   /* of this run, the store's clock */
+	int64_t clock; /* the store's ahead of ours */
 	int64_t ahead; /* of the wall clock: for tests that can't wait for tomorrow */
 	int64_t mono;
 	uint64_t random;
@@ -226,6 +241,7 @@ struct turn {
 	char event_time[MOMENT_TEXT];
 	int64_t recovered; /* n up to which rows left `sending` by a crash were dealt with; MOMENT_NEVER: all
 			    */
+	int contended;     /* turns in a row that were lost to other gateways */
 	bool failing;      /* the store failed at the last try */
 	bool lost;         /* the last transaction was rolled back */
 	bool late;         /* because a change could not be made binding in time */
@@ -256,6 +272,8 @@ struct turn {
 		int64_t last_stored;
 		int64_t published, dropping, dropped; /* dropping: by this transaction */
 		bool behind;                          /* the store holds more than is here */
+		bool others;                          /* they are read from the store: several write */
+		bool office;                          /* and are ours to publish */
 		bool ended;
 	} outbox;
 	struct turn_stats stats;
@@ -289,6 +307,8 @@ struct outlet *line_find_outlet(struct line *line, const char *provider); /* NUL
 bool line_at_fault(const struct line *line, const char *bound);
 /* Holds came or went: which lines stand still. */
 void lines_follow_holds(struct turn *turn);
+/* So many share the rates; nothing of a rate goes before `from` (monotonic). */
+void lines_share(struct turn *turn, int64_t gateways, int64_t from);
 void lines_after_commit(struct turn *turn); /* what was claimed is taken from the rates */
 void plan_note(struct turn *turn, struct line *line, struct outlet *outlet, int verdict,
 	       enum breaker_fault_kind fault, int64_t retry_after);
@@ -389,6 +409,18 @@ enum state row_rests(const struct message_row *row, enum state state);
 bool expiries_take(struct turn *turn);
 void expiry_waits(struct turn *turn, const struct message_row *row);
 
+/* turn_several.c */
+/* In the transaction, first: the store's clock, and the stripes of all that was taken in hand. */
+bool several_begin(struct turn *turn);
+bool several_reported(struct turn *turn); /* once this gateway has its number */
+/* From `stripes` of a request: it changes this customer. */
+void stripe_change(struct turn *turn, const char *customer_id);
+/* Before facts are read: locks whose choices they are. What can wait and is not to be had stays as it is. */
+bool several_place(struct turn *turn, struct work *first);
+void several_after_commit(struct turn *turn);
+/* When to look again at what is said to be due then. */
+int64_t several_hint(const struct turn *turn, int64_t due);
+
 /* turn_takeover.c */
 /* Says that this gateway is alive, when it is time to; notices what others took over from it. False: the
  * store failed. */
@@ -448,5 +480,7 @@ void events_forget(struct turn *turn, size_t count);
 bool outbox_before_commit(struct turn *turn); /* writes the plan's events, drops what is published */
 void outbox_after_commit(struct turn *turn);
 bool outbox_refill(struct turn *turn);
+/* Where several write: whether this gateway publishes the events of all. */
+void outbox_office(struct turn *turn, bool mine);
 
 #endif

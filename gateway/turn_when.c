@@ -248,6 +248,7 @@ bool expiries_take(struct turn *turn)
 		turn->expiry.due = 0;
 	else
 		ok = ok && store_next_expiry(turn->store, &turn->expiry.due);
+	turn->expiry.due = rows.count ? 0 : several_hint(turn, turn->expiry.due);
 	if (turn->expiry.this_turn < turn->expiry.due)
 		turn->expiry.due = turn->expiry.this_turn;
 	message_rows_release(&rows);

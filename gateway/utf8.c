@@ -1,5 +1,8 @@
 #include "utf8.h"
 
+#include <string.h>
+
+#include "xalloc.h"
 #include "banned.h"
 
 size_t utf8_take(const char *s, size_t len, uint32_t *point)
@@ -30,4 +33,27 @@ size_t utf8_take(const char *s, size_t len, uint32_t *point)
 bool utf8_is_control(uint32_t point)
 {
 	return point < 0x20 || (point >= 0x7f && point <= 0x9f) || point == 0x2028 || point == 0x2029;
+}
+
+char *utf8_mend(const char *s, size_t len)
+{
+	size_t wrong = 0, to = 0;
+	uint32_t point;
+
+	for (size_t i = 0, size; i < len; i += size) {
+		size = (unsigned char)s[i] < 0x80 ? 1 : utf8_take(s + i, len - i, &point);
+		wrong += size == 1 && (unsigned char)s[i] >= 0x80;
+	}
+	if (!wrong)
+		return NULL;
+	char *out = xmalloc(len + wrong * strlen(UTF8_REPLACEMENT_TEXT) + 1);
+	for (size_t i = 0, size; i < len; i += size) {
+		size = utf8_take(s + i, len - i, &point);
+		bool bad = size == 1 && (unsigned char)s[i] >= 0x80;
+		size_t more = bad ? strlen(UTF8_REPLACEMENT_TEXT) : size;
+		memcpy(out + to, bad ? UTF8_REPLACEMENT_TEXT : s + i, more);
+		to += more;
+	}
+	out[to] = '\0';
+	return out;
 }

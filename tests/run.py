@@ -22,12 +22,15 @@ THREADED = ["test_channel", "test_channel_email", "test_channel_capture", "test_
 ENVIRONMENT = dict(os.environ, ASAN_OPTIONS="detect_leaks=1:abort_on_error=0", UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1",
                    TSAN_OPTIONS="halt_on_error=1", PYTHONDONTWRITEBYTECODE="1")
 
+# What `make check` runs on PostgreSQL besides; `make check-postgres` runs everything.
+ON_POSTGRES = ["several"], ["messages", "holds", "log"]
+
 passed = failed = 0
 
 
-def run(command, seconds=SECONDS):
+def run(command, seconds=SECONDS, env=None):
     try:
-        done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, text=True, errors="replace", timeout=seconds,
+        done = subprocess.run(command, cwd=ROOT, env={**ENVIRONMENT, **(env or {})}, text=True, errors="replace", timeout=seconds,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
         return done.returncode, done.stdout
     except subprocess.TimeoutExpired as late:
@@ -72,10 +75,10 @@ def programs(folder, only=None):
         say(f"{folder}: no test programs were built", 0, 1, 0)
 
 
-def pytest_run(words):
+def pytest_run(words, env=None):
     start = time.monotonic()
     status, output = run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header", "-rfs", *words],
-                         PYTEST_SECONDS)
+                         PYTEST_SECONDS, env)
     good = sum(map(int, re.findall(r"\b(\d+) passed", output)))
     bad = sum(map(int, re.findall(r"\b(\d+) (?:failed|error)", output)))
     if status not in (0, 5) and bad == 0:
@@ -83,14 +86,31 @@ def pytest_run(words):
     return good, bad, time.monotonic() - start, output
 
 
-def pytest(name, *groups):
+def pytest(name, *groups, env=None):
     """Each group in a process of its own, side by side: they mostly wait."""
     with concurrent.futures.ThreadPoolExecutor(len(groups)) as pool:
-        for words, result in zip(groups, pool.map(pytest_run, groups)):
+        for words, result in zip(groups, pool.map(lambda group: pytest_run(group, env), groups)):
             good, bad, seconds, output = result
             say(f"pytest {name} ({len(words)} of its files)" if len(groups) > 1 else f"pytest {name}", good, bad, seconds, output)
             for line in re.findall(r"^SKIPPED .*", output, re.M):
                 print("       " + line, flush=True)
+
+
+def end_to_end():
+    return sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests/end_to_end").glob("test_*.py"))
+
+
+def on_postgres(gateways=1):
+    return {"HEED_TEST_STORE": "postgresql", "HEED_TEST_GATEWAYS": str(gateways)}
+
+
+def check_postgres():
+    """All end-to-end tests on PostgreSQL: with one gateway, and with two for each that a test starts."""
+    if step("build", ["make", "-s", "-j", str(os.cpu_count() or 2), "all", "unit"], 600):
+        programs("build", ["test_store"])
+        for gateways in (1, 2):
+            files = end_to_end()
+            pytest(f"tests/end_to_end on PostgreSQL with {gateways} gateways", files[0::2], files[1::2], env=on_postgres(gateways))
 
 
 def main():
@@ -111,15 +131,17 @@ def main():
         step(f"the simulator, {LIVES} lives", ["build/tests/simulate/simulate", str(LIVES)])
     pytest("tests/unit", ["tests/unit"])
     pytest("tests/peers", ["tests/peers"])
-    files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests/end_to_end").glob("test_*.py"))
+    files = end_to_end()
     pytest("tests/end_to_end", files[0::2], files[1::2])
+    pytest("tests/end_to_end on PostgreSQL", [f"tests/end_to_end/test_{name}.py" for name in ON_POSTGRES[0]],
+           [f"tests/end_to_end/test_{name}.py" for name in ON_POSTGRES[1]], env=on_postgres())
 
 
 if __name__ == "__main__":
     server = postgres.Postgres().start()
     ENVIRONMENT["HEED_TEST_POSTGRES"] = server.url()
     try:
-        main()
+        check_postgres() if sys.argv[1:] == ["postgres"] else main()
     finally:
         server.close()
     print(f"{passed} passed, {failed} failed", flush=True)

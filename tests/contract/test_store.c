@@ -2843,6 +2843,201 @@ static void a_set_of_products_and_changes_of_a_kind_are_read_again(void **state)
 	free(changes);
 }
 
+/* --- several writers --- */
+
+static struct store *second_writer(struct fixture *f)
+{
+	struct text error;
+
+	text_init(&error, TEXT_ERROR_MAX);
+	struct store *store = store_open(f->url, false, &error);
+	if (!store)
+		fail_msg("%s", error.data);
+	text_release(&error);
+	return store;
+}
+
+static bool gets(struct store *store, int n, bool exclusive)
+{
+	struct store_stripe stripe = {.n = n, .exclusive = exclusive};
+
+	if (!store_try_stripes(store, &stripe, 1))
+		fail_msg("%s", store_error(store));
+	return stripe.got;
+}
+
+static void a_stripe_is_shared_to_claim_and_held_alone_to_change(void **state)
+{
+	struct fixture *f = *state;
+	struct store *other = second_writer(f);
+	struct store_stripe stripes[] = {{.n = 3}, {.n = 7, .exclusive = true}};
+
+	begin(f);
+	OK(store_lock_stripes(f->store, stripes, 2));
+	assert_true(stripes[0].got && stripes[1].got);
+	assert_true(store_begin(other));
+	assert_true(gets(other, 3, false));
+	assert_false(gets(other, 3, true));
+	assert_false(gets(other, 7, false));
+	assert_true(gets(other, 8, true));
+	/* who waits for it too long is told so, and may try again */
+	assert_false(store_lock_stripes(other, &stripes[1], 1));
+	assert_true(store_is_contended(other));
+	store_rollback(other);
+	commit(f);
+	assert_true(store_begin(other));
+	assert_true(gets(other, 7, true));
+	store_rollback(other);
+	store_close(other);
+}
+
+static void what_one_has_in_hand_the_other_passes_over(void **state)
+{
+	struct fixture *f = *state;
+	struct store *other = second_writer(f);
+	struct message_rows rows = {0};
+
+	begin(f);
+	add_waiting(f, "a", "sms", LANE_NORMAL, 1);
+	add_waiting(f, "b", "sms", LANE_NORMAL, 2);
+	commit(f);
+	begin(f);
+	assert_due(f, "sms", LANE_NORMAL, 10, 1, "a");
+	assert_true(store_begin(other));
+	assert_true(store_due(other, "sms", LANE_NORMAL, 10, 10, &rows));
+	assert_ids(&rows, "b");
+	store_rollback(other);
+	commit(f);
+	store_close(other);
+}
+
+static void a_row_that_was_claimed_by_another_is_not_overwritten(void **state)
+{
+	struct fixture *f = *state;
+	struct store *other = second_writer(f);
+	struct message_row mine = {0}, theirs = {0};
+
+	begin(f);
+	int64_t n = add_waiting(f, "m", "sms", LANE_NORMAL, 1);
+	commit(f);
+	OK(store_get_messages(f->store, &n, 1, &mine));
+	assert_true(store_begin(other) && store_get_messages(other, &n, 1, &theirs));
+	theirs.epoch++;
+	assert_true(store_save_messages(other, (struct message_row *const[]){&theirs}, 1));
+	assert_true(store_commit(other));
+	begin(f);
+	mine.epoch++;
+	assert_false(store_save_messages(f->store, (struct message_row *const[]){&mine}, 1));
+	assert_true(store_is_contended(f->store));
+	store_rollback(f->store);
+	message_row_release(&mine);
+	message_row_release(&theirs);
+	store_close(other);
+}
+
+static void an_office_changes_hands_when_its_time_is_over(void **state)
+{
+	struct fixture *f = *state;
+	bool mine = false;
+
+	begin(f);
+	OK(store_take_role(f->store, "events", 1, 100, 200, &mine));
+	assert_true(mine);
+	OK(store_take_role(f->store, "events", 2, 150, 250, &mine));
+	assert_false(mine);
+	OK(store_take_role(f->store, "events", 1, 150, 300, &mine));
+	assert_true(mine);
+	OK(store_take_role(f->store, "events", 2, 301, 400, &mine));
+	assert_true(mine);
+	commit(f);
+}
+
+static void two_gateways_of_one_name_are_not_at_work_at_once(void **state)
+{
+	struct fixture *f = *state;
+	struct store *other = second_writer(f);
+	int64_t n = 0, again = 0, count = 0;
+
+	begin(f);
+	OK(store_report_gateway(f->store, "g1", "boot", 100, &n));
+	commit(f);
+	assert_true(store_begin(other));
+	assert_false(store_report_gateway(other, "g1", "boot", 100, &again));
+	assert_non_null(strstr(store_error(other), "a gateway with the name g1 is at work"));
+	store_rollback(other);
+	assert_true(store_begin(other) && store_report_gateway(other, "g2", "boot", 50, &again));
+	assert_true(store_commit(other));
+	assert_true(again != n);
+	OK(store_count_gateways(f->store, 60, &count));
+	assert_int_equal(count, 1);
+	OK(store_count_gateways(f->store, 50, &count));
+	assert_int_equal(count, 2);
+	store_close(other);
+}
+
+/* Runs in a child while the parent's transaction is open: it may not commit before it. */
+static int add_one_more(struct fixture *f)
+{
+	struct event_row event = {.json = (char *)"{\"second\":true}"};
+
+	return store_begin(f->store) && store_add_events(f->store, (struct event_row *const[]){&event}, 1) &&
+			       store_commit(f->store)
+		       ? 0
+		       : 1;
+}
+
+static void events_are_numbered_in_the_order_of_their_commits(void **state)
+{
+	struct fixture *f = *state;
+	struct event_row *events = NULL;
+	size_t count = 0;
+	int status = 1;
+
+	begin(f);
+	add_event(f, "{\"first\":true}");
+	fflush(NULL);
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct fixture child = *f;
+		child.store = second_writer(f);
+		_exit(add_one_more(&child));
+	}
+	usleep(300 * 1000); /* it waits; were it not to, its event would come first */
+	assert_int_equal(count_events(f), 1);
+	commit(f);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	OK(store_get_events(f->store, 0, 10, &events, &count));
+	assert_int_equal(count, 2);
+	assert_string_equal(events[0].json, "{\"first\":true}");
+	for (size_t i = 0; i < count; i++)
+		free(events[i].json);
+	free(events);
+}
+
+static void a_connection_that_is_cut_is_made_again(void **state)
+{
+	struct fixture *f = *state;
+	struct message_row row;
+
+	begin(f);
+	add_waiting(f, "gone", "sms", LANE_NORMAL, 1);
+	ask_server("DO $$ BEGIN PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
+		   "application_name = 't%ld_%d'; END $$",
+		   f->run);
+	assert_false(store_commit(f->store));
+	store_rollback(f->store);
+	begin(f);
+	add_waiting(f, "m", "sms", LANE_NORMAL, 1);
+	commit(f);
+	READ_OK(store_read_message(f->reader, "m", &row));
+	assert_true(row.n > 0);
+	message_row_release(&row);
+	READ_OK(store_read_message(f->reader, "gone", &row));
+	assert_int_equal(row.n, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -2917,6 +3112,13 @@ int main(void)
 		ON("memory", a_second_writer_is_told_who_holds_the_store),
 		BOTH(an_unknown_kind_of_store_is_refused),
 		KEPT(reopening_keeps_everything),
+		ON("postgresql", a_stripe_is_shared_to_claim_and_held_alone_to_change),
+		ON("postgresql", what_one_has_in_hand_the_other_passes_over),
+		ON("postgresql", a_row_that_was_claimed_by_another_is_not_overwritten),
+		ON("postgresql", an_office_changes_hands_when_its_time_is_over),
+		ON("postgresql", two_gateways_of_one_name_are_not_at_work_at_once),
+		ON("postgresql", events_are_numbered_in_the_order_of_their_commits),
+		ON("postgresql", a_connection_that_is_cut_is_made_again),
 		ON("sqlite", only_the_owner_may_read_the_files),
 		KEPT(a_reader_sees_only_what_is_committed),
 		KEPT(a_kill_in_the_middle_leaves_the_commit_before),

@@ -28,6 +28,9 @@ LANES = {"urgent": ":urgent", "normal": "", "bulk": ":bulk"}
 STATES = ["queued", "deferred", "sending", "sent", "delivered", "in_doubt", "suppressed", "held_out", "expired", "cancelled",
           "failed"]
 
+STATE_NUMBERS = {state: number for number, state in enumerate(
+    ["queued", "deferred", "sending", "sent", "delivered", "in_doubt", "suppressed", "held_out", "expired", "cancelled", "failed"])}
+
 _libc = ctypes.CDLL(None)
 
 
@@ -133,6 +136,8 @@ class Redis:
 # "sqlite", or "postgresql": then each gateway has a schema of its own in the server that HEED_TEST_POSTGRES names.
 STORE = os.environ.get("HEED_TEST_STORE", "sqlite")
 SERVER = os.environ.get("HEED_TEST_POSTGRES", "")
+# How many gateways work for each that a test starts, on its store and its queue; for a store that several share.
+GATEWAYS = int(os.environ.get("HEED_TEST_GATEWAYS", "1")) if STORE == "postgresql" else 1
 
 
 def ask_server(sql):
@@ -143,20 +148,34 @@ def ask_server(sql):
     return done.stdout.rstrip("\n")
 
 
-def store_url(folder):
+def ask_store(url, sql):
+    """Of a store in the tests' server."""
+    return ask_server(f"SET search_path = {schema_of(url)}; {sql}")
+
+
+def schema_of(url):
+    schema = re.search(r"search_path%3D(s[0-9a-f]{16})", url)
+    return schema[1] if schema else None
+
+
+def cut_connections(url):
+    """Those that a store's gateways and commands have with the server."""
+    ask_server(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{schema_of(url)}'")
+
+
+def store_url(folder, store=STORE):
     """Of a store of its own, which goes with the folder (see forget_store)."""
-    if STORE != "postgresql":
+    if store != "postgresql":
         return f"sqlite:{folder}/heed.db"
     schema = "s" + hashlib.sha256(str(folder).encode()).hexdigest()[:16]
     ask_server(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-    return f"{SERVER}{'&' if '?' in SERVER else '?'}options=-csearch_path%3D{schema}"
+    return f"{SERVER}{'&' if '?' in SERVER else '?'}options=-csearch_path%3D{schema}&application_name={schema}"
 
 
 def forget_store(url):
     """A store in the tests' server goes; a file goes with its folder."""
-    schema = re.search(r"search_path%3D(s[0-9a-f]{16})$", url)
-    if schema:
-        ask_server(f"SET client_min_messages = warning; DROP SCHEMA IF EXISTS {schema[1]} CASCADE")
+    if schema_of(url):
+        ask_server(f"SET client_min_messages = warning; DROP SCHEMA IF EXISTS {schema_of(url)} CASCADE")
 
 
 # --- what a gateway is set up with, unless a test says otherwise ---
@@ -229,6 +248,8 @@ TWILIO_PATH = "/2010-04-01/Accounts/AC1/Messages.json"
 class Gateway:
     """A gateway in its own folder. `config` is laid over the usual one key by key; `channels` is the whole section."""
 
+    is_other = False    # one of several that a test did not start by itself
+
     def __init__(self, folder, redis, channels, config=None, products=None, templates=None, name="g1"):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -247,7 +268,26 @@ class Gateway:
         self.program = HEED
         self.audited = True     # when the test is over; not where it broke the store itself
         self.process = None
+        self.others = []   # that work beside it without being asked for (GATEWAYS)
         self.write()
+
+    def beside(self, number=2):
+        """Another gateway on the same store and queue, set up as this one is now; not started."""
+        other = Gateway(f"{self.folder}-{number}", self.redis, self.config["channels"], products=self.products, templates=self.templates,
+                        config=merged(self.config, {"gateway": {"name": f'{self.config["gateway"]["name"]}-{number}'},
+                                                    "http": {"socket": f"{self.folder}-{number}/heed.sock"}}))
+        other.words = self.words
+        other.is_other = True
+        return other
+
+    def _others_beside(self):
+        """The others of this run of the tests; listeners are this one's alone."""
+        for number in range(2, GATEWAYS + 1):
+            other = self.beside(number)
+            other.config["http"] = {"socket": other.socket}
+            other.config["channels"] = self.config["channels"]
+            other.write()
+            yield other
 
     # --- its files ---
 
@@ -273,6 +313,8 @@ class Gateway:
                                             env={**os.environ, **(env or {})}, preexec_fn=end_with_us)
         if ready:
             wait_for(self._ready, seconds, "the gateway to be ready")
+        if ready and GATEWAYS > 1 and not self.is_other:
+            self.others = [other.start(ready, env, under, seconds) for other in self._others_beside()]
         return self
 
     def _ready(self):
@@ -286,12 +328,16 @@ class Gateway:
         return self.process is not None and self.process.poll() is None
 
     def signal(self, number):
-        self.process.send_signal(number)
+        for one in [self, *self.others]:
+            one.process.send_signal(number)
 
     def wait(self, seconds=PATIENCE):
         """Until it ended; its status."""
         status = self.process.wait(seconds)
         self.process = None
+        for other in self.others:
+            other.wait(seconds)
+        self.others = []
         return status
 
     def stop(self, seconds=PATIENCE):
@@ -308,7 +354,8 @@ class Gateway:
     def kill(self):
         """SIGKILL, as a crash."""
         if self.process is not None:
-            self.process.kill()
+            for one in [self, *self.others]:
+                one.process.kill()
             self.wait()
 
     def restart(self):
@@ -317,8 +364,14 @@ class Gateway:
 
     def reload(self):
         """SIGHUP, and waits until it says what became of it."""
+        for other in self.others:
+            other.products, other.templates = self.products, self.templates
+            other.config = merged(self.config, {"gateway": {"name": other.config["gateway"]["name"]}, "http": {"socket": other.socket}})
+            other.config["channels"] = self.config["channels"]
+            other.write()
+            other.reload()
         before = len(self.log_lines("configuration was"))
-        self.signal(signal.SIGHUP)
+        self.process.send_signal(signal.SIGHUP)
         wait_for(lambda: len(self.log_lines("configuration was")) > before, what="the reload")
 
     def close(self):

@@ -29,6 +29,13 @@ CREATE TABLE gateway (
 	at bigint NOT NULL
 ) WITH (fillfactor = 50);
 
+-- What one gateway does at a time, by lease.
+CREATE TABLE role (
+	name text PRIMARY KEY,
+	gateway bigint NOT NULL,
+	until bigint NOT NULL
+) WITH (fillfactor = 50);
+
 -- Positions that are fixed at the commit, and the sum. Changed last in a transaction: its row keeps the commits
 -- in the order of the positions, so that whoever follows them misses none.
 CREATE TABLE position (
