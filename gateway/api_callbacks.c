@@ -147,8 +147,12 @@ void api_callback(struct call *call)
 	if (!call_may_change(call))
 		return;
 	text_init(&why, TEXT_ERROR_MAX);
-	char *url = xasprintf("%s%s%s%s", call->api->config->http.public_url, request->path,
-			      *request->query ? "?" : "", request->query);
+	const char *public_url = call->api->config->http.public_url;
+	size_t len = strlen(public_url);
+	while (len && public_url[len - 1] == '/') /* the path begins with one */
+		len--;
+	char *url = xasprintf("%.*s%s%s%s", (int)len, public_url, request->path, *request->query ? "?" : "",
+			      request->query);
 	const struct callback_request came = {.method = request->method,
 					      .url = url,
 					      .query = request->query,
