@@ -29,6 +29,7 @@ SCHEMA_PG = $(sort $(wildcard config/schema/postgres/*.sql))
 OBJ     += $(O)/obj/schema_sqlite.o $(O)/obj/schema_postgres.o
 PAGES    = $(sort $(wildcard templates/pages/*.html templates/pages/words/*.json templates/assets/*))
 OBJ     += $(O)/obj/pages_own.o
+OBJ     += $(O)/obj/openapi.o
 UNIT     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/peers/*.c))
 TESTLIB  = $(patsubst %.c,$(O)/obj/%.o,$(filter-out $(wildcard tests/*/test_*.c),$(wildcard tests/unit/*.c tests/contract/*.c)))
 
@@ -97,6 +98,17 @@ $(O)/obj/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
 	@echo "  CC   $@"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -Igateway -Iadapters -Itests -c -o $@ $<
+
+# So does the description of the API.
+$(O)/gen/openapi.c: config/openapi.yaml Makefile
+	@mkdir -p $(@D)
+	@( echo '#include "api_private.h"'; echo 'const char api_description[] ='; \
+	sed 's/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$$/\\n"/' $<; echo ';' ) > $@.new && mv $@.new $@
+
+$(O)/obj/openapi.o: $(O)/gen/openapi.c
+	@mkdir -p $(@D)
+	@echo "  CC   $@"
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -Igateway -c -o $@ $<
 
 # An archive: a test takes the helpers that it calls, and nothing that they need in its turn gets in the others' way.
 $(O)/libtests.a: $(TESTLIB)

@@ -392,33 +392,38 @@ static bool read_bytes(const char *file, struct text *out, struct text *error)
 	return done;
 }
 
-struct config_tree *config_tree_read(const char *file, struct text *error)
+struct config_tree *config_tree_parse(const char *name, const char *yaml, size_t len, struct text *error)
 {
-	struct reader r = {.file = file, .error = error};
-	struct text bytes;
+	struct reader r = {.file = name, .error = error};
 
-	text_init(&bytes, CONFIG_BYTES_MAX);
 	text_init(&r.path, CONFIG_PATH_MAX);
-	if (error)
-		text_clear(error);
 	r.tree = xcalloc(1, sizeof *r.tree);
 	r.tree->lines = json_object();
-	if (!read_bytes(file, &bytes, error)) {
-		r.failed = true;
-	} else {
-		yaml_parser_initialize(&r.parser);
-		yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
-		yaml_parser_set_input_string(&r.parser, (const unsigned char *)bytes.data, bytes.len);
-		read_documents(&r, bytes.data);
-		yaml_parser_delete(&r.parser);
-	}
+	yaml_parser_initialize(&r.parser);
+	yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
+	yaml_parser_set_input_string(&r.parser, (const unsigned char *)yaml, len);
+	read_documents(&r, yaml);
+	yaml_parser_delete(&r.parser);
 	if (r.failed) {
 		config_tree_free(r.tree);
 		r.tree = NULL;
 	}
 	text_release(&r.path);
-	text_release(&bytes);
 	return r.tree;
+}
+
+struct config_tree *config_tree_read(const char *file, struct text *error)
+{
+	struct config_tree *tree = NULL;
+	struct text bytes;
+
+	text_init(&bytes, CONFIG_BYTES_MAX);
+	if (error)
+		text_clear(error);
+	if (read_bytes(file, &bytes, error))
+		tree = config_tree_parse(file, bytes.data, bytes.len, error);
+	text_release(&bytes);
+	return tree;
 }
 
 json_t *config_tree_json(const struct config_tree *tree)

@@ -303,5 +303,6 @@ const struct store_ops store_postgres_ops = {
 	.read_holds = postgres_read_holds,
 	.read_counters = postgres_read_counters,
 	.read_ages = postgres_read_ages,
+	.read_size = postgres_read_size,
 	.read_changes = postgres_read_changes,
 };

@@ -90,6 +90,7 @@ enum statement {
 	PG_FIND,
 	PG_CUSTOMER_ID,
 	PG_AGES,
+	PG_SIZE,
 	PG_CHANGES,
 	PG_CHANGES_OF,
 	STATEMENTS
@@ -285,6 +286,7 @@ bool postgres_read_find(struct store_reader *, const char *address, char ***ids,
 bool postgres_read_customer_id(struct store_reader *, int64_t customer, char **id);
 bool postgres_read_holds(struct store_reader *, struct hold **out, size_t *count);
 bool postgres_read_counters(struct store_reader *, struct counters *out);
+bool postgres_read_size(struct store_reader *, int64_t *bytes);
 bool postgres_read_ages(struct store_reader *, int64_t oldest[LANES]);
 bool postgres_read_changes(struct store_reader *, int64_t customer, int64_t after, size_t limit,
 			   struct change **out, size_t *count);

@@ -349,6 +349,23 @@ bool postgres_read_ages(struct store_reader *reader, int64_t oldest[LANES])
 	return ok;
 }
 
+/* The tables and indexes of our schema: the database may be others' too. */
+bool postgres_read_size(struct store_reader *reader, int64_t *bytes)
+{
+	struct pg_query query;
+
+	pg_query_init(&query, pg_of(reader), PG_SIZE, "",
+		      "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c "
+		      "WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace");
+	bool ok = pg_query_run(&query);
+	if (ok && query.rows) {
+		struct cells cells = pg_cells(&query, 0);
+		*bytes = pg_get_number(&cells);
+	}
+	pg_query_release(&query);
+	return ok;
+}
+
 #define CHANGE_COLUMNS                                                                                      \
 	"SELECT seq, kind, at, given_at, customer, address, subject, changed_by, actor, source, evidence, " \
 	"old_value, new_value FROM change_log "

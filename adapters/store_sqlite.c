@@ -345,5 +345,6 @@ const struct store_ops store_sqlite_ops = {
 	.read_holds = sqlite_read_holds,
 	.read_counters = sqlite_read_counters,
 	.read_ages = sqlite_read_ages,
+	.read_size = sqlite_read_size,
 	.read_changes = sqlite_read_changes,
 };

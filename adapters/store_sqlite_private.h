@@ -265,6 +265,7 @@ bool sqlite_read_find(struct store_reader *, const char *address, char ***ids, s
 bool sqlite_read_customer_id(struct store_reader *, int64_t customer, char **id);
 bool sqlite_read_holds(struct store_reader *, struct hold **out, size_t *count);
 bool sqlite_read_counters(struct store_reader *, struct counters *out);
+bool sqlite_read_size(struct store_reader *, int64_t *bytes);
 bool sqlite_read_ages(struct store_reader *, int64_t oldest[LANES]);
 bool sqlite_read_changes(struct store_reader *, int64_t customer, int64_t after, size_t limit,
 			 struct change **out, size_t *count);

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "moment.h"
@@ -417,6 +418,22 @@ bool sqlite_read_ages(struct store_reader *reader, int64_t oldest[LANES])
 		sqlite3_reset(statement);
 	}
 	return more >= 0;
+}
+
+/* The database, and what was not yet written back into it. */
+bool sqlite_read_size(struct store_reader *reader, int64_t *bytes)
+{
+	static const char *const suffixes[] = {"", "-wal"};
+	const char *file = sqlite3_db_filename(sql_of(reader)->db, "main");
+	struct stat info;
+
+	for (size_t i = 0; file && i < sizeof suffixes / sizeof suffixes[0]; i++) {
+		char *path = xasprintf("%s%s", file, suffixes[i]);
+		if (stat(path, &info) == 0)
+			*bytes += info.st_size;
+		free(path);
+	}
+	return true;
 }
 
 #define CHANGE_COLUMNS                                                                                      \

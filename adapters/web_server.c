@@ -183,6 +183,8 @@ static ssize_t stream_read(void *context, uint64_t position, char *out, size_t m
 		going->taken = 0;
 		peer_until(&going->server->peers, going->peer, MOMENT_NEVER, false);
 		going->over = !going->stream->more(going->stream, &going->piece);
+		if (!going->piece.len && going->peer && peer_hung_up(going->peer))
+			return MHD_CONTENT_READER_END_WITH_ERROR;
 		peer_until(&going->server->peers, going->peer, moment_mono() + ANSWER_DEADLINE, false);
 	}
 	size_t left = going->piece.len - going->taken, take = left < max ? left : max;

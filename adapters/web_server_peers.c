@@ -142,6 +142,14 @@ size_t peers_from(struct peers *peers, const char *address)
 	return count;
 }
 
+bool peer_hung_up(const struct peer *peer)
+{
+	char next;
+	ssize_t got = recv(peer->fd, &next, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+}
+
 void peer_linger(int fd)
 {
 	char unread[16 * 1024];

@@ -46,6 +46,8 @@ void peer_until(struct peers *peers, struct peer *peer, int64_t deadline, bool a
 /* Its request has begun: from now on unless it had to from the beginning of the connection. */
 void peer_asks(struct peers *peers, struct peer *peer);
 size_t peers_from(struct peers *peers, const char *address);
+/* Has the other side closed the connection? By its own thread. */
+bool peer_hung_up(const struct peer *peer);
 /* Reads and forgets what a peer that was refused still sends, so that the refusal is not lost with it. */
 void peer_linger(int fd);
 

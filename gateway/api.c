@@ -351,6 +351,8 @@ static void run(struct call *call, const struct route *route)
 	text_init(&error, TEXT_ERROR_MAX);
 	if (!url_query_parse(call->request->query, &call->query, &error))
 		call_problem(call, 400, "%s", error.data);
+	else if (!call->api->reader && call->api->reader_error && !(route->flags & ROUTE_STORELESS))
+		call_problem(call, 503, "the store cannot be read: %s", call->api->reader_error);
 	else if (read_body(call, route))
 		route->handle(call);
 	text_release(&error);

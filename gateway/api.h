@@ -18,9 +18,12 @@
 struct api {
 	struct turn_door door;
 	struct config *config;
-	struct store_reader *reader;
+	struct store_reader *reader; /* NULL: it could not be opened, `reader_error` says why */
+	const char *reader_error;
 	struct queue *queue;          /* may be NULL; for depths; used under the api's own lock */
 	const _Atomic bool *stopping; /* may be NULL; true ends every wait: set it before web_server_close */
+	/* May be NULL; another number than before: the configuration changed, and with it who may what. */
+	const _Atomic unsigned *generation;
 };
 
 #define API_BODY_MAX (8 * 1024 * 1024)

@@ -46,20 +46,38 @@ void customer_view_choices(const struct customer_view *view, const struct produc
 		choices->parent = preference_for(view, product->parent->name);
 }
 
-static json_t *preferences_json(const struct customer_view *view)
+/* Those that the token may see. */
+static json_t *preferences_json(const struct call *call, const struct customer_view *view)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < view->count; i++)
-		json_array_append_new(list, preference_to_json(&view->preferences[i]));
+		if (call_sees_product(call, view->preferences[i].product))
+			json_array_append_new(list, preference_to_json(&view->preferences[i]));
 	return list;
 }
 
-static json_t *customer_view_json(const struct customer_view *view)
+/* Are those of a "preferences" array (may be NULL, or something else) for the token to write? What has no
+ * product is told by whoever reads it. */
+static bool preferences_allowed(struct call *call, const json_t *preferences)
+{
+	const json_t *preference;
+	size_t i;
+
+	json_array_foreach(preferences, i, preference)
+	{
+		const char *product = json_string_value(json_object_get(preference, "product"));
+		if (product && !call_product_allowed(call, product))
+			return false;
+	}
+	return true;
+}
+
+static json_t *customer_view_json(const struct call *call, const struct customer_view *view)
 {
 	json_t *json = customer_to_json(view->customer, false);
 
-	json_object_set_new(json, "preferences", preferences_json(view));
+	json_object_set_new(json, "preferences", preferences_json(call, view));
 	return json;
 }
 
@@ -68,7 +86,7 @@ void api_customer_get(struct call *call)
 	struct customer_view view;
 
 	if (customer_view_read(call, call->args[0], &view))
-		call_answer(call, 200, customer_view_json(&view));
+		call_answer(call, 200, customer_view_json(call, &view));
 	customer_view_release(&view);
 }
 
@@ -85,6 +103,8 @@ static void customer_change(struct call *call, bool merge)
 		call_problem(call, 422, "id: is not the one of the path, '%s'", id);
 		return;
 	}
+	if (!preferences_allowed(call, json_object_get(call->body, "preferences")))
+		return;
 	if (!named && json_object_set_new(call->body, "id", json_string(id)) < 0)
 		abort(); /* the path was checked to be UTF-8 */
 	text_init(&problem, TEXT_ERROR_MAX);
@@ -106,7 +126,8 @@ void api_customer_patch(struct call *call)
 
 void api_customers_import(struct call *call)
 {
-	json_t *answer = NULL;
+	json_t *answer = NULL, *customer;
+	size_t i;
 	struct text problem;
 
 	if (!json_is_array(call->body) || json_array_size(call->body) > API_LIST_MAX) {
@@ -115,6 +136,9 @@ void api_customers_import(struct call *call)
 	}
 	if (!call_may_change(call))
 		return;
+	json_array_foreach(
+		call->body, i,
+		customer) if (!preferences_allowed(call, json_object_get(customer, "preferences"))) return;
 	text_init(&problem, TEXT_ERROR_MAX);
 	int status = request_import(&call->api->door, &call->request->asker, call->body, &answer, &problem);
 	call_result(call, status, answer, &problem);
@@ -181,7 +205,7 @@ void api_customers_find(struct call *call)
 		ok = ok && store_read_customer(call->api->reader, id, &view.customer, &view.preferences,
 					       &view.count);
 		if (ok && view.customer)
-			json_array_append_new(list, customer_view_json(&view));
+			json_array_append_new(list, customer_view_json(call, &view));
 		customer_view_release(&view);
 	}
 	if (ok)
@@ -200,7 +224,7 @@ void api_preferences_get(struct call *call)
 	struct customer_view view;
 
 	if (customer_view_read(call, call->args[0], &view))
-		call_answer(call, 200, json_pack("{s:o}", "preferences", preferences_json(&view)));
+		call_answer(call, 200, json_pack("{s:o}", "preferences", preferences_json(call, &view)));
 	customer_view_release(&view);
 }
 
@@ -215,7 +239,7 @@ void api_preferences_put(struct call *call)
 		call_problem(call, 422, "preferences: is missing; an array of objects is wanted");
 		return;
 	}
-	if (!call_may_change(call))
+	if (!call_may_change(call) || !preferences_allowed(call, list))
 		return;
 	text_init(&problem, TEXT_ERROR_MAX);
 	int status = request_preferences(&call->api->door, &call->request->asker, call->args[0], list, false,
@@ -232,7 +256,8 @@ void api_preference_get(struct call *call)
 	struct customer_view view;
 	struct choices choices;
 
-	if (!customer_view_read(call, call->args[0], &view))
+	view = (struct customer_view){0};
+	if (!call_product_allowed(call, name) || !customer_view_read(call, call->args[0], &view))
 		goto out;
 	stored = preference_for(&view, name);
 	if (product || strcmp(name, "*") == 0) {
@@ -252,7 +277,7 @@ static void preference_change(struct call *call, bool merge)
 	json_t *answer = NULL;
 	struct text problem;
 
-	if (!call_wants_object(call) || !call_may_change(call))
+	if (!call_wants_object(call) || !call_may_change(call) || !call_product_allowed(call, call->args[1]))
 		return;
 	text_init(&problem, TEXT_ERROR_MAX);
 	int status = request_prefer(&call->api->door, &call->request->asker, call->args[0], call->args[1],

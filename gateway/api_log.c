@@ -1,8 +1,9 @@
-/* Routes: contacts, filtered, by cursor; and one customer's history. */
+/* Routes: contacts, filtered, by cursor, or as they come; and one customer's history. */
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "api_private.h"
+#include "http_words.h"
 #include "banned.h"
 
 #define LOG_LIMIT_USUAL 100
@@ -35,14 +36,30 @@ static json_t *cursor_json(int64_t cursor)
 	return json_sprintf("%" PRId64, cursor);
 }
 
+/* A token that is limited to products sees contacts of one of them at a time. False, and answered. */
+static bool limit_product(struct call *call, const char **product)
+{
+	const struct api_token *token = call->token;
+
+	if (!token || !token->product_count)
+		return true;
+	if (!*product && token->product_count == 1)
+		*product = token->products[0];
+	if (*product)
+		return call_product_allowed(call, *product);
+	call_problem(call, 400, "product: the token %s is for several; say which one", token->name);
+	return false;
+}
+
 void api_history(struct call *call)
 {
-	struct log_query query = {.customer = call->args[0], .newest_first = true};
+	struct log_query query = {
+		.customer = call->args[0], .product = call_query(call, "product"), .newest_first = true};
 	struct customer_view view = {0};
 	struct page page = {0};
 
 	if (!call_limit(call, LOG_LIMIT_USUAL, &query.limit) || !call_number(call, "before", &query.before) ||
-	    !customer_view_read(call, call->args[0], &view))
+	    !limit_product(call, &query.product) || !customer_view_read(call, call->args[0], &view))
 		goto out;
 	if (!store_read_log(call->api->reader, &query, &page.contacts, &page.count)) {
 		call_store_failed(call);
@@ -77,8 +94,8 @@ static bool log_query_read(struct call *call, struct log_query *query, int64_t *
 		call_problem(call, 400, "since: '%s' is not a time such as 2026-11-22T10:00:00Z", since);
 		return false;
 	}
-	return call_duration(call, "wait", API_WAIT_MAX, wait) && call_number(call, "after", &query->after) &&
-	       call_number(call, "before", &query->before) &&
+	return limit_product(call, &query->product) && call_duration(call, "wait", API_WAIT_MAX, wait) &&
+	       call_number(call, "after", &query->after) && call_number(call, "before", &query->before) &&
 	       call_limit(call, LOG_LIMIT_USUAL, &query->limit);
 }
 
@@ -101,12 +118,21 @@ static bool log_read(struct call *call, const struct log_query *query, int64_t w
  * `next` is what to ask `after` for: it is read before the list, so that nothing falls between the two. */
 void api_log(struct call *call)
 {
+	const char *accept = api_request_header(call->request, "Accept");
 	struct log_query query;
 	struct page page = {0};
 	int64_t wait, next;
 
 	if (!log_query_read(call, &query, &wait))
 		return;
+	if (http_asks_for(accept, LOG_STREAM_TYPE)) {
+		api_log_stream(call, &query);
+		return;
+	}
+	if (!http_accepts(accept, "application/json")) {
+		call_problem(call, 406, "Accept: the answer is application/json or " LOG_STREAM_TYPE);
+		return;
+	}
 	if (!store_read_last_change(call->api->reader, &next) || !log_read(call, &query, wait, &page)) {
 		call_store_failed(call);
 	} else {

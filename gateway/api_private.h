@@ -64,6 +64,22 @@ json_t *explain_message(struct call *call, const struct message *message, int64_
  */
 bool message_allowed(struct call *call, const char *id);
 
+/* What waits in Redis, asked at most once a second. False: it does not answer, *why (free) says why. */
+struct queue_depths;
+bool queue_seen(struct api *api, struct queue_depths *depths, char **why);
+
+/* config/openapi.yaml as it stands; made by the Makefile. */
+extern const char api_description[];
+
+/* The log as it grows, as server-sent events (the WHATWG's): from the query's `after`, or Last-Event-ID, or
+ * from now on. */
+#define LOG_STREAM_TYPE "text/event-stream"
+void api_log_stream(struct call *call, const struct log_query *query);
+
+void api_healthz(struct call *call);
+void api_readyz(struct call *call);
+void api_metrics(struct call *call);
+void api_openapi(struct call *call);
 void api_messages_post(struct call *call);
 void api_customer_get(struct call *call);
 void api_customer_put(struct call *call);

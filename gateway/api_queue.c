@@ -1,28 +1,59 @@
 /* Route: the sum, what waits in Redis, and how long. */
 #include <pthread.h>
+#include <stdlib.h>
 
 #include "api_private.h"
 #include "queue.h"
+#include "xalloc.h"
 #include "banned.h"
 
 /* The handle is one connection, and calls come from any thread. */
+#define QUEUE_SEEN_EVERY MOMENT_S
+
 static pthread_mutex_t queue_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* False: *why (the caller frees). Under the lock. */
+static bool ask_depths(struct queue *queue, struct queue_depths *depths, char **why)
+{
+	bool ok = queue && queue_depths(queue, depths);
+
+	*why = ok ? NULL : xstrdup(queue ? queue_error(queue) : "the queue was not opened");
+	return ok;
+}
+
+bool queue_seen(struct api *api, struct queue_depths *depths, char **why)
+{
+	static struct queue_depths last;
+	static char *last_why; /* NULL: it answered */
+	static int64_t next;
+
+	pthread_mutex_lock(&queue_lock);
+	if (moment_mono() >= next) {
+		free(last_why);
+		ask_depths(api->queue, &last, &last_why);
+		next = moment_mono() + QUEUE_SEEN_EVERY;
+	}
+	*depths = last;
+	*why = last_why ? xstrdup(last_why) : NULL;
+	pthread_mutex_unlock(&queue_lock);
+	return !*why;
+}
 
 /* Sets dead and waiting; null, and `redis` says why, where Redis does not answer. */
 static void add_depths(struct queue *queue, json_t *out)
 {
 	struct queue_depths depths;
-	json_t *why = NULL;
+	char *why;
 
 	pthread_mutex_lock(&queue_lock);
-	bool ok = queue && queue_depths(queue, &depths);
-	if (!ok)
-		why = json_string(queue ? queue_error(queue) : "the queue was not opened");
+	bool ok = ask_depths(queue, &depths, &why);
 	pthread_mutex_unlock(&queue_lock);
 	if (!ok) {
+		json_t *words = json_string(why);
+		free(why);
 		json_object_set_new(out, "dead", json_null());
 		json_object_set_new(out, "waiting", json_null());
-		json_object_set_new(out, "redis", why ? why : json_string("does not answer"));
+		json_object_set_new(out, "redis", words ? words : json_string("does not answer"));
 		return;
 	}
 	json_t *waiting = json_object();

@@ -48,10 +48,10 @@ const struct route api_routes[] = {
 	{"POST", "/v1/campaigns/:/cancel", api_campaign_cancel, BODY_JSON, OPS, ROUTE_WHOLE, NULL},
 
 	/* for machines that look after it: no token, and nothing about anybody in them */
-	{"GET", "/healthz", NULL, BODY_NONE, 0, 0, "C"},
-	{"GET", "/readyz", NULL, BODY_NONE, 0, 0, "C"},
-	{"GET", "/metrics", NULL, BODY_NONE, 0, ROUTE_ANY_TYPE, "C"},
-	{"GET", "/openapi.json", NULL, BODY_NONE, 0, 0, "C"},
+	{"GET", "/healthz", api_healthz, BODY_NONE, 0, ROUTE_STORELESS, NULL},
+	{"GET", "/readyz", api_readyz, BODY_NONE, 0, 0, NULL},
+	{"GET", "/metrics", api_metrics, BODY_NONE, 0, ROUTE_ANY_TYPE, NULL},
+	{"GET", "/openapi.json", api_openapi, BODY_NONE, 0, ROUTE_STORELESS, NULL},
 
 	/* on `public`: the customer's page */
 	{"GET", "/p/:", api_page_get, BODY_NONE, 0, ROUTE_PUBLIC, NULL},

@@ -21,7 +21,8 @@ enum route_flag {
 	/* Concerns all products: not for a token that is limited to some. Where it is not set the handler
 	 * looks: call_product_allowed(). */
 	ROUTE_WHOLE = 2,
-	ROUTE_ANY_TYPE = 4 /* answers in other types than JSON: Accept is the handler's matter */
+	ROUTE_ANY_TYPE = 4, /* answers in other types than JSON: Accept is the handler's matter */
+	ROUTE_STORELESS = 8 /* works where the store cannot be read: call->api->reader may be NULL */
 };
 
 struct route {

@@ -126,6 +126,8 @@ const struct channel_config *config_channel(const struct config *config, const c
  * NULL: `error` is "FILE:LINE: …". Duplicate keys, anchors that loop, and non-UTF-8 are errors. */
 struct config_tree;
 struct config_tree *config_tree_read(const char *file, struct text *error);
+/* The same of a text that is there already; `name` stands in its errors. */
+struct config_tree *config_tree_parse(const char *name, const char *yaml, size_t len, struct text *error);
 json_t *config_tree_json(const struct config_tree *tree); /* borrowed */
 /* The line of the value at a path of keys and indices ("channels.sms.settings", "tokens.0.name"); 0: unknown.
  */

@@ -16,6 +16,7 @@ struct service {
 	struct queue *queue;
 	_Atomic bool stopping;
 	_Atomic int at_work;
+	_Atomic unsigned generation; /* of the configuration */
 	pthread_mutex_t lock;
 	struct config *config;                       /* under lock */
 	struct store_reader *idle[READERS_KEPT_MAX]; /* under lock */
@@ -58,6 +59,7 @@ void service_config(struct service *service, struct config *config)
 	pthread_mutex_lock(&service->lock);
 	config_drop(service->config);
 	service->config = config_hold(config);
+	atomic_fetch_add(&service->generation, 1);
 	pthread_mutex_unlock(&service->lock);
 }
 
@@ -117,18 +119,17 @@ void service_handle(void *context, const struct api_request *request, struct api
 	struct api api = {.door = {.turn = service->turn},
 			  .queue = service->queue,
 			  .stopping = &service->stopping,
+			  .generation = &service->generation,
 			  .config = config_now(service)};
 	net_peer_behind(api.config->http.proxies, api.config->http.proxy_count, request->peer,
 			api_request_header(request, "X-Forwarded-For"), peer);
 	known.peer = peer;
 	text_init(&error, TEXT_ERROR_MAX);
 	api.reader = reader_take(service, api.config, &error);
-	if (api.reader) {
-		api_handle(&api, &known, response);
+	api.reader_error = error.data;
+	api_handle(&api, &known, response);
+	if (api.reader)
 		reader_give(service, api.reader);
-	} else {
-		refuse(response, error.data);
-	}
 	config_drop(api.config);
 	text_release(&error);
 	atomic_fetch_sub(&service->at_work, 1);

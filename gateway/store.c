@@ -540,6 +540,12 @@ bool store_read_ages(struct store_reader *reader, int64_t oldest[LANES])
 	return reader->ops->read_ages(reader, oldest);
 }
 
+bool store_read_size(struct store_reader *reader, int64_t *bytes)
+{
+	*bytes = 0;
+	return !reader->ops->read_size || reader->ops->read_size(reader, bytes);
+}
+
 bool store_read_changes(struct store_reader *reader, int64_t customer, int64_t after, size_t limit,
 			struct change **out, size_t *count)
 {

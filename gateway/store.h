@@ -367,6 +367,8 @@ bool store_read_holds(struct store_reader *reader, struct hold **out, size_t *co
 bool store_read_counters(struct store_reader *reader, struct counters *out);
 /* The oldest waiting message of each lane: admitted_at, 0 for none. */
 bool store_read_ages(struct store_reader *reader, int64_t oldest[LANES]);
+/* Bytes that it takes on disk; 0: it can't say. */
+bool store_read_size(struct store_reader *reader, int64_t *bytes);
 /* The log of changes of one customer (n), or all (0), above `after`, oldest first. */
 bool store_read_changes(struct store_reader *reader, int64_t customer, int64_t after, size_t limit,
 			struct change **out, size_t *count);

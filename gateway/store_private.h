@@ -130,6 +130,7 @@ struct store_ops {
 	bool (*read_holds)(struct store_reader *, struct hold **out, size_t *count);
 	bool (*read_counters)(struct store_reader *, struct counters *out);
 	bool (*read_ages)(struct store_reader *, int64_t oldest[LANES]);
+	bool (*read_size)(struct store_reader *, int64_t *bytes); /* NULL: it can't say */
 	bool (*read_changes)(struct store_reader *, int64_t customer, int64_t after, size_t limit,
 			     struct change **out, size_t *count);
 };

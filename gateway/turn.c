@@ -398,42 +398,6 @@ static void refuse_requests(struct turn *turn, bool all, const char *why)
 	pthread_mutex_unlock(&turn->lock);
 }
 
-static void publish_stats(struct turn *turn, bool committed)
-{
-	struct counters *counters = &turn->stats.counters;
-	unsigned lanes = 1u << LANE_URGENT | 1u << LANE_NORMAL | 1u << LANE_BULK;
-
-	pthread_mutex_lock(&turn->lock);
-	turn->stats.turns++;
-	turn->stats.committed += committed;
-	turn->stats.store_failures += !committed;
-	turn->stats.last_turn = turn->mono;
-	if (committed) {
-		counters->admitted += turn->plan.deltas.admitted;
-		for (int i = 0; i < STATES; i++)
-			counters->states[i] += turn->plan.deltas.states[i];
-	}
-	if (counters->states[STATE_QUEUED] + counters->states[STATE_DEFERRED] >
-	    turn->config->store.max_backlog)
-		lanes &= ~(1u << LANE_BULK);
-	turn->lanes = committed && !turn->stopping ? lanes : 0;
-	size_t count = sizeof turn->stats.channels / sizeof turn->stats.channels[0];
-	turn->stats.channel_count = turn->line_count < count ? turn->line_count : count;
-	for (size_t i = 0; i < turn->stats.channel_count; i++) {
-		const struct line *line = &turn->lines[i];
-		snprintf(turn->stats.channels[i].name, sizeof turn->stats.channels[i].name, "%s",
-			 line->config->name);
-		turn->stats.channels[i].breaker_open = line_at_fault(line, NULL);
-		turn->stats.channels[i].in_hand = turn->stats.channels[i].credit = 0;
-		for (size_t o = 0; o < line->outlet_count; o++) {
-			struct channel *channel = line->outlets[o].channel;
-			turn->stats.channels[i].in_hand += channel ? atomic_load(&channel->in_hand) : 0;
-			turn->stats.channels[i].credit += channel ? channel->credit : 0;
-		}
-	}
-	pthread_mutex_unlock(&turn->lock);
-}
-
 static void turn_committed(struct turn *turn)
 {
 	if (turn->failing)
@@ -450,7 +414,7 @@ static void turn_committed(struct turn *turn)
 	outbox_after_commit(turn);
 	receipts_after_commit(turn);
 	/* publish first: whoever is answered next may read the counters */
-	publish_stats(turn, true);
+	stats_publish(turn, true);
 	for (struct work *work = turn->plan.first; work; work = work->next) {
 		if (work->admission && !work->admission->refused)
 			work->admission->state = work->row.state;
@@ -490,7 +454,7 @@ static void turn_lost(struct turn *turn)
 			  store_error(turn->store));
 	turn->failing = true;
 	turn_undo(turn);
-	publish_stats(turn, false);
+	stats_publish(turn, false);
 	refuse_requests(turn, false, "the store fails, so the change could not be made binding in time");
 }
 
@@ -653,6 +617,7 @@ static void turn_wind_down(struct turn *turn)
 
 	for (bool ok = true, closed = false;;) {
 		pthread_mutex_lock(&turn->lock);
+		turn->stats.beat = moment_mono();
 		if (!closed && (!ok || (!inbox_waits(turn) && anything_begun(turn))))
 			pause_until(turn, 20 * MOMENT_MS);
 		if (!taken_waits(turn))
@@ -678,6 +643,7 @@ static void *turn_thread(void *argument)
 	pthread_setname_np(pthread_self(), "turn");
 	pthread_mutex_lock(&turn->lock);
 	while (!turn->inbox.stop) {
+		turn->stats.beat = moment_mono();
 		if (!turn->inbox.reload && !taken_waits(turn) && !turn_has_work(turn, &wait)) {
 			pause_until(turn, wait);
 			if (!inbox_waits(turn) && !turn->outbox.behind)
@@ -933,13 +899,6 @@ bool turn_reload(struct turn *turn, struct config *config, struct text *error)
 	turn->inbox.reload = NULL;
 	pthread_mutex_unlock(&turn->lock);
 	return ok;
-}
-
-void turn_stats(struct turn *turn, struct turn_stats *out)
-{
-	pthread_mutex_lock(&turn->lock);
-	*out = turn->stats;
-	pthread_mutex_unlock(&turn->lock);
 }
 
 unsigned turn_lanes(struct turn *turn)

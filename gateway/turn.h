@@ -55,16 +55,28 @@ struct request {
 	bool done;
 };
 
+/* What the turn tells of itself, for /metrics and /healthz. */
+#define TURN_STATS_OUTLETS_MAX 64
+#define TURN_STATS_NAME_MAX 64
+#define TURN_TIMES 12                                  /* bounds of the histogram, the last one open */
+extern const int64_t turn_time_bounds[TURN_TIMES - 1]; /* microseconds, rising */
+
 struct turn_stats {
 	int64_t turns, committed, store_failures;
-	int64_t last_turn; /* monotonic */
+	int64_t beat; /* monotonic: when its thread last looked for work */
 	struct counters counters;
-	struct {
-		char name[64];
-		bool breaker_open;
+	int64_t times[TURN_TIMES]; /* turns that took up to each bound, and not to the one before */
+	int64_t time_sum;          /* microseconds */
+	int64_t batch_messages;    /* admitted for somebody who waited */
+	/* Who carries, as it is now. */
+	struct outlet_stats {
+		char channel[TURN_STATS_NAME_MAX], provider[TURN_STATS_NAME_MAX];
+		bool breaker_open, held;
 		size_t in_hand, credit;
-	} channels[16];
-	size_t channel_count;
+		/* of a channel: from all its providers; outcomes since the start, of each provider */
+		int64_t outcomes[CONTACT_STATES];
+	} outlets[TURN_STATS_OUTLETS_MAX];
+	size_t outlet_count;
 };
 
 /* `store` is the turn's alone from now on. `queue` NULL: nothing to acknowledge (the CLI working alone). No

@@ -430,6 +430,9 @@ void receipts_after_commit(struct turn *turn);
 void receipts_lost(struct turn *turn); /* the transaction was lost */
 void receipts_forget(struct pointers *keys);
 
+/* turn_stats.c */
+void stats_publish(struct turn *turn, bool committed);
+
 /* turn_outbox.c */
 /* An event of type `type``word`: its data is to be appended to what is given back, before event_end. */
 struct text *event_begin(struct turn *turn, const char *type, const char *word, const char *subject);

@@ -800,6 +800,16 @@ static void the_oldest_of_each_lane_is_known(void **state)
 	assert_int_equal(oldest[LANE_BULK], 300);
 }
 
+static void its_size_on_disk_is_known_where_it_has_one(void **state)
+{
+	struct fixture *f = *state;
+	int64_t bytes = -1;
+
+	READ_OK(store_read_size(f->reader, &bytes));
+	assert_true(bytes >= 0);
+	assert_true(strncmp(f->url, "sqlite:", 7) != 0 || bytes > 4096);
+}
+
 /* --- claims --- */
 
 static int64_t add_claimed(struct fixture *f, const char *id, int64_t gateway, int64_t lease)
@@ -2388,6 +2398,7 @@ int main(void)
 		BOTH(a_contact_knows_how_far_the_log_was_and_takes_a_late_report),
 		ON("sqlite", months_of_an_earlier_heed_get_the_columns_that_came_since),
 		BOTH(the_oldest_of_each_lane_is_known),
+		BOTH(its_size_on_disk_is_known_where_it_has_one),
 		BOTH(a_contact_comes_back_whole_and_takes_its_outcome),
 		BOTH(the_log_names_what_a_contact_points_to),
 		BOTH(the_log_is_read_over_months),
