@@ -330,6 +330,8 @@ static bool place_send(struct turn *turn, struct work *work, const struct decisi
 	bool stays = row->state == STATE_IN_DOUBT || row->state == STATE_SENT;
 	const struct hold *hold = holds_stop(turn, row, line, work->bound);
 
+	if (line && work->why == WORK_NEW)
+		line->chosen++;
 	if (hold) {
 		work_hold(turn, work, hold, decision->channel);
 		return true;
