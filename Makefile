@@ -33,7 +33,7 @@ OBJ     += $(O)/obj/openapi.o
 UNIT     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/peers/*.c))
 TESTLIB  = $(patsubst %.c,$(O)/obj/%.o,$(filter-out $(wildcard tests/*/test_*.c),$(wildcard tests/unit/*.c tests/contract/*.c)))
 
-.PHONY: FORCE all bench deps demo test check latency promise hours-full unit format format-check tidy rooms model simulate fuzz fuzzers man install clean
+.PHONY: FORCE http-full all bench deps demo test check latency promise hours-full unit format format-check tidy rooms model simulate fuzz fuzzers man install clean
 .SECONDARY:
 
 all: $(O)/heed
@@ -183,6 +183,11 @@ bench:
 hours-full: $(O)/tests/unit/test_zone $(O)/tests/unit/test_hours
 	@HEED_FULL=1 $(O)/tests/unit/test_zone
 	@HEED_FULL=1 O=$(O) $(PYTHON) -m pytest -q -s -p no:cacheprovider tests/unit/test_hours_model.py
+
+# 10,000 random and mutated requests, and all other hostile ones, to a gateway built with the sanitizers.
+http-full:
+	@$(MAKE) --no-print-directory O=build/asan SAN="-fsanitize=address,undefined -fno-omit-frame-pointer" OPT="-O1 -g" all
+	@HEED_FULL=1 HEED_BIN=$(CURDIR)/build/asan/heed $(PYTHON) -m pytest -q -s -p no:cacheprovider tests/end_to_end/test_http_hostile.py
 
 SOURCES = $(wildcard gateway/*.[ch] gateway/commands/*.[ch] adapters/*.[ch] tests/*/*.[ch])
 

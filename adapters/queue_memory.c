@@ -314,14 +314,14 @@ static bool memory_depths(struct queue *queue, struct queue_depths *out)
 }
 
 static bool memory_send(struct queue *queue, enum lane lane, const char *const messages[], size_t count,
-			char **ids)
+			struct queue_place places[])
 {
 	struct memory_server *server = lock(queue);
 
 	for (size_t i = 0; i < count; i++) {
 		struct memory_entry *entry = stream_add(server, queue->streams[lane]);
 		entry_set(entry, "message", messages[i], strlen(messages[i]));
-		ids[i] = xstrdup(entry->id);
+		places[i] = (struct queue_place){queue->streams[lane], xstrdup(entry->id)};
 	}
 	unlock(queue);
 	return true;

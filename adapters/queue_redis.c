@@ -84,7 +84,7 @@ static size_t put_done(struct queue_redis *redis, struct queue_settlement *const
 }
 
 /* Needs no memory over there, and does no harm when it is repeated. */
-static bool let_go(struct queue_redis *redis, struct queue_settlement *const slice[], size_t count)
+bool redis_let_go(struct queue_redis *redis, struct queue_settlement *const slice[], size_t count)
 {
 	size_t commands = 0;
 
@@ -97,7 +97,7 @@ static bool let_go(struct queue_redis *redis, struct queue_settlement *const sli
 }
 
 /* Only a letter that Redis has said to be in is marked; it is never put in again. */
-static bool put_dead_letters(struct queue_redis *redis, struct queue_settlement *const slice[], size_t count)
+bool redis_put_letters(struct queue_redis *redis, struct queue_settlement *const slice[], size_t count)
 {
 	struct queue_settlement *asked[REDIS_SLICE];
 	redisReply *replies[REDIS_SLICE];
@@ -122,14 +122,14 @@ static bool put_dead_letters(struct queue_redis *redis, struct queue_settlement 
 static bool settle_dead(struct queue_redis *redis, struct queue_settlement *slice[], size_t count)
 {
 	size_t in = 0;
-	bool ok = put_dead_letters(redis, slice, count);
+	bool ok = redis_put_letters(redis, slice, count);
 
 	if (!redis->context)
 		return false;
 	for (size_t i = 0; i < count; i++)
 		if (slice[i]->letter_in)
 			slice[in++] = slice[i];
-	return let_go(redis, slice, in) && ok;
+	return redis_let_go(redis, slice, in) && ok;
 }
 
 static bool redis_settle(struct queue *queue, struct queue_settlement *done, size_t count)
@@ -141,7 +141,7 @@ static bool redis_settle(struct queue *queue, struct queue_settlement *done, siz
 	if (!redis_ready(redis))
 		return false;
 	while ((n = settle_slice(done, count, false, &at, slice)))
-		if (!let_go(redis, slice, n))
+		if (!redis_let_go(redis, slice, n))
 			return false;
 	at = 0;
 	while ((n = settle_slice(done, count, true, &at, slice)))
@@ -161,9 +161,26 @@ static size_t text_slice(const char *const texts[], size_t count)
 	return i;
 }
 
+/* In one command, which goes where its key is: events in order, as far as they get in. */
+static void put_script(struct queue_redis *redis, const char *stream, const char *max,
+		       const char *const events[], size_t count)
+{
+	static const char script[] = "for i = 2, #ARGV do redis.call('XADD', KEYS[1], 'MAXLEN', '~', "
+				     "ARGV[1], '*', 'event', ARGV[i]) end";
+	struct redis_words words = {.count = 0};
+
+	redis_word(&words, "EVAL");
+	redis_word(&words, script);
+	redis_word(&words, "1");
+	redis_word(&words, stream);
+	redis_word(&words, max);
+	for (size_t i = 0; i < count; i++)
+		redis_word(&words, events[i]);
+	redis_put_words(redis, &words);
+}
+
 /* A slice is one transaction: a refusal in its middle would let later events overtake earlier ones. */
-static bool redis_publish(struct queue *queue, enum event_stream stream, const char *const events[],
-			  size_t count)
+bool redis_publish(struct queue *queue, enum event_stream stream, const char *const events[], size_t count)
 {
 	struct queue_redis *redis = (struct queue_redis *)queue;
 	char max[24];
@@ -173,11 +190,16 @@ static bool redis_publish(struct queue *queue, enum event_stream stream, const c
 	snprintf(max, sizeof max, "%" PRId64, queue->config.events_max);
 	while (count) {
 		size_t slice = text_slice(events, count);
-		PUT(redis, "MULTI");
-		for (size_t i = 0; i < slice; i++)
-			PUT(redis, "XADD", queue->out[stream], "MAXLEN", "~", max, "*", "event", events[i]);
-		PUT(redis, "EXEC");
-		if (!redis_run(redis, slice + 2))
+		if (redis->cluster) {
+			put_script(redis, queue->out[stream], max, events, slice);
+		} else {
+			PUT(redis, "MULTI");
+			for (size_t i = 0; i < slice; i++)
+				PUT(redis, "XADD", queue->out[stream], "MAXLEN", "~", max, "*", "event",
+				    events[i]);
+			PUT(redis, "EXEC");
+		}
+		if (!redis_run(redis, redis->cluster ? 1 : slice + 2))
 			return false;
 		events += slice;
 		count -= slice;
@@ -185,8 +207,8 @@ static bool redis_publish(struct queue *queue, enum event_stream stream, const c
 	return true;
 }
 
-static bool redis_send(struct queue *queue, enum lane lane, const char *const messages[], size_t count,
-		       char **ids)
+bool redis_send(struct queue *queue, enum lane lane, const char *const messages[], size_t count,
+		struct queue_place places[])
 {
 	struct queue_redis *redis = (struct queue_redis *)queue;
 	redisReply *replies[REDIS_SLICE];
@@ -199,11 +221,12 @@ static bool redis_send(struct queue *queue, enum lane lane, const char *const me
 		ok = redis_replies(redis, slice, replies);
 		for (size_t i = 0; i < slice; i++)
 			if (redis_is_string(replies[i]))
-				ids[i] = xstrdup(replies[i]->str);
+				places[i] =
+					(struct queue_place){queue->streams[lane], xstrdup(replies[i]->str)};
 		ok = ok && redis_fine(redis, slice, replies);
 		redis_replies_free(slice, replies);
 		messages += slice;
-		ids += slice;
+		places += slice;
 		count -= slice;
 	}
 	return ok;
@@ -261,8 +284,8 @@ static void letter_read(const char *id, const redisReply *values, struct dead_le
 			*texts[t].text = xstrdup("");
 }
 
-static bool redis_dead_list(struct queue *queue, const char *from, bool included, size_t max,
-			    struct dead_letter **out, size_t *count)
+bool redis_dead_list(struct queue *queue, const char *from, bool included, size_t max,
+		     struct dead_letter **out, size_t *count)
 {
 	struct queue_redis *redis = (struct queue_redis *)queue;
 	char start[QUEUE_ID_MAX + 1], limit[24];
@@ -316,7 +339,7 @@ static bool redis_dead_retry(struct queue *queue, const struct dead_letter *lett
 	return ok;
 }
 
-static bool redis_dead_drop(struct queue *queue, const char *dead_id, bool *found)
+bool redis_dead_drop(struct queue *queue, const char *dead_id, bool *found)
 {
 	struct queue_redis *redis = (struct queue_redis *)queue;
 
@@ -374,7 +397,7 @@ static bool check_keys(struct queue_redis *redis)
 	return ok;
 }
 
-static bool redis_check(struct queue *queue, struct text *warnings)
+bool redis_check(struct queue *queue, struct text *warnings)
 {
 	struct queue_redis *redis = (struct queue_redis *)queue;
 	char version[64], policy[64], aof[64], *minor;
@@ -408,40 +431,87 @@ static bool redis_check(struct queue *queue, struct text *warnings)
 
 /* --- opening --- */
 
-static void redis_close(struct queue *queue)
+static void where_release(struct queue_redis *redis)
 {
-	struct queue_redis *redis = (struct queue_redis *)queue;
-
-	redis_drop(redis);
 	free(redis->host);
 	free(redis->path);
 	free(redis->user);
 	free(redis->password);
-	queue_release(queue);
+}
+
+void redis_part_close(struct queue_redis *redis)
+{
+	redis_drop(redis);
+	free(redis->sent);
+	where_release(redis);
+	queue_release(&redis->base);
 	free(redis);
+}
+
+static void redis_close(struct queue *queue)
+{
+	struct queue_redis *redis = (struct queue_redis *)queue;
+	struct redis_router *router = redis->router;
+
+	redis_part_close(redis);
+	if (router)
+		router->free(router);
 }
 
 extern const struct queue_ops queue_redis_ops; /* below; adapters/registry.c names it */
 
-static struct queue *redis_open(const struct queue_config *config, struct text *error)
+static char *place_of(const struct queue_redis *redis, const struct queue_config *config)
 {
-	struct queue_redis *redis = xcalloc(1, sizeof *redis), url = {0};
-	char *place = NULL;
-	bool ok = redis_url(config->url, &url, error);
+	if (redis->path)
+		return xasprintf("unix:%s", redis->path);
+	if (redis->host)
+		return xasprintf("redis://%s:%d/%d", redis->host, redis->port, redis->db);
+	const char *mark = strstr(config->url, "://"), *at = strrchr(config->url, '@');
+	return at ? xasprintf("%.*s%s", (int)(mark - config->url + 3), config->url, at + 1)
+		  : xstrdup(config->url);
+}
 
-	*redis = url;
-	if (ok)
-		place = url.path ? xasprintf("unix:%s", url.path)
-				 : xasprintf("redis://%s:%d/%d", url.host, url.port, url.db);
-	queue_init(&redis->base, &queue_redis_ops, config, ok ? place : "");
-	free(place);
+struct queue_redis *redis_part(const struct queue_redis *like, const struct queue_config *config,
+			       unsigned lanes)
+{
+	struct queue_redis *redis = xcalloc(1, sizeof *redis);
+	char *place = place_of(like, config);
+
+	*redis = (struct queue_redis){.lanes = lanes, .port = like->port, .db = like->db};
+	redis->host = like->host ? xstrdup(like->host) : NULL;
+	redis->path = like->path ? xstrdup(like->path) : NULL;
+	redis->user = like->user ? xstrdup(like->user) : NULL;
+	redis->password = like->password ? xstrdup(like->password) : NULL;
+	queue_init(&redis->base, &queue_redis_ops, config, place);
 	for (int lane = 0; lane < LANES; lane++)
 		snprintf(redis->own[lane].after, QUEUE_ID_MAX, "0-0");
-	if (!ok) {
-		redis_close(&redis->base);
-		return NULL;
+	free(place);
+	return redis;
+}
+
+#define ALL_LANES ((1u << LANES) - 1)
+
+static struct queue *redis_open(const struct queue_config *config, struct text *error)
+{
+	static const char of_cluster[] = "redis+cluster://", of_sentinels[] = "redis+sentinel://";
+	bool cluster = strncmp(config->url, of_cluster, strlen(of_cluster)) == 0;
+	bool sentinels = strncmp(config->url, of_sentinels, strlen(of_sentinels)) == 0;
+	struct queue_redis url = {0};
+	struct redis_router *router = NULL;
+	struct queue *queue = NULL;
+	bool ok = cluster     ? redis_cluster_url(config->url + strlen(of_cluster), &url, &router, error)
+		  : sentinels ? redis_sentinel_url(config->url + strlen(of_sentinels), &url, &router, error)
+			      : redis_url(config->url, &url, error);
+
+	if (ok && (cluster || config->partitions > 1)) {
+		queue = redis_parts_open(&url, config, cluster, router);
+	} else if (ok) {
+		struct queue_redis *redis = redis_part(&url, config, ALL_LANES);
+		redis->router = router;
+		queue = &redis->base;
 	}
-	return &redis->base;
+	where_release(&url);
+	return queue;
 }
 
 const struct queue_ops queue_redis_ops = {

@@ -12,8 +12,40 @@
 #define REDIS_WORDS (REDIS_SLICE + 16)           /* of one command */
 #define REDIS_PIPELINE_MAX (2 * REDIS_SLICE + 8) /* commands in it */
 
+struct queue_redis;
+
+/* Who knows where the Redis is that answers for a handle's keys: a cluster's slots, or sentinels. */
+struct redis_router {
+	/* Puts the address into redis->host and port; queue_fail where nobody knows. */
+	bool (*find)(struct redis_router *router, struct queue_redis *redis);
+	/* What it said was wrong, or is not any more. */
+	void (*forget)(struct redis_router *router);
+	void (*free)(struct redis_router *router);
+};
+
+/* Addresses as they stand in a URL: "h1:p1,[::1]:p2". */
+struct redis_nodes {
+	struct redis_node {
+		char *host;
+		int port;
+	} * at;
+	size_t count;
+};
+
 struct queue_redis {
 	struct queue base;
+	unsigned lanes;              /* those of the streams that it is for: a mask */
+	struct redis_router *router; /* NULL: host and port, or path, are those of the URL; borrowed */
+	const char *key;             /* with a router: one of its keys; all lie in the same slot */
+	bool cluster; /* MOVED and ASK are followed, and no transaction is wider than a command */
+	bool had_context;
+	bool stale;         /* the other side is not the one to ask any more */
+	int64_t not_before; /* monotonic: nobody answered; not tried before */
+	struct redis_sent { /* cluster: the commands of the pipeline, to be asked again elsewhere */
+		char *text;
+		size_t len;
+	} * sent;
+	size_t sent_count, sent_room;
 	char *host; /* NULL: path */
 	char *path;
 	int port, db;
@@ -68,6 +100,35 @@ bool redis_is_error(const redisReply *reply, const char *code);
 bool redis_is_array(const redisReply *reply, size_t at_least);
 bool redis_is_string(const redisReply *reply);
 
+/* The host behind a MOVED or an ASK: "MOVED 3999 127.0.0.1:6381" into host (freed by the caller) and port. */
+bool redis_address(const char *text, size_t len, char **host, int *port);
+/* cluster: those of the answers that say where else to ask are replaced by what is said there. */
+void redis_follow(struct queue_redis *redis, size_t count, redisReply *replies[]);
+/* A connection beside the handle's own, within a second, logged in; NULL. */
+redisContext *redis_connect(const struct queue_redis *redis, const char *host, int port);
+void redis_forget_sent(struct queue_redis *redis, size_t count);
+
+/* [user:password@]h1:p1,h2:p2[/rest] into nodes, user and password; *rest points behind the slash, or is "".
+ */
+bool redis_nodes_read(const char *url, struct queue_redis *redis, struct redis_nodes *out, const char **rest);
+void redis_nodes_release(struct redis_nodes *nodes);
+/* What stands behind redis+cluster:// and redis+sentinel://: the login into *redis, and who knows the way.
+ * The router of a cluster is for the parts of one handle, that of sentinels too: one thread. */
+bool redis_cluster_url(const char *url, struct queue_redis *redis, struct redis_router **router,
+		       struct text *error);
+bool redis_sentinel_url(const char *url, struct queue_redis *redis, struct redis_router **router,
+			struct text *error);
+
+/* A handle for some of the lanes' streams, or for none: not a queue of its own, but a part of one. `like`:
+ * where it is, and the login. */
+struct queue_redis *redis_part(const struct queue_redis *like, const struct queue_config *config,
+			       unsigned lanes);
+void redis_part_close(struct queue_redis *redis);
+
+/* Partitions, or a cluster: streams in many places. Takes what `like` holds of the URL. */
+struct queue *redis_parts_open(struct queue_redis *like, const struct queue_config *config, bool cluster,
+			       struct redis_router *router);
+
 /* Reads the URL into *redis; false and `error`, which holds no password. */
 bool redis_url(const char *url, struct queue_redis *redis, struct text *error);
 
@@ -76,5 +137,22 @@ bool redis_url(const char *url, struct queue_redis *redis, struct text *error);
 bool redis_recover(struct queue *queue, struct queue_batch *batch);
 bool redis_take(struct queue *queue, const size_t counts[LANES], struct queue_batch *batch);
 bool redis_wait(struct queue *queue, unsigned lanes, int ms, struct queue_batch *batch);
+/* The two halves of redis_take: asks, and gives the number of answers to come; hears them. */
+bool redis_ask_new(struct queue_redis *redis, const size_t counts[LANES], size_t *asked);
+bool redis_hear_new(struct queue_redis *redis, size_t asked, struct queue_batch *batch);
+
+/* --- the rest: of the port, for a handle that has the keys --- */
+
+/* Settles what is committed, of this handle's streams; of what is dead, puts the letters in (at most a
+ * slice). */
+bool redis_let_go(struct queue_redis *redis, struct queue_settlement *const slice[], size_t count);
+bool redis_put_letters(struct queue_redis *redis, struct queue_settlement *const slice[], size_t count);
+bool redis_publish(struct queue *queue, enum event_stream stream, const char *const events[], size_t count);
+bool redis_send(struct queue *queue, enum lane lane, const char *const messages[], size_t count,
+		struct queue_place places[]);
+bool redis_dead_list(struct queue *queue, const char *from, bool included, size_t max,
+		     struct dead_letter **out, size_t *count);
+bool redis_dead_drop(struct queue *queue, const char *dead_id, bool *found);
+bool redis_check(struct queue *queue, struct text *warnings);
 
 #endif

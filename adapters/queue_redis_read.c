@@ -20,15 +20,20 @@
 static bool groups_missing(struct queue_redis *redis, bool missing[LANES])
 {
 	redisReply *replies[LANES];
+	int lanes[LANES], count = 0;
 
-	for (int lane = 0; lane < LANES; lane++)
+	for (int lane = 0; lane < LANES; lane++) {
+		if (!(redis->lanes & 1u << lane))
+			continue;
 		PUT(redis, "XPENDING", redis->base.streams[lane], QUEUE_GROUP, "-", "+", "1");
-	bool ok = redis_replies(redis, LANES, replies);
-	for (int lane = 0; ok && lane < LANES; lane++) {
-		missing[lane] = redis_is_error(replies[lane], "NOGROUP");
-		ok = missing[lane] || redis_fine(redis, 1, &replies[lane]);
+		lanes[count++] = lane;
 	}
-	redis_replies_free(LANES, replies);
+	bool ok = redis_replies(redis, (size_t)count, replies);
+	for (int i = 0; ok && i < count; i++) {
+		missing[lanes[i]] = redis_is_error(replies[i], "NOGROUP");
+		ok = missing[lanes[i]] || redis_fine(redis, 1, &replies[i]);
+	}
+	redis_replies_free((size_t)count, replies);
 	return ok;
 }
 
@@ -300,6 +305,10 @@ static bool sweep(struct queue_redis *redis, struct queue_batch *batch)
 	}
 	while (redis->sweep.lane < LANES && batch->room) {
 		enum lane lane = (enum lane)redis->sweep.lane;
+		if (!(redis->lanes & 1u << lane)) {
+			redis->sweep.lane++;
+			continue;
+		}
 		if (!touch_own(redis, lane) || !claim_others(redis, batch))
 			return false;
 		if (strcmp(redis->sweep.cursor, "0-0") != 0)
@@ -319,7 +328,7 @@ bool redis_recover(struct queue *queue, struct queue_batch *batch)
 	if (!groups_ready(redis))
 		return false;
 	for (int lane = 0; lane < LANES; lane++)
-		if (!recover_own(redis, (enum lane)lane, batch))
+		if (redis->lanes & 1u << lane && !recover_own(redis, (enum lane)lane, batch))
 			return false;
 	return !redis->groups || !batch->room || sweep(redis, batch);
 }
@@ -334,26 +343,38 @@ static bool given_is_unread(struct queue_redis *redis)
 	return false;
 }
 
-bool redis_take(struct queue *queue, const size_t counts[LANES], struct queue_batch *batch)
+bool redis_ask_new(struct queue_redis *redis, const size_t counts[LANES], size_t *asked)
 {
-	struct queue_redis *redis = (struct queue_redis *)queue;
-	redisReply *replies[LANES];
-	size_t asked = 0;
-
+	*asked = 0;
 	if (!groups_ready(redis))
 		return false;
 	for (int lane = 0; lane < LANES; lane++) {
-		if (!counts[lane])
+		if (!counts[lane] || !(redis->lanes & 1u << lane))
 			continue;
 		put_read(redis, (enum lane)lane, counts[lane], ">");
-		asked++;
+		(*asked)++;
 	}
+	return true;
+}
+
+bool redis_hear_new(struct queue_redis *redis, size_t asked, struct queue_batch *batch)
+{
+	redisReply *replies[LANES];
 	bool ok = redis_replies(redis, asked, replies);
+
 	for (size_t i = 0; ok && i < asked; i++)
 		ok = group_is_gone(redis, replies[i]) ||
 		     (redis_fine(redis, 1, &replies[i]) && streams_read(redis, replies[i], batch));
 	redis_replies_free(asked, replies);
 	return ok || given_is_unread(redis);
+}
+
+bool redis_take(struct queue *queue, const size_t counts[LANES], struct queue_batch *batch)
+{
+	struct queue_redis *redis = (struct queue_redis *)queue;
+	size_t asked;
+
+	return redis_ask_new(redis, counts, &asked) && redis_hear_new(redis, asked, batch);
 }
 
 /* COUNT holds for each stream: with room for fewer entries than there are lanes, only the first ones are

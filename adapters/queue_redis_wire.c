@@ -6,12 +6,15 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "moment.h"
 #include "queue_redis_private.h"
 #include "url.h"
 #include "xalloc.h"
 #include "banned.h"
 
 #define REDIS_CONNECT_SECONDS 5
+#define REDIS_ROUTED_SECONDS 1
+#define REDIS_ROUTED_PAUSE (200 * MOMENT_MS)
 #define REDIS_COMMAND_SECONDS 10 /* far above the longest wait that is asked for */
 #define REDIS_PORT_MAX 65535
 #define REDIS_DB_MAX 65535
@@ -29,9 +32,30 @@ void redis_word(struct redis_words *words, const char *word)
 	redis_word_n(words, word, strlen(word));
 }
 
+/* In a cluster it is remembered, as it is written, until it was answered. */
 void redis_put_words(struct queue_redis *redis, const struct redis_words *words)
 {
-	redisAppendCommandArgv(redis->context, words->count, (const char **)words->at, words->len);
+	if (!redis->cluster) {
+		redisAppendCommandArgv(redis->context, words->count, (const char **)words->at, words->len);
+		return;
+	}
+	if (redis->sent_count == redis->sent_room) {
+		redis->sent_room = redis->sent_room ? 2 * redis->sent_room : 64;
+		redis->sent = xreallocarray(redis->sent, redis->sent_room, sizeof *redis->sent);
+	}
+	struct redis_sent *sent = &redis->sent[redis->sent_count++];
+	int len = redisFormatCommandArgv(&sent->text, words->count, (const char **)words->at, words->len);
+	sent->len = len > 0 ? (size_t)len : 0;
+	redisAppendFormattedCommand(redis->context, sent->text, sent->len);
+}
+
+void redis_forget_sent(struct queue_redis *redis, size_t count)
+{
+	count = count < redis->sent_count ? count : redis->sent_count;
+	for (size_t i = 0; i < count; i++)
+		redisFreeCommand(redis->sent[i].text);
+	redis->sent_count -= count;
+	memmove(redis->sent, redis->sent + count, redis->sent_count * sizeof *redis->sent);
 }
 
 void redis_put(struct queue_redis *redis, const char *const words[])
@@ -48,6 +72,8 @@ void redis_drop(struct queue_redis *redis)
 	if (redis->context)
 		redisFree(redis->context);
 	redis->context = NULL;
+	if (redis->sent_count)
+		redis_forget_sent(redis, redis->sent_count);
 }
 
 /* The connection is dead: says why. */
@@ -91,6 +117,9 @@ static bool redis_refused(struct queue_redis *redis, const redisReply *reply)
 
 	if (redis_is_error(reply, "NOGROUP"))
 		redis->groups = false; /* the next call makes it again */
+	if (redis->router && (redis_is_error(reply, "READONLY") || redis_is_error(reply, "CLUSTERDOWN") ||
+			      redis_is_error(reply, "MOVED") || redis_is_error(reply, "LOADING")))
+		redis->stale = true;
 	return queue_fail(&redis->base, "%.*s", len, reply->str);
 }
 
@@ -102,6 +131,10 @@ bool redis_replies(struct queue_redis *redis, size_t count, redisReply *replies[
 		replies[i] = NULL;
 		if (ok && redisGetReply(redis->context, (void **)&replies[i]) != REDIS_OK)
 			ok = redis_broken(redis);
+	}
+	if (ok && redis->cluster) {
+		redis_follow(redis, count, replies);
+		redis_forget_sent(redis, count);
 	}
 	return ok;
 }
@@ -199,14 +232,15 @@ static bool is_closed(const redisContext *context)
 	return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
-bool redis_ready(struct queue_redis *redis)
+/* Connected to where the router says, or to where the URL does; not logged in. */
+static bool redis_dial(struct queue_redis *redis)
 {
-	struct timeval connect = {.tv_sec = REDIS_CONNECT_SECONDS};
+	/* behind a router one that hangs does not hold up the others for long */
+	struct timeval connect = {.tv_sec = redis->router ? REDIS_ROUTED_SECONDS : REDIS_CONNECT_SECONDS};
 	struct timeval command = {.tv_sec = REDIS_COMMAND_SECONDS};
 
-	if (redis->context && !is_closed(redis->context))
-		return true;
-	redis_drop(redis);
+	if (redis->router && !redis->router->find(redis->router, redis))
+		return false;
 	redis->context = redis->path ? redisConnectUnixWithTimeout(redis->path, connect)
 				     : redisConnectWithTimeout(redis->host, redis->port, connect);
 	if (!redis->context)
@@ -218,10 +252,49 @@ bool redis_ready(struct queue_redis *redis)
 	}
 	if (redis->host)
 		redisEnableKeepAlive(redis->context);
+	return true;
+}
+
+redisContext *redis_connect(const struct queue_redis *redis, const char *host, int port)
+{
+	struct queue_redis beside = {.host = (char *)(uintptr_t)host,
+				     .port = port,
+				     .user = redis->user,
+				     .password = redis->password,
+				     .base = {.place = redis->base.place}};
+	struct timeval connect = {.tv_sec = REDIS_ROUTED_SECONDS};
+
+	text_init(&beside.base.error, TEXT_ERROR_MAX);
+	beside.context = redisConnectWithTimeout(host, port, connect);
+	if (beside.context && (beside.context->err || redisSetTimeout(beside.context, connect) != REDIS_OK))
+		redis_drop(&beside);
+	if (beside.context && !redis_login(&beside))
+		redis_drop(&beside);
+	text_release(&beside.base.error);
+	return beside.context;
+}
+
+bool redis_ready(struct queue_redis *redis)
+{
+	if (redis->context && !redis->stale && !is_closed(redis->context))
+		return true;
+	redis_drop(redis);
+	if (redis->router && (redis->stale || redis->had_context))
+		redis->router->forget(redis->router);
+	redis->stale = redis->had_context = false;
+	if (redis->router && moment_mono() < redis->not_before)
+		return false;
+	if (!redis_dial(redis)) {
+		redis->not_before = moment_mono() + REDIS_ROUTED_PAUSE;
+		redis->stale = redis->router != NULL; /* it is asked for again then */
+		return false;
+	}
+	redis->had_context = true;
 	redis->groups = false;
 	for (int lane = 0; lane < LANES; lane++) {
 		redis->own[lane].done = false;
-		if (redis->sweep.unanswered)
+		/* a replica that took over may not know what we acknowledged: it is read again, and known */
+		if (redis->sweep.unanswered || redis->router)
 			snprintf(redis->own[lane].after, QUEUE_ID_MAX, "0-0");
 	}
 	redis->sweep.unanswered = false;

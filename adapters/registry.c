@@ -22,7 +22,11 @@ static const struct {
 static const struct {
 	const char *scheme;
 	const struct queue_ops *ops;
-} queues[] = {{"redis", &queue_redis_ops}, {"unix", &queue_redis_ops}, {"memory", &queue_memory_ops}};
+} queues[] = {{"redis", &queue_redis_ops},
+	      {"unix", &queue_redis_ops},
+	      {"redis+cluster", &queue_redis_ops},
+	      {"redis+sentinel", &queue_redis_ops},
+	      {"memory", &queue_memory_ops}};
 
 const struct channel_ops *registry_channel(const char *adapter)
 {

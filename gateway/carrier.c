@@ -268,12 +268,7 @@ static void *courier_thread(void *argument)
 struct carrier *carrier_start(struct turn *turn, const struct config *config, struct text *error)
 {
 	struct carrier *carrier = xcalloc(1, sizeof *carrier);
-	const struct queue_config queue = {.url = config->queue.redis,
-					   .prefix = config->queue.prefix,
-					   .consumer = config->gateway.name,
-					   .events_max = config->queue.events_max,
-					   .dead_max = config->queue.dead_max,
-					   .idle_reclaim = 2 * config->gateway.lease};
+	const struct queue_config queue = queue_config_of(config, config->gateway.name);
 
 	carrier->turn = turn;
 	carrier->dead_max = config->queue.dead_max;

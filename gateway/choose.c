@@ -341,7 +341,8 @@ static const struct address *address_numbered(const struct customer *customer, i
 static void choose_answer(const struct choose_input *in, struct decision *out)
 {
 	const struct choose_answer *answer = in->answer;
-	const struct address *address = address_numbered(in->customer, answer->address);
+	const struct address *address =
+		answer->unowned ? answer->unowned : address_numbered(in->customer, answer->address);
 
 	out->kind = *in->doubt ? CHOOSE_STAY_IN_DOUBT : CHOOSE_FAIL;
 	if (in->sent) {
@@ -364,7 +365,8 @@ static void choose_answer(const struct choose_input *in, struct decision *out)
 		out->channel = answer->channel;
 		out->address = address;
 		out->before = in->expires_at ? in->expires_at : MOMENT_NEVER;
-		reasons_add(&out->reasons, REASON_answer, "{s:s}", "channel", answer->channel);
+		reasons_add(&out->reasons, answer->asked ? REASON_asked : REASON_answer, "{s:s}", "channel",
+			    answer->channel);
 	}
 }
 

@@ -32,11 +32,15 @@ struct choose_cap {
 };
 #define CHOOSE_CAPS_MAX 2
 
-/* An answer to what the customer wrote: it goes back there, whatever was chosen. */
+/* An answer to what the customer wrote, or what was asked for on the page: it goes there, whatever was
+ * chosen.
+ */
 struct choose_answer {
 	const char *channel;
 	int64_t address; /* its row */
 	bool though_stopped;
+	bool asked;
+	const struct address *unowned; /* asked: an address to be confirmed; NULL: the customer's own */
 };
 
 struct choose_input {

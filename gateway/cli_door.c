@@ -106,11 +106,7 @@ static bool open_reader(struct cli *cli, struct text *error)
 
 static struct queue *open_queue(struct cli *cli, struct text *error)
 {
-	const struct queue_config config = {.url = cli->config->queue.redis,
-					    .prefix = cli->config->queue.prefix,
-					    .consumer = "cli",
-					    .events_max = cli->config->queue.events_max,
-					    .dead_max = cli->config->queue.dead_max};
+	const struct queue_config config = queue_config_of(cli->config, "cli");
 
 	if (!cli->queue)
 		cli->queue = queue_open(&config, error);

@@ -13,6 +13,7 @@
 
 #include "config_load.h"
 #include "moment.h"
+#include "queue.h"
 #include "registry.h"
 #include "xalloc.h"
 #include "zone.h"
@@ -88,11 +89,7 @@ static void wrong_redis(const struct config_loading *load, const char *scheme)
 {
 	const char *path = "queue.redis";
 
-	if (strncmp(scheme, "redis+", 6) == 0)
-		config_wrong(&load->source, path,
-			     "%s:// is not yet (E); redis://host:port/db or unix:PATH would be right",
-			     scheme);
-	else if (strcmp(scheme, "rediss") == 0)
+	if (strcmp(scheme, "rediss") == 0)
 		config_wrong(&load->source, path,
 			     "rediss:// is not in this build (it needs hiredis 1.0 or later); redis:// or "
 			     "unix:PATH would be right");
@@ -116,15 +113,32 @@ static bool redis_is_valid(const char *redis, const char *scheme)
 	return valid;
 }
 
+/* A cluster's or its sentinels': whoever speaks to them knows how they are written. */
+static void check_many_redis(const struct config_loading *load, const char *redis)
+{
+	const struct queue_config asked = {.url = redis, .prefix = "heed", .consumer = ""};
+	struct text error;
+
+	text_init(&error, TEXT_ERROR_MAX);
+	struct queue *queue = queue_open(&asked, &error);
+	if (!queue)
+		config_wrong(&load->source, "queue.redis", "%s", error.data);
+	queue_close(queue);
+	text_release(&error);
+}
+
 static void fill_queue(struct config_loading *load)
 {
 	struct config *config = load->config;
 	const char *redis = load_text(load, "queue.redis");
 
 	config->queue.redis = load_copy(load, "queue.redis");
+	config->queue.partitions = (int)load_integer(load, "queue.partitions");
 	if (redis) {
 		char *scheme = scheme_of(redis);
-		if (!registry_queue(scheme) || !redis_is_valid(redis, scheme)) {
+		if (strncmp(scheme, "redis+", 6) == 0) {
+			check_many_redis(load, redis);
+		} else if (!registry_queue(scheme) || !redis_is_valid(redis, scheme)) {
 			wrong_redis(load, scheme);
 		} else if (strcmp(scheme, "unix") == 0) {
 			char *path = config_path_join(config->folder, redis + strlen("unix:"));
@@ -142,7 +156,6 @@ static void fill_queue(struct config_loading *load)
 			break;
 		}
 	}
-	config->queue.partitions = (int)load_integer(load, "queue.partitions");
 	config->queue.events_max = load_integer(load, "queue.events_max");
 	config->queue.dead_max = load_integer(load, "queue.dead_max");
 }

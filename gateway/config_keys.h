@@ -13,9 +13,9 @@ KEY("gateway.attempt_open_max", DURATION, "24h", "", "", 0, NOW, "", "",        
     "How long an attempt that nobody reports is listed as on its way.")                                                \
 KEY("queue", MAP, NULL, "", "", 0, NOW, "", "", "Redis, which carries messages in and events out.")                    \
 KEY("queue.redis", URL, "redis://127.0.0.1:6379/0", "required", "", KEY_SECRET, NOW, "", "",                           \
-    "redis://[user:password@]host[:port][/db], or unix:PATH.")                                                         \
+    "redis://[user:password@]host[:port][/db], unix:PATH, redis+cluster://h1:p1,h2:p2, or redis+sentinel://h1:p1,h2:p2/NAME.")                                                         \
 KEY("queue.prefix", TEXT, "heed", "required", "", 0, NOW, "", "", "What stands in front of the names of its streams.") \
-KEY("queue.partitions", INTEGER, "1", "1..1024", "", 0, STOPS, "E", "", "Streams for each lane.")                      \
+KEY("queue.partitions", INTEGER, "1", "1..1024", "", 0, NOW, "", "", "Streams for each lane, each a part of the customers.")                      \
 KEY("queue.events_max", INTEGER, "100000", "1..1000000000", "", 0, NOW, "", "", "Entries that heed:events keeps.")     \
 KEY("queue.dead_max", INTEGER, "100000", "1..1000000000", "", 0, NOW, "", "",                                          \
     "Entries in heed:dead over which the gateway stops reading.")                                                      \

@@ -222,15 +222,20 @@ static bool read_answer(const struct reading *in, struct message *out)
 {
 	const json_t *answer = json_object_get(in->json, "answer");
 	const char *channel = json_string_value(json_object_get(answer, "channel"));
+	const char *value = json_string_value(json_object_get(answer, "value"));
 
 	if (!answer)
 		return true;
 	out->answer.contact = json_integer_value(json_object_get(answer, "contact"));
 	out->answer.address = json_integer_value(json_object_get(answer, "address"));
 	out->answer.though_stopped = json_is_true(json_object_get(answer, "stopped"));
+	out->answer.asked = json_is_true(json_object_get(answer, "asked"));
 	if (channel)
 		xreplace(&out->answer.channel, channel);
-	return out->answer.contact > 0 || text_error(in->error, "answer: does not say to what");
+	if (value)
+		xreplace(&out->answer.value, value);
+	return out->answer.contact > 0 || out->answer.asked ||
+	       text_error(in->error, "answer: does not say to what");
 }
 
 static void message_init(struct message *out)
@@ -245,6 +250,7 @@ static void message_init(struct message *out)
 		.traceparent = xstrdup(""),
 		.body = xstrdup(""),
 		.answer.channel = xstrdup(""),
+		.answer.value = xstrdup(""),
 	};
 }
 
@@ -307,6 +313,11 @@ bool message_parse_stored(const char *json, size_t len, struct message *out, str
 	return parse(json, len, true, out, error);
 }
 
+bool message_answers(const struct message *message)
+{
+	return message->answer.contact || message->answer.asked;
+}
+
 void message_release(struct message *message)
 {
 	free(message->id);
@@ -318,6 +329,7 @@ void message_release(struct message *message)
 	free(message->traceparent);
 	free(message->body);
 	free(message->answer.channel);
+	free(message->answer.value);
 	json_decref(message->content);
 	json_decref(message->data);
 	json_decref(message->meta);

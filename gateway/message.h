@@ -16,12 +16,15 @@
 #define MESSAGE_DEPTH_MAX 64
 #define MESSAGE_HASH_SIZE 16
 
-/* What heed itself answers to something that came in: it goes there, and nowhere else. */
+/* What heed itself says: an answer to something that came in, or what the customer asked for on the page (a
+ * code, a link). It goes there, and nowhere else. */
 struct answer_to {
-	int64_t contact; /* seq of what came in; 0: it is no answer */
+	int64_t contact; /* seq of what came in; 0: nothing did */
+	bool asked;      /* for on the page; with neither it is a message of an application */
 	char *channel;   /* where that came from, and where the answer goes: "" */
 	int64_t address;
 	bool though_stopped; /* also to an address whose owner said STOP: the confirmation of that, or help */
+	char *value;         /* asked: of an address that is not the customer's yet, to be confirmed; "" */
 };
 
 struct message {
@@ -37,11 +40,11 @@ struct message {
 	enum purpose purpose;
 	bool has_lane;
 	enum lane lane;
-	int64_t send_at;    /* not before; 0: at once */
-	int64_t expires_at; /* not after; 0: never */
-	char *campaign;     /* "" */
-	char *traceparent;  /* well-formed, or "" */
-	struct answer_to answer;
+	int64_t send_at;         /* not before; 0: at once */
+	int64_t expires_at;      /* not after; 0: never */
+	char *campaign;          /* "" */
+	char *traceparent;       /* well-formed, or "" */
+	struct answer_to answer; /* message_answers() */
 	char *body; /* the message without its id, canonical: what the store keeps; message_parse reads it */
 	/* of the body without its traceparent: same id, same hash, same message */
 	unsigned char hash[MESSAGE_HASH_SIZE];
@@ -51,9 +54,11 @@ struct message {
  * Release *out in both cases. */
 bool message_parse(const char *json, size_t len, struct message *out, struct text *error);
 bool message_from_json(const json_t *json, struct message *out, struct text *error);
-/* A body that heed keeps: it may be an answer, {"answer": {"contact", "channel", "address", "stopped"}},
- * which nobody else may send. */
+/* A body that heed keeps: it may be an answer, {"answer": {"contact" or "asked", "channel", "address",
+ * "stopped", "value"}}, which nobody else may send. */
 bool message_parse_stored(const char *json, size_t len, struct message *out, struct text *error);
+/* Is it heed's own? */
+bool message_answers(const struct message *message);
 void message_release(struct message *message);
 
 #endif

@@ -25,6 +25,12 @@ static json_t *taken(struct text *text)
 	return string ? string : json_string("");
 }
 
+/* Mustache takes "" for true: what is empty is not there. */
+static json_t *some(const char *text)
+{
+	return *text ? json_string(text) : json_false();
+}
+
 static void set(json_t *object, const char *key, json_t *value)
 {
 	json_object_set_new(object, key, value);
@@ -535,15 +541,16 @@ static json_t *line_of(const struct page_view *view, const struct choice *choice
 	choice_says_short(view, choice, &first);
 	bool runs = choice->count > 0 || (!product && !(choice->own && choice->own->has_channels));
 	json_t *line = json_pack(
-		"{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:I, s:o, s:o, s:s, s:o, s:o, s:s, s:b, s:b, s:b, s:b, "
+		"{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:s, s:o, s:o, s:s, s:b, s:b, s:b, s:b, "
 		"s:o, s:o}",
-		"id", id, "name", choice->name, "title", title_of(view, product), "description", description,
-		"says", says_of(view, choice), "short", taken(&first), "tags", tags_of(view, product),
-		"version", (json_int_t)choice_version(choice), "channels", channels_of(view, choice, &form),
-		"hours", hours_of(view, choice, &form), "hours_own", form.own.data, "digests",
-		digests_of(view, &form), "days", days_of(view, &form), "digest_time", form.time, "may_stop",
-		choice_may_stop(choice), "may_pause", choice_may_stop(choice) && runs, "runs", runs,
-		"is_paused", choice_paused(choice, view->now) != 0, "zone_help", zone_help(view), "follow",
+		"id", id, "name", choice->name, "title", title_of(view, product), "description",
+		some(description), "says", says_of(view, choice), "short", taken(&first), "tags",
+		tags_of(view, product), "version", (json_int_t)choice_version(choice), "channels",
+		channels_of(view, choice, &form), "hours", hours_of(view, choice, &form), "hours_own",
+		form.own.data, "digests", digests_of(view, &form), "days", days_of(view, &form),
+		"digest_time", form.time, "may_stop", choice_may_stop(choice), "may_pause",
+		choice_may_stop(choice) && runs, "runs", runs, "is_paused",
+		choice_paused(choice, view->now) != 0, "zone_help", zone_help(view), "follow",
 		follow_of(view, choice));
 	if (product && product->parent)
 		set(line, "part",
@@ -719,11 +726,13 @@ static void set_when(const struct page_view *view, json_t *object, int64_t at)
 	set(object, "when", taken(&when));
 }
 
-static const char *title_by_name(const struct page_view *view, const char *name)
+const char *page_title_of(const struct page_view *view, const char *name)
 {
 	const struct product *product = product_find(view->config->products, name);
 
-	return product ? title_of(view, product) : name;
+	if (product)
+		return title_of(view, product);
+	return *name ? name : say_word(view->words, "own_product");
 }
 
 static json_t *why(const struct page_view *view, const char *code, const json_t *args, const char *product)
@@ -731,7 +740,7 @@ static json_t *why(const struct page_view *view, const char *code, const json_t 
 	struct text said;
 
 	text_init(&said, SAY_MAX);
-	say_why(&said, view->words, view->zone, code, args, title_by_name(view, product));
+	say_why(&said, view->words, view->zone, code, args, page_title_of(view, product));
 	json_t *label = *code ? say(view->words, "why_label", "why", said.data, NULL) : json_false();
 	text_release(&said);
 	return label;
@@ -743,11 +752,11 @@ static json_t *contact_line(const struct page_view *view, const struct contact *
 	char *mask = contact->address_value && *contact->address_value ? address_mask(contact->address_value)
 								       : xstrdup("");
 	const char *state = contact->direction == DIRECTION_IN ? "received" : state_name(contact->state);
+	const char *word = json_string_value(json_object_get(json_object_get(view->words, "state"), state));
 	json_t *line =
-		json_pack("{s:s, s:s, s:s, s:s, s:o}", "title", title_by_name(view, contact->product),
-			  "summary", contact->summary, "address", mask, "state",
-			  json_string_value(json_object_get(json_object_get(view->words, "state"), state)),
-			  "why", why(view, contact->reason, args, contact->product));
+		json_pack("{s:s, s:o, s:o, s:s, s:o}", "title", page_title_of(view, contact->product),
+			  "summary", some(contact->summary), "address", some(mask), "state",
+			  word ? word : state, "why", why(view, contact->reason, args, contact->product));
 	struct text channel;
 
 	text_init(&channel, SAY_MAX);
@@ -766,7 +775,7 @@ static json_t *waiting_line(const struct page_view *view, const json_t *waiting)
 	const char *product = json_string_value(json_object_get(waiting, "product"));
 	const json_t *reason = json_object_get(waiting, "reason");
 	const char *code = json_string_value(json_object_get(reason, "code"));
-	json_t *line = json_pack("{s:s, s:o}", "title", title_by_name(view, product), "why",
+	json_t *line = json_pack("{s:s, s:o}", "title", page_title_of(view, product), "why",
 				 why(view, code ? code : "", json_object_get(reason, "args"), product));
 
 	set_when(view, line, json_integer_value(json_object_get(waiting, "at")));
@@ -800,7 +809,7 @@ json_t *page_data(const struct page_view *view, json_t *notice)
 {
 	json_t *model = page_base(view, PAGE_DATA, say(view->words, "data", NULL), notice);
 
-	set(model, "has", json_true());
+	set(model, "has", json_false());
 	page_set_form(view, model, "form_export", "export");
 	set(model, "erase", page_href(view, "ask=erase"));
 	return model;

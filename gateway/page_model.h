@@ -74,6 +74,8 @@ json_t *page_message(const struct page_view *view, json_t *heading, json_t *para
 /* code.html. `action` is what the form does; `wrong` a word's key or "". */
 json_t *page_code(const struct page_view *view, const char *action, const char *channel, const char *address,
 		  const char *ticket, const char *wrong);
+/* A title for a message's product; heed's own messages have none. */
+const char *page_title_of(const struct page_view *view, const char *product);
 
 /* The channels to which a code can be sent: with a usable address, and a text that a person reads. */
 bool page_takes_code(const struct page_view *view, const char *channel);

@@ -39,6 +39,24 @@ void page_add_way(const struct page *page, json_t *notice, const json_t *answer)
 void page_refused(struct page *page, int status);
 extern const struct asker page_asker; /* changed_by: page */
 
+/* page_code.c: a code or a link that is sent, a code that is typed. */
+bool page_post_code(struct page *page, const char *action);
+/* page_full.c: addresses, history, data: what a link of the level `full` opens. True: `view` was one of them,
+ * and was shown. */
+bool page_get_full(struct page *page, const char *view);
+bool page_post_full(struct page *page, const char *action);
+/* Sends heed's own words (keys of the language) to an address, with {code} or {url}. False, and answered. */
+bool page_send(struct page *page, const struct own_message *to, const char *subject, const char *text,
+	       const char *value);
+/* Types a code: true where it was right. Else what is wrong, a word's key, is in *wrong; "", and answered:
+ * the store failed. */
+bool page_code_right(struct page *page, const char *what, const char **wrong);
+/* Sends a code for `what`, and shows where it is typed. `shown`: the address as the form has it. */
+void page_ask_code(struct page *page, const struct own_message *to, const char *what, const char *action,
+		   const char *shown);
+/* The address that the link went to, where it still is the customer's and works; NULL. */
+const struct address *page_link_address(const struct page *page);
+
 /* page_lines.c: save, stop, move, pause, resume, follow; stop everything. True: `action` was one of them. */
 bool page_post_line(struct page *page, const char *action);
 

@@ -224,24 +224,10 @@ void page_add_way(const struct page *page, json_t *notice, const json_t *answer)
 
 /* --- GET and POST --- */
 
-/* The address that the link went to, where it still is the customer's and works. */
-static const struct address *address_of_link(const struct page *page)
-{
-	const struct customer *customer = page->view.customer;
-
-	for (size_t i = 0; page->view.link.address && i < customer->address_count; i++) {
-		const struct address *address = &customer->addresses[i];
-		if (address->state == ADDRESS_OK &&
-		    link_address(address->channel, address->value) == page->view.link.address)
-			return address;
-	}
-	return NULL;
-}
-
 static void show_expired(struct page *page)
 {
 	const json_t *words = page->view.words;
-	const struct address *address = address_of_link(page);
+	const struct address *address = page_link_address(page);
 	json_t *paragraphs = json_array(), *ask = NULL;
 
 	json_array_append_new(paragraphs, say(words, "expired_text", NULL));
@@ -297,7 +283,7 @@ void api_page_get(struct call *call)
 			show_expired(&page);
 		else if (ask && strcmp(ask, "stop") == 0)
 			ask_stop_all(&page);
-		else
+		else if (!page_get_full(&page, call_query(call, "view")))
 			page_show(&page, 200, "choices", page_choices(&page.view, NULL, NULL));
 	}
 	page_close(&page);
@@ -309,11 +295,13 @@ void api_page_post(struct call *call)
 
 	if (page_open(call, 1u << LINK_CHOOSE | 1u << LINK_FULL, &page)) {
 		const char *action = page_field(&page, "do");
-		if (link_expired(&page.view.link, page.view.now))
+		bool expired = link_expired(&page.view.link, page.view.now);
+		if (expired && strcmp(action, "new-link") != 0)
 			show_expired(&page);
 		else if (!call->api->door.turn)
 			page_refused(&page, 503);
-		else if (!page_post_line(&page, action))
+		else if (!page_post_code(&page, action) && !page_post_line(&page, action) &&
+			 !page_post_full(&page, action))
 			page_refused(&page, 400);
 	}
 	page_close(&page);

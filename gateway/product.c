@@ -47,7 +47,7 @@ static const char *skip_name(const char *s)
 	return end - s <= PRODUCT_NAME_MAX ? end : s;
 }
 
-static bool name_is_valid(const char *name)
+bool product_name_valid(const char *name)
 {
 	const char *end = skip_name(name);
 
@@ -237,7 +237,7 @@ static void read_product(struct reading *r, const char *name, json_t *own)
 	char *parent_name = NULL;
 	const char *slash = strchr(name, '/');
 
-	if (!name_is_valid(name)) {
+	if (!product_name_valid(name)) {
 		wrong(r, name, "",
 		      "is not a product's name; letters, digits, - and _ would be right, and one / before a "
 		      "part");

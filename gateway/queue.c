@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "config.h"
 #include "log.h"
 #include "moment.h"
 #include "queue_private.h"
@@ -38,6 +39,42 @@ void dead_letter_release(struct dead_letter *letter)
 	free(letter->stream);
 	free(letter->id);
 	*letter = (struct dead_letter){0};
+}
+
+struct queue_config queue_config_of(const struct config *config, const char *consumer)
+{
+	return (struct queue_config){.url = config->queue.redis,
+				     .prefix = config->queue.prefix,
+				     .consumer = consumer,
+				     .partitions = config->queue.partitions,
+				     .events_max = config->queue.events_max,
+				     .dead_max = config->queue.dead_max,
+				     .idle_reclaim = 2 * config->gateway.lease};
+}
+
+#define CRC_POLYNOMIAL 0xEDB88320u /* of IEEE 802.3, its bits reversed */
+
+unsigned queue_partition(const char *customer, size_t len, unsigned partitions)
+{
+	uint32_t crc = UINT32_MAX;
+
+	for (size_t i = 0; i < len; i++) {
+		crc ^= (unsigned char)customer[i];
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? CRC_POLYNOMIAL : 0);
+	}
+	return (crc ^ UINT32_MAX) % partitions;
+}
+
+char *queue_message_id(const char *stream, const char *entry)
+{
+	char *id = xasprintf("%s:%s", stream, entry), *to = id;
+
+	for (const char *from = id; *from; from++)
+		if (*from != '{' && *from != '}')
+			*to++ = *from;
+	*to = '\0';
+	return id;
 }
 
 /* --- for the back ends --- */
@@ -171,11 +208,6 @@ const char *queue_error(const struct queue *queue)
 void queue_interrupt(struct queue *queue)
 {
 	atomic_store(&queue->interrupted, true);
-}
-
-const char *queue_stream(struct queue *queue, enum lane lane)
-{
-	return queue->streams[lane];
 }
 
 /* --- reading --- */
@@ -339,11 +371,12 @@ bool queue_depths(struct queue *queue, struct queue_depths *out)
 	return queue->ops->depths(queue, out);
 }
 
-bool queue_send(struct queue *queue, enum lane lane, const char *const messages[], size_t count, char **ids)
+bool queue_send(struct queue *queue, enum lane lane, const char *const messages[], size_t count,
+		struct queue_place places[])
 {
 	for (size_t i = 0; i < count; i++)
-		ids[i] = NULL;
-	return count == 0 || queue->ops->send(queue, lane, messages, count, ids);
+		places[i] = (struct queue_place){0};
+	return count == 0 || queue->ops->send(queue, lane, messages, count, places);
 }
 
 /* "1763805600000-0" */

@@ -14,11 +14,13 @@
 #include "words.h"
 
 struct queue;
+struct config;
 
 struct queue_config {
-	const char *url;      /* redis://…, unix:PATH */
+	const char *url;      /* redis://…, unix:PATH, redis+cluster://…, redis+sentinel://… */
 	const char *prefix;   /* "heed" */
 	const char *consumer; /* stable: the gateway's name */
+	int partitions;       /* streams for each lane, beside those without braces; 0 and 1: none */
 	int64_t events_max, dead_max;
 	int64_t idle_reclaim; /* another consumer's entries are taken over after this long, if it is gone;
 				 microseconds */
@@ -59,6 +61,14 @@ struct queue_depths {
 	int64_t dead;
 };
 
+/* As the configuration says, for this consumer. */
+struct queue_config queue_config_of(const struct config *config, const char *consumer);
+/* Which partition a customer's messages are put in: CRC-32 (IEEE 802.3) of the id, modulo. */
+unsigned queue_partition(const char *customer, size_t len, unsigned partitions);
+/* The id of a message that brought none (contract: A message): the stream's name without the braces
+ * themselves, a colon, the entry's id: two partitions may give the same entry id. The caller frees. */
+char *queue_message_id(const char *stream, const char *entry);
+
 /* Does not connect yet. NULL and `error` if the URL is bad. */
 struct queue *queue_open(const struct queue_config *config, struct text *error);
 void queue_close(struct queue *queue);
@@ -82,10 +92,14 @@ bool queue_publish(struct queue *queue, enum event_stream stream, const char *co
 bool queue_depths(struct queue *queue, struct queue_depths *out);
 
 /* For the command line. */
-/* Puts messages in. ids[i] is the entry's, the caller frees; NULL where it is not known to be in, which is
- * only so if the call failed. */
-bool queue_send(struct queue *queue, enum lane lane, const char *const messages[], size_t count, char **ids);
-const char *queue_stream(struct queue *queue, enum lane lane); /* the whole key; owned by the queue */
+/* Where a message was put. */
+struct queue_place {
+	const char *stream; /* the whole key; owned by the queue */
+	char *entry;        /* its id there; the caller frees; NULL where it is not known to be in */
+};
+/* Puts messages in; each into the partition of its customer. An entry is NULL only if the call failed. */
+bool queue_send(struct queue *queue, enum lane lane, const char *const messages[], size_t count,
+		struct queue_place places[]);
 /* From `after` ("" : the oldest), at most `max`; appended. */
 bool queue_dead_list(struct queue *queue, const char *after, size_t max, struct dead_letter **out,
 		     size_t *count);

@@ -71,9 +71,9 @@ struct queue_ops {
 	bool (*publish)(struct queue *queue, enum event_stream stream, const char *const events[],
 			size_t count);
 	bool (*depths)(struct queue *queue, struct queue_depths *out);
-	/* ids[i] are NULL before; set for those that are in, also when it fails in the middle. */
+	/* The places are zeroed before; filled for those that are in, also when it fails in the middle. */
 	bool (*send)(struct queue *queue, enum lane lane, const char *const messages[], size_t count,
-		     char **ids);
+		     struct queue_place places[]);
 	/* From `from` ("": the oldest), that one included or not; appended to *out. */
 	bool (*dead_list)(struct queue *queue, const char *from, bool included, size_t max,
 			  struct dead_letter **out, size_t *count);

@@ -19,6 +19,7 @@ REASON(channel_rejected, "{channel} failed for good for this message", "A channe
 REASON(no_channel_left, "no channel is left of those chosen for {product}", "The end of the list was reached, and not only because of a STOP: the message has failed.")
 REASON(none_offered, "the list that applies has no channel that {product} offers", "Nothing in the list may be used for this product: the message has failed.")
 REASON(answer, "it answers what the customer wrote on {channel}", "What heed itself answers to a keyword goes back where that came from, and nowhere else.")
+REASON(asked, "the customer asked for it on the page; it goes to {channel}", "A code or a link that the customer asked for on the page goes to the address it was asked for, and nowhere else.")
 /* what came in */
 REASON(reply, "the customer wrote it on {channel}", "What a customer wrote, passed on to heed:inbound.")
 REASON(keyword, "the customer wrote {keyword} on {channel}: {did}", "A keyword that heed follows by itself.")

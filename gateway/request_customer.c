@@ -35,14 +35,16 @@ static bool append_facts(struct turn *turn, const struct asker *asker, const str
 				.subject = new->id,
 				.by = (char *)asker->by,
 				.actor = (char *)asker->actor,
-				.source = (char *)"",
-				.evidence = (char *)"",
+				.source = (char *)(asker->source ? asker->source : ""),
+				.evidence = asker->evidence ? json_dumps(asker->evidence, JSON_COMPACT)
+							    : xstrdup(""),
 				.old_value = old_json ? json_dumps(old_json, JSON_COMPACT) : xstrdup(""),
 				.new_value = json_dumps(new_json, JSON_COMPACT)};
 	struct change *const changes[] = {&change};
 	bool ok = store_append_changes(turn->store, changes, 1);
 
 	new->seq = change.seq;
+	free(change.evidence);
 	free(change.old_value);
 	free(change.new_value);
 	json_decref(old_json);

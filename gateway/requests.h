@@ -17,6 +17,9 @@
 struct asker {
 	const char *by;    /* "cli", "api:NAME", "import", "page" */
 	const char *actor; /* Heed-Actor; "" */
+	/* of a change of a customer's facts (a preference has its own): where from, what was shown; NULL */
+	const char *source;
+	const json_t *evidence;
 };
 
 /* Where a request is run: by the running turn's thread, or in ours when we hold the store alone. */
@@ -68,6 +71,26 @@ int request_cancel(const struct turn_door *door, const struct asker *asker, cons
 		   const char *why, json_t **answer, struct text *problem);
 
 #define RECEIPT_KEPT_FOR MOMENT_HOUR
+
+/* What heed itself sends because the customer asked for it on the page: a code, a link. It goes to this
+ * address and nowhere else, is outside choices and caps, and is kept out of the history's texts. */
+struct own_message {
+	const char *channel;
+	const char *address; /* normalised; with `unowned` not the customer's, to be confirmed */
+	bool unowned;
+	const char *subject, *text, *locale;
+	int64_t keep; /* microseconds: not sent later */
+};
+#define OWN_HOUR_MAX 5  /* of one customer in an hour */
+#define OWN_DAY_MAX 15  /* and in a day (UTC) */
+#define OWN_TRIES_MAX 5 /* of typing one code */
+/* Answer: {"message"}. 429: too many were asked for; 409: the owner of the address said STOP there. */
+int request_own_message(const struct turn_door *door, const char *customer, const struct own_message *message,
+			json_t **answer, struct text *problem);
+/* Counts a try of the code with this ticket, which ends at `ends`; a right one is the last. 429: there were
+ * too many. */
+int request_own_try(const struct turn_door *door, const char *customer, const char *ticket, int64_t ends,
+		    bool right, struct text *problem);
 
 /* What a provider says of what it took, later. */
 struct receipt {

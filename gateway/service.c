@@ -26,11 +26,7 @@ struct service {
 struct service *service_open(struct turn *turn, struct config *config, struct text *error)
 {
 	struct service *service = xcalloc(1, sizeof *service);
-	const struct queue_config queue = {.url = config->queue.redis,
-					   .prefix = config->queue.prefix,
-					   .consumer = config->gateway.name,
-					   .events_max = config->queue.events_max,
-					   .dead_max = config->queue.dead_max};
+	const struct queue_config queue = queue_config_of(config, config->gateway.name);
 
 	service->turn = turn;
 	service->config = config_hold(config);

@@ -31,16 +31,10 @@ void admission_refuse(struct admission *admission, const char *format, ...)
 	admission->status = 422;
 }
 
-/* The stream's name without braces, a colon, the entry's id (contract: A message, `id`). */
 static void admission_default_id(struct admission *admission)
 {
-	const char *stream = admission->entry.stream;
-	size_t len = strcspn(stream, "{");
-
-	if (len && stream[len] == '{' && stream[len - 1] == ':')
-		len--;
 	free(admission->message.id);
-	admission->message.id = xasprintf("%.*s:%s", (int)len, stream, admission->entry.id);
+	admission->message.id = queue_message_id(admission->entry.stream, admission->entry.id);
 }
 
 /* What can be said without the store. */

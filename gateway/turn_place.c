@@ -425,16 +425,43 @@ static bool stays(const struct work *work, const struct decision *decision)
 	return decision->kind == CHOOSE_DEFER && !*row->waits_for && row->due == decision->until;
 }
 
+/* Where what heed itself says goes. An address that is to be confirmed is nobody's, or somebody else's: it is
+ * looked up here, for its owner may have said STOP there. False: the store failed. */
+static bool answer_fill(struct turn *turn, struct work *work, const struct answer_to *to,
+			struct choose_answer *out)
+{
+	struct address_row row;
+
+	*out = (struct choose_answer){.channel = to->channel,
+				      .address = to->address,
+				      .though_stopped = to->though_stopped,
+				      .asked = to->asked};
+	if (!*to->value)
+		return true;
+	if (!store_get_address(turn->store, to->channel, to->value, false, &row))
+		return false;
+	/* dead for another customer is no reason; that this very message was refused there is one */
+	bool died = strstr(work->row.reasons, "\"address_died\"") != NULL;
+	work->unowned = (struct address){.n = row.n,
+					 .channel = to->channel,
+					 .value = to->value,
+					 .details = (char *)"",
+					 .state = died                           ? ADDRESS_DEAD
+						  : row.state == ADDRESS_STOPPED ? ADDRESS_STOPPED
+										 : ADDRESS_OK,
+					 .seq = row.n ? row.seq : 0};
+	out->unowned = &work->unowned;
+	return true;
+}
+
 bool work_decide(struct turn *turn, struct work *work, const struct facts *facts, bool caps,
 		 struct decision *out)
 {
 	struct message_row *row = &work->row;
 	const struct product *product = product_find(turn->config->products, row->product);
 	const struct message *message = work_message(work);
-	const bool answers = message && message->answer.contact;
-	const struct choose_answer answer = {answers ? message->answer.channel : "",
-					     answers ? message->answer.address : 0,
-					     answers && message->answer.though_stopped};
+	const bool answers = message && message_answers(message);
+	struct choose_answer answer = {.channel = ""};
 	const struct message_texts texts = message_texts_of(turn->config, row->template);
 	struct choose_input input = {.product = product,
 				     .customer = facts->customer,
@@ -447,6 +474,8 @@ bool work_decide(struct turn *turn, struct work *work, const struct facts *facts
 				     .channels = message_channels(&texts)};
 
 	*out = (struct decision){0};
+	if (answers && !answer_fill(turn, work, &message->answer, &answer))
+		return false;
 	if (!when_fill(turn, row, facts->customer, product, &input))
 		return false;
 	if (!caps)
@@ -474,10 +503,13 @@ static void keep_turn_in_list(struct message_row *row, const struct decision *de
 static const struct product *product_of(const struct turn *turn, struct work *work)
 {
 	static const struct product none = {.name = (char *)"", .content = CONTENT_SUMMARY, .may_stop = true};
+	static const struct product secret = {.name = (char *)"", .content = CONTENT_NONE, .may_stop = true};
 	const struct product *product = product_find(turn->config->products, work->row.product);
 	const struct message *message = work_message(work);
 
-	return product || !message || !message->answer.contact ? product : &none;
+	if (product || !message || !message_answers(message))
+		return product;
+	return message->answer.asked ? &secret : &none; /* a code or a link is for nobody else to read */
 }
 
 static bool work_place(struct turn *turn, struct work *work)

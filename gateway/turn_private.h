@@ -116,6 +116,7 @@ struct work {
 	struct outlet *outlet;       /* claimed: who carries it */
 	char *bound;                 /* in doubt: the provider that it was tried with; NULL: any */
 	struct attempt *attempt;     /* claimed: to be handed over after the commit */
+	struct address unowned;      /* of an address that is to be confirmed: where it goes */
 	struct begun_slot *begun;    /* and its place in the file of what has begun; NULL */
 	struct work *lead;           /* of a digest: whose contact it shares; NULL */
 	size_t followers;            /* of a digest: how many share this one's contact */

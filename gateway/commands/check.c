@@ -108,12 +108,7 @@ static void tell(struct check *check, const char *level, const char *key, const 
 
 static void try_queue(struct check *check, const struct config *config)
 {
-	const struct queue_config queue_config = {.url = config->queue.redis,
-						  .prefix = config->queue.prefix,
-						  .consumer = config->gateway.name,
-						  .events_max = config->queue.events_max,
-						  .dead_max = config->queue.dead_max,
-						  .idle_reclaim = config->gateway.lease};
+	const struct queue_config queue_config = queue_config_of(config, config->gateway.name);
 	struct text warnings, error;
 
 	text_init(&error, TEXT_ERROR_MAX);

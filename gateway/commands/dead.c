@@ -121,16 +121,6 @@ static void letter_show(const struct dead_letter *letter)
 
 /* --- retrying --- */
 
-/* The id that the message has, or would have had as that entry. The caller frees. */
-static char *letter_message_id(const struct dead_letter *letter)
-{
-	int stream_len = (int)strcspn(letter->stream, "{");
-
-	if (letter->stream[stream_len] == '{' && stream_len)
-		stream_len--; /* the colon before a partition */
-	return xasprintf("%.*s:%s", stream_len, letter->stream, letter->id);
-}
-
 /* The message as it is put back: where it is an object without an id, with the one that it would have had.
  * The rest stays as it was written, byte for byte. The caller frees both. */
 static char *message_with_id(const struct dead_letter *letter, size_t *len, char **id)
@@ -141,7 +131,7 @@ static char *message_with_id(const struct dead_letter *letter, size_t *len, char
 	char *message = xmemdup0(letter->message, letter->message_len);
 
 	*len = letter->message_len;
-	*id = json_is_object(json) && !own ? letter_message_id(letter) : NULL;
+	*id = json_is_object(json) && !own ? queue_message_id(letter->stream, letter->id) : NULL;
 	if (*id && brace) {
 		free(message);
 		message = xasprintf("%.*s{\"id\":\"%s\"%s%s", (int)(brace - letter->message), letter->message,
@@ -166,7 +156,7 @@ static bool letter_retry(struct queue *queue, const struct dead_letter *letter, 
 		free(what);
 	}
 	if (ok && !id)
-		id = xasprintf("%s:%s", letter->stream, entry);
+		id = queue_message_id(letter->stream, entry);
 	if (ok && json) {
 		json_t *line = json_object();
 		json_object_set_new(line, "id", json_of_bytes(id, strlen(id)));

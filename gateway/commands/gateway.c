@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "../begun.h"
@@ -16,6 +17,8 @@
 #include "../turn.h"
 #include "../xalloc.h"
 #include "../banned.h"
+
+#define FILES_WANTED 8192
 
 struct gateway {
 	bool capture; /* nothing leaves, whatever the configuration says */
@@ -106,6 +109,25 @@ static void remember_begun(struct gateway *gateway)
 	free(path);
 }
 
+/* A connection, to us or from us, is a descriptor; the usual soft limit is 1,024 of them. */
+static void raise_limits(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+		return;
+	rlim_t wanted = files.rlim_max == RLIM_INFINITY || files.rlim_max > FILES_WANTED ? FILES_WANTED
+											 : files.rlim_max;
+	if (files.rlim_cur < wanted) {
+		files.rlim_cur = wanted;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	if (wanted < FILES_WANTED)
+		log_warn(
+			"this process may open %llu files only; with less than %d connections may be refused",
+			(unsigned long long)wanted, FILES_WANTED);
+}
+
 static bool gateway_start(struct gateway *gateway, struct text *error)
 {
 	const struct config *config = gateway->config;
@@ -175,6 +197,7 @@ static int run(const char *config_file, int argc, char **argv)
 	sigaddset(&signals, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL); /* all threads: only the loop below takes them */
 	text_init(&error, TEXT_ERROR_MAX);
+	raise_limits();
 	if (!(gateway.config = load(config_file, gateway.capture, &status)))
 		goto out;
 	if (!gateway_start(&gateway, &error)) {

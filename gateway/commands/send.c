@@ -20,7 +20,7 @@ struct parcel {
 	char *message;
 	char *id; /* its own, or "" */
 	enum lane lane;
-	char *entry; /* its id in the stream, once it is in */
+	struct queue_place place; /* once it is in */
 	long long line;
 };
 
@@ -38,11 +38,12 @@ struct send {
 
 static void parcel_print(const struct send *send, const struct parcel *parcel)
 {
-	const char *stream = queue_stream(send->queue, parcel->lane);
-	char *id = *parcel->id ? xstrdup(parcel->id) : xasprintf("%s:%s", stream, parcel->entry);
+	const struct queue_place *place = &parcel->place;
+	char *id = *parcel->id ? xstrdup(parcel->id) : queue_message_id(place->stream, place->entry);
 
 	if (send->json) {
-		json_t *line = json_pack("{s:s,s:s,s:s}", "id", id, "stream", stream, "entry", parcel->entry);
+		json_t *line =
+			json_pack("{s:s,s:s,s:s}", "id", id, "stream", place->stream, "entry", place->entry);
 		cli_json(line);
 		json_decref(line);
 	} else {
@@ -56,7 +57,7 @@ static void batch_clear(struct send *send)
 	for (size_t i = 0; i < send->count; i++) {
 		free(send->batch[i].message);
 		free(send->batch[i].id);
-		free(send->batch[i].entry);
+		free(send->batch[i].place.entry);
 	}
 	send->count = 0;
 	send->bytes = 0;
@@ -65,16 +66,16 @@ static void batch_clear(struct send *send)
 static bool batch_send_lane(struct send *send, enum lane lane)
 {
 	const char *messages[SEND_BATCH];
-	char *entries[SEND_BATCH];
+	struct queue_place places[SEND_BATCH];
 	size_t count = 0;
 
 	for (size_t i = 0; i < send->count; i++)
 		if (send->batch[i].lane == lane)
 			messages[count++] = send->batch[i].message;
-	bool ok = queue_send(send->queue, lane, messages, count, entries);
+	bool ok = queue_send(send->queue, lane, messages, count, places);
 	for (size_t i = send->count; i-- > 0;)
 		if (send->batch[i].lane == lane)
-			send->batch[i].entry = entries[--count];
+			send->batch[i].place = places[--count];
 	return ok;
 }
 
@@ -88,7 +89,7 @@ static bool batch_send(struct send *send)
 	for (int lane = 0; ok && lane < LANES; lane++)
 		ok = batch_send_lane(send, (enum lane)lane);
 	for (size_t i = 0; i < send->count; i++) {
-		if (send->batch[i].entry) {
+		if (send->batch[i].place.entry) {
 			parcel_print(send, &send->batch[i]);
 			send->sent++;
 		} else if (!missing) {

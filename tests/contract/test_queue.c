@@ -214,11 +214,11 @@ static struct queue *open_as(const char *consumer)
 
 static void send_one(struct queue *queue, enum lane lane, const char *message)
 {
-	char *id = NULL;
+	struct queue_place place;
 
-	assert_true(queue_send(queue, lane, &message, 1, &id));
-	assert_non_null(id);
-	free(id);
+	assert_true(queue_send(queue, lane, &message, 1, &place));
+	assert_non_null(place.entry);
+	free(place.entry);
 }
 
 static void send_many(struct queue *queue, enum lane lane, size_t count)
@@ -297,20 +297,20 @@ static void test_a_message_is_read_with_its_stream_lane_and_id(void **state)
 	struct queue *queue = open_as("a");
 	struct reading got = {0};
 	const char *message = "{\"customer\":\"ñ\"}";
-	char *id = NULL;
+	struct queue_place place;
 
 	(void)state;
-	assert_true(queue_send(queue, LANE_URGENT, &message, 1, &id));
+	assert_true(queue_send(queue, LANE_URGENT, &message, 1, &place));
 	read_up_to(queue, ALL_LANES, 10, &got);
 	assert_int_equal(got.count, 1);
 	assert_string_equal(got.entries[0].stream, "heed:outbound:urgent");
-	assert_string_equal(got.entries[0].stream, queue_stream(queue, LANE_URGENT));
-	assert_string_equal(got.entries[0].id, id);
+	assert_string_equal(got.entries[0].stream, place.stream);
+	assert_string_equal(got.entries[0].id, place.entry);
 	assert_int_equal(got.entries[0].lane, LANE_URGENT);
 	assert_string_equal(got.entries[0].payload, message);
 	assert_int_equal(got.entries[0].len, strlen(message));
 	assert_null(got.entries[0].error);
-	free(id);
+	free(place.entry);
 	reading_release(&got);
 	queue_close(queue);
 }
@@ -1112,6 +1112,27 @@ static void test_an_answer_that_was_lost_is_read_again(void **state)
 	queue_close(queue);
 }
 
+static void test_a_customer_has_a_partition(void **state)
+{
+	(void)state;
+	/* CRC-32's check value is that of "123456789": 0xCBF43926 */
+	assert_int_equal(queue_partition("123456789", 9, UINT32_MAX), 0xCBF43926);
+	assert_int_equal(queue_partition("123456789", 9, 16), 0xCBF43926 % 16);
+	assert_int_equal(queue_partition("", 0, 7), 0);
+}
+
+static void test_a_message_without_an_id_is_called_by_its_stream_and_entry(void **state)
+{
+	char *plain = queue_message_id("heed:outbound:urgent", "17-0");
+	char *part = queue_message_id("heed:outbound:urgent:{3}", "17-0");
+
+	(void)state;
+	assert_string_equal(plain, "heed:outbound:urgent:17-0");
+	assert_string_equal(part, "heed:outbound:urgent:3:17-0");
+	free(plain);
+	free(part);
+}
+
 static void expect_url_error(const char *url, const char *says, const char *hides)
 {
 	struct queue_config config = {.url = url, .prefix = "heed", .consumer = "a"};
@@ -1134,7 +1155,11 @@ static void test_a_wrong_url_is_refused_without_showing_its_password(void **stat
 	expect_url_error("http://x", "not a kind of queue", NULL);
 	expect_url_error("localhost", "no scheme", NULL);
 	expect_url_error("rediss://u:hunter2@h", "not a kind of queue", "hunter2");
-	expect_url_error("redis+cluster://u:hunter2@h", "not a kind of queue", "hunter2");
+	expect_url_error("redis+cluster://u:hunter2@h", "redis+cluster://[user", "hunter2");
+	expect_url_error("redis+cluster://h:1,", "redis+cluster://[user", NULL);
+	expect_url_error("redis+cluster://h:1/0", "redis+cluster://[user", NULL);
+	expect_url_error("redis+sentinel://u:hunter2@h:1/", "redis+sentinel://[user", "hunter2");
+	expect_url_error("redis+sentinel://h:99999/m", "redis+sentinel://[user", NULL);
 	expect_url_error("redis://u:hunter2@", "redis://[user", "hunter2");
 	expect_url_error("redis://u:hunter2@h:99999", "redis://[user", "hunter2");
 	expect_url_error("redis://u:hunter2@h:x", "redis://[user", "hunter2");
@@ -1194,7 +1219,7 @@ static void test_a_redis_that_is_not_there_is_an_error_within_its_time(void **st
 	char old[sizeof at->url];
 	struct reading got = {0};
 	const char *message = "x";
-	char *id;
+	struct queue_place place;
 
 	(void)state;
 	memcpy(old, at->url, sizeof old);
@@ -1205,8 +1230,8 @@ static void test_a_redis_that_is_not_there_is_an_error_within_its_time(void **st
 	assert_false(queue_read(queue, ALL_LANES, 10, 1000, &got.entries, &got.count));
 	assert_in_range(moment_mono() - began, 100 * MOMENT_MS, 2 * MOMENT_S); /* not spun on */
 	assert_non_null(strstr(queue_error(queue), "could not connect"));
-	assert_false(queue_send(queue, LANE_NORMAL, &message, 1, &id));
-	assert_null(id);
+	assert_false(queue_send(queue, LANE_NORMAL, &message, 1, &place));
+	assert_null(place.entry);
 	free(got.entries);
 	queue_close(queue);
 }
@@ -1284,6 +1309,8 @@ int main(void)
 		ON_REDIS(test_an_entry_that_was_deleted_while_pending_is_acknowledged),
 		ON_REDIS(test_consumers_that_are_gone_for_long_are_forgotten),
 		ON_REDIS(test_an_answer_that_was_lost_is_read_again),
+		ON_REDIS(test_a_customer_has_a_partition),
+		ON_REDIS(test_a_message_without_an_id_is_called_by_its_stream_and_entry),
 		ON_REDIS(test_a_wrong_url_is_refused_without_showing_its_password),
 		ON_REDIS(test_a_login_by_password_works_and_is_never_shown),
 		ON_REDIS(test_a_redis_that_is_not_there_is_an_error_within_its_time),

@@ -1,4 +1,5 @@
 """Chromium, driven by WebDriver: a window of its own with a profile of its own, which talks to nobody but 127.0.0.1."""
+import base64
 import contextlib
 import json
 import os
@@ -7,15 +8,19 @@ import shutil
 import tempfile
 
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import Select
+
+from harness import wait_for
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 AXE = ROOT / "build/peers/node_modules/axe-core/axe.min.js"
 SWITCHES = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-            "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--disable-dev-shm-usage", "--no-proxy-server",
-            "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1")
+            "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--disable-dev-shm-usage", "--no-proxy-server", "--lang=en-GB")
 
 
 class Browser:
@@ -65,8 +70,24 @@ class Browser:
         raise AssertionError(f"there is no button “{words}” on: {self.text()}")
 
     def press(self, words, inside=None):
-        self.button(words, inside).click()
+        """And waits for the page that comes: each button and link here leads to one."""
+        with self.next_page():
+            self.button(words, inside).click()
         return self
+
+    @contextlib.contextmanager
+    def next_page(self):
+        before = self.find("html")
+        yield
+        wait_for(lambda: self._is_gone(before) and self.driver.execute_script("return document.readyState") == "complete", 60, "the next page")
+
+    @staticmethod
+    def _is_gone(element):
+        try:
+            element.is_enabled()
+        except StaleElementReferenceException:
+            return True
+        return False
 
     def line(self, title):
         """The line of a product, opened."""
@@ -87,7 +108,26 @@ class Browser:
                 return self
         raise AssertionError(f"there is nothing to tick “{label}”")
 
+    def choose(self, name, value, inside=None):
+        """In a list of choices."""
+        Select(self.find(f"select[name='{name}']", inside)).select_by_value(value)
+        return self
+
+    def type(self, name, text, inside=None):
+        field = self.find(f"input[name='{name}']", inside)
+        field.clear()
+        field.send_keys(text)
+        return self
+
+    def keys(self, *keys):
+        """On the keyboard alone."""
+        ActionChains(self.driver).send_keys(*keys).perform()
+        return self
+
     # --- what a person sees ---
+
+    def focused(self):
+        return self.driver.switch_to.active_element
 
     def text(self, css="body"):
         return self.find(css).text
@@ -98,13 +138,13 @@ class Browser:
     def width_needed(self):
         return self.driver.execute_script("return document.documentElement.scrollWidth")
 
-    def axe(self):
-        """Violations that axe-core finds, in words."""
+    def axe(self, only=None):
+        """Violations that axe-core finds, in words; of all its rules, or one."""
         self.driver.execute_script(AXE.read_text())
-        found = self.driver.execute_async_script("const done = arguments[0]; axe.run().then(r => done(r.violations), e => done([{id: String(e)}]))")
+        found = self.driver.execute_async_script("""const [only, done] = arguments;
+            axe.run(only ? {runOnly: {type: "rule", values: [only]}} : {}).then(r => done(r.violations), e => done([{id: String(e)}]))""", only)
         return [f"{one['id']}: {one.get('help')}: {json.dumps([node['html'][:120] for node in one.get('nodes', [])])}" for one in found]
 
     def screenshot(self, path, whole=True):
         data = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png", "captureBeyondViewport": whole})
-        import base64
         pathlib.Path(path).write_bytes(base64.b64decode(data["data"]))

@@ -10,6 +10,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 sys.dont_write_bytecode = True    # nothing is left in the tree
 
 import harness
+import page
 from http_receiver import Answer, HttpReceiver
 from smtp_servers import MailServer, ScriptedSmtp
 
@@ -98,3 +99,13 @@ def heed(make_gateway, receiver, sms, mail):
     email to `mail`."""
     return make_gateway({"webhook": harness.webhook_channel(), "sms": harness.twilio_channel(sms),
                          "email": harness.email_channel(mail)}).start()
+
+
+@pytest.fixture
+def page_heed(make_gateway, sms, mail):
+    """A gateway with the customers' page, which knows ana."""
+    gateway = make_gateway({"sms": harness.twilio_channel(sms), "email": harness.email_channel(mail)},
+                           config=harness.merged(harness.http_doors(), {"company": {"name": "Example Bank"}}),
+                           products=page.PRODUCTS, templates=page.TEMPLATES).start()
+    gateway.put(page.ANA)
+    return gateway

@@ -18,6 +18,8 @@ import time
 import redis as redis_client
 import yaml
 
+import described
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HEED = os.environ.get("HEED_BIN", str(ROOT / "build/heed"))
 PATIENCE = 20.0        # seconds: the default of every wait
@@ -382,7 +384,10 @@ class Gateway:
         with contextlib.closing(http.client.HTTPConnection(host.strip("[]"), int(port), timeout=seconds)) as connection:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
-            return answer.status, answer.headers, answer.read()
+            data = answer.read()
+            if door == "internal":
+                described.check(method, path, answer.status, answer.headers, data)
+            return answer.status, answer.headers, data
 
     def http_json(self, method, path, body=None, **more):
         """Over TCP: (status, JSON or None)"""

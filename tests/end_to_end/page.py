@@ -1,6 +1,18 @@
 """The customers' page without a browser: its forms, and what is sent of them."""
 import html.parser
+import re
 import urllib.parse
+
+import harness
+from harness import wait_for
+
+PRODUCTS = {**harness.PRODUCTS,
+            "statements": {"title": {"en": "Account statements", "de": "Kontoauszüge"}, "channels": ["email", "sms"], "default": ["email"]},
+            "legal": {"title": {"en": "Changes to your contract"}, "channels": ["email", "sms"], "default": ["email"], "may_stop": False}}
+TEMPLATES = {**harness.TEMPLATES, "payment-received/email.text": "You paid {{amount}}. Choose: {{preferences_url}} Stop: {{unsubscribe_url}}\n",
+             "payment-received/sms": "You paid {{amount}} {{preferences_url}}"}
+ANA = {"id": "ana", "name": "Ana Díaz", "locale": "en", "timezone": "Europe/Madrid",
+       "addresses": {"email": "ana@example.com", "sms": "+34600000100"}}
 
 
 class Form:
@@ -40,7 +52,7 @@ class Page:
     """A link that is open: `path` is /p/TOKEN or /u/TOKEN."""
 
     def __init__(self, gateway, url):
-        self.gateway, self.path = gateway, urllib.parse.urlsplit(url).path
+        self.gateway, self.url, self.path = gateway, url, urllib.parse.urlsplit(url).path
         self.status, self.headers, self.text = 0, {}, ""
 
     def _take(self, answer):
@@ -64,3 +76,22 @@ class Page:
 
     def press(self, button, **fields):
         return self.post({name: value for name, value in self.form(button, **fields).items() if value is not None})
+
+
+def link(heed, customer="ana", **more):
+    status, answer = heed.http_json("POST", f"/v1/customers/{customer}/link", more)
+    assert status == 200, answer
+    return Page(heed, answer["url"])
+
+
+def chosen(heed, product="card-alerts"):
+    return heed.api("GET", f"/v1/customers/ana/preferences/{product.replace('*', '%2A')}")[1]
+
+
+def codes(sms):
+    """Those that went out by text message, oldest first."""
+    return re.findall(r"code.{0,40}?%20is%20(\d{6})", " ".join(request.body.decode() for request in sms.requests))
+
+
+def code_sent(sms, count=1):
+    return wait_for(lambda: codes(sms) if len(codes(sms)) >= count else None, what="the code")[-1]

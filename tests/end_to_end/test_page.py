@@ -8,33 +8,14 @@ import pytest
 
 import harness
 from harness import wait_for
-from page import Page
+from page import ANA, TEMPLATES, Page, chosen, code_sent, codes, link
 
-PRODUCTS = {**harness.PRODUCTS,
-            "statements": {"title": {"en": "Account statements", "de": "Kontoauszüge"}, "channels": ["email", "sms"], "default": ["email"]},
-            "legal": {"title": {"en": "Changes to your contract"}, "channels": ["email", "sms"], "default": ["email"], "may_stop": False}}
-TEMPLATES = {**harness.TEMPLATES, "payment-received/email.text": "You paid {{amount}}. Choose: {{preferences_url}} Stop: {{unsubscribe_url}}\n",
-             "payment-received/sms": "You paid {{amount}} {{preferences_url}}"}
-ANA = {"id": "ana", "name": "Ana Díaz", "locale": "en", "timezone": "Europe/Madrid",
-       "addresses": {"email": "ana@example.com", "sms": "+34600000100"}}
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
 
 @pytest.fixture
-def heed(make_gateway, sms, mail):
-    gateway = make_gateway({"sms": harness.twilio_channel(sms), "email": harness.email_channel(mail)},
-                           config=harness.merged(harness.http_doors(), {"company": {"name": "Example Bank"}}),
-                           products={name: {**about, "channels": [c for c in about["channels"] if c != "webhook"]} if "channels" in about else about
-                                     for name, about in PRODUCTS.items()},
-                           templates=TEMPLATES).start()
-    gateway.put(ANA)
-    return gateway
-
-
-def link(heed, customer="ana", **more):
-    status, answer = heed.http_json("POST", f"/v1/customers/{customer}/link", more)
-    assert status == 200, answer
-    return Page(heed, answer["url"])
+def heed(page_heed):
+    return page_heed
 
 
 def mailed(heed, mail, **more):
@@ -46,10 +27,6 @@ def mailed(heed, mail, **more):
 
 def body(message):
     return message.get_body(("plain",)).get_content()
-
-
-def chosen(heed, product="card-alerts"):
-    return heed.api("GET", f"/v1/customers/ana/preferences/{product.replace('*', '%2A')}")[1]
 
 
 def changes(heed, product):
@@ -289,3 +266,131 @@ def test_without_a_public_listener_there_are_no_links(make_gateway, mail):
     assert "Choose:  Stop: " in body(message)
     done = heed.cli("link", "ana")
     assert done.returncode == 1 and "http.public" in done.stderr
+
+
+# --- with a code: addresses, history ---
+
+def opened(heed, sms):
+    """The page with everything, opened by a code."""
+    page = link(heed).get().press("code", channel="sms")
+    assert page.status == 200 and "We have sent a code by text message." in page.text
+    page.press("open", code=code_sent(sms))
+    assert page.status == 303, page.text
+    page.path = "/p/" + page.headers["Location"]
+    return page.get()
+
+
+def test_a_code_opens_the_rest_once_and_is_no_message_of_a_product(heed, sms):
+    page = link(heed).get()
+    assert "+346" not in page.text and "ana@example.com" not in page.text and page.get("?view=history").text.count("<h1>What we sent") == 0
+    page.get().press("code", channel="sms")
+    form = page.form("open")
+    code = code_sent(sms)
+    assert page.post({**form, "code": "000000" if code != "000000" else "000001"}).status == 422
+    assert "This code is not right" in page.text
+    assert page.post({**form, "code": f"{code[:3]} {code[3:]}"}).status == 303
+    full = Page(heed, "/p/" + page.headers["Location"]).get("?view=history")
+    assert full.status == 200 and "Your access to this page" in full.text and code not in full.text
+    assert page.post({**form, "code": code}).status == 422     # it is used up
+    line = heed.cli_json("log")[-1]
+    assert (line["channel"], line["product"], line["summary"], line["reason"]["code"]) == ("sms", "", "", "asked")
+    assert heed.sum_holds()
+
+
+def test_a_code_is_good_for_its_link_and_five_tries(heed, sms):
+    page, other = link(heed).get(), link(heed, product="offers")
+    page.press("code", channel="sms")
+    form, code = page.form("open"), code_sent(sms)
+    assert other.post({**form, "code": code}).status == 403
+    for _ in range(5):
+        assert page.post({**form, "code": "x"}).status == 422
+    page.post({**form, "code": code})
+    assert page.status == 422 and "not valid any more" in page.text
+    assert page.post({**form, "ticket": "A" * 36, "code": code}).status == 422
+
+
+def test_codes_are_sent_five_times_an_hour_and_not_oftener(heed, sms):
+    page = link(heed)
+    for _ in range(5):
+        assert page.get().press("code", channel="sms").status == 200
+    assert page.get().press("code", channel="sms").status == 429
+    assert len(wait_for(lambda: codes(sms) if len(codes(sms)) == 5 else None)) == 5
+
+
+def test_no_code_goes_where_somebody_said_stop(heed, sms):
+    with sqlite3.connect(heed.folder / "heed.db") as db:
+        heed.stop()
+        db.execute("UPDATE address SET state = 2 WHERE channel = 'sms'")
+    heed.start()
+    page = link(heed).get()
+    form = page.form("code")
+    assert form["channel"] == "email"
+    assert page.post({**form, "channel": "sms"}).status == 422
+    full = link(heed, level="full").get("?view=addresses")
+    assert "you said STOP there" in full.text
+    heed.put({"id": "bob", "addresses": {"email": "bob@example.com"}})
+    bob = link(heed, "bob", level="full").get("?view=addresses").press("add", channel="sms", address="+34600000100")
+    assert bob.status == 409 and "STOP" in bob.text
+
+
+def test_a_new_address_is_confirmed_by_a_code_and_used_first(heed, sms):
+    page = opened(heed, sms).get("?view=addresses")
+    assert "+346…0100" in page.text and "a…@example.com" in page.text and "+34600000100" not in page.text
+    page.press("add", channel="sms", address="no number")
+    assert page.status == 422 and "Write it with + and the country code" in page.text
+    page.get("?view=addresses").press("add", channel="sms", address="+34 600 000 200")
+    assert page.status == 200
+    assert heed.api("GET", "/v1/customers/ana")[1]["addresses"]["sms"] == "+34600000100"
+    page.press("confirm", code=code_sent(sms, 2))
+    assert page.status == 200 and "The new address is in use" in page.text
+    assert heed.api("GET", "/v1/customers/ana")[1]["addresses"]["sms"] == ["+34600000200", "+34600000100"]
+    assert "+34600000200" in sms.requests[-1].body.decode().replace("%2B", "+")
+    page.press("remove", channel="sms")
+    assert page.status == 200 and heed.api("GET", "/v1/customers/ana")[1]["addresses"]["sms"] in ("+34600000100", ["+34600000100"])
+    with sqlite3.connect(f"file:{heed.folder}/heed.db?mode=ro", uri=True) as db:
+        kept = db.execute("SELECT changed_by, source, evidence FROM change_log WHERE kind = 1 ORDER BY seq").fetchall()
+    assert [(by, source) for by, source, _ in kept[-2:]] == [("page", "page:full")] * 2
+    assert json.loads(kept[-2][2])["how"] == "address, confirmed by a code"
+
+
+def test_what_was_sent_and_what_was_not_is_told_with_the_reason(heed):
+    heed.wait_state(heed.send("ana"), "sent")
+    heed.wait_state(heed.send("ana", product="offers"), "suppressed")
+    page = link(heed, level="full").get("?view=history")
+    assert "Payment of 12.50" in page.text and "a…@example.com" in page.text
+    assert "not sent" in page.text and "It is advertising, and you had not asked for it." in page.text
+    german = page.get("?view=history&lang=de")
+    assert "Es ist Werbung, und Sie hatten sie nicht bestellt." in german.text and "<html lang=\"de\">" in german.text
+
+
+def test_an_expired_link_offers_a_new_one_to_the_same_address(heed, mail, sms):
+    heed.prefer("ana", "card-alerts", "sms")
+    heed.wait_state(heed.send("ana"), "sent")
+    body_sent = wait_for(lambda: sms.requests)[-1].body.decode()
+    token = re.search(r"%2Fp%2F([\w-]{36})", body_sent)[1]
+    expired = expire(token, "ana")
+    page = Page(heed, "/p/" + expired).get()
+    assert page.status == 410 and "+346…0100" in page.text
+    assert page.post({"do": "stop", "product": "card-alerts"}).status == 410     # nothing but a new link
+    assert chosen(heed)["channels"] == ["sms"]
+    page.get().press("new-link")
+    assert page.status == 200 and "+346…0100" in page.text
+    sent = wait_for(lambda: sms.requests[-1].body.decode() if len(sms.requests) > 1 else None)
+    new = re.search(r"%2Fp%2F([\w-]{36})", sent)[1]
+    assert "new%20link" in sent and Page(heed, "/p/" + new).get().status == 200
+    heed.put(ANA | {"addresses": {"email": "ana@example.com"}})
+    gone = Page(heed, "/p/" + expired).get()
+    assert gone.status == 410 and "+346" not in gone.text
+
+
+def expire(token, customer):
+    """The same link, as it was made to end yesterday: signed as link.c does."""
+    import hashlib
+    import hmac
+    import time
+
+    raw = base64.urlsafe_b64decode(token)
+    minutes = int((time.time() - 86400 - 1735689600) // 60)
+    payload = raw[:12] + minutes.to_bytes(3, "big")
+    signed = b"".join(len(part).to_bytes(2, "big") + part for part in (b"heed link", payload, customer.encode()))
+    return base64.urlsafe_b64encode(payload + hmac.new(harness.SECRET.encode(), signed, hashlib.sha256).digest()[:12]).decode()

@@ -198,7 +198,7 @@ def test_a_retried_letter_keeps_the_id_that_it_had_or_would_have_had(idle, messa
 
 
 def test_the_id_of_a_partitioned_stream_has_no_braces(idle):
-    assert idle.cli_ok("dead", "retry", bury(idle, "{}", stream="heed:outbound:urgent:{3}")) == "heed:outbound:urgent:17-0\n"
+    assert idle.cli_ok("dead", "retry", bury(idle, "{}", stream="heed:outbound:urgent:{3}")) == "heed:outbound:urgent:3:17-0\n"
 
 
 def test_all_are_retried_and_what_can_not_be_is_named(idle):

@@ -352,7 +352,6 @@ static void note_outcome(struct attempt *attempt, int channel, enum outcome_kind
 		} else if (kind == OUTCOME_IN_DOUBT) {
 			sim.messages[i].doubt = channel;
 		} else if (kind == OUTCOME_REJECTED) {
-			sim.messages[i].doubt = -1;
 			if (scope == SCOPE_ADDRESS) /* until it is written again */
 				sim.dead[sim.messages[i].customer][channel] = true;
 			else
@@ -534,6 +533,8 @@ static void do_operator(void)
 		sim.messages[i].doubt = doubt;
 	else if (how == 0 && sim.messages[i].taken < 0)
 		sim.messages[i].taken = doubt;
+	else if (how == 2 && doubt >= 0) /* whatever was said there */
+		sim.messages[i].rejected &= ~(1 << doubt);
 }
 
 static void do_receipt(void)
@@ -558,9 +559,10 @@ static void do_receipt(void)
 		sim.messages[i].rejected |= 2; /* the turn that hears of it may hand over at once */
 		sim.messages[i].taken = sim.messages[i].delivered ? 1 : -1;
 	}
-	const struct receipt said = {.provider = "twilio",
+	const struct receipt said = {.channel = "sms",
+				     .provider = "twilio",
 				     .provider_ref = reference,
-				     .delivered = delivered,
+				     .says = delivered ? RECEIPT_DELIVERED : RECEIPT_REJECTED,
 				     .code = "1",
 				     .text = ""};
 	text_clear(&problem);

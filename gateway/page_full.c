@@ -1,0 +1,213 @@
+/* What only a link of the level `full` opens: addresses, what was sent, data. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "channel.h"
+#include "page_private.h"
+#include "banned.h"
+
+#define WHAT_MAX 4096
+#define HISTORY_PAGE 30 /* contacts on a page */
+
+/* --- what was sent --- */
+
+static void show_history(struct page *page)
+{
+	struct log_query query = {
+		.customer = page->view.customer->id, .limit = HISTORY_PAGE + 1, .newest_first = true};
+	struct contact *contacts = NULL;
+	size_t count = 0;
+
+	if (!call_number(page->call, "before", &query.before)) {
+		page_refused(page, 400);
+		return;
+	}
+	if (!store_read_log(page->call->api->reader, &query, &contacts, &count))
+		page_say(page, 503, "unavailable_title", "unavailable_text", "try_again");
+	else
+		page_show(page, 200, "history",
+			  page_history(&page->view, contacts, count, HISTORY_PAGE, !query.before, NULL));
+	for (size_t i = 0; i < count; i++)
+		contact_release(&contacts[i]);
+	free(contacts);
+}
+
+/* --- addresses --- */
+
+/* The customer's addresses on the channel, as `put` takes them, without the one that is written so. */
+static json_t *addresses_but(const struct customer *customer, const char *channel, const char *value)
+{
+	json_t *whole = customer_to_json(customer, true), *list = json_array(), *one;
+	json_t *here = json_object_get(json_object_get(whole, "addresses"), channel);
+	json_t *all = json_is_array(here) ? json_incref(here) : here ? json_pack("[O]", here) : json_array();
+	size_t i, k = 0;
+
+	/* in the same order as the addresses themselves */
+	for (i = 0; i < customer->address_count; i++) {
+		if (strcmp(customer->addresses[i].channel, channel) != 0)
+			continue;
+		one = json_array_get(all, k++);
+		if (one && strcmp(customer->addresses[i].value, value) != 0)
+			json_array_append(list, one);
+	}
+	json_decref(all);
+	json_decref(whole);
+	return list;
+}
+
+/* Takes the addresses of the channel. */
+static void write_addresses(struct page *page, const char *channel, json_t *list, const char *how,
+			    const char *done)
+{
+	json_t *evidence = page_evidence(&page->view, how), *answer = NULL;
+	const struct asker asker = {.by = "page", .actor = "", .source = "page:full", .evidence = evidence};
+	json_t *body = json_pack("{s:s, s:{s:O}}", "id", page->view.customer->id, "addresses", channel, list);
+	struct text problem;
+
+	text_init(&problem, TEXT_ERROR_MAX);
+	int status = request_customer(&page->call->api->door, &asker, page->view.customer->id, body, true,
+				      &answer, &problem);
+	if (status >= 400) {
+		page_refused(page, status);
+	} else if (page_again(page)) {
+		json_t *notice = notice_new(NOTICE_DONE, say(page->view.words, done, NULL));
+		page_add_way(page, notice, answer);
+		page_show(page, 200, "addresses", page_addresses(&page->view, notice, NULL));
+	}
+	text_release(&problem);
+	json_decref(evidence);
+	json_decref(answer);
+	json_decref(body);
+	json_decref(list);
+}
+
+static const char *example_of(enum address_kind kind)
+{
+	return kind == ADDRESS_EMAIL   ? "address_example_email"
+	       : kind == ADDRESS_PHONE ? "address_example_phone"
+	       : kind == ADDRESS_URL   ? "address_example_url"
+				       : "";
+}
+
+static void show_bad(struct page *page, const char *channel, const struct address_form *form)
+{
+	const json_t *words = page->view.words;
+	json_t *error = say(words, "address_bad", "example", say_word(words, example_of(form->kind)), NULL);
+	json_t *notice = notice_new(NOTICE_PROBLEM, say(words, "problem_title", NULL));
+	json_t *bad = json_pack("{s:s, s:s, s:O}", "channel", channel, "value", page_field(page, "address"),
+				"error", error);
+
+	notice_add(notice, error);
+	page_show(page, 422, "addresses", page_addresses(&page->view, notice, bad));
+	json_decref(bad);
+}
+
+/* NULL, and answered: nothing can be added there. */
+static const struct channel_config *channel_to_add(struct page *page, const char *channel)
+{
+	const struct channel_config *config = config_channel(page->view.config, channel);
+
+	if (config && config->ops->text != CHANNEL_TEXT_JSON)
+		return config;
+	page_refused(page, 422);
+	return NULL;
+}
+
+static void add_address(struct page *page, const char *channel)
+{
+	const struct channel_config *config = channel_to_add(page, channel);
+	char what[WHAT_MAX];
+	struct text value;
+
+	if (!config)
+		return;
+	const struct address_form form = channel_addresses(config);
+	text_init(&value, ADDRESS_VALUE_MAX);
+	if (address_normalise(&form, page_field(page, "address"), &value, NULL)) {
+		snprintf(what, sizeof what, "add %s %s", channel, value.data);
+		const struct own_message to = {
+			.channel = channel, .address = value.data, .unowned = true, .keep = LINK_CODE_KEEP};
+		page_ask_code(page, &to, what, "confirm", value.data);
+	} else {
+		show_bad(page, channel, &form);
+	}
+	text_release(&value);
+}
+
+static void confirm_address(struct page *page)
+{
+	const char *channel = page_field(page, "channel"), *value = page_field(page, "address");
+	char what[WHAT_MAX];
+	const char *wrong;
+
+	if (!channel_to_add(page, channel))
+		return;
+	snprintf(what, sizeof what, "add %s %s", channel, value);
+	if (page_code_right(page, what, &wrong)) {
+		json_t *list = addresses_but(page->view.customer, channel, value);
+		json_array_insert_new(list, 0, json_string(value));
+		write_addresses(page, channel, list, "address, confirmed by a code", "address_added");
+	} else if (*wrong) {
+		page_show(
+			page, 422, "code",
+			page_code(&page->view, "confirm", channel, value, page_field(page, "ticket"), wrong));
+	}
+}
+
+static void remove_address(struct page *page, const char *channel, const char *key)
+{
+	const struct customer *customer = page->view.customer;
+	const struct address *found = NULL;
+	char own[16];
+
+	for (size_t i = 0; i < customer->address_count && !found; i++) {
+		const struct address *address = &customer->addresses[i];
+		snprintf(own, sizeof own, "%u", (unsigned)link_address(address->channel, address->value));
+		if (strcmp(address->channel, channel) == 0 && strcmp(own, key) == 0)
+			found = address;
+	}
+	if (found)
+		write_addresses(page, channel, addresses_but(customer, channel, found->value),
+				"address removed", "address_removed");
+	else /* it is gone already */
+		page_show(page, 200, "addresses", page_addresses(&page->view, NULL, NULL));
+}
+
+/* --- GET and POST --- */
+
+bool page_get_full(struct page *page, const char *view)
+{
+	if (!view || page->view.link.kind != LINK_FULL)
+		return false;
+	if (strcmp(view, "addresses") == 0)
+		page_show(page, 200, "addresses", page_addresses(&page->view, NULL, NULL));
+	else if (strcmp(view, "history") == 0)
+		show_history(page);
+	else if (strcmp(view, "data") == 0)
+		page_show(page, 200, "data", page_data(&page->view, NULL));
+	else
+		return false;
+	return true;
+}
+
+bool page_post_full(struct page *page, const char *action)
+{
+	const char *channel = page_field(page, "channel"), *address = page_field(page, "address");
+
+	if (page->view.link.kind != LINK_FULL)
+		return false;
+	if (strcmp(action, "add") == 0) {
+		if (page_form_own(page, "add %s", channel))
+			add_address(page, channel);
+	} else if (strcmp(action, "confirm") == 0) {
+		if (page_form_own(page, "confirm"))
+			confirm_address(page);
+	} else if (strcmp(action, "remove") == 0) {
+		if (page_form_own(page, "remove %s %s", channel, address))
+			remove_address(page, channel, address);
+	} else {
+		return false;
+	}
+	return true;
+}

@@ -1,0 +1,168 @@
+"""config/openapi.yaml says what the API does: every request in it is sent, every answer held against it (the harness does
+that for all tests), every route of the table is in it, and nothing else."""
+import re
+import urllib.parse
+from pathlib import Path
+
+import pytest
+
+from described import DESCRIPTION, OPERATIONS
+from harness import http_doors, twilio_channel, webhook_channel
+from http_receiver import Answer
+
+ALL = ["send", "read", "history", "write", "ops"]
+TOKENS = {"all": {"name": "all", "scopes": ALL}, "offers": {"name": "offers", "scopes": ALL, "products": ["offers"]},
+          **{f"no-{scope}": {"name": f"no-{scope}", "scopes": [s for s in ALL if s != scope]} for scope in ALL},
+          **{f"only-{scope}": {"name": f"only-{scope}", "scopes": [scope]} for scope in ALL}}
+ROUTES = re.findall(r'\{"(\w+)", "([^"]+)", (\w+), \w+, ([\w| ]+), ([\w| ]+), (NULL|"\w")\}',
+                    (Path(__file__).resolve().parents[2] / "gateway/api_routes.c").read_text())
+LATER = {(method, path) for method, path, _, _, _, later in ROUTES if later != "NULL"}
+OVER_TCP = [operation for operation in OPERATIONS if not operation.public]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A gateway that has had a day: something delivered, something in doubt, something failed, something that waits."""
+    from harness import Gateway, Redis, short_folder
+    from http_receiver import HttpReceiver
+    folder = short_folder()
+    redis, sms, hooks = Redis(folder / "r").start(), HttpReceiver(), HttpReceiver()
+    sms.script("/2010-04-01/Accounts/AC1/Messages.json", lambda request: Answer(201, {"sid": "SM1"}))
+    hooks.script("/failed", lambda request: Answer(410))
+    gateway = Gateway(folder / "g", redis, {"webhook": webhook_channel(), "sms": twilio_channel(sms, in_doubt="hold"),
+                                            "email": {"adapter": "capture"}}, config=http_doors(tokens=TOKENS))
+    gateway.start()
+    gateway.put({"id": "c-1042", "addresses": {"email": "ana@example.com", "webhook": hooks.url + "/fine"}},
+                {"id": "c-doubt", "addresses": {"sms": "+5491155550100"}}, {"id": "c-failed", "addresses": {"webhook": hooks.url + "/failed"}})
+    gateway.prefer("c-1042", "card-alerts", "webhook", "email")
+    gateway.prefer("c-doubt", "card-alerts", "sms")
+    gateway.prefer("c-failed", "card-alerts", "webhook")
+    yield gateway, sms
+    gateway.close()
+    redis.kill()
+    sms.close()
+    hooks.close()
+    import shutil
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def a_doubt(gateway, sms):
+    sms.script("/2010-04-01/Accounts/AC1/Messages.json", lambda request: Answer(201, {}), lambda request: Answer(201, {"sid": "SM1"}))
+    gateway.wait_state(gateway.send("c-doubt", id="m-doubt"), "in_doubt")
+    return {"message": "m-doubt"}
+
+
+def one_that_failed(gateway, sms):
+    gateway.wait_state(gateway.send("c-failed", id="m-failed"), "failed")
+    gateway.put({"id": "c-failed", "addresses": {"email": "ben@example.com"}})
+    return {"message": "m-failed"}
+
+
+def one_that_waits(gateway, sms):
+    message = gateway.send("c-1042", send_at="2999-01-01T00:00:00Z")
+    gateway.wait_state(message, "deferred")
+    return {"message": message}
+
+
+def one_to_erase(gateway, sms):
+    gateway.put({"id": "c-gone", "addresses": {"email": "gone@example.com"}})
+    return {"customer": "c-gone"}
+
+
+def what_was_sent(gateway, sms):
+    gateway.send("c-1042", id="order-4711")
+    gateway.wait_state("order-4711", "delivered", "sent")
+    return {}
+
+
+BEFORE = {"settleMessage": a_doubt, "retryMessage": one_that_failed, "takeBack": one_that_waits, "cancelMessage": one_that_waits,
+          "eraseCustomer": one_to_erase, "getMessage": what_was_sent, "explain": what_was_sent}
+
+
+def route_of(operation):
+    return re.sub(r"\{\w+\}", ":", operation.path)
+
+
+def ask(gateway, operation, body=None, arguments=None, query=True, **more):
+    address = operation.address(**(arguments or {}))
+    if query and operation.query():
+        address += "?" + operation.query()
+    return gateway.http(operation.method, address, body, **more)
+
+
+@pytest.mark.parametrize("operation", OVER_TCP, ids=lambda o: o.id)
+def test_each_documented_request_does_what_it_says(world, operation):
+    gateway, sms = world
+    for name, body in (operation.bodies or {"": None}).items():
+        arguments = BEFORE.get(operation.id, lambda *_: {})(gateway, sms)
+        if operation.id == "release":
+            gateway.cli_ok("hold", "--campaign", "spring", "--why", "a test")
+        headers = {p["name"]: p["example"] for p in operation.parameters if p["in"] == "header" and "example" in p}
+        if isinstance(body, list):
+            headers.pop("Idempotency-Key", None)
+        status, _, answer = ask(gateway, operation, body, arguments, headers=headers)
+        if (operation.method, route_of(operation)) in LATER:
+            assert status == 501
+        else:
+            assert status < 300, (operation.id, name, status, answer)
+
+
+@pytest.mark.parametrize("operation", [o for o in OVER_TCP if o.scopes], ids=lambda o: o.id)
+def test_each_wants_a_token_with_its_scope(world, operation):
+    gateway, _ = world
+    body = next(iter(operation.bodies.values()), None)
+    assert ask(gateway, operation, body, token=None)[0] == 401
+    assert ask(gateway, operation, body, token="forged")[0] == 401
+    for scope in ALL:
+        status, headers, answer = ask(gateway, operation, body, {"message": "m-none", "customer": "c-none"}, token=f"only-{scope}")
+        if scope in operation.scopes:
+            assert status not in (401, 403), (scope, status, answer)
+        else:
+            assert status == 403 and "insufficient_scope" in headers["WWW-Authenticate"], (scope, status)
+    if operation.about.get("x-all-products"):
+        assert ask(gateway, operation, body, token="offers")[0] == 403
+
+
+@pytest.mark.parametrize("operation", [o for o in OVER_TCP if o.bodies], ids=lambda o: o.id)
+def test_each_that_takes_json_refuses_what_is_none(world, operation):
+    gateway, _ = world
+    body = b"{}"
+    assert ask(gateway, operation, body, headers={"Content-Type": "text/plain"})[0] == 415
+    for broken in (b"", b"{", b"[1,2", b"nul", b'{"a":1,"a":2}', b'"\xff"', b"[" * 100_000, b"\x00"):
+        assert ask(gateway, operation, broken, headers={"Content-Type": "application/json"})[0] == 400, broken[:20]
+    for wrong in (b"7", b'"x"', b"null", b'{"pigeons":7}', b"[[]]", b"[null]", b"{}"):
+        status = ask(gateway, operation, wrong, {"message": "m-none"}, headers={"Content-Type": "application/json"})[0]
+        assert status < 500, (wrong, status)
+
+
+def test_the_table_of_routes_and_the_description_are_the_same():
+    there = {(method, path): (scopes, flags) for method, path, handler, scopes, flags, later in ROUTES if later == "NULL"}
+    described = {(o.method, route_of(o)): o for o in OPERATIONS}
+    assert set(there) - set(described) == set()
+    assert set(described) - set(there) - LATER == set()
+    for key, (scopes, flags) in there.items():
+        wanted = [] if scopes == "0" else [scope.strip().lower() for scope in scopes.split("|")]
+        assert sorted(described[key].scopes) == sorted(wanted), key
+        assert bool(described[key].about.get("x-all-products")) == ("ROUTE_WHOLE" in flags), key
+        assert described[key].public == ("ROUTE_PUBLIC" in flags), key
+
+
+def test_the_description_is_served_as_it_is_written(world):
+    assert world[0].http_json("GET", "/openapi.json", token=None)[1] == DESCRIPTION
+
+
+def test_a_path_is_split_and_then_decoded(world):
+    gateway, _ = world
+    gateway.put({"id": "a/b", "addresses": {"email": "ab@example.com"}})
+    assert gateway.http_json("GET", "/v1/customers/a%2Fb")[1]["id"] == "a/b"
+    for star in ("*", "%2A"):
+        assert gateway.http_json("GET", f"/v1/customers/a%2Fb/preferences/{star}")[1]["product"] == "*"
+    part = gateway.http_json("PUT", "/v1/customers/a%2Fb/preferences/card-alerts%2Ffraud", {"channels": ["email"]})
+    assert part[1]["product"] == "card-alerts/fraud"
+    plus = gateway.http_json("GET", "/v1/customers?address=" + urllib.parse.quote("ab@example.com"))
+    assert [c["id"] for c in plus[1]["customers"]] == ["a/b"]
+
+
+def test_a_wrong_method_is_told_which_are_right(world):
+    status, headers, _ = world[0].http("POST", "/v1/customers/c-1042")
+    assert status == 405 and headers["Allow"] == "GET, HEAD, PUT, PATCH, DELETE"
