@@ -332,6 +332,7 @@ void work_end(struct turn *turn, struct work *work, enum state state, const stru
 void work_wait(struct turn *turn, struct work *work, enum state state, const char *waits_for, int64_t due);
 /* Appends to the row's reasons. `args` is taken. */
 void work_reason(struct work *work, enum reason_code code, json_t *args);
+void work_reason_text(struct work *work, enum reason_code code, const char *args); /* compact JSON */
 /* The event that goes with the row's state as it is now. */
 void work_event(struct turn *turn, struct work *work, enum state state, const struct contact *contact);
 void contact_copy(const struct contact *contact, struct contact *out);
