@@ -33,7 +33,7 @@ OBJ     += $(O)/obj/openapi.o
 UNIT     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/peers/*.c))
 TESTLIB  = $(patsubst %.c,$(O)/obj/%.o,$(filter-out $(wildcard tests/*/test_*.c),$(wildcard tests/unit/*.c tests/contract/*.c)))
 
-.PHONY: FORCE crash torture torture-redis audit-million restart-million http-full hostile-mail all deps demo test check latency promise hours-full receipts unit format format-check tidy rooms model simulate fuzz fuzzers man install clean
+.PHONY: FORCE crash torture torture-redis audit-million restart-million http-full hostile-mail bench bench-scale all deps demo test check latency promise hours-full receipts unit format format-check tidy rooms model simulate fuzz fuzzers man install clean
 .SECONDARY:
 
 all: $(O)/heed
@@ -205,6 +205,19 @@ load: all
 # Forty customers change their minds while messages stream at full speed: nothing arrives against a confirmed choice.
 promise: all
 	@HEED_PROMISE_SECONDS=$(SECONDS) $(PYTHON) -m pytest -q -s -p no:cacheprovider tests/end_to_end/test_promise.py
+
+# heed, beside the usual Node stack and Kannel, on this machine: one run, ten minutes at most.
+bench:
+	@tests/install-packages build demo bench
+	@command -v npm >/dev/null || tests/install-packages peers
+	@$(MAKE) --no-print-directory all
+	@$(PYTHON) tests/bench/bench.py
+
+# What a message costs as the store grows to millions, and what it takes to look into it. Minutes, and some GB under /tmp.
+bench-scale:
+	@tests/install-packages build demo bench
+	@$(MAKE) --no-print-directory all
+	@$(PYTHON) tests/bench/scale.py
 
 # Every zone of the system against glibc, every three hours, and against Python's zoneinfo, 10,000 cases in each.
 hours-full: $(O)/tests/unit/test_zone $(O)/tests/unit/test_hours

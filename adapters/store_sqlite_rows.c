@@ -151,26 +151,57 @@ void sql_read_contact(struct cells *cells, struct contact *out)
 
 /* --- customers --- */
 
-static bool sql_get_addresses(struct sql *sql, struct customer *customer)
+/* A row for each address, in order; one with a NULL where there is none. */
+#define CUSTOMER_CELLS 7 /* before those of the address */
+#define CUSTOMER_WITH_ADDRESSES                                                                       \
+	"SELECT k.n, k.id, k.name, k.locale, k.timezone, k.seq, k.erased_at, a.n, a.channel, a.value, l.details, " \
+	"a.state, a.seq FROM customer k LEFT JOIN customer_address l ON l.customer = k.n LEFT JOIN "  \
+	"address a ON a.n = l.address "
+
+static struct customer *read_customer(struct cells *cells)
+{
+	struct customer *customer = xcalloc(1, sizeof *customer);
+
+	customer->n = get_number(cells);
+	customer->id = get_text(cells);
+	customer->name = get_text(cells);
+	customer->locale = get_text(cells);
+	customer->timezone = get_text(cells);
+	customer->seq = get_number(cells);
+	customer->erased_at = get_number(cells);
+	return customer;
+}
+
+bool sql_get_customer(struct sql *sql, const char *id, int64_t n, struct customer **out)
 {
 	sqlite3_stmt *statement =
-		sql_statement(sql, SQL_ADDRESSES,
-			      "SELECT a.n, a.channel, a.value, l.details, a.state, a.seq FROM "
-			      "customer_address l CROSS JOIN address a ON a.n = l.address "
-			      "WHERE l.customer = ? ORDER BY l.position");
+		id ? sql_statement(sql, SQL_CUSTOMER_BY_ID,
+				   CUSTOMER_WITH_ADDRESSES "WHERE k.id = ? ORDER BY l.position")
+		   : sql_statement(sql, SQL_CUSTOMER_BY_N,
+				   CUSTOMER_WITH_ADDRESSES "WHERE k.n = ? ORDER BY l.position");
 	struct cells cells = sql_cells(statement);
+	struct customer *customer = NULL;
 	size_t capacity = 0;
 	int more;
 
-	put_number(&cells, customer->n);
+	*out = NULL;
+	if (id)
+		put_text(&cells, id);
+	else
+		put_number(&cells, n);
 	while ((more = sql_step(sql, statement)) > 0) {
+		cells = sql_cells(statement);
+		if (!customer)
+			customer = *out = read_customer(&cells);
+		cells.at = CUSTOMER_CELLS;
+		if (sqlite3_column_type(statement, CUSTOMER_CELLS) == SQLITE_NULL)
+			continue;
 		if (customer->address_count == capacity) {
 			capacity = capacity ? 2 * capacity : 4;
 			customer->addresses =
 				xreallocarray(customer->addresses, capacity, sizeof *customer->addresses);
 		}
 		struct address *address = &customer->addresses[customer->address_count++];
-		cells = sql_cells(statement);
 		address->n = get_number(&cells);
 		address->channel = get_text(&cells);
 		address->value = get_text(&cells);
@@ -178,37 +209,11 @@ static bool sql_get_addresses(struct sql *sql, struct customer *customer)
 		address->state = (enum address_state)get_number(&cells);
 		address->seq = get_number(&cells);
 	}
+	if (more < 0) {
+		customer_free(customer);
+		*out = NULL;
+	}
 	return more == 0;
-}
-
-#define CUSTOMER_COLUMNS "SELECT n, id, name, locale, timezone, seq, erased_at FROM customer "
-
-bool sql_get_customer(struct sql *sql, const char *id, int64_t n, struct customer **out)
-{
-	sqlite3_stmt *statement = id ? sql_statement(sql, SQL_CUSTOMER_BY_ID, CUSTOMER_COLUMNS "WHERE id = ?")
-				     : sql_statement(sql, SQL_CUSTOMER_BY_N, CUSTOMER_COLUMNS "WHERE n = ?");
-	struct cells cells = sql_cells(statement);
-
-	*out = NULL;
-	if (id)
-		put_text(&cells, id);
-	else
-		put_number(&cells, n);
-	int more = sql_step(sql, statement);
-	if (more <= 0)
-		return more == 0;
-	struct customer *customer = xcalloc(1, sizeof *customer);
-	cells = sql_cells(statement);
-	customer->n = get_number(&cells);
-	customer->id = get_text(&cells);
-	customer->name = get_text(&cells);
-	customer->locale = get_text(&cells);
-	customer->timezone = get_text(&cells);
-	customer->seq = get_number(&cells);
-	customer->erased_at = get_number(&cells);
-	sqlite3_reset(statement);
-	*out = customer;
-	return sql_get_addresses(sql, customer);
 }
 
 /* --- preferences --- */
@@ -258,8 +263,9 @@ bool sql_read_facts(struct sql *sql, struct facts *facts)
 		return false;
 	if (!facts->customer)
 		return true;
-	sqlite3_stmt *statement =
-		sql_statement(sql, SQL_PREFERENCES_CHAIN, PREFERENCE_COLUMNS "AND product IN (?, ?, '*')");
+	sqlite3_stmt *statement = sql_statement(
+		sql, SQL_PREFERENCES_CHAIN, /* by comparing: an IN would make a table of its list each time */
+		PREFERENCE_COLUMNS "AND (+product = ? OR +product = ? OR +product = '*')");
 	struct cells cells = sql_cells(statement);
 	int more;
 

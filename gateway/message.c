@@ -208,8 +208,8 @@ static bool read_body(const struct reading *in, struct message *out)
 	json_object_del(rest, "id");
 	free(out->body);
 	out->body = json_dumps(rest, JSON_COMPACT | JSON_SORT_KEYS);
-	json_object_del(rest, "traceparent");
-	char *hashed = json_dumps(rest, JSON_COMPACT | JSON_SORT_KEYS);
+	bool traced = json_object_del(rest, "traceparent") == 0;
+	char *hashed = traced ? json_dumps(rest, JSON_COMPACT | JSON_SORT_KEYS) : xstrdup(out->body);
 	json_decref(rest);
 	digest_sha256(hashed, strlen(hashed), hash);
 	memcpy(out->hash, hash, sizeof out->hash);

@@ -71,15 +71,21 @@ bool text_putc(struct text *t, char c)
 
 bool text_vaddf(struct text *t, const char *format, va_list args)
 {
+	size_t left = t->capacity ? t->capacity - t->len : 0; /* the NUL's place among it */
 	va_list again;
 
+	if (t->full)
+		return false;
 	va_copy(again, args);
-	int len = vsnprintf(NULL, 0, format, args);
-	bool fits = len >= 0 && text_room(t, (size_t)len);
-	if (fits && len > 0) {
+	int len = vsnprintf(left ? t->data + t->len : NULL, left, format, args);
+	bool printed = len >= 0 && (size_t)len < left && (size_t)len <= t->max - t->len;
+	if (left && !printed)
+		t->data[t->len] = '\0';
+	bool fits = printed || (len >= 0 && text_room(t, (size_t)len));
+	if (fits && !printed && len > 0)
 		vsnprintf(t->data + t->len, (size_t)len + 1, format, again);
+	if (fits)
 		t->len += (size_t)len;
-	}
 	va_end(again);
 	return fits;
 }

@@ -559,9 +559,11 @@ static void take_admissions(struct turn *turn)
 	const struct inbox_lane *bulk = &turn->inbox.lanes[LANE_BULK];
 	size_t room = lines_room(turn);
 
-	room = room < TURN_ADMISSIONS_LEAST ? TURN_ADMISSIONS_LEAST
-	       : room < TURN_ADMISSIONS_MAX ? room
-					    : TURN_ADMISSIONS_MAX;
+	if (!room && (!turn->started || turn->mono >= turn->overflow)) { /* by hand: at once */
+		room = TURN_OVERFLOW_MAX;
+		turn->overflow = turn->mono + TURN_OVERFLOW_EVERY;
+	}
+	room = room < TURN_ADMISSIONS_MAX ? room : TURN_ADMISSIONS_MAX;
 	const size_t tenth = room / 10, kept = bulk->count < tenth ? bulk->count : tenth;
 	struct admission **end = &turn->admissions;
 
@@ -619,8 +621,12 @@ static bool turn_has_work(struct turn *turn, int64_t *wait)
 		*wait = turn->expiry.due > turn->now ? turn->expiry.due - turn->now : 0;
 	if (turn->receipts.due - turn->now < *wait)
 		*wait = turn->receipts.due > turn->now ? turn->receipts.due - turn->now : 0;
-	return inbox_waits(turn) || *wait == 0 || turn->again_count || turn->receipts.found.count ||
-	       turn->receipts.swept != MOMENT_NEVER || turn->recovered != MOMENT_NEVER || turn->config_new;
+	if (turn->inbox.admission_count && turn->overflow - turn->mono < *wait)
+		*wait = turn->overflow > turn->mono ? turn->overflow - turn->mono : 0;
+	return turn->inbox.outcomes || turn->inbox.requests ||
+	       (turn->inbox.admission_count && lines_room(turn)) || *wait == 0 || turn->again_count ||
+	       turn->receipts.found.count || turn->receipts.swept != MOMENT_NEVER ||
+	       turn->recovered != MOMENT_NEVER || turn->config_new;
 }
 
 static void reload_take(struct turn *turn)

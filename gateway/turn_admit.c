@@ -69,6 +69,7 @@ static void admission_admit(struct turn *turn, struct admission *admission)
 		.state = STATES,
 		.due = MOMENT_NEVER,
 	};
+	turn->plan.admitted++;
 	message_row_gather(&empty);
 	struct work *work = work_add(turn, WORK_NEW, &empty);
 	message_row_release(&empty);

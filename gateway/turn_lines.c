@@ -75,21 +75,43 @@ static size_t line_room(const struct line *line)
 	return line->held ? 0 : room;
 }
 
+/* What the line takes at once; 0 also where it is not to be asked. */
+static size_t line_credit(const struct turn *turn, const struct line *line)
+{
+	size_t credit = 0;
+
+	for (size_t o = 0; o < line->outlet_count && !line->held && line->next.due > turn->now; o++) {
+		const struct outlet *outlet = &line->outlets[o];
+		if (outlet->channel && !outlet->held && !outlet->breaker.open)
+			credit += channel_credit_left(outlet->channel);
+	}
+	return credit;
+}
+
 size_t lines_room(const struct turn *turn)
 {
-	size_t room = 0;
+	size_t all = 0, least = SIZE_MAX;
+	bool known = false;
 
 	for (size_t i = 0; i < turn->line_count; i++) {
 		const struct line *line = &turn->lines[i];
-		if (line->held || line->next.due <= turn->now)
+		size_t credit = line_credit(turn, line);
+		all += credit;
+		known = known || line->share;
+		if (!line->share || !credit)
 			continue;
-		for (size_t o = 0; o < line->outlet_count; o++) {
-			const struct outlet *outlet = &line->outlets[o];
-			if (outlet->channel && !outlet->held && !outlet->breaker.open)
-				room += channel_credit_left(outlet->channel);
-		}
+		size_t fits = credit * SHARE_ONE / line->share;
+		least = fits < least ? fits : least;
 	}
-	return room;
+	return !known ? all : least < SIZE_MAX ? least : 0;
+}
+
+/* So that a few that chose otherwise are soon forgotten. */
+static void line_learn(struct line *line, size_t admitted)
+{
+	unsigned now = (unsigned)(line->chosen * SHARE_ONE / admitted);
+
+	line->share = (line->share * 7 + now) / 8;
 }
 
 void line_waits(struct turn *turn, const char *channel, int64_t due)
@@ -267,6 +289,7 @@ void lines_begin_turn(struct turn *turn)
 	turn->claiming = !turn->stopping && !turn->alone && turn->recovered == MOMENT_NEVER;
 	for (size_t i = 0; i < turn->line_count; i++) {
 		turn->lines[i].next.this_turn = MOMENT_NEVER;
+		turn->lines[i].chosen = 0;
 		for (size_t o = 0; o < turn->lines[i].outlet_count; o++)
 			outlet_begin_turn(turn, &turn->lines[i].outlets[o]);
 	}
@@ -282,12 +305,15 @@ void lines_share(struct turn *turn, int64_t gateways, int64_t from)
 
 void lines_after_commit(struct turn *turn)
 {
-	for (size_t i = 0; i < turn->line_count; i++)
+	for (size_t i = 0; i < turn->line_count; i++) {
+		if (turn->plan.admitted)
+			line_learn(&turn->lines[i], turn->plan.admitted);
 		for (size_t o = 0; o < turn->lines[i].outlet_count; o++) {
 			struct outlet *outlet = &turn->lines[i].outlets[o];
 			bucket_take(&outlet->bucket, (int64_t)outlet->claimed, turn->mono);
 			outlet->claimed = 0;
 		}
+	}
 }
 
 /* At most `limit` behind the first `seen`, which this turn has already: those that bulk keeps. */
@@ -381,8 +407,8 @@ void lines_follow_holds(struct turn *turn)
 	}
 }
 
-/* The provider came to be at fault, or is held: what waits there is deferred, not queued, and its clocks
- * stand. */
+/* The provider came to be at fault, or is held: what waits there is deferred, not queued, and its
+ * clocks stand. */
 static void row_stands(struct turn *turn, const struct line *line, const struct message_row *row)
 {
 	const struct hold *hold = line->held ? line_hold(turn, line) : NULL;
@@ -463,7 +489,8 @@ bool lines_adopt_strays(struct turn *turn)
 		if (ok && !line && *names[i] && !hold_is_key(names[i])) {
 			ok = store_waiting(turn->store, names[i], &from, STRAYS_MAX, &rows);
 			if (rows.count)
-				log_warn("%zu messages waited for channel %s, which is gone: they are chosen "
+				log_warn("%zu messages waited for channel %s, which is gone: they "
+					 "are chosen "
 					 "again",
 					 rows.count, names[i]);
 			for (size_t r = 0; ok && r < rows.count; r++) {
@@ -483,8 +510,8 @@ bool lines_adopt_strays(struct turn *turn)
 	return ok;
 }
 
-/* When one that waits for the line could be claimed, if it is due; MOMENT_NEVER: an outcome, or a release,
- * wakes us. */
+/* When one that waits for the line could be claimed, if it is due; MOMENT_NEVER: an outcome, or a
+ * release, wakes us. */
 static int64_t line_ready(const struct turn *turn, const struct line *line)
 {
 	int64_t ready = MOMENT_NEVER;

@@ -43,14 +43,28 @@ static void work_end_contact(struct work *work, enum state state, const struct o
 	contact_outcome(work->ended, state, outcome);
 }
 
-static json_t *outcome_args(const struct work *work, const struct outcome *outcome)
+/* With what every outcome says of its attempt. NULL: nobody can say. */
+static void outcome_reason(struct work *work, enum reason_code code, const struct outcome *outcome)
 {
 	const struct contact *contact = &work->flight->contact;
-	json_t *args = json_pack("{s:s, s:s, s:i}", "channel", contact->channel, "provider",
-				 *contact->provider ? contact->provider : contact->channel, "attempt",
-				 contact->attempt);
-	json_object_set_new(args, "code", json_string(outcome->code));
-	return args;
+	struct text args;
+
+	if (!outcome) {
+		work_reason(work, code, NULL);
+		return;
+	}
+	text_init(&args, TEXT_ERROR_MAX);
+	text_puts(&args, "{\"channel\":");
+	text_json(&args, contact->channel);
+	text_puts(&args, ",\"provider\":");
+	text_json(&args, *contact->provider ? contact->provider : contact->channel);
+	text_puts(&args, ",\"attempt\":");
+	text_number(&args, contact->attempt);
+	text_puts(&args, ",\"code\":");
+	text_json(&args, outcome->code);
+	text_putc(&args, '}');
+	work_reason_text(work, code, args.full ? "{}" : args.data);
+	text_release(&args);
 }
 
 static void work_retry_at(struct turn *turn, struct work *work, enum state state, int64_t due)
@@ -95,7 +109,7 @@ static void outcome_accepted(struct turn *turn, struct work *work, const struct 
 	enum state state = outcome->delivered ? STATE_DELIVERED : STATE_SENT;
 
 	work_end_contact(work, state, outcome);
-	work_reason(work, REASON_accepted, outcome_args(work, outcome));
+	outcome_reason(work, REASON_accepted, outcome);
 	state = row_rests(row, state);
 	row->best = state;
 	work_set_state(turn, work, state);
@@ -135,11 +149,11 @@ static void outcome_retry(struct turn *turn, struct work *work, const struct out
 		work->row.attempts--;
 		work->row.tries--;
 		work->row.fault_since = work->flight->claimed_at;
-		work_reason(work, REASON_provider_at_fault, outcome_args(work, outcome));
+		outcome_reason(work, REASON_provider_at_fault, outcome);
 		work_retry_at(turn, work, state,
 			      turn->now); /* the breaker holds it, for as long as was asked for */
 	} else {
-		work_reason(work, REASON_retry, outcome_args(work, outcome));
+		outcome_reason(work, REASON_retry, outcome);
 		work_retry_at(turn, work, state, next_try(turn, work, outcome->retry_after));
 	}
 	work_event(turn, work, state, work->ended);
@@ -154,12 +168,12 @@ static bool outcome_rejected(struct turn *turn, struct work *work, const struct 
 	work_end_contact(work, STATE_REJECTED, outcome);
 	contact = work->ended;
 	if (outcome->scope == SCOPE_ADDRESS) {
-		work_reason(work, REASON_address_died, outcome_args(work, outcome));
+		outcome_reason(work, REASON_address_died, outcome);
 		ok = work->shares ||
 		     turn_address_dies(turn, contact->address, contact->channel, work->row.customer,
 				       work->row.customer_id, contact->provider);
 	} else {
-		work_reason(work, REASON_rejected, outcome_args(work, outcome));
+		outcome_reason(work, REASON_rejected, outcome);
 		char *list = *work->row.rejected ? xasprintf("%s,%s", work->row.rejected, contact->channel)
 						 : xstrdup(contact->channel);
 		free(work->row.rejected);
@@ -181,7 +195,7 @@ static void outcome_in_doubt(struct turn *turn, struct work *work, const struct 
 		work->why = WORK_AGAIN;
 		return;
 	}
-	work_reason(work, why, outcome ? outcome_args(work, outcome) : NULL);
+	outcome_reason(work, why, outcome);
 	if (config && config->resend_in_doubt) {
 		work_reason(work, REASON_doubt_resend, json_pack("{s:s}", "channel", work->row.channel));
 		work_retry_at(turn, work, STATE_IN_DOUBT,

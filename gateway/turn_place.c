@@ -218,11 +218,10 @@ void work_set_state(struct turn *turn, struct work *work, enum state state)
 	work->row.state = state;
 }
 
-void work_reason(struct work *work, enum reason_code code, json_t *args)
+void work_reason_text(struct work *work, enum reason_code code, const char *args)
 {
-	struct text json;
 	size_t len = strlen(work->row.reasons);
-	char *words = args ? json_dumps(args, JSON_COMPACT) : xstrdup("{}");
+	struct text json;
 
 	text_init(&json, REASONS_TEXT_MAX);
 	text_putc(&json, '[');
@@ -230,11 +229,22 @@ void work_reason(struct work *work, enum reason_code code, json_t *args)
 		text_add(&json, work->row.reasons + 1, len - 2);
 		text_putc(&json, ',');
 	}
-	text_addf(&json, "{\"code\":\"%s\",\"args\":%s}]", reason_code_name(code), words);
-	free(words);
-	json_decref(args);
+	text_puts(&json, "{\"code\":\"");
+	text_puts(&json, reason_code_name(code));
+	text_puts(&json, "\",\"args\":");
+	text_puts(&json, args);
+	text_puts(&json, "}]");
 	free(work->row.reasons);
 	work->row.reasons = text_detach(&json);
+}
+
+void work_reason(struct work *work, enum reason_code code, json_t *args)
+{
+	char *words = args ? json_dumps(args, JSON_COMPACT) : NULL;
+
+	work_reason_text(work, code, words ? words : "{}");
+	free(words);
+	json_decref(args);
 }
 
 /* --- ends and waits --- */
@@ -330,6 +340,8 @@ static bool place_send(struct turn *turn, struct work *work, const struct decisi
 	bool stays = row->state == STATE_IN_DOUBT || row->state == STATE_SENT;
 	const struct hold *hold = holds_stop(turn, row, line, work->bound);
 
+	if (line && work->why == WORK_NEW)
+		line->chosen++;
 	if (hold) {
 		work_hold(turn, work, hold, decision->channel);
 		return true;

@@ -13,7 +13,9 @@
 
 /* Law 5: what one turn takes, and what may wait for it. */
 #define TURN_ADMISSIONS_MAX 500
-#define TURN_ADMISSIONS_LEAST 20 /* also where nobody has room: admission waits for no channel */
+/* Where nobody has room some are admitted now and then all the same: admission waits for no channel. */
+#define TURN_OVERFLOW_MAX 50
+#define TURN_OVERFLOW_EVERY (5 * MOMENT_MS)
 #define TURN_OUTCOMES_MAX 1000
 #define TURN_REQUESTS_MAX 64
 #define TURN_SWEEP_MAX 200        /* rows looked at when a breaker opens, a turn */
@@ -50,6 +52,8 @@ struct outlet {
 	size_t claimed; /* in this turn */
 };
 
+#define SHARE_ONE 1024
+
 /* A channel in use. Of its outlets the first that is not at fault carries; those before it are only probed.
  */
 struct line {
@@ -57,6 +61,8 @@ struct line {
 	struct outlet *outlets;
 	size_t outlet_count;
 	struct hint next; /* when a row that waits for it is due */
+	unsigned chosen;  /* how many new messages chose it in this turn */
+	unsigned share;   /* of the last that were admitted, in SHARE_ONEs */
 	bool held;        /* by a hold on the channel, or on all its providers */
 	/* the rows that wait turn from queued to deferred, in slices, because it came to be at fault or held;
 	 * or back, because it is held no more */
@@ -151,6 +157,7 @@ struct plan {
 	size_t by_n_size, by_n_count;
 	bool strays;            /* some were found: there may be more */
 	size_t looked;          /* waiting rows of customers that were looked at again */
+	size_t admitted;        /* new messages */
 	size_t swept;           /* rows that wait and were taken in hand by a sweep */
 	struct pointers events; /* struct event_row */
 	struct pointers late;   /* struct contact: of late reports, to be saved */
@@ -239,6 +246,7 @@ struct turn {
 	struct text event; /* the one that is being made */
 	int64_t event_at;  /* the time that event_time shows */
 	char event_time[MOMENT_TEXT];
+	int64_t overflow;  /* monotonic: when the next may be admitted for which nobody has room */
 	int64_t recovered; /* n up to which rows left `sending` by a crash were dealt with; MOMENT_NEVER: all
 			    */
 	int contended;     /* turns in a row that were lost to other gateways */
@@ -295,7 +303,8 @@ void lines_forget_turn(struct turn *turn); /* the transaction was lost: hints ar
 void lines_begin_turn(struct turn *turn);  /* budgets */
 bool lines_take_due(struct turn *turn);    /* rows whose time has come become work */
 bool lines_sweep(struct turn *turn);
-/* How many new messages could be claimed at once; those that wait go first. */
+/* How many new messages could be claimed at once, if they choose as the last ones did. A channel for which
+ * others wait already, or that is at fault, is not asked. 0: nobody has room. */
 size_t lines_room(const struct turn *turn);
 int64_t lines_next(struct turn *turn);      /* when to look again: microseconds from now */
 bool lines_adopt_strays(struct turn *turn); /* rows that wait for a channel that is gone are chosen again */
@@ -343,6 +352,7 @@ void work_end(struct turn *turn, struct work *work, enum state state, const stru
 void work_wait(struct turn *turn, struct work *work, enum state state, const char *waits_for, int64_t due);
 /* Appends to the row's reasons. `args` is taken. */
 void work_reason(struct work *work, enum reason_code code, json_t *args);
+void work_reason_text(struct work *work, enum reason_code code, const char *args); /* compact JSON */
 /* The event that goes with the row's state as it is now. */
 void work_event(struct turn *turn, struct work *work, enum state state, const struct contact *contact);
 void contact_copy(const struct contact *contact, struct contact *out);

@@ -25,6 +25,7 @@ CACHE = ROOT / "var/bench"          # stores with customers, which take a while 
 CHANNELS = ["webhook", "email", "sms"]
 SECRETS = 1000                      # of receivers' companies; each signs for many customers
 BATCH = 1000
+BASE = 20000                        # customers that are imported; the rest is copied from them
 
 
 def free_port():
@@ -119,7 +120,8 @@ daemon off; worker_processes 1; pid {self.folder}/nginx.pid; error_log {self.fol
 {"user " + pwd.getpwuid(os.getuid()).pw_name + ";" if os.getuid() == 0 else ""}
 events {{ worker_connections 2048; }}
 http {{
-  access_log off; keepalive_requests 100000000; keepalive_timeout 600s;
+  log_format at '$msec $http_webhook_id'; map $http_webhook_id $timed {{ default 0; ~^at- 1; }}
+  access_log {self.folder}/latency.log at if=$timed buffer=64k flush=1s; keepalive_requests 100000000; keepalive_timeout 600s;
   client_body_temp_path {self.folder}/b; proxy_temp_path {self.folder}/p; fastcgi_temp_path {self.folder}/f;
   uwsgi_temp_path {self.folder}/u; scgi_temp_path {self.folder}/s;
   server {{
@@ -187,6 +189,35 @@ def customer_csv(path, count, nginx_url):
                       + ",".join(c if c == chosen else "" for c in CHANNELS) + "\n")
 
 
+def multiply(path, base, times):
+    """`times` as many customers as were imported, by SQL: the import is measured for itself."""
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        columns = lambda table: [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
+        addresses = db.execute("SELECT max(n) FROM address").fetchone()[0]
+
+        def copy(table, changed, k, where="1"):
+            names = columns(table)
+            made = ", ".join(changed.get(name, name) for name in names)
+            db.execute(f"INSERT INTO {table} ({', '.join(names)}) SELECT {made} FROM {table} WHERE {where}")
+
+        for k in range(1, times):
+            more, far = k * base, k * addresses
+            copy("customer", {"n": f"n + {more}", "id": f"'c-' || (n - 1 + {more})", "name": f"'Customer ' || (n - 1 + {more})"}, k,
+                 f"n <= {base}")
+            copy("address", {"n": f"n + {far}", "value":
+                             f"CASE channel WHEN 'email' THEN 'c' || (CAST(substr(value, 2) AS INTEGER) + {more}) || '@example.com' "
+                             f"ELSE '+4915' || printf('%09d', CAST(substr(value, 6) AS INTEGER) + {more}) END"}, k,
+                 f"n <= {addresses} AND channel <> 'webhook'")
+            copy("customer_address", {"customer": f"customer + {more}", "address":
+                                      f"CASE WHEN (SELECT channel FROM address WHERE n = address) = 'webhook' THEN address ELSE address + {far} END"},
+                 k, f"customer <= {base}")
+            copy("preference", {"customer": f"customer + {more}"}, k, f"customer <= {base}")
+        db.execute("UPDATE number SET value = (SELECT max(n) FROM customer) WHERE name = 'last.customer'")
+        db.execute("UPDATE number SET value = (SELECT max(n) FROM address) WHERE name = 'last.address'")
+        db.commit()
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 def secret_of(i):
     return "whsec_" + f"{i % SECRETS:032d}"
 
@@ -244,15 +275,15 @@ class Heed:
                               text=True, timeout=seconds)
 
     def make_customers(self, nginx):
-        """The receiver's port is another each time: the addresses are made to name a fixed one, and it is put in place here."""
+        """Copied from a store that was made once. The receiver's port is another each time: it is put in place here."""
         kept = CACHE / f"store-{self.customers}.db"
         if not kept.exists():
             CACHE.mkdir(parents=True, exist_ok=True)
-            customer_csv(self.folder / "customers.csv", self.customers, "http://127.0.0.1:1")
+            base = min(self.customers, BASE)
+            customer_csv(self.folder / "customers.csv", base, "http://127.0.0.1:1")
             self.run("customer", "import", str(self.folder / "customers.csv"))
             (self.folder / "customers.csv").unlink()
-            with contextlib.closing(sqlite3.connect(self.folder / "heed.db")) as db:
-                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            multiply(self.folder / "heed.db", base, self.customers // base)
             shutil.copyfile(self.folder / "heed.db", str(kept) + ".new")
             os.rename(str(kept) + ".new", kept)
         shutil.copyfile(kept, self.folder / "heed.db")

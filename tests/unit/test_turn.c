@@ -150,6 +150,35 @@ static void credit(const char *channel, size_t credit)
 	line_find(world.turn, channel)->outlets[0].channel->credit = credit;
 }
 
+static int64_t queued(void)
+{
+	struct counters counters;
+
+	assert_true(store_counters(world.store, &counters));
+	return counters.states[STATE_QUEUED];
+}
+
+static void what_finds_no_room_is_admitted_all_the_same_a_few_at_a_time(void **state)
+{
+	enum { MANY = 300 };
+	char id[16];
+
+	(void)state;
+	customer_with_all("ana");
+	credit("email", 0);
+	for (int i = 0; i < MANY; i++) {
+		snprintf(id, sizeof id, "m-%d", i);
+		admit(id, "ana", "card-alerts", "");
+	}
+	step(); /* it is not known yet what they choose */
+	for (int64_t before = queued(); before < MANY; before = queued()) {
+		step();
+		assert_int_equal(queued() - before,
+				 before + TURN_OVERFLOW_MAX < MANY ? TURN_OVERFLOW_MAX : MANY - before);
+	}
+	sum_holds();
+}
+
 static void urgent_goes_before_normal_before_bulk_and_bulk_keeps_a_tenth(void **state)
 {
 	char id[16];
@@ -723,6 +752,7 @@ int main(void)
 		IN_MEMORY(a_message_without_an_id_is_named_by_its_stream_and_entry),
 		ON_BOTH(what_the_choice_forbids_ends_with_one_line_without_an_attempt),
 		ON_BOTH(without_credit_messages_wait_queued_and_go_later),
+		ON_BOTH(what_finds_no_room_is_admitted_all_the_same_a_few_at_a_time),
 		ON_BOTH(urgent_goes_before_normal_before_bulk_and_bulk_keeps_a_tenth),
 		IN_MEMORY(what_waits_goes_before_what_comes_later),
 		IN_MEMORY(in_one_batch_urgent_goes_first),
