@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -131,6 +132,11 @@ bool call_pause(struct call *call, int64_t until)
 
 	if (moment_mono() >= until || (api->stopping && *api->stopping))
 		return false;
+	if (!call->waits && api->waiting) {
+		call->waits = true;
+		if (atomic_fetch_add(api->waiting, 1) >= API_WAITS_MAX)
+			return false;
+	}
 	nanosleep(&step, NULL);
 	return true;
 }
@@ -358,6 +364,8 @@ static void run(struct call *call, const struct route *route)
 		call_problem(call, 503, "the store cannot be read: %s", call->api->reader_error);
 	else if (read_body(call, route))
 		route->handle(call);
+	if (call->waits)
+		atomic_fetch_sub(call->api->waiting, 1);
 	text_release(&error);
 	url_query_release(&call->query);
 	json_decref(call->body);

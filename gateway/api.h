@@ -24,6 +24,7 @@ struct api {
 	const _Atomic bool *stopping; /* may be NULL; true ends every wait: set it before web_server_close */
 	/* May be NULL; another number than before: the configuration changed, and with it who may what. */
 	const _Atomic unsigned *generation;
+	_Atomic int *waiting; /* may be NULL; calls that wait: over API_WAITS_MAX they are answered at once */
 };
 
 #define API_BODY_MAX (8 * 1024 * 1024)
@@ -37,6 +38,7 @@ struct api {
 #define API_FIND_MAX 100    /* customers that `find` shows */
 #define API_CAPTURED_MAX 10 /* captured messages in an answer: each may be of MAIL_SIZE_MAX */
 #define API_WAIT_MAX (30 * MOMENT_S)
+#define API_WAITS_MAX 128 /* calls that wait at a time: the others find room beside them */
 
 /* Where a request came in. */
 enum door { DOOR_SOCKET, DOOR_INTERNAL, DOOR_PUBLIC, DOORS };

@@ -18,6 +18,7 @@ struct call {
 	const char *args[CALL_ARGS];   /* the decoded parts that stand for a `:` of the route */
 	struct url_query query;
 	json_t *body; /* what was sent to a BODY_JSON route; else NULL */
+	bool waits;   /* counted in api->waiting */
 };
 
 void call_answer(struct call *call, int status, json_t *body); /* takes `body` */
@@ -49,7 +50,7 @@ bool call_may_change(struct call *call);
 
 /* A parameter such as wait=5s. Stays as it was where it is not there. */
 bool call_duration(struct call *call, const char *name, int64_t most, int64_t *duration);
-/* A moment of a call that waits. False: `until` (monotonic) is over, or the gateway ends. */
+/* A moment of a call that waits. False: `until` (monotonic) is over, the gateway ends, or too many wait. */
 bool call_pause(struct call *call, int64_t until);
 
 /* What routes show alike. */

@@ -16,7 +16,7 @@ struct service {
 	struct turn *turn;
 	struct queue *queue;
 	_Atomic bool stopping;
-	_Atomic int at_work;
+	_Atomic int at_work, waiting;
 	_Atomic unsigned generation; /* of the configuration */
 	pthread_mutex_t lock;
 	struct config *config;                       /* under lock */
@@ -132,6 +132,7 @@ void service_handle(void *context, const struct api_request *request, struct api
 			  .queue = service->queue,
 			  .stopping = &service->stopping,
 			  .generation = &service->generation,
+			  .waiting = &service->waiting,
 			  .config = config_now(service)};
 	find_peer(api.config, request, peer);
 	known.peer = peer;

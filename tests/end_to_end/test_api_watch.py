@@ -201,6 +201,20 @@ def test_there_are_so_many_streams_at_most_and_others_are_served_beside_them(gat
     wait_for(lambda: Stream(gateway).answer.status == 200, what="room for a stream")
 
 
+def test_so_many_calls_wait_at_most_and_others_are_served_beside_them(gateway):
+    def wait(answers):
+        answers.append(gateway.http("GET", "/v1/log?after=999999999&wait=4s")[0])
+    answers, begun = [], time.monotonic()
+    threads = [threading.Thread(target=wait, args=(answers,)) for _ in range(200)]
+    for thread in threads:
+        thread.start()
+    wait_for(lambda: len(answers) >= 72 or time.monotonic() > begun + 3, what="those that are too many")
+    assert gateway.http_json("GET", "/healthz", token=None)[1]["status"] == "ok"
+    for thread in threads:
+        thread.join()
+    assert answers == [200] * 200
+
+
 def test_a_token_follows_its_products_only(gateway):
     gateway.send("c-1", id="m-1")
     gateway.wait_settled()
