@@ -20,4 +20,3 @@ const struct command command_token =
 	LATER("token", "token NAME --scopes SCOPE,…", "make a token for the API", "C");
 const struct command command_inbound = LATER("inbound", "inbound email", "take in a mail", "G");
 const struct command command_audit = LATER("audit", "audit", "prove each contact against the choice", "D");
-const struct command command_prune = LATER("prune", "prune", "drop what was kept long enough", "D");
