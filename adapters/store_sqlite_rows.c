@@ -312,6 +312,8 @@ char *number_name(enum number number, char out[32])
 
 	if (number < NUMBER_STATE)
 		snprintf(out, 32, "%s", names[number]);
+	else if (number >= NUMBER_PRUNED)
+		snprintf(out, 32, "pruned.%s", state_name((enum state)(number - NUMBER_PRUNED)));
 	else
 		snprintf(out, 32, "state.%s", state_name((enum state)(number - NUMBER_STATE)));
 	return out;

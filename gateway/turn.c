@@ -229,9 +229,10 @@ static bool turn_transaction(struct turn *turn)
 		return false;
 	if (turn->stopping || turn->reloaded)
 		flights_call_back(turn, 0, &(const struct touched){0});
-	if (!receipts_take(turn) || !run_requests(turn) || !again_take(turn) || !admissions_take(turn) ||
-	    !holds_sweep(turn) || !lines_sweep(turn) || !expiries_take(turn) || !holds_take_released(turn) ||
-	    !lines_take_due(turn) || !works_place(turn) || !write_works(turn) || !receipts_match(turn))
+	if (!receipts_take(turn) || !run_requests(turn) || !again_take(turn) || !erasures_take(turn) ||
+	    !admissions_take(turn) || !holds_sweep(turn) || !lines_sweep(turn) || !expiries_take(turn) ||
+	    !holds_take_released(turn) || !lines_take_due(turn) || !prune_take(turn) || !works_place(turn) ||
+	    !write_works(turn) || !receipts_match(turn))
 		return false;
 	for (struct request *request = turn->requests; request; request = request->next)
 		if (request->finish)
@@ -404,6 +405,8 @@ static void turn_committed(struct turn *turn)
 		log_info("the store works again");
 	turn->failing = turn->lost = turn->reloaded = turn->overtaken = false;
 	again_after_commit(turn);
+	erasures_after_commit(turn);
+	prune_after_commit(turn);
 	turn->config_new = turn->config_new && turn->plan.strays;
 	if (turn->begun_asked && turn->recovered == MOMENT_NEVER) {
 		begun_clear(turn->begun);
@@ -564,6 +567,10 @@ static bool turn_has_work(struct turn *turn, int64_t *wait)
 		*wait = gateway_next_report(turn);
 	if (turn->expiry.due - turn->now < *wait)
 		*wait = turn->expiry.due > turn->now ? turn->expiry.due - turn->now : 0;
+	if (erasures_next(turn) < *wait)
+		*wait = erasures_next(turn);
+	if (prune_next(turn) < *wait)
+		*wait = prune_next(turn);
 	if (turn->receipts.due - turn->now < *wait)
 		*wait = turn->receipts.due > turn->now ? turn->receipts.due - turn->now : 0;
 	return inbox_waits(turn) || *wait == 0 || turn->again_count || turn->receipts.found.count ||
@@ -598,7 +605,10 @@ bool turn_step(struct turn *turn)
 	if (!taken_waits(turn))
 		take_inbox(turn);
 	pthread_mutex_unlock(&turn->lock);
-	return turn_once(turn) && outbox_refill(turn);
+	if (!turn_once(turn))
+		return false;
+	erasures_clean(turn);
+	return outbox_refill(turn);
 }
 
 /* What was called back will never begin: its channel may report that when it is closed. */
@@ -690,7 +700,8 @@ struct turn *turn_new(struct store *store, struct config *config)
 	for (int lane = 0; lane < LANES; lane++)
 		turn->inbox.lanes[lane].tail = &turn->inbox.lanes[lane].first;
 	turn->outbox.settled_tail = &turn->outbox.settled;
-	turn->outbox.behind = true; /* an earlier run may have left some */
+	turn->outbox.behind = true;   /* an earlier run may have left some */
+	turn->erasing.pending = true; /* likewise */
 	digest_random(seed, sizeof seed);
 	for (size_t i = 0; i < sizeof seed; i++)
 		snprintf(turn->event_prefix + 2 * i, 3, "%02x", seed[i]);
@@ -742,8 +753,11 @@ bool turn_run_alone(struct turn *turn, struct request *request)
 	turn->requests = request;
 	if (turn_once(turn)) {
 		/* what was taken back has ended when we say so */
-		while ((holds_busy(turn, true) || turn->again_count) && turn_once(turn))
+		while ((holds_busy(turn, true) || turn->again_count || turn->erasing.pending ||
+			turn->prune.running) &&
+		       turn_once(turn))
 			;
+		erasures_clean(turn);
 		return true;
 	}
 	turn->requests = NULL;

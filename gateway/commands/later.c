@@ -18,4 +18,3 @@ static int run_later(const char *config_file, int argc, char **argv)
 
 const struct command command_inbound = LATER("inbound", "inbound email", "take in a mail", "G");
 const struct command command_audit = LATER("audit", "audit", "prove each contact against the choice", "D");
-const struct command command_prune = LATER("prune", "prune", "drop what was kept long enough", "D");
