@@ -639,6 +639,7 @@ const struct store_ops store_memory_ops = {
 	.read_log = memory_read_log,
 	.read_last_change = memory_read_last_change,
 	.read_message = memory_read_message,
+	.read_open_of = memory_read_open_of,
 	.read_customer = memory_read_customer,
 	.read_cap_used = memory_read_cap_used,
 	.read_find = memory_read_find,

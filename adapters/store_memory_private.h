@@ -223,6 +223,8 @@ void memory_reader_close(struct store_reader *reader);
 bool memory_read_log(struct store_reader *, const struct log_query *, struct contact **out, size_t *count);
 bool memory_read_last_change(struct store_reader *, int64_t *changed);
 bool memory_read_message(struct store_reader *, const char *id, struct message_row *out);
+bool memory_read_open_of(struct store_reader *, int64_t customer, int64_t after, size_t limit,
+			 struct message_rows *out);
 bool memory_read_customer(struct store_reader *, const char *id, struct customer **out,
 			  struct preference **preferences, size_t *count);
 bool memory_read_cap_used(struct store_reader *, int64_t customer, const char *name, int64_t *used);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "moment.h"
 #include "xalloc.h"
 #include "banned.h"
 
@@ -233,6 +234,24 @@ bool memory_read_message(struct store_reader *reader, const char *id, struct mes
 		return false;
 	message_row_read(memory, names_find(&memory->message_ids, id), out);
 	return memory_leave(memory);
+}
+
+bool memory_read_open_of(struct store_reader *reader, int64_t customer, int64_t after, size_t limit,
+			 struct message_rows *out)
+{
+	struct memory *memory = enter(reader);
+
+	if (!memory)
+		return false;
+	for (int64_t n = after + 1; limit && n <= memory->numbers[NUMBER_MESSAGE]; n++) {
+		const struct message_row *row = slots_get(&memory->tables[MESSAGES], n);
+		if (!row || row->customer != customer ||
+		    (row->due == MOMENT_NEVER && row->state != STATE_SENDING && row->state != STATE_IN_DOUBT))
+			continue;
+		message_row_read(memory, n, message_rows_add(out));
+		limit--;
+	}
+	return leave(memory);
 }
 
 bool memory_read_customer(struct store_reader *reader, const char *id, struct customer **out,

@@ -323,6 +323,7 @@ const struct store_ops store_postgres_ops = {
 	.read_log = postgres_read_log,
 	.read_last_change = postgres_read_last_change,
 	.read_message = postgres_read_message,
+	.read_open_of = postgres_read_open_of,
 	.read_customer = postgres_read_customer,
 	.read_cap_used = postgres_read_cap_used,
 	.read_find = postgres_read_find,

@@ -101,6 +101,7 @@ enum statement {
 	PG_SIZE,
 	PG_CHANGES,
 	PG_CHANGES_OF,
+	PG_READ_OPEN_OF,
 	PG_ERASE_CUSTOMER,
 	PG_ERASING,
 	PG_END_ERASING,
@@ -353,6 +354,8 @@ void postgres_reader_close(struct store_reader *reader);
 bool postgres_read_log(struct store_reader *, const struct log_query *, struct contact **out, size_t *count);
 bool postgres_read_last_change(struct store_reader *, int64_t *changed);
 bool postgres_read_message(struct store_reader *, const char *id, struct message_row *out);
+bool postgres_read_open_of(struct store_reader *, int64_t customer, int64_t after, size_t limit,
+			   struct message_rows *out);
 bool postgres_read_customer(struct store_reader *, const char *id, struct customer **out,
 			    struct preference **preferences, size_t *count);
 bool postgres_read_cap_used(struct store_reader *, int64_t customer, const char *name, int64_t *used);

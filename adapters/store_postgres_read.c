@@ -265,6 +265,22 @@ bool postgres_read_message(struct store_reader *reader, const char *id, struct m
 	return ok;
 }
 
+bool postgres_read_open_of(struct store_reader *reader, int64_t customer, int64_t after, size_t limit,
+			   struct message_rows *out)
+{
+	struct pg_query query;
+
+	pg_query_init(&query, pg_of(reader), PG_READ_OPEN_OF, "nnn",
+		      "SELECT " MESSAGE_COLUMNS
+		      " FROM (SELECT n FROM message m WHERE customer = $1 AND n > $2 AND " PG_WAITS
+		      " UNION SELECT n FROM message WHERE customer = $1 AND n > $2 AND state IN (2, 5) "
+		      "ORDER BY 1 LIMIT $3) o JOIN message m ON m.n = o.n" MESSAGE_CUSTOMER "ORDER BY m.n");
+	pg_put_number(&query, customer);
+	pg_put_number(&query, after);
+	pg_put_number(&query, (int64_t)limit);
+	return pg_append_messages(&query, out);
+}
+
 bool postgres_read_customer(struct store_reader *reader, const char *id, struct customer **out,
 			    struct preference **preferences, size_t *count)
 {

@@ -359,6 +359,7 @@ const struct store_ops store_sqlite_ops = {
 	.read_log = sqlite_read_log,
 	.read_last_change = sqlite_read_last_change,
 	.read_message = sqlite_read_message,
+	.read_open_of = sqlite_read_open_of,
 	.read_customer = sqlite_read_customer,
 	.read_cap_used = sqlite_read_cap_used,
 	.read_find = sqlite_read_find,

@@ -80,6 +80,7 @@ enum statement {
 	SQL_PRUNED_GET,
 	SQL_PRUNED_SET,
 	SQL_PRUNED_DROP,
+	SQL_READ_OPEN_OF,
 	SQL_CAP_USED,
 	SQL_CAP_COUNT,
 	SQL_CAPS_DROP,
@@ -307,6 +308,8 @@ void sqlite_reader_close(struct store_reader *reader);
 bool sqlite_read_log(struct store_reader *, const struct log_query *, struct contact **out, size_t *count);
 bool sqlite_read_last_change(struct store_reader *, int64_t *changed);
 bool sqlite_read_message(struct store_reader *, const char *id, struct message_row *out);
+bool sqlite_read_open_of(struct store_reader *, int64_t customer, int64_t after, size_t limit,
+			 struct message_rows *out);
 bool sqlite_read_customer(struct store_reader *, const char *id, struct customer **out,
 			  struct preference **preferences, size_t *count);
 bool sqlite_read_cap_used(struct store_reader *, int64_t customer, const char *name, int64_t *used);

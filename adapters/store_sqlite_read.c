@@ -328,6 +328,25 @@ bool sqlite_read_message(struct store_reader *reader, const char *id, struct mes
 	return sql_find_message(sql_of(reader), id, out);
 }
 
+bool sqlite_read_open_of(struct store_reader *reader, int64_t customer, int64_t after, size_t limit,
+			 struct message_rows *out)
+{
+	struct sql *sql = sql_of(reader);
+	sqlite3_stmt *statement = sql_statement(
+		sql, SQL_READ_OPEN_OF,
+		"SELECT " MESSAGE_COLUMNS
+		" FROM (SELECT message AS n FROM waiting INDEXED BY waiting_by_customer "
+		"WHERE customer = ?1 AND message > ?2 UNION SELECT n FROM message INDEXED BY message_open "
+		"WHERE customer = ?1 AND state IN (2, 5) AND n > ?2 ORDER BY 1 LIMIT ?3) o "
+		"CROSS JOIN message m ON m.n = o.n" MESSAGE_CUSTOMER "ORDER BY m.n");
+	struct cells cells = sql_cells(statement);
+
+	put_number(&cells, customer);
+	put_number(&cells, after);
+	put_number(&cells, (int64_t)limit);
+	return sql_append_messages(sql, statement, out);
+}
+
 bool sqlite_read_customer(struct store_reader *reader, const char *id, struct customer **out,
 			  struct preference **preferences, size_t *count)
 {

@@ -153,9 +153,10 @@ void sql_read_contact(struct cells *cells, struct contact *out)
 
 /* A row for each address, in order; one with a NULL where there is none. */
 #define CUSTOMER_CELLS 7 /* before those of the address */
-#define CUSTOMER_WITH_ADDRESSES                                                                       \
-	"SELECT k.n, k.id, k.name, k.locale, k.timezone, k.seq, k.erased_at, a.n, a.channel, a.value, l.details, " \
-	"a.state, a.seq FROM customer k LEFT JOIN customer_address l ON l.customer = k.n LEFT JOIN "  \
+#define CUSTOMER_WITH_ADDRESSES                                                                         \
+	"SELECT k.n, k.id, k.name, k.locale, k.timezone, k.seq, k.erased_at, a.n, a.channel, a.value, " \
+	"l.details, "                                                                                   \
+	"a.state, a.seq FROM customer k LEFT JOIN customer_address l ON l.customer = k.n LEFT JOIN "    \
 	"address a ON a.n = l.address "
 
 static struct customer *read_customer(struct cells *cells)
@@ -318,6 +319,8 @@ char *number_name(enum number number, char out[32])
 
 	if (number < NUMBER_STATE)
 		snprintf(out, 32, "%s", names[number]);
+	else if (number >= NUMBER_PRUNED)
+		snprintf(out, 32, "pruned.%s", state_name((enum state)(number - NUMBER_PRUNED)));
 	else
 		snprintf(out, 32, "state.%s", state_name((enum state)(number - NUMBER_STATE)));
 	return out;

@@ -90,6 +90,16 @@ void api_customer_get(struct call *call)
 	customer_view_release(&view);
 }
 
+/* Whoever asks; with ?recreate=true what was erased may come back. */
+static struct asker asker_of(const struct call *call)
+{
+	const char *recreate = call_query(call, "recreate");
+	struct asker asker = call->request->asker;
+
+	asker.recreate = recreate && strcmp(recreate, "true") == 0;
+	return asker;
+}
+
 static void customer_change(struct call *call, bool merge)
 {
 	const char *id = call->args[0];
@@ -108,8 +118,8 @@ static void customer_change(struct call *call, bool merge)
 	if (!named && json_object_set_new(call->body, "id", json_string(id)) < 0)
 		abort(); /* the path was checked to be UTF-8 */
 	text_init(&problem, TEXT_ERROR_MAX);
-	int status = request_customer(&call->api->door, &call->request->asker, id, call->body, merge, &answer,
-				      &problem);
+	const struct asker asker = asker_of(call);
+	int status = request_customer(&call->api->door, &asker, id, call->body, merge, &answer, &problem);
 	call_result(call, status, answer, &problem);
 	text_release(&problem);
 }
@@ -140,7 +150,8 @@ void api_customers_import(struct call *call)
 		call->body, i,
 		customer) if (!preferences_allowed(call, json_object_get(customer, "preferences"))) return;
 	text_init(&problem, TEXT_ERROR_MAX);
-	int status = request_import(&call->api->door, &call->request->asker, call->body, &answer, &problem);
+	const struct asker asker = asker_of(call);
+	int status = request_import(&call->api->door, &asker, call->body, &answer, &problem);
 	call_result(call, status, answer, &problem);
 	text_release(&problem);
 }

@@ -69,6 +69,11 @@ bool message_allowed(struct call *call, const char *id);
 struct queue_depths;
 bool queue_seen(struct api *api, struct queue_depths *depths, char **why);
 
+/* Drops the dead letters that are wanted. False: Redis does not answer, *why (free) says why. */
+struct dead_letter;
+bool queue_drop_dead(struct api *api, bool (*wanted)(const struct dead_letter *, const void *),
+		     const void *context, int64_t *dropped, char **why);
+
 /* config/openapi.yaml as it stands; made by the Makefile. */
 extern const char api_description[];
 
@@ -85,6 +90,9 @@ void api_messages_post(struct call *call);
 void api_customer_get(struct call *call);
 void api_customer_put(struct call *call);
 void api_customer_patch(struct call *call);
+void api_customer_erase(struct call *call);
+void api_customer_export(struct call *call);
+void api_prune(struct call *call);
 void api_customers_find(struct call *call);
 void api_customers_import(struct call *call);
 void api_preferences_get(struct call *call);

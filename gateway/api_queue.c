@@ -9,6 +9,7 @@
 
 /* The handle is one connection, and calls come from any thread. */
 #define QUEUE_SEEN_EVERY MOMENT_S
+#define QUEUE_DEAD_PAGE 200
 
 static pthread_mutex_t queue_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -37,6 +38,49 @@ bool queue_seen(struct api *api, struct queue_depths *depths, char **why)
 	*why = last_why ? xstrdup(last_why) : NULL;
 	pthread_mutex_unlock(&queue_lock);
 	return !*why;
+}
+
+/* A page of them, from `after` on, which is moved on. Under the lock. */
+static bool drop_page(struct queue *queue, char **after,
+		      bool (*wanted)(const struct dead_letter *, const void *), const void *context,
+		      int64_t *dropped, size_t *count)
+{
+	struct dead_letter *letters = NULL;
+	bool found, ok = queue_dead_list(queue, *after, QUEUE_DEAD_PAGE, &letters, count);
+
+	for (size_t i = 0; i < *count; i++) {
+		if (ok && wanted(&letters[i], context)) {
+			ok = queue_dead_drop(queue, letters[i].dead_id, &found);
+			*dropped += ok && found;
+		}
+		free(*after);
+		*after = xstrdup(letters[i].dead_id);
+		dead_letter_release(&letters[i]);
+	}
+	free(letters);
+	return ok;
+}
+
+bool queue_drop_dead(struct api *api, bool (*wanted)(const struct dead_letter *, const void *),
+		     const void *context, int64_t *dropped, char **why)
+{
+	char *after = xstrdup("");
+	bool ok = api->queue != NULL;
+	size_t count = QUEUE_DEAD_PAGE;
+
+	*why = NULL;
+	while (ok && count == QUEUE_DEAD_PAGE) { /* others may ask in between */
+		count = 0;
+		pthread_mutex_lock(&queue_lock);
+		ok = drop_page(api->queue, &after, wanted, context, dropped, &count);
+		if (!ok)
+			*why = xstrdup(queue_error(api->queue));
+		pthread_mutex_unlock(&queue_lock);
+	}
+	if (!ok && !*why)
+		*why = xstrdup("the queue was not opened");
+	free(after);
+	return ok;
 }
 
 /* Sets dead and waiting; null, and `redis` says why, where Redis does not answer. */

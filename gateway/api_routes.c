@@ -25,8 +25,8 @@ const struct route api_routes[] = {
 	{"GET", "/v1/customers/:", api_customer_get, BODY_NONE, READ, 0, NULL},
 	{"PUT", "/v1/customers/:", api_customer_put, BODY_JSON, WRITE, 0, NULL},
 	{"PATCH", "/v1/customers/:", api_customer_patch, BODY_JSON, WRITE, 0, NULL},
-	{"DELETE", "/v1/customers/:", NULL, BODY_NONE, WRITE, ROUTE_WHOLE, "C"},
-	{"GET", "/v1/customers/:/export", NULL, BODY_NONE, HISTORY, ROUTE_WHOLE, "C"},
+	{"DELETE", "/v1/customers/:", api_customer_erase, BODY_NONE, WRITE, ROUTE_WHOLE, NULL},
+	{"GET", "/v1/customers/:/export", api_customer_export, BODY_NONE, HISTORY, ROUTE_WHOLE, NULL},
 	{"POST", "/v1/customers/:/link", api_link, BODY_JSON, WRITE, ROUTE_WHOLE, NULL},
 	{"GET", "/v1/customers/:/history", api_history, BODY_NONE, HISTORY, 0, NULL},
 	{"GET", "/v1/customers/:/preferences", api_preferences_get, BODY_NONE, READ, 0, NULL},
@@ -46,6 +46,7 @@ const struct route api_routes[] = {
 	{"GET", "/v1/holds", api_holds_get, BODY_NONE, OPS, ROUTE_WHOLE, NULL},
 	{"POST", "/v1/holds", api_hold, BODY_JSON, OPS, ROUTE_WHOLE, NULL},
 	{"DELETE", "/v1/holds", api_release, BODY_NONE, OPS, ROUTE_WHOLE, NULL},
+	{"POST", "/v1/prune", api_prune, BODY_NONE, OPS, ROUTE_WHOLE, NULL},
 	{"POST", "/v1/campaigns/:/cancel", api_campaign_cancel, BODY_JSON, OPS, ROUTE_WHOLE, NULL},
 
 	/* for machines that look after it: no token, and nothing about anybody in them */

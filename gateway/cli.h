@@ -80,6 +80,8 @@ struct queue;
 struct cli *cli_open(const char *config_file);
 void cli_close(struct cli *cli); /* NULL is fine */
 struct config *cli_config(struct cli *cli);
+/* A reader of the store, the caller's to close. NULL and `error`. */
+struct store_reader *cli_take_reader(struct cli *cli, struct text *error);
 /* From now on calls are an import's: changed_by says so. */
 void cli_as_import(struct cli *cli);
 

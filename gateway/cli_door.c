@@ -104,6 +104,14 @@ static bool open_reader(struct cli *cli, struct text *error)
 	return cli->reader != NULL;
 }
 
+struct store_reader *cli_take_reader(struct cli *cli, struct text *error)
+{
+	struct store_reader *reader = open_reader(cli, error) ? cli->reader : NULL;
+
+	cli->reader = NULL;
+	return reader;
+}
+
 static struct queue *open_queue(struct cli *cli, struct text *error)
 {
 	const struct queue_config config = queue_config_of(cli->config, "cli");

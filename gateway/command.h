@@ -63,9 +63,8 @@ int commands_run(int argc, char **argv);
 extern const struct command command_gateway, command_check, command_send, command_customer, command_prefer,
 	command_log, command_history, command_explain, command_queue, command_dead, command_settle,
 	command_retry, command_render, command_migrate, command_captured, command_hold, command_release,
-	command_cancel, command_link, command_token, command_inbound, command_help, command_version;
-/* Named in the contract, and not there yet: all in commands/later.c. */
-extern const struct command command_audit, command_prune;
+	command_cancel, command_link, command_token, command_inbound, command_audit, command_prune,
+	command_help, command_version;
 
 #define HEED_VERSION "0.1"
 

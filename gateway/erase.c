@@ -142,8 +142,7 @@ static void strip_args(json_t *args)
 
 	json_object_foreach_safe(args, next, name, value)
 	{
-		(void)value;
-		if (!is_plain(name))
+		if (!json_is_number(value) && !json_is_boolean(value) && !is_plain(name))
 			json_object_set_new(args, name, json_string("-"));
 	}
 }

@@ -68,4 +68,5 @@ REASON(receipt_rejected, "{provider} says that it did not arrive ({code})", "A r
 REASON(receipt_retry, "{provider} says that it did not arrive ({code}); tried again later", "A receipt or a bounce of the other side: a temporary failure.")
 REASON(settled, "an operator settled it as {as}", "heed settle.")
 REASON(cancelled, "it was taken back by {by}: {why}", "heed cancel, or the application that sent it.")
+REASON(erased, "the customer was erased", "heed customer erase, or DELETE of the customer: what waited is cancelled.")
 REASON(retried, "an operator had it tried again", "heed retry.")

@@ -143,7 +143,7 @@ static bool choices_run(struct request *request, struct turn *turn, bool (*write
 	bool ok = store_get_customer(turn->store, asked->customer, &w.customer);
 
 	w.not_stopped = stops ? json_array() : NULL;
-	if (ok && !w.customer)
+	if (ok && (!w.customer || w.customer->erased_at))
 		request_refuse(request, 404, "customer %s: there is no customer with this id",
 			       asked->customer);
 	else if (ok)

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "erase.h"
 #include "requests_private.h"
 #include "xalloc.h"
 #include "banned.h"
@@ -143,6 +144,47 @@ static bool write_preferences(struct request *request, struct turn *turn, const 
 	return true;
 }
 
+/* One who was erased, or an address that was, comes back only where that is asked for; the address with the
+ * state that it had. *refused: said in the request. False: the store failed. */
+static bool recreate(struct request *request, struct turn *turn, const struct put *put, const char *id,
+		     const struct customer *old, const struct customer *new, bool *refused)
+{
+	static const char asks[] = "?recreate=true (--recreate) brings it back";
+	const char *key = store_erasure_key(turn->store);
+	struct customer *erased = NULL;
+	char name[ERASED_NAME_SIZE];
+	bool ok = old || erased_find(turn, id, &erased);
+
+	if (erased && !put->asker->recreate)
+		request_refuse(request, 409, "customer %s: was erased; %s", id, asks);
+	if (ok && erased &&
+	    put->asker->recreate) { /* what is left of the one before keeps a name of its own */
+		char *other = xasprintf("%s:%lld", erased->id, (long long)erased->n);
+		ok = store_erase_customer(turn->store, erased->n, other, erased->erased_at);
+		free(other);
+	}
+	for (size_t i = 0; ok && !request->status && i < new->address_count; i++) {
+		const struct address *address = &new->addresses[i];
+		struct address_row row = {0}, real = {0};
+		if (address->n) /* kept by a merge */
+			continue;
+		erased_address(key, address->channel, address->value, name);
+		ok = store_get_address(turn->store, address->channel, name, false, &row) &&
+		     (!row.n ||
+		      store_get_address(turn->store, address->channel, address->value, false, &real));
+		if (!ok || !row.n || real.n)
+			continue;
+		if (put->asker->recreate)
+			ok = store_rename_address(turn->store, row.n, address->value);
+		else
+			request_refuse(request, 409, "addresses.%s: was erased with its customer; %s",
+				       address->channel, asks);
+	}
+	*refused = request->status != 0;
+	customer_free(erased);
+	return ok;
+}
+
 /* One customer, whole or not at all: the transaction is shared with others, so it stands behind a save point.
  */
 static bool put_one(struct request *request, struct turn *turn, const struct put *put, const char *id,
@@ -175,6 +217,10 @@ static bool put_one(struct request *request, struct turn *turn, const struct put
 	ok = store_get_customer(turn->store, id, &old);
 	if (!ok)
 		goto out;
+	if (old && old->erased_at) {
+		request_refuse(request, 404, "customer %s: was erased", id);
+		goto out;
+	}
 	bool merge = put->merge && old;
 	if (merge) {
 		struct customer *copy = customer_copy(old);
@@ -187,8 +233,11 @@ static bool put_one(struct request *request, struct turn *turn, const struct put
 	}
 	ok = store_save_point(turn->store);
 	begun = ok;
-	ok = ok && write_facts(turn, put->asker, old, &new, &changed) &&
-	     write_preferences(request, turn, put, &new, whole, kept, &changed);
+	bool refused = false;
+	ok = ok && recreate(request, turn, put, id, old, &new, &refused);
+	if (ok && !refused)
+		ok = write_facts(turn, put->asker, old, &new, &changed) &&
+		     write_preferences(request, turn, put, &new, whole, kept, &changed);
 	if (!ok || request->status)
 		goto out;
 	const struct touched touched = {0};

@@ -271,6 +271,10 @@ static bool prefer_run(struct request *request, struct turn *turn)
 	size_t count = 0;
 	bool ok = store_get_customer(turn->store, prefer->customer, &customer);
 
+	if (customer && customer->erased_at) {
+		customer_free(customer);
+		customer = NULL;
+	}
 	if (ok && !customer)
 		request_refuse(request, 404, "customer %s: there is no customer with this id",
 			       prefer->customer);

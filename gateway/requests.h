@@ -20,6 +20,7 @@ struct asker {
 	/* of a change of a customer's facts (a preference has its own): where from, what was shown; NULL */
 	const char *source;
 	const json_t *evidence;
+	bool recreate; /* what was erased may come back */
 };
 
 /* Where a request is run: by the running turn's thread, or in ours when we hold the store alone. */
@@ -51,6 +52,15 @@ int request_preferences(const struct turn_door *door, const struct asker *asker,
  * "not_stopped": products that may not be (their choice stays as it was). */
 int request_stop_all(const struct turn_door *door, const struct asker *asker, const char *customer,
 		     const json_t *how, json_t **answer, struct text *problem);
+/* The customer is forgotten: addresses, name, texts, in contacts, log and events alike; what waits is
+ * cancelled, and a one-way name stays (erase.h). Answer: {"erased": that name, "on_their_way", "finished"};
+ * not finished: the rest goes by itself. 200 also for one who was erased before; 404 for one who never was.
+ */
+int request_erase(const struct turn_door *door, const struct asker *asker, const char *customer,
+		  json_t **answer, struct text *problem);
+/* What was kept long enough goes. Answer: {"contacts", "messages", "contents", "finished"}: since it was
+ * started. */
+int request_prune(const struct turn_door *door, json_t **answer, struct text *problem);
 /* as: "sent", "failed" or "resend". Answer: {"message","state"}. 409 where it is not in doubt. */
 int request_settle(const struct turn_door *door, const struct asker *asker, const char *message,
 		   const char *as, json_t **answer, struct text *problem);

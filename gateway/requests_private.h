@@ -7,6 +7,8 @@
 
 /* A change is binding within this, or rolled back and answered 503 (contract: The promise). */
 #define REQUEST_BINDING_MAX (2 * MOMENT_S)
+/* What goes on in slices after the first commit is waited for so long; it goes on by itself. */
+#define REQUEST_SLICES_MAX (25 * MOMENT_S)
 
 /* Runs it by whoever holds the store, takes answer and problem out, and gives the status. */
 int request_run(const struct turn_door *door, struct request *request, json_t **answer, struct text *problem);

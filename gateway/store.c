@@ -625,6 +625,12 @@ bool store_read_message(struct store_reader *reader, const char *id, struct mess
 	return reader->ops->read_message(reader, id, out);
 }
 
+bool store_read_open_of(struct store_reader *reader, int64_t customer, int64_t after, size_t limit,
+			struct message_rows *out)
+{
+	return !limit || reader->ops->read_open_of(reader, customer, after, limit, out);
+}
+
 bool store_read_customer(struct store_reader *reader, const char *id, struct customer **out,
 			 struct preference **preferences, size_t *count)
 {

@@ -83,6 +83,7 @@ void message_row_release(struct message_row *row);
 /* Copies what never changes, which is somebody else's, into one block of the row's own. */
 void message_row_gather(struct message_row *row);
 void message_row_copy(const struct message_row *row, struct message_row *out);
+void message_row_rename(struct message_row *row, const char *customer_id); /* this copy alone */
 
 /* A place in the waiting index. */
 struct waiting_at {
@@ -449,6 +450,9 @@ bool store_read_log(struct store_reader *reader, const struct log_query *query, 
 /* The highest `changed` that is committed: where a follower starts. */
 bool store_read_last_change(struct store_reader *reader, int64_t *changed);
 bool store_read_message(struct store_reader *reader, const char *id, struct message_row *out);
+/* One customer's (n) that wait, are sending or in doubt, above `after`, by n; appended. */
+bool store_read_open_of(struct store_reader *reader, int64_t customer, int64_t after, size_t limit,
+			struct message_rows *out);
 bool store_read_customer(struct store_reader *reader, const char *id, struct customer **out,
 			 struct preference **preferences, size_t *count);
 bool store_read_cap_used(struct store_reader *reader, int64_t customer, const char *name, int64_t *used);

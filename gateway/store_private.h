@@ -173,6 +173,8 @@ struct store_ops {
 			 size_t *count);
 	bool (*read_last_change)(struct store_reader *, int64_t *changed);
 	bool (*read_message)(struct store_reader *, const char *id, struct message_row *out);
+	bool (*read_open_of)(struct store_reader *, int64_t customer, int64_t after, size_t limit,
+			     struct message_rows *out);
 	bool (*read_customer)(struct store_reader *, const char *id, struct customer **out,
 			      struct preference **preferences, size_t *count);
 	bool (*read_cap_used)(struct store_reader *, int64_t customer, const char *name, int64_t *used);

@@ -54,6 +54,20 @@ void message_row_copy(const struct message_row *row, struct message_row *out)
 		row->words->holders++;
 }
 
+void message_row_rename(struct message_row *row, const char *customer_id)
+{
+	struct row_words *before = row->words;
+
+	if (!before) {
+		xreplace(&row->customer_id, customer_id);
+		return;
+	}
+	row->customer_id = (char *)customer_id;
+	message_row_gather(row);
+	if (--before->holders == 0)
+		free(before);
+}
+
 void message_row_release(struct message_row *row)
 {
 	char **words[ROW_WORDS];

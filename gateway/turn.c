@@ -235,8 +235,8 @@ static bool turn_transaction(struct turn *turn)
 	if (!store_begin(turn->store) || !several_begin(turn))
 		return false;
 	CRASH_POINT(turn_begun);
-	if (!gateway_report(turn) || !several_reported(turn) || !holds_load(turn) || (turn->config_new && !config_keep(turn)) ||
-	    !recover_take(turn))
+	if (!gateway_report(turn) || !several_reported(turn) || !holds_load(turn) ||
+	    (turn->config_new && !config_keep(turn)) || !recover_take(turn))
 		return false;
 	CRASH_POINT(turn_recovered);
 	if (!outcomes_take(turn))
@@ -244,11 +244,12 @@ static bool turn_transaction(struct turn *turn)
 	CRASH_POINT(turn_outcomes);
 	if (turn->stopping || turn->reloaded)
 		flights_call_back(turn, 0, &(const struct touched){0});
-	if (!receipts_take(turn) || !run_requests(turn) || !again_take(turn) || !admissions_take(turn))
+	if (!receipts_take(turn) || !run_requests(turn) || !again_take(turn) || !erasures_take(turn) ||
+	    !admissions_take(turn))
 		return false;
 	CRASH_POINT(turn_asked);
 	if (!holds_sweep(turn) || !lines_sweep(turn) || !expiries_take(turn) || !holds_take_released(turn) ||
-	    !lines_take_due(turn) || !works_place(turn))
+	    !lines_take_due(turn) || !prune_take(turn) || !works_place(turn))
 		return false;
 	CRASH_POINT(turn_placed);
 	if (!write_works(turn) || !receipts_match(turn))
@@ -445,6 +446,8 @@ static void turn_committed(struct turn *turn)
 	turn->failing = turn->lost = turn->reloaded = turn->overtaken = false;
 	turn->contended = 0;
 	again_after_commit(turn);
+	erasures_after_commit(turn);
+	prune_after_commit(turn);
 	turn->config_new = turn->config_new && turn->plan.strays;
 	if (turn->begun_asked && turn->recovered == MOMENT_NEVER) {
 		begun_clear(turn->begun);
@@ -619,6 +622,10 @@ static bool turn_has_work(struct turn *turn, int64_t *wait)
 		*wait = gateway_next_report(turn);
 	if (turn->expiry.due - turn->now < *wait)
 		*wait = turn->expiry.due > turn->now ? turn->expiry.due - turn->now : 0;
+	if (erasures_next(turn) < *wait)
+		*wait = erasures_next(turn);
+	if (prune_next(turn) < *wait)
+		*wait = prune_next(turn);
 	if (turn->receipts.due - turn->now < *wait)
 		*wait = turn->receipts.due > turn->now ? turn->receipts.due - turn->now : 0;
 	if (turn->inbox.admission_count && turn->overflow - turn->mono < *wait)
@@ -657,7 +664,10 @@ bool turn_step(struct turn *turn)
 	if (!taken_waits(turn))
 		take_inbox(turn);
 	pthread_mutex_unlock(&turn->lock);
-	return turn_once(turn) && outbox_refill(turn);
+	if (!turn_once(turn))
+		return false;
+	erasures_clean(turn);
+	return outbox_refill(turn);
 }
 
 /* What was called back will never begin: its channel may report that when it is closed. */
@@ -762,7 +772,8 @@ struct turn *turn_new(struct store *store, struct config *config)
 	for (int lane = 0; lane < LANES; lane++)
 		turn->inbox.lanes[lane].tail = &turn->inbox.lanes[lane].first;
 	turn->outbox.settled_tail = &turn->outbox.settled;
-	turn->outbox.behind = true; /* an earlier run may have left some */
+	turn->outbox.behind = true;   /* an earlier run may have left some */
+	turn->erasing.pending = true; /* likewise */
 	digest_random(seed, sizeof seed);
 	for (size_t i = 0; i < sizeof seed; i++)
 		snprintf(turn->event_prefix + 2 * i, 3, "%02x", seed[i]);
@@ -814,8 +825,11 @@ bool turn_run_alone(struct turn *turn, struct request *request)
 	turn->requests = request;
 	if (turn_once(turn)) {
 		/* what was taken back has ended when we say so */
-		while ((holds_busy(turn, true) || turn->again_count) && turn_once(turn))
+		while ((holds_busy(turn, true) || turn->again_count || turn->erasing.pending ||
+			turn->prune.running) &&
+		       turn_once(turn))
 			;
+		erasures_clean(turn);
 		return true;
 	}
 	turn->requests = NULL;

@@ -81,8 +81,12 @@ static void admission_admit(struct turn *turn, struct admission *admission)
 /* Known by the same id: the same message again, or an error. */
 static void admission_repeated(struct admission *admission, const struct message_row *known)
 {
+	static const unsigned char erased[MESSAGE_HASH_SIZE];
+
 	admission->state = known->state;
-	if (memcmp(admission->message.hash, known->hash, MESSAGE_HASH_SIZE) != 0) {
+	if (memcmp(known->hash, erased, MESSAGE_HASH_SIZE) == 0) {
+		admission_erased(admission, known->customer_id);
+	} else if (memcmp(admission->message.hash, known->hash, MESSAGE_HASH_SIZE) != 0) {
 		admission_refuse(admission, "id: %s was used before, with other content",
 				 admission->message.id);
 		admission->status = 409;

@@ -147,6 +147,8 @@ static const char *meta_text(struct work *work, char **owned)
 	const json_t *meta = NULL;
 
 	*owned = NULL;
+	if (work->flight && work->flight->erased)
+		return NULL;
 	if (work->admission)
 		meta = work->admission->message.meta;
 	else if (work->flight && work->flight->attempt)
@@ -522,6 +524,39 @@ static const struct product *product_of(const struct turn *turn, struct work *wo
 	return message->answer.asked ? &secret : &none; /* a code or a link is for nobody else to read */
 }
 
+/* Unknown, or known and erased. False: the store failed. */
+static bool refuse_unknown(struct turn *turn, struct work *work)
+{
+	struct customer *erased = NULL;
+
+	if (work->facts.customer) {
+		admission_erased(work->admission, work->facts.customer->id);
+		return true;
+	}
+	bool ok = erased_find(turn, work->row.customer_id, &erased);
+	if (erased)
+		admission_erased(work->admission, erased->id);
+	else
+		admission_refuse(work->admission, "customer: %s is unknown; put or import the customer first",
+				 work->row.customer_id);
+	customer_free(erased);
+	return ok;
+}
+
+/* Nothing is sent to whom was erased; a doubt stays one, and what was sent is sent. */
+static bool work_erase(struct turn *turn, struct work *work)
+{
+	struct message_row *row = &work->row;
+	bool rests =
+		row->state == STATE_IN_DOUBT || row->state == STATE_SENT || row->state == STATE_DELIVERED;
+
+	free(row->reasons);
+	row->reasons = xstrdup("[]");
+	work_reason(work, REASON_erased, NULL);
+	work_end(turn, work, rests ? row->state : STATE_CANCELLED, NULL);
+	return rests || caps_release(turn, work);
+}
+
 static bool work_place(struct turn *turn, struct work *work)
 {
 	struct message_row *row = &work->row;
@@ -531,14 +566,13 @@ static bool work_place(struct turn *turn, struct work *work)
 
 	work->placed = true;
 	if (work->why == WORK_NEW) {
-		if (!work->facts.customer) {
-			admission_refuse(work->admission,
-					 "customer: %s is unknown; put or import the customer first",
-					 row->customer_id);
+		if (!work->facts.customer || work->facts.customer->erased_at) {
 			work->unchanged = true;
-			return true;
+			return refuse_unknown(turn, work);
 		}
 		row->customer = work->facts.customer->n;
+	} else if (work->facts.customer && work->facts.customer->erased_at) {
+		return work_erase(turn, work);
 	}
 	const struct hold *cancel = holds_cancel(turn, row);
 	if (cancel)

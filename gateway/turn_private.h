@@ -90,6 +90,7 @@ struct flight {
 	enum flight_state state;  /* CALLED_BACK: it will never begin, and nobody has committed that yet */
 	bool resend;              /* an earlier attempt on this channel is in doubt */
 	bool probe;               /* the one that asks whether the provider is back */
+	bool erased;              /* its customer was, since: its events say little */
 	bool in_turn;             /* this run of the turn already deals with it */
 	struct begun_slot *begun; /* says to the next start whether it had begun; NULL */
 	bool lost;                /* another gateway took it over: what it reports is late */
@@ -183,6 +184,27 @@ struct again {
 	int64_t after, next; /* n; next: with this transaction, MOMENT_NEVER when it is done */
 };
 
+/* How far the erasure of a customer came; the store says whose. */
+enum erase_step { ERASE_WAITING, ERASE_CHANGES, ERASE_EVENTS, ERASE_CONTACTS, ERASE_END };
+struct erasing {
+	bool pending;  /* somebody may be */
+	bool cleaning; /* the store's files are to be cleaned then */
+	int64_t customer;
+	enum erase_step step;
+	int64_t change, event; /* seq */
+	struct contact_place contact;
+	int64_t not_before; /* monotonic */
+};
+
+struct pruning {
+	bool running;
+	int64_t next;       /* monotonic: when it runs by itself; 0: not known yet */
+	struct pruned done; /* since it was started */
+	/* of this run of the turn */
+	struct pruned slice;
+	bool more;
+};
+
 struct turn {
 	struct store *store;
 	struct config *config;
@@ -204,6 +226,9 @@ struct turn {
 	} receipts;
 	struct again *again;
 	size_t again_count;
+	struct erasing erasing, erasing_next; /* next: with this transaction */
+	int64_t clean_at;                     /* monotonic */
+	struct pruning prune;
 	struct hint expiry;     /* when something that waits expires */
 	struct hint unassigned; /* for rows that wait for nobody in particular */
 	struct flight *flights;
@@ -393,6 +418,23 @@ bool again_look(struct turn *turn, int64_t customer, again_wants wants, const vo
 bool again_take(struct turn *turn); /* what earlier turns left */
 void again_after_commit(struct turn *turn);
 void again_after_loss(struct turn *turn);
+
+/* turn_erase.c */
+bool erasures_take(struct turn *turn); /* a slice */
+void erasures_after_commit(struct turn *turn);
+int64_t erasures_next(const struct turn *turn); /* microseconds until there is something to do */
+void erasures_clean(struct turn *turn);         /* between transactions */
+bool erasures_finished(const struct turn *turn);
+/* Who was erased under this id; NULL: nobody. False: the store failed. */
+bool erased_find(struct turn *turn, const char *id, struct customer **out);
+/* A message for somebody who was erased: refused, and what it said is not kept. */
+void admission_erased(struct admission *admission, const char *name);
+
+/* turn_prune.c */
+void prune_start(struct turn *turn);
+bool prune_take(struct turn *turn); /* a slice */
+void prune_after_commit(struct turn *turn);
+int64_t prune_next(const struct turn *turn);
 
 /* turn_claim.c */
 /* Makes it `sending`, with all that goes in one digest with it. False: the store failed. */

@@ -46,7 +46,7 @@ static json_t *read_customer(const char *file)
 	return customer;
 }
 
-static int put(struct cli *cli, const char *file, bool json)
+static int put(struct cli *cli, const char *file, const struct customer_given *given)
 {
 	json_t *answer = NULL;
 	int status = STATUS_FAILED;
@@ -66,8 +66,10 @@ static int put(struct cli *cli, const char *file, bool json)
 		goto out;
 	}
 	cli_path(&path, "/v1/customers/:", id, NULL);
+	if (given->recreate)
+		cli_query(&path, "recreate", "true");
 	status = cli_call(cli, "PUT", path.data, customer, &answer);
-	if (status == STATUS_DONE && json) {
+	if (status == STATUS_DONE && given->json) {
 		cli_json(answer);
 	} else if (status == STATUS_DONE) {
 		text_clear(&path);
@@ -142,7 +144,7 @@ static void show(const json_t *customer)
 	}
 }
 
-static int show_one(struct cli *cli, const char *id, bool json)
+static int show_one(struct cli *cli, const char *id, const struct customer_given *given)
 {
 	struct text path;
 	json_t *answer;
@@ -151,7 +153,7 @@ static int show_one(struct cli *cli, const char *id, bool json)
 	cli_path(&path, "/v1/customers/:", id, NULL);
 	int status = cli_call(cli, "GET", path.data, NULL, &answer);
 	text_release(&path);
-	if (status == STATUS_DONE && json)
+	if (status == STATUS_DONE && given->json)
 		cli_json(answer);
 	else if (status == STATUS_DONE)
 		show(answer);
@@ -159,7 +161,7 @@ static int show_one(struct cli *cli, const char *id, bool json)
 	return status;
 }
 
-static int find(struct cli *cli, const char *address, bool json)
+static int find(struct cli *cli, const char *address, const struct customer_given *given)
 {
 	const json_t *customer;
 	struct text path;
@@ -178,7 +180,7 @@ static int find(struct cli *cli, const char *address, bool json)
 				   address);
 	json_array_foreach(found, i, customer)
 	{
-		if (json) {
+		if (given->json) {
 			cli_json(customer);
 			continue;
 		}
@@ -193,10 +195,6 @@ static int find(struct cli *cli, const char *address, bool json)
 
 /* --- */
 
-struct customer_given {
-	bool json;
-};
-
 static int run_customer(const char *config_file, int argc, char **argv)
 {
 	struct customer_given given = {0};
@@ -205,22 +203,21 @@ static int run_customer(const char *config_file, int argc, char **argv)
 	int status;
 	static const struct {
 		const char *name;
-		int (*run)(struct cli *cli, const char *word, bool json);
-	} verbs[] = {{"put", put}, {"import", customer_import}, {"show", show_one}, {"find", find}};
+		int (*run)(struct cli *cli, const char *word, const struct customer_given *given);
+	} verbs[] = {{"put", put},   {"import", customer_import}, {"show", show_one},
+		     {"find", find}, {"export", customer_export}, {"erase", customer_erase}};
 
 	if (!cli_parse(&command_customer, argc, argv, &given, 2, 2, words, &count))
 		return STATUS_USAGE;
-	if (strcmp(words[0], "export") == 0 || strcmp(words[0], "erase") == 0)
-		return cli_error("customer %s: not yet (C)", words[0]);
 	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
 		if (strcmp(words[0], verbs[i].name) != 0)
 			continue;
 		struct cli *cli = cli_open(config_file);
-		status = cli ? verbs[i].run(cli, words[1], given.json) : STATUS_USAGE;
+		status = cli ? verbs[i].run(cli, words[1], &given) : STATUS_USAGE;
 		cli_close(cli);
 		return cli_end(status);
 	}
-	return cli_usage(&command_customer, "%s: is not put, import, show or find", words[0]);
+	return cli_usage(&command_customer, "%s: is not put, import, show, find, export or erase", words[0]);
 }
 
 static const struct command_word words_of_customer[] = {
@@ -235,24 +232,36 @@ static const struct command_word words_of_customer[] = {
 	 "is the word stop. An empty cell clears."},
 	{"show", "ID", "All that is known, and what was chosen."},
 	{"find", "ADDRESS", "Who has it, on any channel."},
+	{"export", "ID",
+	 "Everything that is known, as JSON: facts, choices, every change with its evidence, messages, "
+	 "contacts."},
+	{"erase", "ID",
+	 "Forgets the customer for good: addresses, names, texts, everywhere. What waits is cancelled. Sums "
+	 "and the "
+	 "proof stay, under a one-way name. An import does not bring it back."},
 	{0},
 };
 
 static const struct command_option options_of_customer[] = {
 	OPTION_FLAG(struct customer_given, json, "--json", "One JSON object a line."),
+	OPTION_FLAG(struct customer_given, recreate, "--recreate",
+		    "For put and import: who was erased, or whose address was, may come back."),
+	OPTION_FLAG(struct customer_given, yes, "--yes", "For erase: without being asked."),
 	{0},
 };
 
 const struct command command_customer = {
 	.name = "customer",
-	.usage = "customer put FILE|- | import FILE.csv|FILE.jsonl | show ID | find ADDRESS [--json]",
+	.usage = "customer put FILE|- | import FILE.csv|FILE.jsonl | show ID | find ADDRESS | export ID | "
+		 "erase ID [--json]",
 	.summary = "who is reached where",
-	.help = "export and erase are not yet there (C).",
+	.help = "",
 	.words = words_of_customer,
 	.options = options_of_customer,
 	.example = "heed customer import customers.csv\n"
 		   "heed customer show c-1042\n"
 		   "heed customer find ana@example.com\n"
+		   "heed customer export c-1042\n"
 		   "echo '{\"id\":\"c-2000\",\"addresses\":{\"email\":\"ana@example.com\"}}' | heed customer "
 		   "put -",
 	.run = run_customer,

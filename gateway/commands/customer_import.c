@@ -19,6 +19,7 @@ struct import_run {
 	const char *name;
 	struct import_file *file;
 	json_t *batch;
+	bool recreate;
 	long long lines[API_LIST_MAX];    /* of each customer of the batch */
 	long long batch_from;             /* where in the file the batch began */
 	long long imported, failed, kept; /* kept: choices that an import may not loosen */
@@ -76,7 +77,9 @@ static bool flush(struct import_run *run)
 	if (!json_array_size(run->batch))
 		return true;
 	text_init(&error, TEXT_ERROR_MAX);
-	bool asked = cli_ask(run->cli, "PATCH", "/v1/customers", run->batch, &status, &answer, &error);
+	bool asked =
+		cli_ask(run->cli, "PATCH", run->recreate ? "/v1/customers?recreate=true" : "/v1/customers",
+			run->batch, &status, &answer, &error);
 	bool ok = asked && status >= 200 && status < 300 && json_is_array(answer);
 	if (ok)
 		judge(run, answer);
@@ -149,7 +152,7 @@ static void summary(const struct import_run *run, bool json)
 	cli_line(line);
 }
 
-int customer_import(struct cli *cli, const char *name, bool json)
+int customer_import(struct cli *cli, const char *name, const struct customer_given *given)
 {
 	struct import_run *run = xcalloc(1, sizeof *run);
 	const struct config *config = cli_config(cli);
@@ -176,13 +179,14 @@ int customer_import(struct cli *cli, const char *name, bool json)
 		goto out;
 	}
 	run->cli = cli;
+	run->recreate = given->recreate;
 	run->name = name;
 	run->batch = json_array();
 	cli_as_import(cli);
 	cli_progress_start(&run->progress, file_size(in));
 	import_all(run);
 	cli_progress_end(&run->progress);
-	summary(run, json);
+	summary(run, given->json);
 	status = run->failed ? STATUS_FAILED : STATUS_DONE;
 out:
 	import_free(run->file);

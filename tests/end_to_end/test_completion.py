@@ -10,7 +10,7 @@ import pytest
 import harness
 
 COMMANDS = {"gateway", "check", "send", "customer", "prefer", "log", "history", "explain", "queue", "dead", "settle", "retry", "render", "captured",
-            "migrate", "hold", "release", "cancel", "link", "token", "audit", "inbound", "help", "version"}
+            "migrate", "hold", "release", "cancel", "link", "token", "audit", "inbound", "prune", "help", "version"}
 
 
 @pytest.fixture

@@ -35,6 +35,18 @@ FLAKY(find_messages, const char *const ids[], size_t n, struct message_row out[]
 	FLAKY(waited_for, char ***names, size_t *n)(s, names, n) END
 	FLAKY(waiting_of, int64_t customer, int64_t after, size_t max,
 	      struct message_rows *out)(s, customer, after, max, out) END
+	FLAKY(erase_customer, int64_t customer, const char *name, int64_t at)(s, customer, name, at) END
+	FLAKY(get_erasing, int64_t *customer, char **id)(s, customer, id) END
+	FLAKY(end_erasing, int64_t customer)(s, customer) END
+	FLAKY(rename_address, int64_t address, const char *value)(s, address, value) END
+	FLAKY(get_changes, int64_t customer, int64_t after, size_t max, struct change **out,
+	      size_t *n)(s, customer, after, max, out, n) END
+	FLAKY(rewrite_change, const struct change *change)(s, change) END
+	FLAKY(erase_contacts, int64_t customer, struct contact_place *after, size_t max,
+	      size_t *n)(s, customer, after, max, n) END
+	FLAKY(rewrite_event, int64_t seq, const char *json)(s, seq, json) END
+	FLAKY(prune, const struct prune *prune, size_t max, struct pruned *out, bool *more)(s, prune, max,
+											    out, more) END
 	FLAKY(doubts_of, int64_t customer, int64_t since, struct contact **out, size_t *n)(s, customer, since,
 											   out, n) END
 	FLAKY(open_of, int64_t customer, struct message_rows *out)(s, customer, out) END
@@ -110,6 +122,15 @@ void flaky_attach(struct store *store)
 	THROUGH(waited_for);
 	THROUGH(waiting_of);
 	THROUGH(doubts_of);
+	THROUGH(erase_customer);
+	THROUGH(get_erasing);
+	THROUGH(end_erasing);
+	THROUGH(rename_address);
+	THROUGH(get_changes);
+	THROUGH(rewrite_change);
+	THROUGH(erase_contacts);
+	THROUGH(rewrite_event);
+	THROUGH(prune);
 	THROUGH(open_of);
 	THROUGH(abandoned);
 	THROUGH(add_contacts);
