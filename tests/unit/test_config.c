@@ -60,8 +60,7 @@ static const struct channel_ops http_ops = {
 static const struct channel_ops webhook_ops = {
 	.adapter = "webhook", .text = CHANNEL_TEXT_JSON, .address_kind = url, .resend_in_doubt = true};
 static const struct channel_ops capture_ops = {
-	.stands_in = true,
-	.adapter = "capture", .text = CHANNEL_TEXT_PLAIN, .address_kind = phone};
+	.stands_in = true, .adapter = "capture", .text = CHANNEL_TEXT_PLAIN, .address_kind = phone};
 static const struct channel_ops *const all_ops[] = {&mail_ops, &http_ops, &webhook_ops, &capture_ops};
 #define OPS (sizeof all_ops / sizeof all_ops[0])
 
