@@ -210,6 +210,7 @@ promise: all
 bench:
 	@tests/install-packages build demo bench
 	@command -v npm >/dev/null || tests/install-packages peers
+	@test -e /usr/include/node/node.h || tests/install-packages headers
 	@$(MAKE) --no-print-directory all
 	@$(PYTHON) tests/bench/bench.py
 

@@ -239,7 +239,7 @@ bool memory_read_message(struct store_reader *reader, const char *id, struct mes
 bool memory_read_open_of(struct store_reader *reader, int64_t customer, int64_t after, size_t limit,
 			 struct message_rows *out)
 {
-	struct memory *memory = enter(reader);
+	struct memory *memory = memory_enter(reader);
 
 	if (!memory)
 		return false;
@@ -251,7 +251,7 @@ bool memory_read_open_of(struct store_reader *reader, int64_t customer, int64_t 
 		message_row_read(memory, n, message_rows_add(out));
 		limit--;
 	}
-	return leave(memory);
+	return memory_leave(memory);
 }
 
 bool memory_read_customer(struct store_reader *reader, const char *id, struct customer **out,
