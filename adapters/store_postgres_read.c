@@ -270,7 +270,7 @@ bool postgres_read_open_of(struct store_reader *reader, int64_t customer, int64_
 {
 	struct pg_query query;
 
-	pg_query_init(&query, pg_of(reader), PG_READ_OPEN_OF, "nnn",
+	pg_query_init(&query, postgres_reader_pg(reader), PG_READ_OPEN_OF, "nnn",
 		      "SELECT " MESSAGE_COLUMNS
 		      " FROM (SELECT n FROM message m WHERE customer = $1 AND n > $2 AND " PG_WAITS
 		      " UNION SELECT n FROM message WHERE customer = $1 AND n > $2 AND state IN (2, 5) "
@@ -324,7 +324,7 @@ bool postgres_read_waiting_of(struct store_reader *reader, int64_t customer, siz
 {
 	struct pg_query query;
 
-	pg_query_init(&query, pg_of(reader), PG_READ_WAITING_OF, "nn",
+	pg_query_init(&query, postgres_reader_pg(reader), PG_READ_WAITING_OF, "nn",
 		      "SELECT " MESSAGE_COLUMNS " FROM message m" MESSAGE_CUSTOMER
 		      "WHERE m.customer = $1 AND " PG_WAITS " ORDER BY m.n LIMIT $2");
 	pg_put_number(&query, customer);
