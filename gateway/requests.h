@@ -20,7 +20,7 @@ struct asker {
 	/* of a change of a customer's facts (a preference has its own): where from, what was shown; NULL */
 	const char *source;
 	const json_t *evidence;
-	bool recreate;     /* what was erased may come back */
+	bool recreate; /* what was erased may come back */
 };
 
 /* Where a request is run: by the running turn's thread, or in ours when we hold the store alone. */
