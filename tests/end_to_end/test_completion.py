@@ -10,7 +10,7 @@ import pytest
 import harness
 
 COMMANDS = {"gateway", "check", "send", "customer", "prefer", "log", "history", "explain", "queue", "dead", "settle", "retry", "render", "captured",
-            "migrate", "hold", "release", "cancel", "help", "version"}
+            "migrate", "hold", "release", "cancel", "link", "token", "prune", "help", "version"}
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def read(terminal, until):
     ("heed send --lane ", {"urgent", "normal", "bulk"}),
     ("heed send --lane u", {"urgent"}),
     ("heed log --customer send --state in", {"in_doubt"}),
-    ("heed customer ", {"put", "import", "show", "find"}),
+    ("heed customer ", {"put", "import", "show", "find", "export", "erase"}),
     ("heed settle m-1 ", {"sent", "failed", "resend"}),
     ("heed help config m", {"man"}),
     ("heed help completion ", {"bash", "zsh", "fish"}),

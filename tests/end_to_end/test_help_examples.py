@@ -12,7 +12,7 @@ import harness
 from harness import wait_for
 from http_receiver import Answer
 
-NOT_YET = {"token", "inbound", "audit", "prune"}
+NOT_YET = {"inbound", "audit"}
 RUNS_ON = {"heed --config config/heed.yaml gateway": "is ready", "heed log --follow": "m-1"}   # until it is told to end; first it says this
 
 
