@@ -83,7 +83,7 @@ def read(terminal, until):
     ("heed send --lane ", {"urgent", "normal", "bulk"}),
     ("heed send --lane u", {"urgent"}),
     ("heed log --customer send --state in", {"in_doubt"}),
-    ("heed customer ", {"put", "import", "show", "find"}),
+    ("heed customer ", {"put", "import", "show", "find", "export", "erase"}),
     ("heed settle m-1 ", {"sent", "failed", "resend"}),
     ("heed help config m", {"man"}),
     ("heed help completion ", {"bash", "zsh", "fish"}),
