@@ -315,6 +315,7 @@ const struct store_ops store_postgres_ops = {
 	.count_gateways = postgres_count_gateways,
 	.take_role = postgres_take_role,
 	.dump = postgres_dump,
+	.tables = postgres_tables,
 	.columns = postgres_columns,
 	.load = postgres_load,
 	.load_end = postgres_load_end,

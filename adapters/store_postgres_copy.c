@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "xalloc.h"
 #include "banned.h"
 
 #define COPY_TEXT_MAX 8192
@@ -17,6 +18,27 @@ static struct store_postgres *of(struct store *store)
 static char kind_of(const char *type)
 {
 	return strcmp(type, "text") == 0 ? 't' : strcmp(type, "bytea") == 0 ? 'b' : 'n';
+}
+
+/* All but those that are of this store alone, and the partitions, which are of their table. */
+bool postgres_tables(struct store *store, char ***names, size_t *count)
+{
+	struct pg_query query;
+
+	pg_query_init(
+		&query, &of(store)->pg, PG_PLAIN, "",
+		"SELECT c.relname::text FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace "
+		"WHERE s.nspname = current_schema() AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND "
+		"c.relname NOT IN ('meta', 'writer', 'role', 'position') ORDER BY 1");
+	bool ok = pg_query_run(&query);
+	if (ok && query.rows)
+		*names = xreallocarray(NULL, (size_t)query.rows, sizeof **names);
+	for (int i = 0; ok && i < query.rows; i++) {
+		struct cells cells = pg_cells(&query, i);
+		(*names)[(*count)++] = pg_get_text(&cells);
+	}
+	pg_query_release(&query);
+	return ok;
 }
 
 bool postgres_columns(struct store *store, const char *table, struct store_columns *out)

@@ -337,6 +337,7 @@ bool postgres_drop_events(struct store *, int64_t up_to);
 
 bool postgres_dump(struct store *, const char *table, const struct store_columns *columns,
 		   store_row_taker each, void *context);
+bool postgres_tables(struct store *, char ***names, size_t *count);
 bool postgres_columns(struct store *, const char *table, struct store_columns *out);
 bool postgres_load(struct store *, const char *table, const struct store_columns *columns,
 		   const struct store_cell cells[], size_t rows);

@@ -12,12 +12,6 @@
 #define COPY_ROWS 1000               /* at a time */
 #define COPY_BYTES (8 * 1024 * 1024) /* or fewer, of this size together */
 
-/* The waiting index and the numbers are made anew from what they are of. */
-static const char *const tables[] = {"customer",   "address",      "customer_address", "preference",
-				     "change_log", "product_set",  "template",         "hold",
-				     "message",    "cap_count",    "contact",          "contact_message",
-				     "outbox",     "kept_receipt", "gateway"};
-
 /* In any order: the sum over the rows of a hash of each. */
 struct sum {
 	int64_t rows;
@@ -163,12 +157,19 @@ static bool copy_all(struct store *from, struct store *to, store_copied tell, vo
 		     struct text *error)
 {
 	int64_t numbers[NUMBERS], rows = 0;
+	char **tables = NULL;
+	size_t count = 0;
+	bool ok = to->ops->tables(to, &tables, &count) || text_error(error, "%s", store_error(to));
 
-	for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
-		if (!copy_table(from, to, tables[i], &rows, error))
-			return false;
-		tell(context, tables[i], rows);
+	for (size_t i = 0; i < count; i++) {
+		ok = ok && copy_table(from, to, tables[i], &rows, error);
+		if (ok)
+			tell(context, tables[i], rows);
+		free(tables[i]);
 	}
+	free(tables);
+	if (!ok)
+		return false;
 	if (!from->ops->numbers(from, numbers))
 		return text_error(error, "%s", store_error(from));
 	if (!to->ops->load_end(to, from->id, numbers))

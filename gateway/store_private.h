@@ -155,6 +155,7 @@ struct store_ops {
 	bool (*dump)(struct store *, const char *table, const struct store_columns *columns,
 		     store_row_taker each, void *context);
 	bool (*numbers)(struct store *, int64_t out[]);
+	bool (*tables)(struct store *, char ***names, size_t *count); /* that are to be copied */
 	bool (*columns)(struct store *, const char *table, struct store_columns *out);
 	bool (*load)(struct store *, const char *table, const struct store_columns *columns,
 		     const struct store_cell cells[], size_t rows);

@@ -284,7 +284,10 @@ class Gateway:
         """The others of this run of the tests; listeners are this one's alone."""
         for number in range(2, GATEWAYS + 1):
             other = self.beside(number)
-            other.config["http"] = {"socket": other.socket}
+            other.config["http"] = {**self.config["http"], "socket": other.socket}
+            for door in ("public", "internal"):
+                if other.config["http"].get(door):
+                    other.config["http"][door] = f"127.0.0.1:{free_port()}"
             other.config["channels"] = self.config["channels"]
             other.write()
             yield other
@@ -366,7 +369,7 @@ class Gateway:
         """SIGHUP, and waits until it says what became of it."""
         for other in self.others:
             other.products, other.templates = self.products, self.templates
-            other.config = merged(self.config, {"gateway": {"name": other.config["gateway"]["name"]}, "http": {"socket": other.socket}})
+            other.config = merged(self.config, {"gateway": {"name": other.config["gateway"]["name"]}, "http": other.config["http"]})
             other.config["channels"] = self.config["channels"]
             other.write()
             other.reload()
