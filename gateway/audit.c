@@ -496,7 +496,7 @@ static bool check_message(struct audit *audit, const struct audit_contact *conta
 /* What heed answers to what a customer wrote goes back there, whatever was chosen. */
 static bool is_answer(const struct audit_contact *contact)
 {
-	return strcmp(contact->reason, "answer") == 0;
+	return strcmp(contact->reason, "answer") == 0 || strcmp(contact->reason, "asked") == 0;
 }
 
 static void check_claim(struct audit *audit, const struct audit_contact *contact)

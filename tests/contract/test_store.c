@@ -3023,7 +3023,7 @@ static void a_connection_that_is_cut_is_made_again(void **state)
 
 	begin(f);
 	add_waiting(f, "gone", "sms", LANE_NORMAL, 1);
-	ask_server("DO $$ BEGIN PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
+	ask_server("DO $$ BEGIN PERFORM pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE "
 		   "application_name = 't%ld_%d'; END $$",
 		   f->run);
 	assert_false(store_commit(f->store));
