@@ -7,6 +7,8 @@
 #include "banned.h"
 
 #define AUDIT_SQL_MAX 65536
+/* By customer means all over the tables: what lies above the leaves is to stay in memory. KiB. */
+#define AUDIT_CACHE "PRAGMA cache_size = -131072"
 
 struct months {
 	struct span {
@@ -115,11 +117,12 @@ static bool contacts_page(struct sql *sql, const struct months *months, struct a
 		text_puts(&text, i ? " UNION ALL " : "");
 		add_month(&text, months->at[i].month);
 	}
+	/* what is joined keeps the order of the left side */
+	text_puts(&text, months->count > 1 ? " ORDER BY customer, seq LIMIT ?3" : "");
 	text_puts(&text,
-		  " ORDER BY customer, seq LIMIT ?3) c LEFT JOIN address a ON a.n = c.address "
+		  ") c LEFT JOIN address a ON a.n = c.address "
 		  "LEFT JOIN contact_message x ON c.message = 0 AND x.contact = c.seq "
-		  "LEFT JOIN message m ON m.n = CASE c.message WHEN 0 THEN x.message ELSE c.message END "
-		  "ORDER BY c.customer, c.seq");
+		  "LEFT JOIN message m ON m.n = CASE c.message WHEN 0 THEN x.message ELSE c.message END");
 	sqlite3_stmt *statement = sql_prepare(sql, text.data, 0);
 	struct cells cells = sql_cells(statement);
 	put_number(&cells, after->customer);
@@ -147,7 +150,7 @@ bool sqlite_audit_contacts(struct store_reader *reader, struct audit_at *after, 
 	struct sql *sql = sqlite_reader_sql(reader);
 	struct months months;
 
-	if (!sql_begin_reading(sql))
+	if (!sql_exec(sql, AUDIT_CACHE) || !sql_begin_reading(sql))
 		return false;
 	bool ok = months_read(sql, &months) &&
 		  (!months.count || contacts_page(sql, &months, after, limit, out, count));
@@ -231,7 +234,7 @@ bool sqlite_audit_messages(struct store_reader *reader, int64_t after, size_t li
 	struct sql *sql = sqlite_reader_sql(reader);
 	struct months months;
 
-	if (!sql_begin_reading(sql))
+	if (!sql_exec(sql, AUDIT_CACHE) || !sql_begin_reading(sql))
 		return false;
 	bool ok = months_read(sql, &months) && messages_page(sql, &months, after, limit, out, count);
 	months_free(&months);
