@@ -81,7 +81,8 @@ static char *schema_url(int run)
 	const char *more = strchr(server(), '?') ? "&" : "?";
 
 	ask_server("CREATE SCHEMA t%ld_%d", run);
-	return xasprintf("%s%soptions=-csearch_path%%3Dt%ld_%d", server(), more, (long)getpid(), run);
+	return xasprintf("%s%soptions=-csearch_path%%3Dt%ld_%d&application_name=t%ld_%d", server(), more,
+			 (long)getpid(), run, (long)getpid(), run);
 }
 
 static int set_up(void **state)
