@@ -26,7 +26,8 @@ static bool month_add(void *context, int month)
 	char name[MONTH_NAME], text[256];
 
 	month_name(month, name);
-	snprintf(text, sizeof text, "SELECT min(seq), max(seq) FROM %s", name);
+	snprintf(text, sizeof text, "SELECT (SELECT min(seq) FROM %s), (SELECT max(seq) FROM %s)", name,
+		 name);
 	sqlite3_stmt *statement = sql_prepare(months->sql, text, 0);
 	int more = sql_step(months->sql, statement);
 	months->at = xreallocarray(months->at, months->count + 1, sizeof *months->at);
