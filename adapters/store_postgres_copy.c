@@ -20,7 +20,8 @@ static char kind_of(const char *type)
 	return strcmp(type, "text") == 0 ? 't' : strcmp(type, "bytea") == 0 ? 'b' : 'n';
 }
 
-/* All but those that are of this store alone, and the partitions, which are of their table. */
+/* All but those that are of this store alone (how far pruning came is looked for anew), and the partitions,
+ * which are of their table. */
 bool postgres_tables(struct store *store, char ***names, size_t *count)
 {
 	struct pg_query query;
@@ -29,7 +30,7 @@ bool postgres_tables(struct store *store, char ***names, size_t *count)
 		&query, &of(store)->pg, PG_PLAIN, "",
 		"SELECT c.relname::text FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace "
 		"WHERE s.nspname = current_schema() AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND "
-		"c.relname NOT IN ('meta', 'writer', 'role', 'position') ORDER BY 1");
+		"c.relname NOT IN ('meta', 'writer', 'role', 'position', 'pruned') ORDER BY 1");
 	bool ok = pg_query_run(&query);
 	if (ok && query.rows)
 		*names = xreallocarray(NULL, (size_t)query.rows, sizeof **names);
@@ -177,7 +178,7 @@ static bool go_on(struct pg *pg, const char *sequence, int64_t last)
 	return pg_exec(pg, text);
 }
 
-bool postgres_load_end(struct store *store, const char *id, const int64_t numbers[])
+bool postgres_load_end(struct store *store, const struct store *from, const int64_t numbers[])
 {
 	static const struct {
 		const char *sequence;
@@ -191,18 +192,23 @@ bool postgres_load_end(struct store *store, const char *id, const int64_t number
 
 	for (size_t i = 0; ok && i < sizeof sequences / sizeof sequences[0]; i++)
 		ok = go_on(pg, sequences[i].sequence, numbers[sequences[i].number]);
-	pg_query_init(&query, pg, PG_PLAIN, "nnnNt",
-		      "WITH m AS (UPDATE meta SET value = $5 WHERE name = 'id') "
-		      "UPDATE position SET changed = $1, event = $2, admitted = $3, states = $4");
+	pg_query_init(
+		&query, pg, PG_PLAIN, "nnnNNtt",
+		"WITH i AS (UPDATE meta SET value = $6 WHERE name = 'id'), "
+		"k AS (UPDATE meta SET value = $7 WHERE name = 'erasure_key') "
+		"UPDATE position SET changed = $1, event = $2, admitted = $3, states = $4, pruned = $5");
 	pg_put_number(&query, numbers[NUMBER_CHANGED]);
 	pg_put_number(&query, numbers[NUMBER_EVENT]);
 	pg_put_number(&query, numbers[NUMBER_ADMITTED]);
 	for (int state = 0; state < STATES; state++) {
 		query.at = 3;
 		pg_put_number(&query, numbers[NUMBER_STATE + state]);
+		query.at = 4;
+		pg_put_number(&query, numbers[NUMBER_PRUNED + state]);
 	}
-	query.at = 4;
-	pg_put_text(&query, id);
+	query.at = 5;
+	pg_put_text(&query, from->id);
+	pg_put_text(&query, from->erasure_key);
 	ok = ok && pg_query_run(&query);
 	pg_query_release(&query);
 	return ok;

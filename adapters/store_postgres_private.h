@@ -341,7 +341,7 @@ bool postgres_tables(struct store *, char ***names, size_t *count);
 bool postgres_columns(struct store *, const char *table, struct store_columns *out);
 bool postgres_load(struct store *, const char *table, const struct store_columns *columns,
 		   const struct store_cell cells[], size_t rows);
-bool postgres_load_end(struct store *, const char *id, const int64_t numbers[]);
+bool postgres_load_end(struct store *, const struct store *from, const int64_t numbers[]);
 
 /* --- readers (_read.c) --- */
 

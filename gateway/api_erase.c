@@ -49,6 +49,7 @@ void api_customer_export(struct call *call)
 		*stream = (struct export_stream){{export_stream_more, export_stream_close}, export};
 		call->response->status = 200;
 		call->response->stream = &stream->base;
+		call->response->type = xstrdup("application/json");
 	} else if (unknown) {
 		call_problem(call, 404, "customer %s: there is no customer with this id", call->args[0]);
 	} else {

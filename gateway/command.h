@@ -46,7 +46,6 @@ struct command {
 	const struct command_word *words;     /* NULL: none that need a word */
 	const struct command_option *options; /* NULL: none */
 	const char *example; /* for a shell, a command a line; each is run by a test. "": not yet */
-	const char *later;   /* the letter of the issue that builds it; NULL: it is there */
 	/* argv[0] is the command's name. `config_file` NULL: the usual places. */
 	int (*run)(const char *config_file, int argc, char **argv);
 };

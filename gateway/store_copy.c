@@ -172,7 +172,7 @@ static bool copy_all(struct store *from, struct store *to, store_copied tell, vo
 		return false;
 	if (!from->ops->numbers(from, numbers))
 		return text_error(error, "%s", store_error(from));
-	if (!to->ops->load_end(to, from->id, numbers))
+	if (!to->ops->load_end(to, from, numbers))
 		return text_error(error, "%s", store_error(to));
 	return same_counters(from, to, error);
 }

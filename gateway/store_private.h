@@ -159,7 +159,7 @@ struct store_ops {
 	bool (*columns)(struct store *, const char *table, struct store_columns *out);
 	bool (*load)(struct store *, const char *table, const struct store_columns *columns,
 		     const struct store_cell cells[], size_t rows);
-	bool (*load_end)(struct store *, const char *id, const int64_t numbers[]);
+	bool (*load_end)(struct store *, const struct store *from, const int64_t numbers[]);
 	/* NULL where no two transactions are open at the same time. */
 	void (*set_lease)(struct store *, int64_t lease);
 	bool (*lock_stripes)(struct store *, struct store_stripe stripes[], size_t count, bool wait);

@@ -153,8 +153,6 @@ void help_command_write(const struct command *command, struct text *out)
 	wrap(command->usage, sizeof "usage: " - 1, sizeof "usage: heed [--config FILE] " - 1, out);
 	text_puts(out, "\n");
 	wrap(command->summary, 0, 0, out);
-	if (command->later)
-		text_addf(out, "\nNot yet (%s).\n", command->later);
 	if (*command->help) {
 		text_puts(out, "\n");
 		wrap(command->help, 0, 0, out);
@@ -215,8 +213,7 @@ static int help_all(void)
 	printf("heed: a messaging gateway that honours the customer's choice of channel\n\n"
 	       "usage: heed [--config FILE] COMMAND …\n\n");
 	for (size_t i = 0; commands[i]; i++)
-		printf(commands[i]->later ? "  %-10s %s (not yet: %s)\n" : "  %-10s %s\n", commands[i]->name,
-		       commands[i]->summary, commands[i]->later);
+		printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
 	printf("\n`heed COMMAND --help` says more; so do `heed help config` and `heed help reasons`.\n"
 	       "Without --config: HEED_CONFIG, config/heed.yaml, /etc/heed/heed.yaml.\n"
 	       "Status: 0 done, 1 it could not be done, 2 the words or the configuration are wrong.\n");

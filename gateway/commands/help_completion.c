@@ -35,8 +35,6 @@ static void write_commands(struct text *out)
 {
 	text_puts(out, "_heed_commands() {\n\tprintf '%s\\n'");
 	for (size_t i = 0; commands[i]; i++) {
-		if (commands[i]->later)
-			continue;
 		text_addf(out, " \\\n\t\t%s:", commands[i]->name);
 		quote(commands[i]->summary, out);
 	}
@@ -47,7 +45,7 @@ static void write_options(struct text *out)
 {
 	text_puts(out, "_heed_options() {\n\tcase $1 in\n");
 	for (size_t i = 0; commands[i]; i++) {
-		if (!commands[i]->options || commands[i]->later)
+		if (!commands[i]->options)
 			continue;
 		text_addf(out, "\t%s) printf '%%s\\n'", commands[i]->name);
 		for (const struct command_option *o = commands[i]->options; o->name; o++) {
@@ -78,7 +76,7 @@ static void write_values(struct text *out)
 
 static bool word_is_shown(const struct command *command)
 {
-	return command->words && !command->later;
+	return command->words != NULL;
 }
 
 /* The first word behind a command, then the one behind that. */
@@ -279,8 +277,7 @@ static void write_fish(struct text *out)
 	text_puts(out, "\n\n");
 	text_puts(out, fish_code);
 	for (size_t i = 0; commands[i]; i++)
-		if (!commands[i]->later)
-			fish_command(commands[i], out);
+		fish_command(commands[i], out);
 }
 
 bool help_completion_write(const char *shell, struct text *out)

@@ -128,15 +128,6 @@ void help_man_write(struct text *out)
 	text_puts(out, head);
 	text_puts(out, ".Sh COMMANDS\n");
 	for (size_t i = 0; commands[i]; i++)
-		if (!commands[i]->later)
-			write_command(commands[i], out);
-	text_puts(out, ".Ss Not yet\nThese are known, and say that they are not yet there:\n.Bl -tag -width "
-		       "captured\n");
-	for (size_t i = 0; commands[i]; i++)
-		if (commands[i]->later) {
-			text_addf(out, ".It Cm %s\n", commands[i]->name);
-			write_sentence(commands[i]->summary, out);
-		}
-	text_puts(out, ".El\n");
+		write_command(commands[i], out);
 	text_puts(out, tail);
 }

@@ -61,6 +61,7 @@ class Operation:
             assert headers["WWW-Authenticate"].startswith("Bearer"), self.id
         if not body:
             return
+        assert headers["Content-Type"], f"{self.id}: {status} has no Content-Type"
         kind = headers["Content-Type"].partition(";")[0]
         assert kind in answer.get("content", {}), f"{self.id}: {status} as {kind} is not described"
         if kind.endswith("json"):

@@ -9,7 +9,7 @@ import harness
 from harness import wait_for
 
 CAMPAIGN = 20000
-BULK = int(os.environ.get("HEED_BULK", "20000"))
+BULK = int(os.environ.get("HEED_BULK", "40000"))
 SLICE = 1000
 CUSTOMERS = 100
 SECONDS = 120 + BULK // 2000
