@@ -254,7 +254,7 @@ class Writer(threading.Thread):
                     "content": {"subject": name, "text": name}})})
                 self.sure.append(name)
                 time.sleep(0.004)
-            except redis_client.RedisError:
+            except (redis_client.RedisError, AttributeError):    # its library trips over a reset of a Unix socket
                 self.unsure.append(name)
                 time.sleep(0.02)
             number += 1
