@@ -12,13 +12,14 @@
 static void name_of(const char *key, const char *kind, const char *value, char out[ERASED_NAME_SIZE])
 {
 	unsigned char mac[SHA256_SIZE];
-	size_t kind_len = strlen(kind), len = strlen(value);
-	char *both = xmalloc(kind_len + 1 + len);
+	size_t kind_len = strlen(kind) + 1, len = strlen(value);
+	struct text both;
 
-	memcpy(both, kind, kind_len + 1);
-	memcpy(both + kind_len + 1, value, len);
-	digest_hmac_sha256(key, strlen(key), both, kind_len + 1 + len, mac);
-	free(both);
+	text_init(&both, kind_len + len + 1);
+	text_add(&both, kind, kind_len);
+	text_add(&both, value, len);
+	digest_hmac_sha256(key, strlen(key), both.data, both.len, mac);
+	text_release(&both);
 	memcpy(out, ERASED_PREFIX, sizeof ERASED_PREFIX - 1);
 	out += sizeof ERASED_PREFIX - 1;
 	for (size_t i = 0; i < 16; i++) {

@@ -388,7 +388,7 @@ static json_t *ask(const char *method, const char *path, const char *body, int w
 				      .query = path[len] ? path + len + 1 : "",
 				      .body = body,
 				      .body_len = strlen(body),
-				      .asker = {"cli", "ana"}};
+				      .asker = {.by = "cli", .actor = "ana"}};
 	struct api_response response;
 
 	api_handle(&api, &request, &response);

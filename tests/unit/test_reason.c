@@ -114,8 +114,8 @@ static void a_reason_for_an_event_is_the_same_without_a_tree(void **unused)
 		"{\"channel\":\"sms\",\"product\":\"*\",\"provider\":\"\",\"code\":\"\",\"attempt\":-2}",
 		"{\"attempt\":17,\"channel\":\"a \\\"b\\\\\",\"product\":\"\xc3\xb1\",\"code\":\"x\"}",
 		"{\"channel\":[\"sms\",\"email\"],\"product\":null,\"code\":1.5}",
-		"{\"by\":\"cli\",\"why\":\"}]},{\\\"code\\\":\\\"x\\\"\",\"kind\":\"channel\",\"name\":"
-		"\"x\"}"};
+		("{\"by\":\"cli\",\"why\":\"}]},{\\\"code\\\":\\\"x\\\"\",\"kind\":\"channel\",\"name\":"
+		 "\"x\"}")};
 	(void)unused;
 	for (int i = 0; i < REASON_COUNT; i++)
 		for (size_t a = 0; a < sizeof args / sizeof args[0]; a++)
