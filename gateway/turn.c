@@ -813,8 +813,11 @@ bool turn_start(struct turn *turn, struct text *error)
 {
 	if (!turn_ready(turn, error))
 		return false;
-	turn->started = pthread_create(&turn->thread, NULL, turn_thread, turn) == 0;
-	return turn->started || text_error(error, "no thread: %s", strerror(errno));
+	turn->started = true; /* the thread reads it */
+	int failed = pthread_create(&turn->thread, NULL, turn_thread, turn);
+	if (failed)
+		turn->started = false;
+	return !failed || text_error(error, "no thread: %s", strerror(failed));
 }
 
 bool turn_run_alone(struct turn *turn, struct request *request)
