@@ -97,7 +97,7 @@ static void what_was_sending_is_in_doubt_at_the_next_start_of_the_same_gateway(v
 {
 	(void)state;
 	sending("m-1", &world.sms, "[\"sms\"]");
-	world.sms.held_count = 0; /* the process is gone, and what it held */
+	script_forget(&world.sms); /* the process is gone, and what it held */
 	world_crash();
 	is(state_of("m-1"), "in_doubt");
 	is(contacts_of("m-1"), "1:sms:in_doubt");
@@ -231,7 +231,8 @@ static void what_never_reports_is_listed_no_longer_than_attempt_open_max(void **
 
 static void the_process_is_killed(void)
 {
-	world.email.held_count = world.sms.held_count = 0; /* gone with it */
+	script_forget(&world.email); /* gone with it */
+	script_forget(&world.sms);
 	world_crash();
 	steps();
 }
@@ -265,7 +266,7 @@ static void a_choice_that_came_before_the_restart_holds_for_what_had_not_begun(v
 	admit("m-2", "ana", "card-alerts", "");
 	step();
 	held(&world.sms, "m-2");
-	world.sms.held_count = 0;
+	script_forget(&world.sms);
 	const char *way = prefer_way("ana", "card-alerts", "[]");
 	is(way, "m-1"); /* m-2 was called back, and not handed over again */
 	the_process_is_killed();
@@ -282,7 +283,7 @@ static void a_resend_that_had_not_begun_is_as_much_in_doubt_as_before(void **sta
 	for (int i = 0; i < 100 && !is_held(&world.email, "m-1"); i++)
 		steps_for(10 * MOMENT_MS);
 	held(&world.email, "m-1");
-	world.email.held_count = 0;
+	script_forget(&world.email);
 	world.email.credit = 0;
 	world_crash();
 	is(state_of("m-1"), "in_doubt");

@@ -59,6 +59,16 @@ static void script_send(struct channel *channel, struct attempt *attempt)
 		channel_report(attempt, &answer);
 }
 
+/* What a process that was killed held: freed once no turn knows of it. */
+static struct attempt *gone[SCRIPT_HELD_MAX];
+static size_t gone_count;
+
+void script_forget(struct script *script)
+{
+	for (; script->held_count && gone_count < SCRIPT_HELD_MAX; script->held_count--)
+		gone[gone_count++] = script->held[script->held_count - 1];
+}
+
 static struct attempt *take_held(struct script *script, size_t i)
 {
 	struct attempt *attempt = script->held[i];
@@ -249,6 +259,8 @@ static void turn_end(void)
 int world_close(void **state)
 {
 	turn_end();
+	while (gone_count)
+		attempt_free(gone[--gone_count]);
 	if (!world.corrupt)
 		audit_holds();
 	store_reader_close(world.reader);

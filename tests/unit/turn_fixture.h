@@ -114,6 +114,8 @@ void steps_for(int64_t time);
 
 /* --- the channels --- */
 
+/* All that it holds is gone, as with a process that is killed. */
+void script_forget(struct script *script);
 /* The attempt that is held for the message; fails the test if there is none. */
 struct attempt *held(struct script *script, const char *message);
 bool is_held(struct script *script, const char *message);
