@@ -45,11 +45,8 @@ static bool load_word(struct store_postgres *store, const char *name, char out[S
 	bool ok = pg_schema_text(&store->pg, name, &word) &&
 		  (word || text_error(store->pg.error, "store: PostgreSQL: the store has no %s", name));
 
-	if (ok) {
-		size_t len = strnlen(word, STORE_ID_SIZE - 1);
-		memcpy(out, word, len);
-		out[len] = '\0';
-	}
+	if (ok && word)
+		snprintf(out, STORE_ID_SIZE, "%s", word);
 	free(word);
 	return ok;
 }
