@@ -358,7 +358,10 @@ static void run(struct call *call, const struct route *route)
 	struct text error;
 
 	text_init(&error, TEXT_ERROR_MAX);
-	if (!(route->flags & ROUTE_RAW_QUERY) && !url_query_parse(call->request->query, &call->query, &error))
+	/* on a customer's page whatever was hung on the link behind its token does no harm */
+	if (!(route->flags & ROUTE_RAW_QUERY) &&
+	    !url_query_parse(call->request->query, &call->query, &error) &&
+	    call->request->door != DOOR_PUBLIC)
 		call_problem(call, 400, "%s", error.data);
 	else if (!call->api->reader && call->api->reader_error && !(route->flags & ROUTE_STORELESS))
 		call_problem(call, 503, "the store cannot be read: %s", call->api->reader_error);

@@ -81,12 +81,13 @@ static json_t *addresses_but(const struct customer *customer, const char *channe
 	return list;
 }
 
-/* Takes the addresses of the channel. */
-static void write_addresses(struct page *page, const char *channel, json_t *list, const char *how,
-			    const char *done)
+/* Takes the addresses of the channel; `written` is the new one. */
+static void write_addresses(struct page *page, const char *channel, json_t *list, const char *written,
+			    const char *how, const char *done)
 {
 	json_t *evidence = page_evidence(&page->view, how), *answer = NULL;
-	const struct asker asker = {.by = "page", .actor = "", .source = "page:full", .evidence = evidence};
+	const struct asker asker = {
+		.by = "page", .actor = "", .source = "page:full", .evidence = evidence, .written = written};
 	json_t *body = json_pack("{s:s, s:{s:O}}", "id", page->view.customer->id, "addresses", channel, list);
 	struct text problem;
 
@@ -172,7 +173,7 @@ static void confirm_address(struct page *page)
 	if (page_code_right(page, what, &wrong)) {
 		json_t *list = addresses_but(page->view.customer, channel, value);
 		json_array_insert_new(list, 0, json_string(value));
-		write_addresses(page, channel, list, "address, confirmed by a code", "address_added");
+		write_addresses(page, channel, list, value, "address, confirmed by a code", "address_added");
 	} else if (*wrong) {
 		page_show(
 			page, 422, "code",
@@ -193,7 +194,7 @@ static void remove_address(struct page *page, const char *channel, const char *k
 			found = address;
 	}
 	if (found)
-		write_addresses(page, channel, addresses_but(customer, channel, found->value),
+		write_addresses(page, channel, addresses_but(customer, channel, found->value), "",
 				"address removed", "address_removed");
 	else /* it is gone already */
 		page_show(page, 200, "addresses", page_addresses(&page->view, NULL, NULL));

@@ -94,7 +94,8 @@ static bool write_facts(struct turn *turn, const struct asker *asker, const stru
 	bool *written = xcalloc(new->address_count, sizeof *written);
 
 	for (size_t i = 0; i < new->address_count; i++)
-		written[i] = new->addresses[i].n == 0; /* read just now, not kept by a merge */
+		written[i] = new->addresses[i].n == 0 && /* read just now, not kept by a merge */
+			     (!asker->written || strcmp(new->addresses[i].value, asker->written) == 0);
 	*changed = !old || !same_facts(old, new);
 	new->n = old ? old->n : 0;
 	new->seq = old ? old->seq : 0;

@@ -32,8 +32,9 @@ static bool count_message(struct turn *turn, int64_t customer, bool *full)
 
 	snprintf(hour, sizeof hour, "page:hour:%lld", (long long)hours);
 	snprintf(day, sizeof day, "page:day:%lld", (long long)days);
-	return count_one(turn, customer, day, OWN_DAY_MAX, 1, (days + 1) * MOMENT_DAY, full) &&
-	       (*full || count_one(turn, customer, hour, OWN_HOUR_MAX, 1, (hours + 1) * MOMENT_HOUR, full));
+	/* the hour first: what it refuses does not use up the day */
+	return count_one(turn, customer, hour, OWN_HOUR_MAX, 1, (hours + 1) * MOMENT_HOUR, full) &&
+	       (*full || count_one(turn, customer, day, OWN_DAY_MAX, 1, (days + 1) * MOMENT_DAY, full));
 }
 
 struct own {
@@ -109,16 +110,16 @@ static bool message_run(struct request *request, struct turn *turn)
 
 	if (!ok || !customer)
 		return ok;
-	ok = store_get_address(turn->store, message->channel, message->address, false, &row);
-	if (ok && row.n && row.state == ADDRESS_STOPPED) {
+	/* counted before anything is said of the address: nobody tries many to learn who said STOP */
+	ok = count_message(turn, customer->n, &full) &&
+	     store_get_address(turn->store, message->channel, message->address, false, &row);
+	if (ok && full) {
+		request_refuse(request, 429, "too many were asked for; it goes on in an hour, or tomorrow");
+	} else if (ok && row.n && row.state == ADDRESS_STOPPED) {
 		request_refuse(request, 409, "the owner of the address said STOP there");
-	} else if (ok && (ok = count_message(turn, customer->n, &full))) {
+	} else if (ok) {
 		request->status = 200;
-		if (full)
-			request_refuse(request, 429,
-				       "too many were asked for; it goes on in an hour, or tomorrow");
-		else
-			add_message(turn, customer, message, &request->answer);
+		add_message(turn, customer, message, &request->answer);
 	}
 	customer_free(customer);
 	return ok;

@@ -21,6 +21,9 @@ struct asker {
 	const char *source;
 	const json_t *evidence;
 	bool recreate; /* what was erased may come back */
+	/* the one address that was written, normalised, "" for none; NULL: all that are there. A dead one
+	 * that is written again may be used again. */
+	const char *written;
 };
 
 /* Where a request is run: by the running turn's thread, or in ours when we hold the store alone. */

@@ -8,6 +8,7 @@ import pytest
 
 import harness
 from harness import wait_for
+from http_receiver import Answer
 from page import ANA, TEMPLATES, Page, chosen, code_sent, codes, link
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
@@ -361,6 +362,25 @@ def test_a_new_address_is_confirmed_by_a_code_and_used_first(heed, sms):
         kept = db.execute("SELECT changed_by, source, evidence FROM change_log WHERE kind = 1 ORDER BY seq").fetchall()
     assert [(by, source) for by, source, _ in kept[-2:]] == [("page", "page:full")] * 2
     assert json.loads(kept[-2][2])["how"] == "address, confirmed by a code"
+
+
+def test_an_address_that_is_dead_stays_so_when_another_is_written(heed, sms):
+    page = opened(heed, sms)
+    sms.script(harness.TWILIO_PATH, lambda request: Answer(400, {"code": 21211, "message": "no such number"})
+               if request.form["To"] == "+34600000100" else Answer(201, {"sid": f"SM{len(sms.requests)}"}))
+    heed.prefer("ana", "card-alerts", "sms")
+    heed.wait_state(heed.send("ana"), "failed")
+    page.get("?view=addresses").press("add", channel="sms", address="+34600000200")
+    page.press("confirm", code=code_sent(sms, 2))
+    assert page.status == 200 and "The new address is in use" in page.text
+    with sqlite3.connect(f"file:{heed.folder}/heed.db?mode=ro", uri=True) as db:
+        states = dict(db.execute("SELECT value, state FROM address WHERE channel = 'sms'"))
+    assert states == {"+34600000100": 1, "+34600000200": 0}
+
+
+def test_what_hangs_on_a_link_does_no_harm(heed):
+    for more in ("?utm_source=a&utm_source=b", "?x=%", "?" + "&".join(f"p{i}=1" for i in range(100))):
+        assert link(heed).get(more).status == 200, more
 
 
 def test_what_was_sent_and_what_was_not_is_told_with_the_reason(heed):
