@@ -772,8 +772,9 @@ struct turn *turn_new(struct store *store, struct config *config)
 	for (int lane = 0; lane < LANES; lane++)
 		turn->inbox.lanes[lane].tail = &turn->inbox.lanes[lane].first;
 	turn->outbox.settled_tail = &turn->outbox.settled;
-	turn->outbox.behind = true;   /* an earlier run may have left some */
-	turn->erasing.pending = true; /* likewise */
+	turn->outbox.behind = true;    /* an earlier run may have left some */
+	turn->erasing.pending = true;  /* likewise */
+	turn->erasing.cleaning = true; /* likewise, and have been cut off before the files were clean */
 	digest_random(seed, sizeof seed);
 	for (size_t i = 0; i < sizeof seed; i++)
 		snprintf(turn->event_prefix + 2 * i, 3, "%02x", seed[i]);

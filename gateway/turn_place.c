@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "erase.h"
 #include "message_fit.h"
 #include "turn_private.h"
 #include "xalloc.h"
@@ -142,13 +143,28 @@ const struct message *work_message(struct work *work)
 
 /* --- states, events, reasons --- */
 
+/* Its customer was erased: what it tells from now on has nothing of theirs. */
+static bool is_erased(struct turn *turn, const struct work *work)
+{
+	const char *name = work->row.customer_id;
+	struct customer *customer = NULL;
+
+	if (work->flight && work->flight->erased)
+		return true;
+	if (!erased_is_name(name) || work->why == WORK_NEW)
+		return false;
+	/* unless the application's own ids look like that; the store may fail: then the turn is lost anyway
+	 */
+	bool known = store_get_customer(turn->store, name, &customer);
+	bool erased = !known || !customer || customer->erased_at;
+	customer_free(customer);
+	return erased;
+}
+
 static const char *meta_text(struct work *work, char **owned)
 {
 	const json_t *meta = NULL;
 
-	*owned = NULL;
-	if (work->flight && work->flight->erased)
-		return NULL;
 	if (work->admission)
 		meta = work->admission->message.meta;
 	else if (work->flight && work->flight->attempt)
@@ -160,7 +176,8 @@ static const char *meta_text(struct work *work, char **owned)
 	return *owned = json_dumps(meta, JSON_COMPACT);
 }
 
-static void add_reason_member(struct text *data, const struct work *work, const struct contact *contact)
+static void add_reason_member(struct text *data, const struct work *work, const struct contact *contact,
+			      bool erased)
 {
 	struct reason_part reason;
 
@@ -169,8 +186,14 @@ static void add_reason_member(struct text *data, const struct work *work, const 
 					      strlen(contact->reason_args)};
 	else if (!reasons_last(work->row.reasons, &reason))
 		return;
+	char *words = erased ? xmemdup0(reason.args, reason.args_len) : NULL,
+	     *left = erased ? erased_args(words) : NULL;
+	if (left)
+		reason = (struct reason_part){reason.code, left, reason.code_len, strlen(left)};
 	text_puts(data, ",\"reason\":");
 	reason_put(data, &reason);
+	free(words);
+	free(left);
 }
 
 static void add_member(struct text *data, const char *name, const char *value)
@@ -182,7 +205,8 @@ static void add_member(struct text *data, const char *name, const char *value)
 void work_event(struct turn *turn, struct work *work, enum state state, const struct contact *contact)
 {
 	struct text *data = event_begin(turn, "heed.message.", state_name(state), work->row.id);
-	char *owned;
+	const bool erased = is_erased(turn, work);
+	char *owned = NULL;
 
 	add_member(data, "{\"message\":", work->row.id);
 	add_member(data, ",\"customer\":", work->row.customer_id);
@@ -193,12 +217,12 @@ void work_event(struct turn *turn, struct work *work, enum state state, const st
 		text_number(data, contact->attempt);
 		if (*contact->provider)
 			add_member(data, ",\"provider\":", contact->provider);
-		if (*contact->provider_ref)
+		if (*contact->provider_ref && !erased)
 			add_member(data, ",\"provider_ref\":", contact->provider_ref);
 	}
 	if (state != STATE_QUEUED)
-		add_reason_member(data, work, contact);
-	const char *meta = meta_text(work, &owned);
+		add_reason_member(data, work, contact, erased);
+	const char *meta = erased ? NULL : meta_text(work, &owned);
 	if (meta) {
 		text_puts(data, ",\"meta\":");
 		text_puts(data, meta);
