@@ -1,8 +1,11 @@
 /* What would happen to a message, and why: choose() over what a reader of the store says. */
+#include <string.h>
+
 #include "api_private.h"
 #include "choose.h"
 #include "counter.h"
 #include "message_fit.h"
+#include "reason.h"
 #include "banned.h"
 
 static bool channel_configured(const void *context, const char *channel)
@@ -108,26 +111,122 @@ static bool explain_purpose(struct call *call, const char *word, const struct pr
 	return true;
 }
 
-/* Fills what is left of the input from the customer, and chooses. NULL, and answered: it can't be said. */
-static json_t *explain_for(struct call *call, struct choose_input *input, const char *customer)
+/* --- what operators hold --- */
+
+/* What the message is of, beside its product. "": none, or it is not known. */
+struct belongs {
+	const char *campaign, *lane;
+};
+
+struct stood {
+	struct hold *holds;
+	size_t count;
+};
+
+static const struct hold *find_hold(const struct stood *stood, enum hold_kind kind, const char *name)
+{
+	for (size_t i = 0; *name && i < stood->count; i++)
+		if (stood->holds[i].kind == kind &&
+		    (strcmp(stood->holds[i].name, name) == 0 ||
+		     (kind == HOLD_PRODUCT && store_product_covers(name, stood->holds[i].name))))
+			return &stood->holds[i];
+	return NULL;
+}
+
+/* That of a provider, where there is no other beside it that is free. */
+static const struct hold *find_provider_hold(const struct stood *stood, const struct channel_config *channel)
+{
+	const struct hold *hold = find_hold(stood, HOLD_PROVIDER, channel->provider);
+
+	for (size_t i = 0; hold && i < channel->other_count; i++)
+		if (!find_hold(stood, HOLD_PROVIDER, channel->others[i].provider))
+			return NULL;
+	return hold;
+}
+
+/* As turn_holds.c, in the same order. NULL: it may go. */
+static const struct hold *find_stop(const struct stood *stood, const struct config *config,
+				    const struct belongs *belongs, const char *product, const char *channel)
+{
+	const struct channel_config *through = config_channel(config, channel);
+	const struct hold *hold = find_hold(stood, HOLD_CAMPAIGN, belongs->campaign);
+
+	if (!hold)
+		hold = find_hold(stood, HOLD_PRODUCT, product);
+	if (!hold)
+		hold = find_hold(stood, HOLD_LANE, belongs->lane);
+	if (!hold)
+		hold = find_hold(stood, HOLD_CHANNEL, channel);
+	return hold || !through ? hold : find_provider_hold(stood, through);
+}
+
+static json_t *cancelled_json(const struct hold *cancel)
+{
+	json_t *args =
+		json_pack("{s:s, s:s}", "by", hold_who(cancel), "why", *cancel->why ? cancel->why : "-");
+	json_t *answer = json_pack("{s:n, s:s, s:n, s:n, s:[o]}", "message", "state",
+				   state_name(STATE_CANCELLED), "channel", "until", "reasons",
+				   reason_json(reason_code_name(REASON_cancelled), args));
+
+	json_decref(args);
+	return answer;
+}
+
+static void decision_hold(struct decision *decision, const struct hold *hold)
+{
+	reasons_add(&decision->reasons, REASON_held, "{s:s, s:s, s:s, s:s, s:s}", "kind",
+		    hold_kind_name(hold->kind), "name", hold->name, "by", hold_who(hold), "why", hold->why,
+		    "channel", decision->channel);
+	decision->kind = CHOOSE_DEFER;
+	decision->until = MOMENT_NEVER;
+}
+
+/* --- one answer --- */
+
+/* With what is left of the input filled from the customer. NULL, and answered: it can't be said. */
+static json_t *explain_seen(struct call *call, struct choose_input *input, const struct belongs *belongs,
+			    const struct stood *stood, const struct customer_view *view)
+{
+	const struct hold *cancel = find_hold(stood, HOLD_CANCEL, belongs->campaign);
+	struct decision decision = {0};
+	json_t *answer = NULL;
+
+	if (cancel)
+		return cancelled_json(cancel);
+	input->customer = view->customer;
+	input->zone = customer_zone(call->api->config, view->customer);
+	input->zone_known = *view->customer->timezone != '\0';
+	customer_view_choices(view, input->product, &input->choices);
+	if (explain_caps(call, input)) {
+		choose(input, &decision);
+		const struct hold *hold = decision.kind == CHOOSE_SEND
+						  ? find_stop(stood, call->api->config, belongs,
+							      input->product->name, decision.channel)
+						  : NULL;
+		if (hold)
+			decision_hold(&decision, hold);
+		if (hold || decision.kind != CHOOSE_DEFER || explain_until(call, input, &decision))
+			answer = decision_json(&decision);
+	}
+	reasons_release(&decision.reasons);
+	return answer;
+}
+
+static json_t *explain_for(struct call *call, struct choose_input *input, const struct belongs *belongs,
+			   const char *customer)
 {
 	struct customer_view view = {0};
-	struct decision decision = {0};
+	struct stood stood = {0};
 	json_t *answer = NULL;
 
 	input->rejected = input->doubt = input->waited = input->wait_channel = "";
 	if (customer_view_read(call, customer, &view)) {
-		input->customer = view.customer;
-		input->zone = customer_zone(call->api->config, view.customer);
-		input->zone_known = *view.customer->timezone != '\0';
-		customer_view_choices(&view, input->product, &input->choices);
-		if (explain_caps(call, input)) {
-			choose(input, &decision);
-			if (decision.kind != CHOOSE_DEFER || explain_until(call, input, &decision))
-				answer = decision_json(&decision);
-		}
-		reasons_release(&decision.reasons);
+		if (store_read_holds(call->api->reader, &stood.holds, &stood.count))
+			answer = explain_seen(call, input, belongs, &stood, &view);
+		else
+			call_store_failed(call);
 	}
+	holds_free(stood.holds, stood.count);
 	customer_view_release(&view);
 	return answer;
 }
@@ -146,7 +245,10 @@ json_t *explain_message(struct call *call, const struct message *message, int64_
 				     .send_at = message->send_at,
 				     .expires_at = message_expiry(message, product, now)};
 
-	return explain_for(call, &input, message->customer);
+	const struct belongs belongs = {message->campaign,
+					lane_name(message->has_lane ? message->lane : LANE_NORMAL)};
+
+	return explain_for(call, &input, &belongs, message->customer);
 }
 
 /* What is asked about: any message that comes in at `at`. */
@@ -171,7 +273,7 @@ static void explain_choice(struct call *call, const struct explain_asked *asked)
 	} else if (explain_purpose(call, asked->purpose, input.product, &input.purpose)) {
 		input.expires_at =
 			input.product->expires_after ? asked->at + input.product->expires_after : 0;
-		json_t *answer = explain_for(call, &input, asked->customer);
+		json_t *answer = explain_for(call, &input, &(struct belongs){"", ""}, asked->customer);
 		if (answer)
 			call_answer(call, 200, answer);
 	}
@@ -181,13 +283,15 @@ void api_explain(struct call *call)
 {
 	struct explain_asked asked = {.at = moment_now()};
 	const char *message = NULL, *at = NULL;
-	json_error_t error;
+	const struct call_word words[] = {{"message", false, &message},
+					  {"customer", false, &asked.customer},
+					  {"product", false, &asked.product},
+					  {"purpose", false, &asked.purpose},
+					  {"at", false, &at}};
 
-	if (json_unpack_ex(call->body, &error, JSON_STRICT, "{s?s, s?s, s?s, s?s, s?s}", "message", &message,
-			   "customer", &asked.customer, "product", &asked.product, "purpose", &asked.purpose,
-			   "at", &at) < 0) {
-		call_problem(call, 422, "body: %s", error.text);
-	} else if (at && !moment_parse(at, &asked.at)) {
+	if (!call_words(call, words, sizeof words / sizeof words[0]))
+		return;
+	if (at && !moment_parse(at, &asked.at)) {
 		call_problem(call, 422, "at: is not a moment like 2026-11-22T10:00:00Z");
 	} else if (message && !asked.customer && !asked.product && !asked.purpose && !at) {
 		message_explain(call, message);

@@ -1065,6 +1065,10 @@ static void the_log_is_filtered(void **state)
 	assert_log(f, (struct log_query){.customer = "nobody"}, "");
 	assert_log(f, (struct log_query){.product = "cards"}, "1 2 5 6 9 10");
 	assert_log(f, (struct log_query){.product = "cards/fraud"}, "2 6 10");
+	assert_log(f, (struct log_query){.products = ",cards/fraud,cards-x,"}, "2 3 6 7 10");
+	assert_log(f, (struct log_query){.products = ",cards,nothing,"}, "1 2 5 6 9 10");
+	assert_log(f, (struct log_query){.products = ",card,", .channel = "email"}, "");
+	assert_log(f, (struct log_query){.products = ",cards,", .product = "cards/fraud"}, "2 6 10");
 	assert_log(f, (struct log_query){.channel = "email"}, "2 5 8");
 	assert_log(f, (struct log_query){.channel = ""}, "3 6 9");
 	assert_log(f, (struct log_query){.message = "m"}, "1 5 9");

@@ -451,8 +451,7 @@ class Gateway:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
             data = answer.read()
-            if door == "internal":
-                described.check(method, path, answer.status, answer.headers, data)
+            described.check(method, path, answer.status, answer.headers, data, public=door == "public")
             return answer.status, answer.headers, data
 
     def http_json(self, method, path, body=None, **more):
