@@ -198,6 +198,12 @@ def change_store(url, *statements):
             db.execute(statement)
 
 
+def store_text(url):
+    """Of a store in the tests' server: all that is in it, as bytes."""
+    return subprocess.run(["pg_dump", "--data-only", "--schema", schema_of(url), SERVER], stdin=subprocess.DEVNULL, check=True,
+                          stdout=subprocess.PIPE, timeout=60).stdout
+
+
 @contextlib.contextmanager
 def store_held(url):
     """Nobody can commit to it meanwhile."""
