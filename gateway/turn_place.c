@@ -142,22 +142,24 @@ const struct message *work_message(struct work *work)
 
 /* --- states, events, reasons --- */
 
-static const char *meta_text(struct work *work, char **owned)
-{
-	const json_t *meta = NULL;
+/* What its events say of the message as it came. */
+struct carried {
+	const char *traceparent;
+	const json_t *meta;
+};
 
-	*owned = NULL;
+static struct carried carried_on(struct work *work)
+{
+	const struct attempt *attempt = work->flight ? work->flight->attempt : NULL;
+	const struct message *message = NULL;
+
 	if (work->flight && work->flight->erased)
-		return NULL;
-	if (work->admission)
-		meta = work->admission->message.meta;
-	else if (work->flight && work->flight->attempt)
-		meta = work->flight->attempt->meta;
-	else if (work_message(work))
-		meta = work->message.meta;
-	if (!meta || !json_object_size(meta))
-		return NULL;
-	return *owned = json_dumps(meta, JSON_COMPACT);
+		return (struct carried){"", NULL};
+	/* nothing is read again; a digest's attempt speaks for its first message alone */
+	if (!work->admission && attempt && attempt->message == work->row.n)
+		return (struct carried){attempt->traceparent, attempt->meta};
+	message = work_message(work);
+	return message ? (struct carried){message->traceparent, message->meta} : (struct carried){"", NULL};
 }
 
 static void add_reason_member(struct text *data, const struct work *work, const struct contact *contact)
@@ -182,7 +184,7 @@ static void add_member(struct text *data, const char *name, const char *value)
 void work_event(struct turn *turn, struct work *work, enum state state, const struct contact *contact)
 {
 	struct text *data = event_begin(turn, "heed.message.", state_name(state), work->row.id);
-	char *owned;
+	struct carried carried = carried_on(work);
 
 	add_member(data, "{\"message\":", work->row.id);
 	add_member(data, ",\"customer\":", work->row.customer_id);
@@ -198,13 +200,15 @@ void work_event(struct turn *turn, struct work *work, enum state state, const st
 	}
 	if (state != STATE_QUEUED)
 		add_reason_member(data, work, contact);
-	const char *meta = meta_text(work, &owned);
-	if (meta) {
+	if (json_object_size(carried.meta)) {
+		char *meta = json_dumps(carried.meta, JSON_COMPACT);
 		text_puts(data, ",\"meta\":");
 		text_puts(data, meta);
+		free(meta);
 	}
-	free(owned);
 	text_putc(data, '}');
+	if (*carried.traceparent)
+		add_member(data, ",\"traceparent\":", carried.traceparent);
 	event_end(turn);
 }
 
