@@ -161,19 +161,22 @@ static bool is_erased(struct turn *turn, const struct work *work)
 	return erased;
 }
 
-static const char *meta_text(struct work *work, char **owned)
-{
-	const json_t *meta = NULL;
+/* What its events say of the message as it came. */
+struct carried {
+	const char *traceparent;
+	const json_t *meta;
+};
 
-	if (work->admission)
-		meta = work->admission->message.meta;
-	else if (work->flight && work->flight->attempt)
-		meta = work->flight->attempt->meta;
-	else if (work_message(work))
-		meta = work->message.meta;
-	if (!meta || !json_object_size(meta))
-		return NULL;
-	return *owned = json_dumps(meta, JSON_COMPACT);
+static struct carried carried_on(struct work *work)
+{
+	const struct attempt *attempt = work->flight ? work->flight->attempt : NULL;
+	const struct message *message = NULL;
+
+	/* nothing is read again; a digest's attempt speaks for its first message alone */
+	if (!work->admission && attempt && attempt->message == work->row.n)
+		return (struct carried){attempt->traceparent, attempt->meta};
+	message = work_message(work);
+	return message ? (struct carried){message->traceparent, message->meta} : (struct carried){"", NULL};
 }
 
 static void add_reason_member(struct text *data, const struct work *work, const struct contact *contact,
@@ -206,7 +209,7 @@ void work_event(struct turn *turn, struct work *work, enum state state, const st
 {
 	struct text *data = event_begin(turn, "heed.message.", state_name(state), work->row.id);
 	const bool erased = is_erased(turn, work);
-	char *owned = NULL;
+	const struct carried carried = erased ? (struct carried){"", NULL} : carried_on(work);
 
 	add_member(data, "{\"message\":", work->row.id);
 	add_member(data, ",\"customer\":", work->row.customer_id);
@@ -222,13 +225,15 @@ void work_event(struct turn *turn, struct work *work, enum state state, const st
 	}
 	if (state != STATE_QUEUED)
 		add_reason_member(data, work, contact, erased);
-	const char *meta = erased ? NULL : meta_text(work, &owned);
-	if (meta) {
+	if (json_object_size(carried.meta)) {
+		char *meta = json_dumps(carried.meta, JSON_COMPACT);
 		text_puts(data, ",\"meta\":");
 		text_puts(data, meta);
+		free(meta);
 	}
-	free(owned);
 	text_putc(data, '}');
+	if (*carried.traceparent)
+		add_member(data, ",\"traceparent\":", carried.traceparent);
 	event_end(turn);
 }
 

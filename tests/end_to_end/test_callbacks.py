@@ -163,8 +163,10 @@ def test_signed_and_strange_is_taken_for_what_it_is(gateway):
     assert writes(gateway, NUMBER, "a" * 100_000, "SMx2") == 200
     assert writes(gateway, NUMBER, "\u0001\ufffd\ud7ff\U0001f6d1 no keyword", "SMx3") == 200
     assert writes(gateway, "", "nobody", "SMx4") == 200
+    assert writes(gateway, "EXAMPLE", "STOP", "SMx5") == 200
+    assert writes(gateway, "12345", "start", "SMx6") == 200
     assert receipt(gateway, "S" * 5000, "delivered") == 200
-    wait_for(lambda: len(inbound(gateway)) == 3, what="three that were passed on")
+    wait_for(lambda: len(inbound(gateway)) == 5, what="those that were passed on")
     assert len(inbound(gateway)[1]["data"]["text"]) == 64 * 1024
 
 

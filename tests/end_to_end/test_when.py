@@ -196,7 +196,7 @@ def test_a_digest_that_falls_due_goes_out_as_one(make_gateway, sms, mail):
     at = (now + datetime.timedelta(seconds=15)).replace(second=0, microsecond=0) + datetime.timedelta(minutes=1)
     heed.put({**ANA, "timezone": zone})
     heed.cli_ok("prefer", "c-1", "card-alerts", "--channels", "email", "--digest", at.strftime("daily %H:%M"))
-    messages = [heed.send("c-1", amount=str(i)) for i in range(3)]
+    messages = [heed.send("c-1", amount=str(i), meta={"order": str(i)}) for i in range(3)]
     for message in messages:
         heed.wait_state(message, "deferred")
     assert heed.explain(messages[0])["until"] == at.strftime("%Y-%m-%dT%H:%M:00.000Z")
@@ -208,8 +208,9 @@ def test_a_digest_that_falls_due_goes_out_as_one(make_gateway, sms, mail):
     contacts = [heed.contacts(message) for message in messages]
     assert contacts[0] == contacts[1] == contacts[2] and sorted(contacts[0][0]["messages"]) == sorted(messages)
     assert contacts[0][0]["template"] == "digest" and heed.cli_json("history", "c-1")[0]["messages"] == contacts[0][0]["messages"]
-    for message in messages:
+    for i, message in enumerate(messages):
         wait_for(lambda: heed.event_types(message) == ["heed.message.deferred", "heed.message.sending", "heed.message.sent"])
+        assert {event["data"]["meta"]["order"] for event in heed.events(message)} == {str(i)}
         assert heed.cli("explain", message).returncode == 0
     heed.sum_holds()
 
