@@ -195,6 +195,8 @@ void work_hold(struct turn *turn, struct work *work, const struct hold *hold, co
 	work_reason(work, REASON_held,
 		    json_pack("{s:s, s:s, s:s, s:s, s:s}", "kind", hold_kind_name(hold->kind), "name",
 			      hold->name, "by", hold_who(hold), "why", hold->why, "channel", channel));
+	if (strcmp(row->waits_for, key) != 0)
+		row_queued(row, turn->now);
 	if (!row->fault_since)
 		row->fault_since = turn->now;
 	/* it keeps its place among those that are held with it; what was called back was before them */
