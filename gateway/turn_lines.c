@@ -433,7 +433,7 @@ static void row_resumes(struct turn *turn, const struct line *line, const struct
 	if (!row->fault_since)
 		return;
 	struct work *work = work_add(turn, WORK_SETTLED, row);
-	row_fault_over(&work->row, turn->now);
+	row_fault_over_in_place(&work->row, turn->now);
 	if (row->state != STATE_DEFERRED || row->due > turn->now)
 		return;
 	work_reason(work, REASON_waits_turn, json_pack("{s:s}", "channel", line->config->name));

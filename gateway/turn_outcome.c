@@ -134,6 +134,14 @@ static bool is_providers_fault(const struct turn *turn, const struct work *work,
 	       config->ops->has_provider;
 }
 
+/* The company sends faster than its provider has agreed to: that is not the customer's to pay for. */
+static bool is_over_rate(const struct turn *turn, const struct work *work, const struct outcome *outcome)
+{
+	const struct channel_config *config = config_channel(turn->config, work->row.channel);
+
+	return config && config->ops->has_provider && strncmp(outcome->code, "429", 3) == 0;
+}
+
 static void outcome_retry(struct turn *turn, struct work *work, const struct outcome *outcome)
 {
 	enum state state =
@@ -153,8 +161,11 @@ static void outcome_retry(struct turn *turn, struct work *work, const struct out
 		work_retry_at(turn, work, state,
 			      turn->now); /* the breaker holds it, for as long as was asked for */
 	} else {
+		int64_t due = next_try(turn, work, outcome->retry_after);
 		outcome_reason(work, REASON_retry, outcome);
-		work_retry_at(turn, work, state, next_try(turn, work, outcome->retry_after));
+		if (is_over_rate(turn, work, outcome))
+			row_wait_longer(&work->row, due - work->flight->claimed_at);
+		work_retry_at(turn, work, state, due);
 	}
 	work_event(turn, work, state, work->ended);
 }

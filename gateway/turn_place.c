@@ -396,6 +396,7 @@ static bool place_send(struct turn *turn, struct work *work, const struct decisi
 		int64_t due = line_at_fault(line, NULL) ? turn->now : turn->now + BOUND_PAUSE;
 		work_reason(work, REASON_provider_at_fault,
 			    json_pack("{s:s, s:s}", "provider", at_fault->config->provider, "code", ""));
+		row_queued(row, turn->now);
 		if (!row->fault_since)
 			row->fault_since = turn->now;
 		work_wait(turn, work, stays ? row->state : STATE_DEFERRED, decision->channel, due);
@@ -525,16 +526,19 @@ bool work_decide(struct turn *turn, struct work *work, const struct facts *facts
 	return true;
 }
 
-/* The turn in the list, for the next time. The decision counts the time in which the provider was at fault,
- * the row does until it is over. */
+/* The turn in the list, for the next time. The decision leaves out the time in which the clock of the wait
+ * stood, the row does once that is over. */
 static void keep_turn_in_list(struct message_row *row, const struct decision *decision, int64_t now)
 {
+	int64_t stood = 0;
+
 	xreplace(&row->waited, decision->waited);
 	if (!decision->wait_channel)
 		return;
 	if (strcmp(row->wait_channel, decision->wait_channel) != 0)
 		row_fault_over(row, now);
-	int64_t stood = row->fault_since ? now - row->fault_since : 0;
+	else
+		stood = row_wait_stood(row, now);
 	xreplace(&row->wait_channel, decision->wait_channel);
 	row->wait_since = decision->wait_since - stood;
 	row->wait_until = decision->wait_until ? decision->wait_until - stood : 0;

@@ -455,7 +455,17 @@ bool caps_release(struct turn *turn, struct work *work);
 bool caps_write(struct turn *turn);
 /* What waits for a cap that was freed in this run becomes work; *any. */
 bool caps_freed(struct turn *turn, bool *any);
-void row_fault_over(struct message_row *row, int64_t now);
+/* The clocks of a row that waits. A provider at fault and a hold have all of them stand (fault_since). That
+ * of the wait stands besides from `due` on for a row that waits for the channel whose turn it is: rates, and
+ * others before it, are not the customer's trouble. */
+void row_fault_over(struct message_row *row, int64_t now); /* they go on, as the row leaves its place */
+/* They go on, and it keeps its place, waiting from `due` on. */
+void row_fault_over_in_place(struct message_row *row, int64_t now);
+/* Its place changes, whatever comes: the time that it queued there is taken off its wait. */
+void row_queued(struct message_row *row, int64_t now);
+/* How long the wait's clock has stood; not in wait_since and wait_until yet. */
+int64_t row_wait_stood(const struct message_row *row, int64_t now);
+void row_wait_longer(struct message_row *row, int64_t by);
 /* A message rests in the best that became of it: `state`, or what an earlier channel came to. */
 enum state row_rests(const struct message_row *row, enum state state);
 bool expiries_take(struct turn *turn);

@@ -18,18 +18,56 @@ enum state row_rests(const struct message_row *row, enum state state)
 	return state;
 }
 
+/* Its time has come, and the channel whose turn it is has no room: a rate, or others before it. */
+static bool queues(const struct message_row *row, int64_t now)
+{
+	return row->due < now && *row->waits_for && strcmp(row->waits_for, row->wait_channel) == 0;
+}
+
+int64_t row_wait_stood(const struct message_row *row, int64_t now)
+{
+	int64_t since = row->fault_since ? row->fault_since : now;
+
+	if (queues(row, now) && row->due < since)
+		since = row->due;
+	return now - since;
+}
+
+void row_wait_longer(struct message_row *row, int64_t by)
+{
+	if (row->wait_since)
+		row->wait_since += by;
+	if (row->wait_until)
+		row->wait_until += by;
+}
+
+void row_queued(struct message_row *row, int64_t now)
+{
+	int64_t until = row->fault_since ? row->fault_since : now;
+
+	if (queues(row, now) && row->due < until)
+		row_wait_longer(row, until - row->due);
+}
+
 /* The provider works again, or it is not waited for any more: the clocks that stood go on. */
+static void clocks_go_on(struct message_row *row, int64_t now, int64_t waited)
+{
+	if (row->give_up_at && row->fault_since)
+		row->give_up_at += now - row->fault_since;
+	row_wait_longer(row, waited);
+	row->fault_since = 0;
+}
+
 void row_fault_over(struct message_row *row, int64_t now)
 {
-	int64_t stood = row->fault_since ? now - row->fault_since : 0;
+	clocks_go_on(row, now, row_wait_stood(row, now));
+}
 
-	if (row->give_up_at)
-		row->give_up_at += stood;
-	if (row->wait_since)
-		row->wait_since += stood;
-	if (row->wait_until)
-		row->wait_until += stood;
-	row->fault_since = 0;
+void row_fault_over_in_place(struct message_row *row, int64_t now)
+{
+	int64_t queued = queues(row, now) ? now - row->due : 0;
+
+	clocks_go_on(row, now, row_wait_stood(row, now) - queued);
 }
 
 /* --- caps --- */
@@ -202,7 +240,7 @@ bool when_fill(struct turn *turn, const struct message_row *row, const struct cu
 	in->expires_at = row->expires_at;
 	in->waited = row->waited;
 	in->wait_channel = row->wait_channel;
-	in->wait_since = row->wait_since + (row->fault_since ? turn->now - row->fault_since : 0);
+	in->wait_since = row->wait_since + row_wait_stood(row, turn->now);
 	in->taken = row->best == STATE_SENT || row->best == STATE_DELIVERED;
 	/* not where the next channel has its turn already and is only waited for */
 	in->sent = in->taken && row->state == STATE_SENT && strcmp(row->wait_channel, row->channel) == 0;

@@ -273,6 +273,22 @@ static void what_falls_due_together_is_one_contact_of_all(void **state)
 	sum_holds();
 }
 
+static void a_digest_begins_only_while_all_in_it_are_worth_sending(void **state)
+{
+	(void)state;
+	products_are(DIGEST_PRODUCTS);
+	customer_with_all("ana");
+	chooses("card-alerts", "{\"channels\":[\"email\"],\"digest\":\"%s\"}", "hourly");
+	admit("m-1", "ana", "card-alerts", "");
+	admit_at("m-2", "card-alerts", "expires_at", MOMENT_HOUR + 30 * MOMENT_MINUTE);
+	steps();
+	later(MOMENT_HOUR);
+	struct message_row row = row_of("m-2");
+	assert_int_equal(held(&world.email, "m-1")->item_count, 2);
+	assert_true(held(&world.email, "m-1")->begin_before == row.expires_at);
+	message_row_release(&row);
+}
+
 static void a_digest_counts_once_in_a_cap(void **state)
 {
 	(void)state;
@@ -427,9 +443,27 @@ static void all_marketing_together_has_a_limit(void **state)
 
 /* --- a list with patience --- */
 
+static struct channel_config *channel_of(const char *name)
+{
+	for (size_t i = 0; i < world.config->channel_count; i++)
+		if (strcmp(world.config->channels[i].name, name) == 0)
+			return &world.config->channels[i];
+	fail_msg("no channel %s", name);
+	return NULL;
+}
+
+static void sms_is_tried_again_after(int64_t pause)
+{
+	struct retry_policy *retry = &channel_of("sms")->retry;
+
+	retry->first = retry->max = pause;
+	retry->give_up_after = MOMENT_DAY;
+}
+
 static void after_its_wait_the_next_channel_is_tried(void **state)
 {
 	(void)state;
+	sms_is_tried_again_after(MOMENT_MINUTE);
 	customer_with_all("ana");
 	chooses("card-alerts", "{\"channels\":[{\"channel\":\"sms\",\"wait\":\"%s\"},\"email\"]}", "5s");
 	admit("m-1", "ana", "card-alerts", "");
@@ -462,6 +496,80 @@ static void a_provider_at_fault_uses_up_no_wait(void **state)
 	step();
 	is(contacts_of("m-1"), "1:sms:retry");
 	is(state_of("m-1"), "deferred");
+}
+
+static void a_rate_uses_up_no_wait(void **state)
+{
+	(void)state;
+	struct text error;
+
+	text_init(&error, TEXT_ERROR_MAX);
+	rate_parse("1/m", &channel_of("sms")->rate, &error);
+	text_release(&error);
+	lines_open(world.turn, world.config, true, NULL);
+	customer_with_all("ana");
+	chooses("card-alerts", "{\"channels\":[{\"channel\":\"sms\",\"wait\":\"%s\"},\"email\"]}", "5s");
+	admit("m-1", "ana", "card-alerts", "");
+	admit("m-2", "ana", "card-alerts", "");
+	step();
+	is(state_of("m-1"), "sending");
+	is(state_of("m-2"), "queued");
+	world.turn->ahead += 10 * MOMENT_MINUTE;
+	world.turn->lines[1].outlets[0].bucket = (struct bucket){0}; /* its clock is not moved */
+	steps();
+	is(contacts_of("m-2"), "1:sms:sending");
+	struct message_row row = row_of("m-2");
+	assert_in_range(row.wait_until - world.turn->now, 4 * MOMENT_S, 5 * MOMENT_S);
+	message_row_release(&row);
+}
+
+static void a_provider_that_says_too_many_uses_up_no_wait(void **state)
+{
+	(void)state;
+	sms_is_tried_again_after(MOMENT_MINUTE);
+	customer_with_all("ana");
+	chooses("card-alerts", "{\"channels\":[{\"channel\":\"sms\",\"wait\":\"%s\"},\"email\"]}", "5s");
+	admit("m-1", "ana", "card-alerts", "");
+	step();
+	begin(&world.sms, "m-1");
+	report(&world.sms, "m-1", OUTCOME_RETRY, SCOPE_MESSAGE, "429");
+	step();
+	struct message_row row = row_of("m-1");
+	assert_true(row.due > world.turn->now + 20 * MOMENT_S && row.wait_until > row.due);
+	message_row_release(&row);
+}
+
+static void a_queue_and_a_hold_after_it_use_up_no_wait(void **state)
+{
+	const struct asker operator= {.by = "cli", .actor = ""};
+
+	(void)state;
+	const struct turn_door in = {.turn = world.turn, .alone = true};
+	line_find(world.turn, "sms")->outlets[0].channel->credit = 1;
+	customer_with_all("ana");
+	chooses("card-alerts", "{\"channels\":[{\"channel\":\"sms\",\"wait\":\"%s\"},\"email\"]}", "5s");
+	admit("m-1", "ana", "card-alerts", "");
+	admit("m-2", "ana", "card-alerts", "");
+	step();
+	begin(&world.sms, "m-1");
+	for (int kind = HOLD_CHANNEL; kind <= HOLD_PRODUCT; kind += HOLD_PRODUCT - HOLD_CHANNEL) {
+		const char *name = kind == HOLD_CHANNEL ? "sms" : "card-alerts";
+		later(MOMENT_MINUTE);
+		assert_int_equal(
+			request_hold(&in, &operator,(enum hold_kind) kind, name, "?", NULL, &problem), 200);
+		later(MOMENT_MINUTE);
+		is(state_of("m-2"), "deferred");
+		assert_int_equal(
+			request_release(&in, &operator,(enum hold_kind) kind, name, "", NULL, &problem), 200);
+		later(MOMENT_MINUTE);
+		is(state_of("m-2"), "queued");
+	}
+	taken(&world.sms, "m-1");
+	steps();
+	is(contacts_of("m-2"), "1:sms:sending");
+	struct message_row row = row_of("m-2");
+	assert_in_range(row.wait_until - world.turn->now, 4 * MOMENT_S, 5 * MOMENT_S);
+	message_row_release(&row);
 }
 
 static void without_receipts_sent_ends_the_wait(void **state)
@@ -627,6 +735,7 @@ int main(void)
 		ON_BOTH(deferred_for_hours_it_is_suppressed_when_the_customer_stops),
 		ON_BOTH(a_pause_holds_until_it_is_over_but_not_what_is_urgent),
 		ON_BOTH(what_falls_due_together_is_one_contact_of_all),
+		ON_BOTH(a_digest_begins_only_while_all_in_it_are_worth_sending),
 		ON_BOTH(a_digest_counts_once_in_a_cap),
 		ON_BOTH(a_digest_that_is_put_off_goes_together_again),
 		ON_BOTH(a_digest_in_doubt_is_sent_again_as_it_was),
@@ -637,6 +746,9 @@ int main(void)
 		ON_BOTH(all_marketing_together_has_a_limit),
 		ON_BOTH(after_its_wait_the_next_channel_is_tried),
 		ON_BOTH(a_provider_at_fault_uses_up_no_wait),
+		ON_BOTH(a_rate_uses_up_no_wait),
+		ON_BOTH(a_provider_that_says_too_many_uses_up_no_wait),
+		ON_BOTH(a_queue_and_a_hold_after_it_use_up_no_wait),
 		ON_BOTH(without_receipts_sent_ends_the_wait),
 		ON_BOTH(without_a_receipt_in_time_the_next_channel_is_tried_and_the_best_result_stands),
 		ON_BOTH(a_receipt_ends_the_wait),
