@@ -37,6 +37,8 @@ enum statement {
 	SQL_OPEN_OF,
 	SQL_ABANDONED,
 	SQL_GATEWAY_REPORT,
+	SQL_MOVE_CLOCK,
+	SQL_MOVE_WAITING,
 	SQL_GATEWAY_NUMBER,
 	SQL_GATEWAY_NAME,
 	SQL_EVENT_ADD,
@@ -239,7 +241,9 @@ bool sqlite_waiting_of(struct store *, int64_t customer, int64_t after, size_t l
 bool sqlite_open_of(struct store *, int64_t customer, struct message_rows *out);
 bool sqlite_abandoned(struct store *, int64_t gateway, int64_t now, int64_t silent, int64_t after,
 		      size_t limit, struct message_rows *out);
-bool sqlite_report_gateway(struct store *, const char *name, const char *boot, int64_t at, int64_t *n);
+bool sqlite_report_gateway(struct store *, const char *name, const char *boot, int64_t at, int64_t *n,
+			   int64_t *before);
+bool sqlite_move_clock(struct store *, int64_t was, int64_t by);
 bool sqlite_gateway_name(struct store *, int64_t gateway, char **name);
 
 bool sqlite_number_contacts(struct store *, struct contact *const contacts[], size_t count);

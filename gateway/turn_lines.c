@@ -286,7 +286,8 @@ void lines_begin_turn(struct turn *turn)
 {
 	retired_close(turn);
 	turn->unassigned.this_turn = MOMENT_NEVER;
-	turn->claiming = !turn->stopping && !turn->alone && turn->recovered == MOMENT_NEVER;
+	turn->claiming =
+		!turn->stopping && !turn->alone && !turn->standing && turn->recovered == MOMENT_NEVER;
 	for (size_t i = 0; i < turn->line_count; i++) {
 		turn->lines[i].next.this_turn = MOMENT_NEVER;
 		turn->lines[i].chosen = 0;

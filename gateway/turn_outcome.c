@@ -233,9 +233,13 @@ static bool outcome_unsendable(struct turn *turn, struct work *work, const struc
 }
 
 /* It never left: as if it had not been claimed. */
-static void outcome_not_begun(struct turn *turn, struct work *work)
+static void outcome_not_begun(struct turn *turn, struct work *work, const struct outcome *outcome)
 {
-	work_end_contact(work, STATE_CALLED_BACK, NULL);
+	bool ours = outcome && strcmp(outcome->code, OUTCOME_CODE_DESCRIPTORS) == 0;
+
+	work_end_contact(work, STATE_CALLED_BACK, ours ? outcome : NULL);
+	if (ours)
+		turn_no_descriptors(turn);
 	work->row.attempts--;
 	work->row.tries--;
 	/* its clocks did not run: nothing was tried */
@@ -302,7 +306,7 @@ static bool work_outcome(struct turn *turn, struct work *work, const struct outc
 	case OUTCOME_UNSENDABLE:
 		return outcome_unsendable(turn, work, outcome);
 	case OUTCOME_NOT_BEGUN:
-		outcome_not_begun(turn, work);
+		outcome_not_begun(turn, work, outcome);
 		break;
 	}
 	return true;
@@ -383,7 +387,7 @@ struct work *flight_call_back(struct turn *turn, struct flight *flight)
 	if (outlet && flight->probe)
 		plan_note(turn, line, outlet, NOTE_NO_VERDICT, BREAKER_DOWN, 0);
 	for (struct work *work = first; work && work->flight == flight; work = work->next)
-		outcome_not_begun(turn, work);
+		outcome_not_begun(turn, work, NULL);
 	return first;
 }
 

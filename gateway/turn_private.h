@@ -8,7 +8,9 @@
 #include "bucket.h"
 #include "channel.h"
 #include "choose.h"
+#include "clock_watch.h"
 #include "moment.h"
+#include "trouble.h"
 #include "turn.h"
 
 /* Law 5: what one turn takes, and what may wait for it. */
@@ -28,6 +30,7 @@
 #define RECEIPTS_KEPT_MAX 100000  /* receipts of which nothing is known yet */
 #define RECEIPTS_A_TURN 200       /* of those, looked at in a sweep */
 #define TURN_WAIT_MAX (1 * MOMENT_S)
+#define TURN_STANDS_WAIT (100 * MOMENT_MS) /* while something keeps it from taking */
 #define TURN_FAILURE_PAUSE (500 * MOMENT_MS)
 #define SEVERAL_PAUSE (5 * MOMENT_MS) /* until what another gateway is at is looked at again */
 #define TURN_CONTENDED_MAX 200        /* turns lost to others in a row: then it is a failure */
@@ -257,7 +260,12 @@ struct turn {
 	bool stopping, claiming;
 	int64_t now;   /* of this run, the store's clock */
 	int64_t clock; /* the store's ahead of ours */
-	int64_t ahead; /* of the wall clock: for tests that can't wait for tomorrow */
+	struct clock_watch watch;
+	int64_t moving; /* the clock is followed by so much with this transaction; 0 */
+	struct troubles troubles;
+	bool standing;     /* of this run: nothing is taken or begun */
+	int64_t next_look; /* monotonic: at the descriptors */
+	int64_t ahead;     /* of the wall clock: for tests that can't wait for tomorrow */
 	int64_t mono;
 	uint64_t random;
 	unsigned long number;
@@ -275,7 +283,6 @@ struct turn {
 	int64_t recovered; /* n up to which rows left `sending` by a crash were dealt with; MOMENT_NEVER: all
 			    */
 	int contended;     /* turns in a row that were lost to other gateways */
-	bool failing;      /* the store failed at the last try */
 	bool lost;         /* the last transaction was rolled back */
 	bool late;         /* because a change could not be made binding in time */
 
@@ -432,9 +439,24 @@ void admission_erased(struct admission *admission, const char *name);
 
 /* turn_prune.c */
 void prune_start(struct turn *turn);
-bool prune_take(struct turn *turn); /* a slice */
+void prune_put_off(struct turn *turn); /* by itself it runs a day from now */
+bool prune_take(struct turn *turn);    /* a slice */
 void prune_after_commit(struct turn *turn);
 int64_t prune_next(const struct turn *turn);
+
+/* turn_stands.c */
+/* The time, the store's clock. */
+int64_t turn_clock(struct turn *turn);
+/* Before a run, and before one is waited for: the time, and whether anything keeps us from taking. */
+void turn_look(struct turn *turn);
+/* An attempt could not begin for want of a descriptor. */
+void turn_no_descriptors(struct turn *turn);
+/* In the transaction, first: where the clock is followed, what waits moves with it. False: the store failed.
+ */
+bool clock_move(struct turn *turn);
+void clock_moved(struct turn *turn); /* after the commit */
+/* When this gateway was seen last, by the store: is the clock behind that? False: the store failed. */
+bool clock_since_last_run(struct turn *turn, int64_t last);
 
 /* turn_claim.c */
 /* Makes it `sending`, with all that goes in one digest with it. False: the store failed. */

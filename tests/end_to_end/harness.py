@@ -2,6 +2,7 @@
 wait is bounded; nothing needs the network; what is started here is ended here, by its own process id."""
 import contextlib
 import ctypes
+import datetime
 import hashlib
 import http.client
 import json
@@ -64,6 +65,12 @@ def stays(condition, seconds=0.5, what="", pause=0.02):
 def short_folder():
     """Unix sockets have short paths, so a test's folder has one too."""
     return pathlib.Path(tempfile.mkdtemp(prefix="heed-", dir="/tmp"))
+
+
+def moment(seconds):
+    """In so many seconds, as the contract writes it."""
+    at = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
+    return at.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def merged(base, extra):

@@ -3,7 +3,7 @@ import datetime
 import json
 
 import harness
-from harness import PRODUCTS, TEMPLATES, merged, stays, wait_for
+from harness import PRODUCTS, TEMPLATES, merged, moment, stays, wait_for
 from http_receiver import Answer
 
 ANA = {"id": "c-1", "name": "Ana", "timezone": "UTC", "addresses": {"email": "ana@example.com", "sms": "+5491155550100"}}
@@ -13,11 +13,6 @@ DIGEST = {
     "digest/email.text": "{{#items}}* {{summary}}\n{{/items}}",
     "digest/sms": "{{#items}}{{summary}}; {{/items}}",
 }
-
-
-def moment(seconds):
-    at = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
-    return at.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def hours(begin, length=60):
