@@ -276,6 +276,11 @@ class AtTheCommandLine(Customer):
         return 200, json.loads(done.stdout)
 
 
+def percentile(times, part):
+    """In milliseconds."""
+    return sorted(times)[min(len(times) - 1, int(len(times) * part))] * 1000
+
+
 def facts(receivers, customer, number):
     return {"id": customer.name, "addresses": {"email": f"{customer.name}@example.com", "sms": f"+54911555502{number:02}",
                                                "webhook": f"{receivers.url}/hook/{customer.name}/0"},
