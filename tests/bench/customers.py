@@ -101,7 +101,11 @@ class OnPostgres:
         self.server.ask("SELECT pg_stat_statements_reset()", self.name)
 
     def used(self):
-        return {"postgres": sum(stage.cpu_of(pid) for pid in [self.server.process.pid, *stage.children_of(self.server.process.pid)])}
+        seconds = 0
+        for pid in [self.server.process.pid, *stage.children_of(self.server.process.pid)]:
+            with contextlib.suppress(OSError):    # it ended just now
+                seconds += stage.cpu_of(pid)
+        return {"postgres": seconds}
 
     def parts(self, messages):
         told = []
