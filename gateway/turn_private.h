@@ -15,6 +15,9 @@
 
 /* Law 5: what one turn takes, and what may wait for it. */
 #define TURN_ADMISSIONS_MAX 500
+/* A change waits for the turn that is under way. While there are some, turns that take longer admit fewer. */
+#define TURN_LONG (250 * MOMENT_MS)
+#define TURN_ADMISSIONS_MIN 100
 /* Where nobody has room some are admitted now and then all the same: admission waits for no channel. */
 #define TURN_OVERFLOW_MAX 50
 #define TURN_OVERFLOW_EVERY (5 * MOMENT_MS)
@@ -280,6 +283,8 @@ struct turn {
 	int64_t event_at;  /* the time that event_time shows */
 	char event_time[MOMENT_TEXT];
 	int64_t overflow;  /* monotonic: when the next may be admitted for which nobody has room */
+	size_t pace;       /* how many a turn admits */
+	int64_t placing;   /* monotonic: since when this turn does what grows with that number */
 	int64_t recovered; /* n up to which rows left `sending` by a crash were dealt with; MOMENT_NEVER: all
 			    */
 	int contended;     /* turns in a row that were lost to other gateways */

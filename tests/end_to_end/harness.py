@@ -348,6 +348,8 @@ class Gateway:
                     other.config["http"][door] = f"127.0.0.1:{free_port()}"
             other.config["channels"] = self.config["channels"]
             other.write()
+            if (self.folder / "providers").exists():
+                shutil.copytree(self.folder / "providers", other.folder / "providers", dirs_exist_ok=True)
             yield other
 
     # --- its files ---
