@@ -71,8 +71,7 @@ static bool explain_until(struct call *call, const struct choose_input *input, s
 		}
 		bool goes_on = next.kind == CHOOSE_DEFER;
 		for (size_t r = 0; goes_on && r < next.reasons.count; r++)
-			reasons_add(&decision->reasons, next.reasons.list[r].code, "O",
-				    next.reasons.list[r].args);
+			reasons_add_copy(&decision->reasons, &next.reasons.list[r]);
 		reasons_release(&next.reasons);
 		if (!goes_on)
 			break;

@@ -575,7 +575,8 @@ static void take_admissions(struct turn *turn)
 
 	if (!room && (!turn->started || turn->mono >= turn->overflow)) { /* by hand: at once */
 		room = TURN_OVERFLOW_MAX;
-		turn->overflow = turn->mono + TURN_OVERFLOW_EVERY;
+		turn->overflow =
+			turn->mono + (lines_are_brisk(turn) ? TURN_OVERFLOW_BRISK : TURN_OVERFLOW_EVERY);
 	}
 	room = room < turn->pace ? room : turn->pace;
 	const size_t tenth = room / 10, kept = bulk->count < tenth ? bulk->count : tenth;

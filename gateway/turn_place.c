@@ -448,11 +448,12 @@ static bool place_end(struct turn *turn, struct work *work, const struct decisio
 
 static void store_reasons(struct work *work, const struct decision *decision)
 {
-	json_t *list = reasons_to_json(&decision->reasons);
+	struct text list;
 
+	text_init(&list, SIZE_MAX / 2); /* REASONS_MAX of them */
+	reasons_put(&list, &decision->reasons);
 	free(work->row.reasons);
-	work->row.reasons = json_dumps(list, JSON_COMPACT);
-	json_decref(list);
+	work->row.reasons = text_detach(&list);
 }
 
 /* Whether the row stays as it is: it waits for the same channel, or until the same time. */

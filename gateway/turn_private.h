@@ -21,6 +21,10 @@
 /* Where nobody has room some are admitted now and then all the same: admission waits for no channel. */
 #define TURN_OVERFLOW_MAX 50
 #define TURN_OVERFLOW_EVERY (5 * MOMENT_MS)
+/* Where all that are asked take messages fast, room comes any moment: what is admitted without it is written
+ * twice and read again. */
+#define TURN_OVERFLOW_BRISK (25 * MOMENT_MS)
+#define LINE_BRISK_PACE (1 * MOMENT_MS) /* a message */
 #define TURN_OUTCOMES_MAX 1000
 #define TURN_REQUESTS_MAX 64
 #define TURN_SWEEP_MAX 200        /* rows looked at when a breaker opens, a turn */
@@ -343,6 +347,8 @@ bool lines_sweep(struct turn *turn);
 /* How many new messages could be claimed at once, if they choose as the last ones did. A channel for which
  * others wait already, or that is at fault, is not asked. 0: nobody has room. */
 size_t lines_room(const struct turn *turn);
+/* Do all that new messages choose take them fast? */
+bool lines_are_brisk(const struct turn *turn);
 int64_t lines_next(struct turn *turn);      /* when to look again: microseconds from now */
 bool lines_adopt_strays(struct turn *turn); /* rows that wait for a channel that is gone are chosen again */
 void line_waits(struct turn *turn, const char *channel, int64_t due); /* a row waits: keep the hint right */
