@@ -188,6 +188,7 @@ def test_a_reply_is_passed_on_once_and_stands_in_the_history(gateway):
         "in", "reply", "Was that me?", [message], "+549…0100")
     assert out["direction"] == "out"
     assert "Was that me?" in gateway.cli_ok("log", "--customer", "c-1")
+    assert [c["summary"] for c in gateway.cli_json("log", "--state", "received")] == ["Was that me?"]
     assert gateway.event_types(message) == [f"heed.message.{state}" for state in ("queued", "sending", "sent")]
 
 

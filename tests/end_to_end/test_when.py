@@ -287,7 +287,7 @@ def test_explain_says_what_would_happen_at_another_time(heed):
     assert answer["state"] == "queued" and answer["channel"] == "email" and answer["until"] is None
     answer = at("2026-11-20T23:30:00Z")    # a Friday, 20:30 there
     assert answer["state"] == "deferred" and answer["until"] == "2026-11-23T12:00:00.000Z" and answer["channel"] == "email"
-    assert heed.cli("explain", "--customer", "c-1", "--product", "card-alerts", "--at", "noon").returncode == 1
+    assert heed.cli("explain", "--customer", "c-1", "--product", "card-alerts", "--at", "noon").returncode == 2
 
 
 def test_what_waits_survives_a_crash(heed, mail):
