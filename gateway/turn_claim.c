@@ -207,7 +207,8 @@ static bool gather(struct turn *turn, struct work *lead, const struct decision *
 
 	for (struct work *work = turn->plan.first; ok && work && lead->followers + 1 < DIGEST_MAX;
 	     work = work->next) {
-		if (work == lead || work->placed || work->why == WORK_SETTLED || work->why == WORK_NEW)
+		if (work == lead || work->placed || work->why == WORK_NEW ||
+		    (work->why == WORK_SETTLED && !work->heir))
 			continue;
 		ok = may_follow(turn, lead, work, decision, &may, &before);
 		if (ok && may)

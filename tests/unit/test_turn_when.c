@@ -304,6 +304,53 @@ static void a_digest_counts_once_in_a_cap(void **state)
 	assert_non_null(strstr(reasons_of("m-4"), "cap"));
 }
 
+static int cancel(const char *message)
+{
+	const struct turn_door in = {.turn = world.turn, .alone = true};
+	const struct asker operator= {.by = "cli", .actor = ""};
+
+	text_clear(&problem);
+	return request_cancel(&in, &operator, message, "", NULL, &problem);
+}
+
+/* The digest without its first message is sent, and the cap of one a week is used up. */
+static void the_rest_goes_and_is_counted(void)
+{
+	assert_int_equal(held(&world.email, "m-2")->item_count, 2);
+	begin(&world.email, "m-2");
+	taken(&world.email, "m-2");
+	step();
+	is(state_of("m-3"), "sent");
+	admit("m-4", "ana", "card-alerts", "");
+	later(MOMENT_HOUR);
+	is(state_of("m-4"), "deferred");
+	assert_non_null(strstr(reasons_of("m-4"), "cap"));
+	sum_holds();
+}
+
+static void a_digest_counts_though_the_message_that_counted_for_all_is_taken_back(void **state)
+{
+	(void)state;
+	three_for_the_next_hour();
+	later(MOMENT_HOUR);
+	assert_int_equal(cancel("m-1"), 200);
+	steps();
+	the_rest_goes_and_is_counted();
+}
+
+static void a_digest_that_is_put_off_counts_though_its_first_message_is_taken_back(void **state)
+{
+	(void)state;
+	three_for_the_next_hour();
+	later(MOMENT_HOUR);
+	begin(&world.email, "m-1");
+	report(&world.email, "m-1", OUTCOME_RETRY, SCOPE_MESSAGE, "451");
+	step();
+	assert_int_equal(cancel("m-1"), 200);
+	later(MOMENT_S);
+	the_rest_goes_and_is_counted();
+}
+
 static void a_digest_that_is_put_off_goes_together_again(void **state)
 {
 	(void)state;
@@ -737,6 +784,8 @@ int main(void)
 		ON_BOTH(what_falls_due_together_is_one_contact_of_all),
 		ON_BOTH(a_digest_begins_only_while_all_in_it_are_worth_sending),
 		ON_BOTH(a_digest_counts_once_in_a_cap),
+		ON_BOTH(a_digest_counts_though_the_message_that_counted_for_all_is_taken_back),
+		ON_BOTH(a_digest_that_is_put_off_counts_though_its_first_message_is_taken_back),
 		ON_BOTH(a_digest_that_is_put_off_goes_together_again),
 		ON_BOTH(a_digest_in_doubt_is_sent_again_as_it_was),
 		ON_BOTH(a_digest_is_called_back_whole),
