@@ -141,6 +141,7 @@ static bool may_follow(struct turn *turn, const struct work *lead, struct work *
 
 	*may = false;
 	if (row->customer != lead->row.customer || strcmp(row->product, lead->row.product) != 0 ||
+	    row->purpose != lead->row.purpose || /* they count in other caps */
 	    (row->state == STATE_IN_DOUBT) != again || (again && !went_with(lead, row)) ||
 	    !is_due(turn, lead, row) || !work_message(work) || holds_cancel(turn, row) ||
 	    holds_stop(turn, row, NULL, NULL))
