@@ -56,8 +56,8 @@ int64_t when_closes(const struct choose_input *in, const struct when *when, cons
 }
 
 /* The next digest after the message came in; or once its own time, a pause or a cap lets it go: then also
- * one of that very instant. */
-static int64_t digest_at(const struct choose_input *in, const struct when *when)
+ * one of that very instant. A cap that was asked before is behind `at`. */
+static int64_t digest_at(const struct choose_input *in, const struct when *when, int64_t at)
 {
 	int64_t from = in->admitted_at;
 
@@ -66,7 +66,7 @@ static int64_t digest_at(const struct choose_input *in, const struct when *when)
 	if (when->paused_until > from)
 		from = when->paused_until - 1;
 	for (size_t i = 0; i < in->cap_count && in->purpose != PURPOSE_CRITICAL; i++)
-		if (in->caps[i].until > from)
+		if (in->caps[i].until > from && in->caps[i].until <= at)
 			from = in->caps[i].until - 1;
 	return cadence_next(&when->digest, in->zone, from);
 }
@@ -95,7 +95,7 @@ static int64_t rule_allows(const struct choose_input *in, const struct when *whe
 		until = when->paused_until;
 		break;
 	case RULE_DIGEST:
-		until = when->digest.kind == CADENCE_IMMEDIATE ? at : digest_at(in, when);
+		until = when->digest.kind == CADENCE_IMMEDIATE ? at : digest_at(in, when, at);
 		break;
 	case RULE_OWN:
 		until = when->own ? hours_next_open(when->own, in->zone, at) : at;

@@ -140,6 +140,7 @@ static bool may_follow(struct turn *turn, const struct work *lead, struct work *
 
 	*may = false;
 	if (row->customer != lead->row.customer || strcmp(row->product, lead->row.product) != 0 ||
+	    row->purpose != lead->row.purpose || /* they count in other caps */
 	    (row->state == STATE_IN_DOUBT) != again || (again && !went_with(lead, row)) ||
 	    !is_due(turn, lead, row) || !work_message(work) || holds_cancel(turn, row) ||
 	    holds_stop(turn, row, NULL, NULL))
@@ -206,7 +207,8 @@ static bool gather(struct turn *turn, struct work *lead, const struct decision *
 
 	for (struct work *work = turn->plan.first; ok && work && lead->followers + 1 < DIGEST_MAX;
 	     work = work->next) {
-		if (work == lead || work->placed || work->why == WORK_SETTLED || work->why == WORK_NEW)
+		if (work == lead || work->placed || work->why == WORK_NEW ||
+		    (work->why == WORK_SETTLED && !work->heir))
 			continue;
 		ok = may_follow(turn, lead, work, decision, &may, &before);
 		if (ok && may)

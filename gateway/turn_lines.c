@@ -223,6 +223,20 @@ static void outlet_rate(const struct turn *turn, struct outlet *outlet, int64_t 
 		bucket_begin(&outlet->bucket, from);
 }
 
+/* What its provider was sent under the configuration before counts in its rate, and it is still left alone.
+ */
+static void outlet_goes_on(const struct turn *turn, const struct line *line, struct outlet *outlet)
+{
+	struct line *before = line_find(turn, line->config->name);
+	const struct outlet *was = before ? line_find_outlet(before, outlet->config->provider) : NULL;
+
+	if (!was)
+		return;
+	outlet->breaker.paced_until = was->breaker.paced_until;
+	if (was->bucket.depth == outlet->bucket.depth && was->bucket.interval == outlet->bucket.interval)
+		outlet->bucket = was->bucket;
+}
+
 static bool line_open(struct turn *turn, struct line *line, const struct channel_config *config,
 		      bool with_channels, struct text *error)
 {
@@ -234,6 +248,7 @@ static bool line_open(struct turn *turn, struct line *line, const struct channel
 		struct outlet *outlet = &line->outlets[line->outlet_count++];
 		outlet->config = i ? &config->others[i - 1] : config;
 		outlet_rate(turn, outlet, moment_mono());
+		outlet_goes_on(turn, line, outlet);
 		if (with_channels && !(outlet->channel = channel_open(outlet->config, sink, error)))
 			return false;
 	}

@@ -373,9 +373,9 @@ static bool place_send(struct turn *turn, struct work *work, const struct decisi
 
 	if (line && work->why == WORK_NEW)
 		line->chosen++;
-	if (hold) {
+	if (hold) { /* called back, it counts in no cap: others may go meanwhile */
 		work_hold(turn, work, hold, decision->channel);
-		return true;
+		return row->state == STATE_IN_DOUBT || row->best || caps_release(turn, work);
 	}
 	if (strcmp(row->channel, decision->channel) != 0) {
 		row->tries = 0; /* another channel: its own pauses, its own patience */

@@ -136,9 +136,10 @@ struct work {
 	size_t followers;            /* of a digest: how many share this one's contact */
 	bool shares;                 /* `ended` is another work's too, and is saved there */
 	bool placed;                 /* it is chosen for already */
-	bool kept;                   /* of the tenth that bulk keeps: placed first */
-	bool probe;                  /* claimed while the breaker is open */
-	bool unchanged;              /* nothing to save after all */
+	bool heir;      /* counts from now on for the digest that it was in, and may go with it */
+	bool kept;      /* of the tenth that bulk keeps: placed first */
+	bool probe;     /* claimed while the breaker is open */
+	bool unchanged; /* nothing to save after all */
 };
 
 /* How much of a cap a customer has had: as stored, and what this run adds. */
@@ -482,8 +483,8 @@ bool when_fill(struct turn *turn, const struct message_row *row, const struct cu
 bool caps_count(struct turn *turn, struct work *work, const struct customer *customer,
 		const struct product *product);
 /* It went in the contact of `lead`, which counts once: it is covered, and adds nothing. */
-void caps_share(const struct work *lead, struct work *work);
-/* It does not count any more. */
+void caps_share(struct work *lead, struct work *work);
+/* It does not count any more; where it counted for a digest, another one of it that goes on does. */
 bool caps_release(struct turn *turn, struct work *work);
 bool caps_write(struct turn *turn);
 /* What waits for a cap that was freed in this run becomes work; *any. */

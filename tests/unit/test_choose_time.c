@@ -169,7 +169,7 @@ static void a_digest_is_at_its_time_also_after_what_held_it(void **state)
 	s->input.cap_count = 1;
 	s->input.caps[0] =
 		(struct choose_cap){.cap = {.count = 1, .per = CAP_DAY}, .until = NOON + 12 * MOMENT_HOUR};
-	defers(s, "digest", NOON + 30 * MOMENT_HOUR); /* not at midnight */
+	defers(s, "digest cap", NOON + 30 * MOMENT_HOUR); /* not at midnight */
 }
 
 static void advertising_has_hours_where_nobody_knows_better(void **state)
