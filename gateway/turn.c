@@ -158,7 +158,7 @@ static bool write_works(struct turn *turn)
 			contact_of(turn, work);
 	ok = ok && store_number_contacts(turn->store, (struct contact *const *)contacts.list, contacts.count);
 	for (struct work *work = turn->plan.first; ok && work; work = work->next)
-		if (work->attempt)
+		if (work->contact && work->attempt)
 			work->begun = begun_take(turn->begun, work->contact->seq, work->contact->at);
 	for (struct work *work = turn->plan.first; ok && work; work = work->next)
 		if (work->contact || work->lead)
