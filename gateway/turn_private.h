@@ -196,6 +196,14 @@ struct erasing {
 	int64_t not_before; /* monotonic */
 };
 
+/* What a turn takes (turn_pace.c). */
+#define PACE_NO_END (SIZE_MAX / 4)
+struct pace {
+	int64_t asked; /* monotonic: when somebody last waited for an answer; 0: never */
+	int64_t each;  /* nanoseconds that a message costs a turn, but for the commit; 0: not known yet */
+	size_t most;   /* outcomes, new messages and what is due, in this turn */
+};
+
 struct pruning {
 	bool running;
 	int64_t next;       /* monotonic: when it runs by itself; 0: not known yet */
@@ -229,6 +237,7 @@ struct turn {
 	struct erasing erasing, erasing_next; /* next: with this transaction */
 	int64_t clean_at;                     /* monotonic */
 	struct pruning prune;
+	struct pace pace;
 	struct hint expiry;     /* when something that waits expires */
 	struct hint unassigned; /* for rows that wait for nobody in particular */
 	struct flight *flights;
@@ -516,6 +525,13 @@ bool receipts_match(struct turn *turn); /* once the outcomes are written */
 void receipts_after_commit(struct turn *turn);
 void receipts_lost(struct turn *turn); /* the transaction was lost */
 void receipts_forget(struct pointers *keys);
+
+/* turn_pace.c */
+/* How many outcomes and new messages this turn takes; once its requests are taken. */
+size_t pace_most(struct turn *turn);
+/* How many rows that are due may come to that; never none for long. */
+size_t pace_left(const struct turn *turn);
+void pace_learn(struct turn *turn, int64_t took); /* microseconds, before the commit */
 
 /* turn_stats.c */
 void stats_publish(struct turn *turn, bool committed);
