@@ -178,6 +178,52 @@ static void of_several_preferences_with_one_that_is_wrong_none_is_written(void *
 	is(state_of("m-1"), "sending");
 }
 
+static void stop_everything_stops_also_what_is_not_in_the_products_file_now(void **state)
+{
+	static const char without[] = "news: {title: {en: News}, purpose: marketing, channels: [email]}\n";
+	struct config *before = config_hold(world.config);
+	const struct turn_door in = by_hand();
+	json_t *answer = NULL;
+
+	(void)state;
+	customer_with_all("ana");
+	prefer("ana", "card-alerts", "{\"channels\":[\"sms\"]}", NULL);
+	world_reload(world_config(NULL, without));
+	step();
+	assert_int_equal(prefer("ana", "card-alerts", "{\"channels\":[]}", NULL), 404);
+	assert_int_equal(request_stop_all(&in, &asker, "ana", NULL, &answer, &problem), 200);
+	assert_int_equal(json_array_size(json_object_get(answer, "preferences")), 2);
+	json_decref(answer);
+	world_reload(before);
+	step();
+	admit("m-1", "ana", "card-alerts", "");
+	step();
+	is(state_of("m-1"), "suppressed");
+}
+
+static void facts_that_were_read_too_early_change_nothing(void **state)
+{
+	const struct turn_door in = by_hand();
+	json_t *moved = json_loads("{\"addresses\":{\"sms\":[]}}", 0, NULL);
+	struct customer *read = NULL;
+	struct preference *none = NULL;
+	size_t count = 0;
+
+	(void)state;
+	customer_with_all("ana");
+	assert_true(store_read_customer(world.reader, "ana", &read, &none, &count));
+	struct asker page = {.by = "page", .actor = "", .facts = read->seq};
+	customer_is("ana", "{\"id\":\"ana\",\"name\":\"Ana\",\"addresses\":{\"sms\":\"+34600000199\"}}");
+	assert_int_equal(request_customer(&in, &page, "ana", moved, true, NULL, &problem), 409);
+	customer_free(read);
+	assert_true(store_read_customer(world.reader, "ana", &read, &none, &count));
+	assert_int_equal(read->address_count, 1);
+	page.facts = read->seq;
+	assert_int_equal(request_customer(&in, &page, "ana", moved, true, NULL, &problem), 200);
+	customer_free(read);
+	json_decref(moved);
+}
+
 static void stop_everything_stops_all_that_may_be_and_keeps_the_hours(void **state)
 {
 	const struct turn_door in = by_hand();
@@ -373,6 +419,8 @@ int main(void)
 		ON_BOTH(all_preferences_are_one_commit_and_one_list),
 		ON_BOTH(of_several_preferences_with_one_that_is_wrong_none_is_written),
 		ON_BOTH(stop_everything_stops_all_that_may_be_and_keeps_the_hours),
+		ON_BOTH(stop_everything_stops_also_what_is_not_in_the_products_file_now),
+		ON_BOTH(facts_that_were_read_too_early_change_nothing),
 		ON_BOTH(nothing_leaves_for_an_address_that_was_changed_but_what_is_listed),
 		ON_BOTH(an_attempt_in_doubt_stays_listed_when_its_message_was_sent_again),
 		ON_BOTH(what_a_crash_left_in_doubt_is_listed_once),
