@@ -234,6 +234,7 @@ struct turn {
 	} receipts;
 	struct again *again;
 	size_t again_count;
+	bool again_known;                     /* what an earlier run left is among them */
 	struct erasing erasing, erasing_next; /* next: with this transaction */
 	int64_t clean_at;                     /* monotonic */
 	struct pruning prune;

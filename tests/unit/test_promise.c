@@ -109,6 +109,27 @@ static void of_many_that_wait_a_turn_looks_at_some_and_none_of_the_rest_leaves(v
 	assert_int_equal(sum_holds(), MANY);
 }
 
+static void after_a_kill_the_next_start_looks_at_the_rest(void **state)
+{
+	struct again_at *left = NULL;
+	struct later later;
+	size_t count;
+
+	(void)state;
+	wait_many();
+	stop_later(&later);
+	step();
+	pthread_join(later.thread, NULL);
+	world_crash();
+	steps();
+	assert_int_equal(counted(STATE_SUPPRESSED), MANY);
+	assert_int_equal(sum_holds(), MANY);
+	assert_true(store_begin(world.store) && store_get_again(world.store, &left, &count));
+	store_rollback(world.store);
+	assert_int_equal(count, 0); /* and it is not done once more */
+	free(left);
+}
+
 static void what_waits_is_chosen_for_when_it_is_claimed_though_nobody_looked_again(void **state)
 {
 	struct later later;
@@ -118,6 +139,10 @@ static void what_waits_is_chosen_for_when_it_is_claimed_though_nobody_looked_aga
 	stop_later(&later);
 	step();
 	pthread_join(later.thread, NULL);
+	struct customer *ana = NULL;
+	assert_true(store_begin(world.store) && store_get_customer(world.store, "ana", &ana) &&
+		    store_drop_again(world.store, ana->n) && store_commit(world.store));
+	customer_free(ana);
 	world_crash(); /* the rest was not looked at, and nobody remembers it */
 	world.turn->ahead = 100 * 365 * MOMENT_DAY;
 	steps();
@@ -415,6 +440,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ON_BOTH(of_many_that_wait_a_turn_looks_at_some_and_none_of_the_rest_leaves),
+		ON_BOTH(after_a_kill_the_next_start_looks_at_the_rest),
 		ON_BOTH(what_waits_is_chosen_for_when_it_is_claimed_though_nobody_looked_again),
 		ON_BOTH(all_preferences_are_one_commit_and_one_list),
 		ON_BOTH(of_several_preferences_with_one_that_is_wrong_none_is_written),
