@@ -80,6 +80,9 @@ enum statement {
 	PG_COUNT_RECEIPTS,
 	PG_PUT_PREFERENCE,
 	PG_PUT_HOLD,
+	PG_PUT_AGAIN,
+	PG_DROP_AGAIN,
+	PG_AGAIN,
 	PG_DROP_HOLD,
 	PG_HOLDS,
 	PG_CAP_USED,
@@ -319,6 +322,9 @@ bool postgres_drop_receipt(struct store *, const char *provider, const char *pro
 bool postgres_get_receipts(struct store *, int64_t after, size_t limit, struct kept_receipt **out,
 			   size_t *count);
 bool postgres_count_receipts(struct store *, int64_t *count);
+bool postgres_put_again(struct store *, const struct again_at *again);
+bool postgres_drop_again(struct store *, int64_t customer);
+bool postgres_get_again(struct store *, struct again_at **out, size_t *count);
 bool postgres_put_hold(struct store *, const struct hold *hold);
 bool postgres_drop_hold(struct store *, enum hold_kind kind, const char *name);
 bool postgres_get_holds(struct store *, struct hold **out, size_t *count);

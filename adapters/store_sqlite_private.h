@@ -65,6 +65,9 @@ enum statement {
 	SQL_PREFERENCES,
 	SQL_PREFERENCES_CHAIN,
 	SQL_PREFERENCE_PUT,
+	SQL_AGAIN_PUT,
+	SQL_AGAIN_DROP,
+	SQL_AGAIN,
 	SQL_HOLD_PUT,
 	SQL_HOLD_DROP,
 	SQL_HOLDS,
@@ -286,6 +289,9 @@ bool sqlite_drop_receipt(struct store *, const char *provider, const char *provi
 bool sqlite_get_receipts(struct store *, int64_t after, size_t limit, struct kept_receipt **out,
 			 size_t *count);
 bool sqlite_count_receipts(struct store *, int64_t *count);
+bool sqlite_put_again(struct store *, const struct again_at *again);
+bool sqlite_drop_again(struct store *, int64_t customer);
+bool sqlite_get_again(struct store *, struct again_at **out, size_t *count);
 bool sqlite_put_hold(struct store *, const struct hold *hold);
 bool sqlite_drop_hold(struct store *, enum hold_kind kind, const char *name);
 bool sqlite_get_holds(struct store *, struct hold **out, size_t *count);

@@ -222,6 +222,10 @@ static bool put_one(struct request *request, struct turn *turn, const struct put
 		request_refuse(request, 404, "customer %s: was erased", id);
 		goto out;
 	}
+	if (put->asker->facts && (!old || old->seq != put->asker->facts)) {
+		request_refuse(request, 409, "customer %s: was changed meanwhile; read it again", id);
+		goto out;
+	}
 	bool merge = put->merge && old;
 	if (merge) {
 		struct customer *copy = customer_copy(old);

@@ -514,6 +514,23 @@ bool store_count_receipts(struct store *store, int64_t *count)
 	return READ(store, count_receipts(store, count));
 }
 
+bool store_put_again(struct store *store, const struct again_at *again)
+{
+	return WRITE(store, put_again(store, again));
+}
+
+bool store_drop_again(struct store *store, int64_t customer)
+{
+	return WRITE(store, drop_again(store, customer));
+}
+
+bool store_get_again(struct store *store, struct again_at **out, size_t *count)
+{
+	*out = NULL;
+	*count = 0;
+	return READ(store, get_again(store, out, count));
+}
+
 bool store_put_hold(struct store *store, const struct hold *hold)
 {
 	return WRITE(store, put_hold(store, hold));

@@ -344,6 +344,15 @@ bool store_drop_receipt(struct store *store, const char *provider, const char *p
 bool store_get_receipts(struct store *store, int64_t after, size_t limit, struct kept_receipt **out,
 			size_t *count);
 bool store_count_receipts(struct store *store, int64_t *count);
+/* A customer of whom more waits than one turn looks at, and the n that it came to; it takes the place of the
+ * customer's last one. */
+struct again_at {
+	int64_t customer, after;
+};
+bool store_put_again(struct store *store, const struct again_at *again);
+bool store_drop_again(struct store *store, int64_t customer);
+/* All, by customer; the caller frees *out. */
+bool store_get_again(struct store *store, struct again_at **out, size_t *count);
 /* Takes the place of one of the same kind and name. */
 bool store_put_hold(struct store *store, const struct hold *hold);
 bool store_drop_hold(struct store *store, enum hold_kind kind, const char *name);

@@ -135,6 +135,9 @@ struct store_ops {
 	bool (*get_receipts)(struct store *, int64_t after, size_t limit, struct kept_receipt **out,
 			     size_t *count);
 	bool (*count_receipts)(struct store *, int64_t *count);
+	bool (*put_again)(struct store *, const struct again_at *again);
+	bool (*drop_again)(struct store *, int64_t customer);
+	bool (*get_again)(struct store *, struct again_at **out, size_t *count);
 	bool (*put_hold)(struct store *, const struct hold *hold);
 	bool (*drop_hold)(struct store *, enum hold_kind kind, const char *name);
 	bool (*get_holds)(struct store *, struct hold **out, size_t *count);

@@ -1641,6 +1641,48 @@ static void the_counters_are_the_sum_of_what_was_counted(void **state)
 	assert_int_equal(out.states[STATE_FAILED], 0);
 }
 
+/* --- who is looked at again --- */
+
+static void assert_again(struct fixture *f, const char *expected)
+{
+	struct again_at *list = NULL;
+	struct text line;
+	size_t count;
+
+	text_init(&line, 1000);
+	OK(store_get_again(f->store, &list, &count));
+	for (size_t i = 0; i < count; i++)
+		text_addf(&line, "%s%lld:%lld", i ? " " : "", (long long)list[i].customer,
+			  (long long)list[i].after);
+	assert_string_equal(line.data, expected);
+	text_release(&line);
+	free(list);
+}
+
+static void how_far_a_second_look_came_is_kept_until_it_is_dropped(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f);
+	OK(store_put_again(f->store, &(struct again_at){7, 100}));
+	OK(store_put_again(f->store, &(struct again_at){3, 5}));
+	commit(f);
+	begin(f);
+	OK(store_put_again(f->store, &(struct again_at){7, 200}));
+	assert_again(f, "3:5 7:200");
+	OK(store_drop_again(f->store, 3));
+	OK(store_drop_again(f->store, 9));
+	store_rollback(f->store);
+	begin(f);
+	assert_again(f, "3:5 7:100");
+	OK(store_drop_again(f->store, 3));
+	OK(store_drop_again(f->store, 7));
+	commit(f);
+	begin(f);
+	assert_again(f, "");
+	commit(f);
+}
+
 /* --- holds --- */
 
 static void put_hold(struct fixture *f, enum hold_kind kind, const char *name, const char *why, int64_t seq)
@@ -3242,6 +3284,7 @@ int main(void)
 		BOTH(an_entry_keeps_its_hours_and_wait),
 		BOTH(changes_are_numbered_and_appended),
 		BOTH(a_set_of_products_is_numbered_when_it_changes),
+		BOTH(how_far_a_second_look_came_is_kept_until_it_is_dropped),
 		BOTH(holds_are_kept_until_they_are_dropped),
 		BOTH(what_waits_of_a_campaign_is_found_in_slices),
 		BOTH(events_go_out_in_order_and_are_never_numbered_again),
