@@ -3,7 +3,7 @@ keyboard, and held against the rules of accessibility (axe-core). HEED_SHOTS=FOL
 import os
 import pathlib
 import subprocess
-import time
+import threading
 
 import pytest
 from selenium.webdriver.common.keys import Keys
@@ -176,14 +176,16 @@ def test_every_page_is_accessible_and_fits_its_window(heed, browser, sms, axe):
 def test_what_answers_and_what_refuses_is_accessible_too(heed, browser, sms, mail, axe):
     page = link(heed, product="card-alerts")
     browser.open(page.url)
-    sms.script(harness.TWILIO_PATH, lambda request: (time.sleep(1), Answer(201, {"sid": "SM1"}))[1])
+    answers = threading.Event()
+    sms.script(harness.TWILIO_PATH, lambda request: (answers.wait(60), Answer(201, {"sid": "SM1"}))[1])
     heed.prefer("ana", "card-alerts", "sms")
     line = browser.line("Card alerts")
     browser.tick("Text message", line).press("Save", line)
     looks_right(browser, "conflict", (320,))
-    heed.wait_state(heed.send("ana"), "sending")
+    heed.wait_state(heed.send("ana"), "sending", "in_doubt")
     browser.open(page.url).press("Stop “Card alerts”")
     assert "had already left and may still arrive" in browser.notice()
+    answers.set()
     looks_right(browser, "saved", (320,))
     browser.press("Stop everything")
     looks_right(browser, "ask", (320,))
