@@ -6,9 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "web_server_private.h"
 #include "words.h"
 #include "xalloc.h"
@@ -18,7 +22,8 @@
 #define POOL_SIZE (64 * 1024)       /* the library's, a connection: a head that is larger is its own 431 */
 #define BODY_READ_AHEAD (64 * 1024) /* what is read of a body before anybody asks whether it is wanted */
 #define STREAM_BLOCK (32 * 1024)
-#define PEERS_SPARE 64 /* connections that the library counts no more and has not closed yet */
+#define ACCEPT_PAUSE_MS 100 /* where no descriptor is left */
+#define PEERS_SPARE 64      /* connections that the library counts no more and has not closed yet */
 
 struct listener {
 	struct web_server *server;
@@ -80,6 +85,23 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
 		peers_remove(peers, *peer);
 		*peer = NULL;
 	}
+}
+
+/* In the place of libc's, for the whole process (linked with -rdynamic). Where no descriptor is left the
+ * library would ask again at once, for ever, or not until somebody else has left. */
+int accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
+{
+	static const struct timespec pause = {.tv_nsec = ACCEPT_PAUSE_MS * 1000000L};
+	int got = (int)syscall(SYS_accept4, fd, address, len, flags);
+
+	if (got < 0 && descriptors_ran_out()) {
+		got = (int)syscall(SYS_accept4, fd, address, len, flags);
+		if (got < 0 && descriptors_ran_out()) {
+			nanosleep(&pause, NULL);
+			errno = EAGAIN;
+		}
+	}
+	return got;
 }
 
 /* Has the address as many connections as it may? */

@@ -5,7 +5,6 @@
 #include "choose.h"
 #include "counter.h"
 #include "message_fit.h"
-#include "reason.h"
 #include "banned.h"
 
 static bool channel_configured(const void *context, const char *channel)
@@ -64,10 +63,15 @@ static bool explain_until(struct call *call, const struct choose_input *input, s
 		choose(&later, &next);
 		if (next.channel)
 			decision->channel = next.channel;
+		/* as the turn keeps it */
+		memcpy(decision->waited, next.waited, sizeof decision->waited);
+		if (next.wait_channel) {
+			decision->wait_channel = next.wait_channel;
+			decision->wait_since = next.wait_since;
+		}
 		bool goes_on = next.kind == CHOOSE_DEFER;
 		for (size_t r = 0; goes_on && r < next.reasons.count; r++)
-			reasons_add(&decision->reasons, next.reasons.list[r].code, "O",
-				    next.reasons.list[r].args);
+			reasons_add_copy(&decision->reasons, &next.reasons.list[r]);
 		reasons_release(&next.reasons);
 		if (!goes_on)
 			break;
@@ -76,8 +80,79 @@ static bool explain_until(struct call *call, const struct choose_input *input, s
 	return true;
 }
 
+/* --- holds --- */
+
+struct holds {
+	struct hold *list;
+	size_t count;
+};
+
+/* What a hold knows a message by; lane NULL: any. */
+struct known_by {
+	const char *campaign, *product, *lane;
+};
+
+static const struct hold *find_in_list(const void *holds, enum hold_kind kind, const char *name)
+{
+	const struct holds *in = holds;
+
+	for (size_t i = 0; i < in->count; i++)
+		if (in->list[i].kind == kind && strcmp(in->list[i].name, name) == 0)
+			return &in->list[i];
+	return NULL;
+}
+
+/* The channel is held, or all who carry it are. */
+static const struct hold *hold_of_channel(const struct holds *holds, const struct channel_config *channel)
+{
+	const struct hold *hold = find_in_list(holds, HOLD_CHANNEL, channel->name);
+	const struct hold *first = find_in_list(holds, HOLD_PROVIDER, channel->provider);
+	bool all = first != NULL;
+
+	for (size_t i = 0; i < channel->other_count; i++)
+		all = all && find_in_list(holds, HOLD_PROVIDER, channel->others[i].provider);
+	return hold || !all ? hold : first;
+}
+
+/* What an operator stopped does not go, though the customer would have it. False, and answered: the store
+ * failed. */
+static bool explain_holds(struct call *call, const struct known_by *about, struct decision *decision,
+			  bool *cancelled)
+{
+	struct holds holds = {0};
+
+	if (!store_read_holds(call->api->reader, &holds.list, &holds.count)) {
+		call_store_failed(call);
+		return false;
+	}
+	const struct hold *cancel =
+		*about->campaign ? find_in_list(&holds, HOLD_CANCEL, about->campaign) : NULL;
+	const struct hold *hold =
+		hold_of_message(find_in_list, &holds, about->campaign, about->product, about->lane);
+	const struct channel_config *channel =
+		decision->channel ? config_channel(call->api->config, decision->channel) : NULL;
+	if (!hold && channel)
+		hold = hold_of_channel(&holds, channel);
+	*cancelled = cancel != NULL;
+	if (cancel) {
+		reasons_release(&decision->reasons);
+		decision->kind = CHOOSE_SUPPRESS;
+		decision->channel = NULL;
+		reasons_add(&decision->reasons, REASON_cancelled, "{s:s, s:s}", "by", hold_who(cancel), "why",
+			    *cancel->why ? cancel->why : "-");
+	} else if (hold && decision->kind == CHOOSE_SEND) {
+		json_t *args = hold_reason_args(hold, decision->channel);
+		reasons_add(&decision->reasons, REASON_held, "O", args);
+		json_decref(args);
+		decision->kind = CHOOSE_DEFER;
+		decision->until = MOMENT_NEVER;
+	}
+	holds_free(holds.list, holds.count);
+	return true;
+}
+
 /* What would happen to a message now. `queued` stands for "it would be sent". */
-static json_t *decision_json(const struct decision *decision)
+static json_t *decision_json(const struct decision *decision, bool cancelled)
 {
 	static const enum state states[] = {
 		[CHOOSE_SEND] = STATE_QUEUED,    [CHOOSE_SUPPRESS] = STATE_SUPPRESSED,
@@ -86,10 +161,10 @@ static json_t *decision_json(const struct decision *decision)
 		[CHOOSE_REST] = STATE_SENT};
 	json_t *until = decision->kind == CHOOSE_DEFER ? moment_json(decision->until) : json_null();
 	json_t *stored = reasons_to_json(&decision->reasons);
-	json_t *out =
-		json_pack("{s:n, s:s, s:o, s:o, s:o}", "message", "state", state_name(states[decision->kind]),
-			  "channel", word_or_null(decision->channel), "until", until, "reasons",
-			  reasons_with_words(stored));
+	json_t *out = json_pack("{s:n, s:s, s:o, s:o, s:o}", "message", "state",
+				state_name(cancelled ? STATE_CANCELLED : states[decision->kind]), "channel",
+				word_or_null(decision->channel), "until", until, "reasons",
+				reasons_with_words(stored));
 
 	json_decref(stored);
 	return out;
@@ -111,122 +186,29 @@ static bool explain_purpose(struct call *call, const char *word, const struct pr
 	return true;
 }
 
-/* --- what operators hold --- */
-
-/* What the message is of, beside its product. "": none, or it is not known. */
-struct belongs {
-	const char *campaign, *lane;
-};
-
-struct stood {
-	struct hold *holds;
-	size_t count;
-};
-
-static const struct hold *find_hold(const struct stood *stood, enum hold_kind kind, const char *name)
-{
-	for (size_t i = 0; *name && i < stood->count; i++)
-		if (stood->holds[i].kind == kind &&
-		    (strcmp(stood->holds[i].name, name) == 0 ||
-		     (kind == HOLD_PRODUCT && store_product_covers(name, stood->holds[i].name))))
-			return &stood->holds[i];
-	return NULL;
-}
-
-/* That of a provider, where there is no other beside it that is free. */
-static const struct hold *find_provider_hold(const struct stood *stood, const struct channel_config *channel)
-{
-	const struct hold *hold = find_hold(stood, HOLD_PROVIDER, channel->provider);
-
-	for (size_t i = 0; hold && i < channel->other_count; i++)
-		if (!find_hold(stood, HOLD_PROVIDER, channel->others[i].provider))
-			return NULL;
-	return hold;
-}
-
-/* As turn_holds.c, in the same order. NULL: it may go. */
-static const struct hold *find_stop(const struct stood *stood, const struct config *config,
-				    const struct belongs *belongs, const char *product, const char *channel)
-{
-	const struct channel_config *through = config_channel(config, channel);
-	const struct hold *hold = find_hold(stood, HOLD_CAMPAIGN, belongs->campaign);
-
-	if (!hold)
-		hold = find_hold(stood, HOLD_PRODUCT, product);
-	if (!hold)
-		hold = find_hold(stood, HOLD_LANE, belongs->lane);
-	if (!hold)
-		hold = find_hold(stood, HOLD_CHANNEL, channel);
-	return hold || !through ? hold : find_provider_hold(stood, through);
-}
-
-static json_t *cancelled_json(const struct hold *cancel)
-{
-	json_t *args =
-		json_pack("{s:s, s:s}", "by", hold_who(cancel), "why", *cancel->why ? cancel->why : "-");
-	json_t *answer = json_pack("{s:n, s:s, s:n, s:n, s:[o]}", "message", "state",
-				   state_name(STATE_CANCELLED), "channel", "until", "reasons",
-				   reason_json(reason_code_name(REASON_cancelled), args));
-
-	json_decref(args);
-	return answer;
-}
-
-static void decision_hold(struct decision *decision, const struct hold *hold)
-{
-	reasons_add(&decision->reasons, REASON_held, "{s:s, s:s, s:s, s:s, s:s}", "kind",
-		    hold_kind_name(hold->kind), "name", hold->name, "by", hold_who(hold), "why", hold->why,
-		    "channel", decision->channel);
-	decision->kind = CHOOSE_DEFER;
-	decision->until = MOMENT_NEVER;
-}
-
-/* --- one answer --- */
-
-/* With what is left of the input filled from the customer. NULL, and answered: it can't be said. */
-static json_t *explain_seen(struct call *call, struct choose_input *input, const struct belongs *belongs,
-			    const struct stood *stood, const struct customer_view *view)
-{
-	const struct hold *cancel = find_hold(stood, HOLD_CANCEL, belongs->campaign);
-	struct decision decision = {0};
-	json_t *answer = NULL;
-
-	if (cancel)
-		return cancelled_json(cancel);
-	input->customer = view->customer;
-	input->zone = customer_zone(call->api->config, view->customer);
-	input->zone_known = *view->customer->timezone != '\0';
-	customer_view_choices(view, input->product, &input->choices);
-	if (explain_caps(call, input)) {
-		choose(input, &decision);
-		const struct hold *hold = decision.kind == CHOOSE_SEND
-						  ? find_stop(stood, call->api->config, belongs,
-							      input->product->name, decision.channel)
-						  : NULL;
-		if (hold)
-			decision_hold(&decision, hold);
-		if (hold || decision.kind != CHOOSE_DEFER || explain_until(call, input, &decision))
-			answer = decision_json(&decision);
-	}
-	reasons_release(&decision.reasons);
-	return answer;
-}
-
-static json_t *explain_for(struct call *call, struct choose_input *input, const struct belongs *belongs,
+/* Fills what is left of the input from the customer, and chooses. NULL, and answered: it can't be said. */
+static json_t *explain_for(struct call *call, struct choose_input *input, const struct known_by *about,
 			   const char *customer)
 {
 	struct customer_view view = {0};
-	struct stood stood = {0};
+	struct decision decision = {0};
 	json_t *answer = NULL;
+	bool cancelled;
 
 	input->rejected = input->doubt = input->waited = input->wait_channel = "";
 	if (customer_view_read(call, customer, &view)) {
-		if (store_read_holds(call->api->reader, &stood.holds, &stood.count))
-			answer = explain_seen(call, input, belongs, &stood, &view);
-		else
-			call_store_failed(call);
+		input->customer = view.customer;
+		input->zone = customer_zone(call->api->config, view.customer);
+		input->zone_known = *view.customer->timezone != '\0';
+		customer_view_choices(&view, input->product, &input->choices);
+		if (explain_caps(call, input)) {
+			choose(input, &decision);
+			if ((decision.kind != CHOOSE_DEFER || explain_until(call, input, &decision)) &&
+			    explain_holds(call, about, &decision, &cancelled))
+				answer = decision_json(&decision, cancelled);
+		}
+		reasons_release(&decision.reasons);
 	}
-	holds_free(stood.holds, stood.count);
 	customer_view_release(&view);
 	return answer;
 }
@@ -245,10 +227,10 @@ json_t *explain_message(struct call *call, const struct message *message, int64_
 				     .send_at = message->send_at,
 				     .expires_at = message_expiry(message, product, now)};
 
-	const struct belongs belongs = {message->campaign,
-					lane_name(message->has_lane ? message->lane : LANE_NORMAL)};
+	const struct known_by about = {message->campaign, product->name,
+				       lane_name(message->has_lane ? message->lane : LANE_NORMAL)};
 
-	return explain_for(call, &input, &belongs, message->customer);
+	return explain_for(call, &input, &about, message->customer);
 }
 
 /* What is asked about: any message that comes in at `at`. */
@@ -273,7 +255,8 @@ static void explain_choice(struct call *call, const struct explain_asked *asked)
 	} else if (explain_purpose(call, asked->purpose, input.product, &input.purpose)) {
 		input.expires_at =
 			input.product->expires_after ? asked->at + input.product->expires_after : 0;
-		json_t *answer = explain_for(call, &input, &(struct belongs){"", ""}, asked->customer);
+		const struct known_by about = {"", asked->product, NULL};
+		json_t *answer = explain_for(call, &input, &about, asked->customer);
 		if (answer)
 			call_answer(call, 200, answer);
 	}

@@ -91,6 +91,10 @@ extern const char api_description[];
 #define LOG_STREAM_TYPE "text/event-stream"
 void api_log_stream(struct call *call, const struct log_query *query);
 
+/* What keeps this gateway from taking messages, or some of them (trouble.h): an array; NULL: nothing does, or
+ * none runs here. */
+json_t *troubles_json(struct call *call);
+
 void api_healthz(struct call *call);
 void api_readyz(struct call *call);
 void api_metrics(struct call *call);

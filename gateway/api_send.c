@@ -124,7 +124,7 @@ static const char *not_now(struct call *call, const struct message *message)
 	unsigned lanes = turn_lanes(call->api->door.turn);
 
 	if (!lanes)
-		return "the store does not take anything now; it was not admitted";
+		return "the gateway does not take anything now (/readyz says why); it was not admitted";
 	if (!(lanes & 1u << (message->has_lane ? message->lane : LANE_NORMAL)))
 		return "lane: too much waits (store.max_backlog), and bulk goes last; it was not admitted";
 	return NULL;

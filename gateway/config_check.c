@@ -431,6 +431,8 @@ static void check_map(struct walk *w, const char *pattern, json_t *map)
 {
 	const char *name;
 	json_t *value;
+	/* a channel of which nobody said what it is: what else it lacks is not known */
+	bool unsaid = find_below(w->table, pattern, "adapter") && !json_object_get(map, "adapter");
 
 	json_object_foreach(map, name, value)
 	{
@@ -452,7 +454,7 @@ static void check_map(struct walk *w, const char *pattern, json_t *map)
 		const struct config_key *key = &w->table->keys[i];
 		const char *step = step_below(pattern, key->path);
 		if (!step || !(key->flags & KEY_REQUIRED) || !belongs(key, map) ||
-		    json_object_get(map, step) || (key->adapter[0] && takes_all_keys(map)))
+		    json_object_get(map, step) || (key->adapter[0] && (takes_all_keys(map) || unsaid)))
 			continue;
 		size_t before = walk_enter(w, step);
 		w->mistakes++;

@@ -83,6 +83,10 @@ void message_row_release(struct message_row *row);
 /* Copies what never changes, which is somebody else's, into one block of the row's own. */
 void message_row_gather(struct message_row *row);
 void message_row_copy(const struct message_row *row, struct message_row *out);
+/* What waits for a while (a retry, a `wait`, giving up) waits neither longer nor shorter where the clock goes
+ * from `was` to `was + by`; what waits for a time of day keeps it, but where that came nearer: then it is
+ * due, and chosen again. */
+void message_row_move_clock(struct message_row *row, int64_t was, int64_t by);
 void message_row_rename(struct message_row *row, const char *customer_id); /* this copy alone */
 
 /* A place in the waiting index. */
@@ -248,8 +252,13 @@ bool store_open_of(struct store *store, int64_t customer, struct message_rows *o
 bool store_abandoned(struct store *store, int64_t gateway, int64_t now, int64_t silent, int64_t after,
 		     size_t limit, struct message_rows *out);
 
-/* A gateway is alive at `at`: gives its number, by its name, for good. */
-bool store_report_gateway(struct store *store, const char *name, const char *boot, int64_t at, int64_t *n);
+/* A gateway is alive at `at`: gives its number, by its name, for good. *before: when it said so
+ * last; 0: never, or the clock is the server's. */
+bool store_report_gateway(struct store *store, const char *name, const char *boot, int64_t at, int64_t *n,
+			  int64_t *before);
+/* The clock, which was at `was`, is followed by so much (message_row_move_clock): in all rows that wait.
+ * Where the clock is the server's, nothing is done. */
+bool store_move_clock(struct store *store, int64_t was, int64_t by);
 /* "" where there is none. The caller frees. */
 bool store_gateway_name(struct store *store, int64_t gateway, char **name);
 

@@ -345,7 +345,7 @@ static void a_change_that_is_late_before_its_commit_is_rolled_back_and_the_rest_
 	assert_true(store_read_holds(world.reader, &holds, &count));
 	assert_int_equal(count, 0);
 	free(holds);
-	assert_false(world.turn->failing);
+	assert_false(trouble_has(&world.turn->troubles, TROUBLE_STORE));
 }
 
 static void a_change_that_no_turn_took_is_answered_in_time(void **state)
