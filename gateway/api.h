@@ -122,6 +122,7 @@ struct web_service {
 	bool (*refuses)(void *context, const struct api_request *request, struct api_response *response);
 	/* Is the address (text) a proxy of ours, whose connections are not counted? */
 	bool (*trusts)(void *context, const char *address);
+	size_t bodies_max; /* bytes; 0: API_BODIES_MAX */
 };
 
 struct web_listener {

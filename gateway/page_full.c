@@ -279,11 +279,13 @@ static void ask_erase(struct page *page)
 	json_t *paragraphs = json_array(), *ask;
 
 	json_array_append_new(paragraphs, say(words, "erase_help", NULL));
+	json_array_append_new(paragraphs, say(words, "erase_ask_text", NULL));
 	ask = json_pack("{s:s, s:o, s:s, s:o}", "do", "erase", "label", say(words, "erase_yes", NULL),
 			"class", "danger", "tick", say(words, "erase_tick", NULL));
 	page_set_form(&page->view, ask, "form", "erase");
 	page_show(page, 200, "message",
-		  page_message(&page->view, say(words, "erase_ask", NULL), paragraphs, ask, "no_back"));
+		  page_message(&page->view, PAGE_DATA, say(words, "erase_ask", NULL), paragraphs, ask,
+			       "no_back"));
 }
 
 /* --- GET and POST --- */

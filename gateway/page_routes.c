@@ -51,7 +51,7 @@ void page_say(struct page *page, int status, const char *heading, const char *te
 	if (*text)
 		json_array_append_new(paragraphs, say(words, text, NULL));
 	page_show(page, status, "message",
-		  page_message(&page->view, say(words, heading, NULL), paragraphs, NULL, back));
+		  page_message(&page->view, PAGE_CHOICES, say(words, heading, NULL), paragraphs, NULL, back));
 }
 
 void page_refused(struct page *page, int status)
@@ -242,7 +242,8 @@ static void show_expired(struct page *page)
 		json_array_append_new(paragraphs, say(words, "expired_none", NULL));
 	}
 	page_show(page, 410, "message",
-		  page_message(&page->view, say(words, "expired_title", NULL), paragraphs, ask, NULL));
+		  page_message(&page->view, PAGE_CHOICES, say(words, "expired_title", NULL), paragraphs, ask,
+			       NULL));
 }
 
 json_t *page_stays(const struct page *page)
@@ -279,7 +280,8 @@ static void ask_stop_all(struct page *page)
 			"class", "danger");
 	page_set_form(&page->view, ask, "form", "stop-all");
 	page_show(page, 200, "message",
-		  page_message(&page->view, say(words, "stop_all_ask", NULL), paragraphs, ask, "no_back"));
+		  page_message(&page->view, PAGE_CHOICES, say(words, "stop_all_ask", NULL), paragraphs, ask,
+			       "no_back"));
 }
 
 void api_page_get(struct call *call)
