@@ -1,7 +1,7 @@
 /* The store on SQLite, in parts: store_sqlite.c opens, locks, migrates and commits; _sql.c runs statements;
- * _rows.c reads rows for the writer and the readers; _messages.c, _claims.c, _contacts.c, _people.c and
- * _outbox.c write;
- * _read.c is the readers. One connection, one thread at a time. */
+ * _vfs.c writes pages; _rows.c reads rows for the writer and the readers; _messages.c, _claims.c,
+ * _contacts.c, _people.c and _outbox.c write; _read.c is the readers. One connection, one thread at a time.
+ */
 #ifndef HEED_STORE_SQLITE_PRIVATE_H
 #define HEED_STORE_SQLITE_PRIVATE_H
 
@@ -117,6 +117,8 @@ struct sql {
 #define SQL_BUSY_WAIT_MS 5000 /* for the moment in which another connection recovers the WAL */
 
 bool sql_open(struct sql *sql, const char *path, int flags, struct text *error);
+/* The file system that leaves nothing behind in pages (_vfs.c): its name. */
+const char *sqlite_vfs(void);
 void sql_close(struct sql *sql);
 /* Ready to be bound; NULL, with the error, if it can't be prepared. */
 sqlite3_stmt *sql_statement(struct sql *sql, enum statement which, const char *text);

@@ -53,6 +53,7 @@ struct incoming {
 	size_t reserved; /* of the server's body_bytes */
 	struct api_header headers[API_HEADERS_MAX];
 	size_t header_count, header_bytes;
+	char *trimmed[API_HEADERS_MAX]; /* values of headers that had blanks behind them */
 };
 
 /* --- connections --- */
@@ -157,6 +158,8 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 	free(in->path);
 	free(in->query);
 	text_release(&in->body);
+	for (size_t i = 0; i < in->header_count; i++)
+		free(in->trimmed[i]);
 	free(in);
 }
 
@@ -317,6 +320,11 @@ static enum MHD_Result take_header(void *context, enum MHD_ValueKind kind, const
 		in->header_bytes = API_HEAD_MAX + 1;
 		return MHD_NO;
 	}
+	size_t len = value ? strlen(value) : 0, bare = len;
+	while (bare && (value[bare - 1] == ' ' || value[bare - 1] == '\t')) /* the library leaves them */
+		bare--;
+	if (bare < len)
+		value = in->trimmed[in->header_count] = xmemdup0(value, bare);
 	in->headers[in->header_count++] = (struct api_header){name, value ? value : ""};
 	return MHD_YES;
 }

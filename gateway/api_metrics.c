@@ -212,7 +212,8 @@ static void add_troubles(struct page *page, struct turn *turn)
 
 void api_metrics(struct call *call)
 {
-	struct page page = {.open = http_asks_for(api_request_header(call->request, "Accept"), OPENMETRICS)};
+	struct page page = {
+		.open = http_prefers(api_request_header(call->request, "Accept"), OPENMETRICS, "text/plain")};
 	int64_t oldest[LANES];
 	struct counters counters;
 	struct turn_stats stats = {0};

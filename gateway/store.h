@@ -365,6 +365,8 @@ bool store_append_changes(struct store *store, struct change *const changes[], s
 bool store_last_choice(struct store *store, int64_t customer, const char *product, char **choice);
 /* Whether a product is `product` or a part of it. */
 bool store_product_covers(const char *product, const char *of);
+/* Whether it is one of a log_query's `products`, or a part of one. */
+bool store_product_among(const char *product, const char *products);
 /* A set of products: *seq is that of the last one if its hash is the same, else a new CHANGE_PRODUCTS is
  * appended. */
 bool store_put_products(struct store *store, const char *hash, const char *body, int64_t at, int64_t *seq);
@@ -440,6 +442,8 @@ const char *store_reader_error(const struct store_reader *reader);
 struct log_query {
 	const char *customer; /* ids and names; NULL: any */
 	const char *product;  /* with its parts */
+	/* Of any of these, with their parts, as ",cards,offers/news,"; beside `product`. NULL: of any. */
+	const char *products;
 	const char *channel;
 	const char *message; /* a message's id */
 	enum state state;

@@ -275,6 +275,16 @@ bool store_product_covers(const char *product, const char *of)
 	return strncmp(product, of, len) == 0 && (product[len] == '\0' || product[len] == '/');
 }
 
+bool store_product_among(const char *product, const char *products)
+{
+	for (const char *one = products; *one == ',' && one[1]; one += 1 + strcspn(one + 1, ",")) {
+		size_t len = strcspn(one + 1, ",");
+		if (strncmp(product, one + 1, len) == 0 && (product[len] == '\0' || product[len] == '/'))
+			return true;
+	}
+	return false;
+}
+
 /* FNV-1a: as good as any, and the same everywhere. */
 int store_stripe_of(const char *customer_id)
 {

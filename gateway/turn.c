@@ -230,10 +230,24 @@ static bool change_is_late(const struct turn *turn)
 	return false;
 }
 
+/* From what grew with their number; what a commit or somebody else's lock takes does not. */
+static void pace_learn(struct turn *turn)
+{
+	int64_t took = moment_mono() - turn->placing;
+	bool asked = turn->requests != NULL;
+
+	if (asked && took > TURN_LONG)
+		turn->pace = turn->pace / 2 > TURN_ADMISSIONS_MIN ? turn->pace / 2 : TURN_ADMISSIONS_MIN;
+	else if (took < TURN_LONG / 2 || !asked)
+		turn->pace = turn->pace + turn->pace / 4 < TURN_ADMISSIONS_MAX ? turn->pace + turn->pace / 4
+									       : TURN_ADMISSIONS_MAX;
+}
+
 static bool turn_transaction(struct turn *turn)
 {
 	if (!store_begin(turn->store) || !several_begin(turn))
 		return false;
+	turn->placing = moment_mono();
 	CRASH_POINT(turn_begun);
 	if (!clock_move(turn) || !gateway_report(turn) || !several_reported(turn) || !holds_load(turn) ||
 	    (turn->config_new && !config_keep(turn)) || !recover_take(turn))
@@ -261,6 +275,7 @@ static bool turn_transaction(struct turn *turn)
 	if (!outbox_before_commit(turn))
 		return false;
 	CRASH_POINT(turn_before_commit);
+	pace_learn(turn);
 	turn->late = change_is_late(turn);
 	return !turn->late && store_commit(turn->store);
 }
@@ -560,9 +575,10 @@ static void take_admissions(struct turn *turn)
 
 	if (!room && (!turn->started || turn->mono >= turn->overflow)) { /* by hand: at once */
 		room = TURN_OVERFLOW_MAX;
-		turn->overflow = turn->mono + TURN_OVERFLOW_EVERY;
+		turn->overflow =
+			turn->mono + (lines_are_brisk(turn) ? TURN_OVERFLOW_BRISK : TURN_OVERFLOW_EVERY);
 	}
-	room = room < TURN_ADMISSIONS_MAX ? room : TURN_ADMISSIONS_MAX;
+	room = room < turn->pace ? room : turn->pace;
 	const size_t tenth = room / 10, kept = bulk->count < tenth ? bulk->count : tenth;
 	struct admission **end = &turn->admissions;
 
@@ -762,6 +778,7 @@ struct turn *turn_new(struct store *store, struct config *config)
 	turn->name = xstrdup(config->gateway.name);
 	turn->config_new = true;
 	turn->alone = true;
+	turn->pace = TURN_ADMISSIONS_MAX;
 	turn->recovered = MOMENT_NEVER;
 	turn->receipts.count = -1;
 	turn->inbox.outcomes_tail = &turn->inbox.outcomes;
@@ -769,8 +786,9 @@ struct turn *turn_new(struct store *store, struct config *config)
 	for (int lane = 0; lane < LANES; lane++)
 		turn->inbox.lanes[lane].tail = &turn->inbox.lanes[lane].first;
 	turn->outbox.settled_tail = &turn->outbox.settled;
-	turn->outbox.behind = true;   /* an earlier run may have left some */
-	turn->erasing.pending = true; /* likewise */
+	turn->outbox.behind = true;    /* an earlier run may have left some */
+	turn->erasing.pending = true;  /* likewise */
+	turn->erasing.cleaning = true; /* likewise, and have been cut off before the files were clean */
 	digest_random(seed, sizeof seed);
 	for (size_t i = 0; i < sizeof seed; i++)
 		snprintf(turn->event_prefix + 2 * i, 3, "%02x", seed[i]);

@@ -12,6 +12,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -193,6 +194,48 @@ def forget_store(url):
         ask_server(f"SET client_min_messages = warning; DROP SCHEMA IF EXISTS {schema_of(url)} CASCADE")
 
 
+def store_rows(url, sql):
+    """What a query finds in a store of either kind, as tuples."""
+    if schema_of(url):
+        found = ask_store(url, f"SELECT coalesce(json_agg(to_json(r)), '[]') FROM ({sql}) r")
+        return [tuple(row.values()) for row in json.loads(found)]
+    with contextlib.closing(sqlite3.connect(f"file:{url[len('sqlite:'):]}?mode=ro", uri=True)) as db:
+        return db.execute(sql).fetchall()
+
+
+def change_store(url, *statements):
+    """Behind the gateway's back: it must not run."""
+    if schema_of(url):
+        ask_store(url, "; ".join(statements))
+        return
+    with contextlib.closing(sqlite3.connect(url[len("sqlite:"):], isolation_level=None)) as db:
+        for statement in statements:
+            db.execute(statement)
+
+
+def store_text(url):
+    """Of a store in the tests' server: all that is in it, as bytes."""
+    return subprocess.run(["pg_dump", "--data-only", "--schema", schema_of(url), SERVER], stdin=subprocess.DEVNULL, check=True,
+                          stdout=subprocess.PIPE, timeout=60).stdout
+
+
+@contextlib.contextmanager
+def store_held(url):
+    """Nobody can commit to it meanwhile."""
+    if schema_of(url):
+        with subprocess.Popen(["psql", "-qAt", SERVER], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+            holder.stdin.write(f"SET search_path = {schema_of(url)}; BEGIN; LOCK TABLE position; SELECT 'held';\n")
+            holder.stdin.flush()
+            assert holder.stdout.readline() == "held\n"
+            yield
+            holder.stdin.close()
+    else:
+        with contextlib.closing(sqlite3.connect(url[len("sqlite:"):], isolation_level=None)) as db:
+            db.execute("BEGIN IMMEDIATE")
+            yield
+            db.execute("ROLLBACK")
+
+
 # --- what a gateway is set up with, unless a test says otherwise ---
 
 FAST_RETRY = {"first": "100ms", "factor": 2, "max": "500ms", "give_up_after": "30s"}
@@ -305,6 +348,8 @@ class Gateway:
                     other.config["http"][door] = f"127.0.0.1:{free_port()}"
             other.config["channels"] = self.config["channels"]
             other.write()
+            if (self.folder / "providers").exists():
+                shutil.copytree(self.folder / "providers", other.folder / "providers", dirs_exist_ok=True)
             yield other
 
     # --- its files ---
@@ -414,6 +459,15 @@ class Gateway:
     def log_lines(self, part=""):
         return [line for line in self.stderr().splitlines() if part in line]
 
+    # --- its store, directly ---
+
+    @property
+    def store(self):
+        return self.config["store"]["url"]
+
+    def rows(self, sql):
+        return store_rows(self.store, sql)
+
     # --- the command line ---
 
     def cli(self, *args, input=None, seconds=PATIENCE, env=None):
@@ -466,8 +520,7 @@ class Gateway:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
             data = answer.read()
-            if door == "internal":
-                described.check(method, path, answer.status, answer.headers, data)
+            described.check(method, path, answer.status, answer.headers, data, public=door == "public")
             return answer.status, answer.headers, data
 
     def http_json(self, method, path, body=None, **more):

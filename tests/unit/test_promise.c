@@ -169,9 +169,9 @@ static void of_several_preferences_with_one_that_is_wrong_none_is_written(void *
 				 "{\"product\":\"terms\",\"channels\":[]}]",
 				 NULL),
 			 422);
-	assert_non_null(strstr(problem.data, "preferences.1: "));
+	assert_non_null(strstr(problem.data, "preferences[1]."));
 	assert_int_equal(put_all("[{\"product\":\"card-alerts\"},{\"product\":\"card-alerts\"}]", NULL), 422);
-	assert_non_null(strstr(problem.data, "preferences.1.product: stands there twice"));
+	assert_non_null(strstr(problem.data, "preferences[1].product: stands there twice"));
 	assert_int_equal(events_typed("heed.preference.changed"), 0);
 	admit("m-1", "ana", "card-alerts", "");
 	step();
