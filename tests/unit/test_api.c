@@ -175,14 +175,6 @@ static void contact_fill(struct contact *out, int64_t seq)
 	out->message_ids[0] = xstrdup("m-1");
 }
 
-static struct troubles none = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-struct troubles *turn_troubles(struct turn *turn)
-{
-	(void)turn;
-	return &none;
-}
-
 bool store_read_log(struct store_reader *reader, const struct log_query *query, struct contact **out,
 		    size_t *count)
 {
