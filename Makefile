@@ -146,6 +146,9 @@ $(O)/tests/simulate/simulate: LDFLAGS += -Wl,--wrap=moment_now -Wl,--wrap=moment
 # libFuzzer, with clang: in a build whose SAN has fuzzer-no-link (run.py's ASAN).
 FUZZ     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
 
+# Calls are believed where the input says so: what is read of them stands behind the signature.
+$(O)/tests/fuzz/fuzz_callback: LDFLAGS += -Wl,--wrap=callback_is_signed
+
 fuzzers: $(FUZZ)
 
 $(O)/tests/fuzz/%: $(O)/obj/tests/fuzz/%.o $(O)/libheed.a
