@@ -194,12 +194,13 @@ static void its_events_go_by_the_other_name(void **state)
 {
 	(void)state;
 	ana_has_messages();
-	size_t before = json_array_size(world.events);
+	collect();
+	size_t before = world.event_count;
 	assert_int_equal(erase("ana", NULL), 200);
 	collect();
 	json_t *since = json_array();
-	for (size_t i = before; i < json_array_size(world.events); i++)
-		json_array_append(since, json_array_get(world.events, i));
+	for (size_t i = before; i < world.event_count; i++)
+		json_array_append(since, json_array_get(world_events(), i));
 	char *events = json_dumps(since, JSON_COMPACT);
 	json_decref(since);
 	assert_non_null(strstr(events, "heed.message.cancelled"));
