@@ -11,7 +11,8 @@
 	"c.preference_seq, c.customer_seq, c.address_seq, c.products_seq, c.log_seq, a.channel, a.value, " \
 	"coalesce(m.n, 0), m.id, m.customer, m.product, m.campaign, m.purpose, m.lane, m.admitted_at, "    \
 	"m.send_at, m.expires_at FROM (SELECT * FROM contact WHERE (customer, seq) > ($1, $2) AND "        \
-	"direction = 0 AND channel <> '' AND attempt > 0 ORDER BY customer, seq LIMIT $3) c "              \
+	"customer < $4 AND direction = 0 AND channel <> '' AND attempt > 0 ORDER BY customer, seq LIMIT "  \
+	"$3) c "                                                                                           \
 	"LEFT JOIN address a ON a.n = c.address "                                                          \
 	"LEFT JOIN contact_message x ON c.message = 0 AND x.contact = c.seq "                              \
 	"LEFT JOIN message m ON m.n = CASE c.message WHEN 0 THEN x.message ELSE c.message END "            \
@@ -51,10 +52,11 @@ bool postgres_audit_contacts(struct store_reader *reader, struct audit_at *after
 {
 	struct pg_query query;
 
-	pg_query_init(&query, postgres_reader_pg(reader), PG_AUDIT_CONTACTS, "nnn", AUDIT_CONTACTS);
+	pg_query_init(&query, postgres_reader_pg(reader), PG_AUDIT_CONTACTS, "nnnn", AUDIT_CONTACTS);
 	pg_put_number(&query, after->customer);
 	pg_put_number(&query, after->seq);
 	pg_put_number(&query, (int64_t)limit);
+	pg_put_number(&query, after->end ? after->end : INT64_MAX);
 	bool ok = pg_query_run(&query);
 	if (ok && query.rows)
 		*out = xreallocarray(NULL, (size_t)query.rows, sizeof **out);
@@ -63,7 +65,8 @@ bool postgres_audit_contacts(struct store_reader *reader, struct audit_at *after
 		struct audit_contact *line = &(*out)[(*count)++];
 		contact_line(&cells, line);
 		line->first = !i || line[-1].seq != line->seq;
-		*after = (struct audit_at){.customer = line->customer, .seq = line->seq};
+		after->customer = line->customer;
+		after->seq = line->seq;
 	}
 	pg_query_release(&query);
 	return ok;

@@ -566,26 +566,26 @@ void audit_message(struct audit *audit, const struct audit_message *message)
 	}
 }
 
+/* Rows that were pruned are counted apart, by the state in which they ended. */
 void audit_sum(struct audit *audit, const struct counters *rows, const struct counters *kept)
 {
-	int64_t sum = 0;
+	int64_t sum = 0, pruned = 0;
 	char more[AUDIT_TEXT_MAX];
 
 	for (int state = 0; state < STATES; state++) {
-		bool pruned = rows->admitted < kept->admitted && has_ended((enum state)state);
+		int64_t there = rows->states[state] + kept->pruned[state];
 		sum += kept->states[state];
-		if (rows->states[state] == kept->states[state] ||
-		    (pruned && rows->states[state] < kept->states[state]))
+		pruned += kept->pruned[state];
+		if (there == kept->states[state])
 			continue;
-		snprintf(more, sizeof more, "%lld are %s, and the counter says %lld",
-			 (long long)rows->states[state], state_name((enum state)state),
-			 (long long)kept->states[state]);
+		snprintf(more, sizeof more, "%lld are %s, and the counter says %lld", (long long)there,
+			 state_name((enum state)state), (long long)kept->states[state]);
 		find(audit, AUDIT_sum, NULL, NULL, more);
 	}
-	if (sum != kept->admitted || rows->admitted > kept->admitted) {
+	if (sum != kept->admitted || rows->admitted + pruned != kept->admitted) {
 		snprintf(more, sizeof more,
-			 "%lld were admitted, the states sum up to %lld, and %lld are there",
-			 (long long)kept->admitted, (long long)sum, (long long)rows->admitted);
+			 "%lld were admitted, the states sum up to %lld, and %lld are there or were pruned",
+			 (long long)kept->admitted, (long long)sum, (long long)(rows->admitted + pruned));
 		find(audit, AUDIT_sum, NULL, NULL, more);
 	}
 }

@@ -55,7 +55,14 @@ struct audit_counts {
 };
 struct audit_counts audit_counts(const struct audit *audit);
 
-/* Reads all contacts, with the changes that they want, and has each judged. False: the reader failed. */
+/* What is for all; then the contacts of the customers from `from` on and below `to` (0: all), with the
+ * changes that they want, each judged. Who has an audit and a reader of his own may read other customers
+ * beside. All of these: false: the reader failed. */
+bool audit_read_common(struct audit *audit, struct store_reader *reader);
+bool audit_read_customers(struct audit *audit, struct store_reader *reader, int64_t from, int64_t to);
+/* The first from there on who has a contact; 0: there is none. */
+bool audit_next_customer(struct store_reader *reader, int64_t from, int64_t *customer);
+/* Both, for everybody. */
 bool audit_read_contacts(struct audit *audit, struct store_reader *reader);
 /* All messages, and the sum. */
 bool audit_read_messages(struct audit *audit, struct store_reader *reader);

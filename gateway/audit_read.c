@@ -80,13 +80,17 @@ static bool take_customer(struct audit *audit, struct store_reader *reader, int6
 	return ok;
 }
 
-bool audit_read_contacts(struct audit *audit, struct store_reader *reader)
+bool audit_read_common(struct audit *audit, struct store_reader *reader)
 {
-	struct audit_at after = {0};
-	bool more = true;
+	return take_kind(audit, reader, CHANGE_PRODUCTS) && take_kind(audit, reader, CHANGE_ADDRESS) &&
+	       take_kind(audit, reader, CHANGE_HOLD);
+}
 
-	bool ok = take_kind(audit, reader, CHANGE_PRODUCTS) && take_kind(audit, reader, CHANGE_ADDRESS) &&
-		  take_kind(audit, reader, CHANGE_HOLD);
+bool audit_read_customers(struct audit *audit, struct store_reader *reader, int64_t from, int64_t to)
+{
+	struct audit_at after = {.customer = from, .end = to};
+	bool ok = true, more = true;
+
 	while (ok && more) {
 		struct audit_contact *page = NULL;
 		size_t count = 0;
@@ -100,6 +104,23 @@ bool audit_read_contacts(struct audit *audit, struct store_reader *reader)
 		audit_contacts_free(page, count);
 	}
 	return ok;
+}
+
+bool audit_next_customer(struct store_reader *reader, int64_t from, int64_t *customer)
+{
+	struct audit_at after = {.customer = from};
+	struct audit_contact *first = NULL;
+	size_t count = 0;
+	bool ok = store_audit_contacts(reader, &after, 1, &first, &count);
+
+	*customer = count ? first->customer : 0;
+	audit_contacts_free(first, count);
+	return ok;
+}
+
+bool audit_read_contacts(struct audit *audit, struct store_reader *reader)
+{
+	return audit_read_common(audit, reader) && audit_read_customers(audit, reader, 0, 0);
 }
 
 /* --- messages --- */

@@ -494,6 +494,7 @@ struct audit_message {
 };
 struct audit_at {
 	int64_t customer, seq;
+	int64_t end; /* up to this customer, and not of it; 0: of all */
 };
 /* Attempts by customer, then seq, behind *after, which is moved on; at most `limit` contacts. */
 bool store_audit_contacts(struct store_reader *reader, struct audit_at *after, size_t limit,

@@ -236,6 +236,15 @@ static void a_counter_that_is_off_by_one(void **state)
 	finds("sum sum ", "1 are sent, and the counter says 2");
 }
 
+static void a_row_that_went_without_being_counted_as_pruned(void **state)
+{
+	(void)state;
+	behind_our_back("DELETE FROM message WHERE id = 'm-2'");
+	finds("sum sum ", "0 are suppressed, and the counter says 1");
+	behind_our_back("INSERT INTO number VALUES ('pruned.suppressed', 1)");
+	finds("", "");
+}
+
 static void a_state_that_was_changed_without_its_counter(void **state)
 {
 	(void)state;
@@ -268,6 +277,7 @@ int main(void)
 		FOUND(a_message_with_anothers_contact),
 		FOUND(a_settled_message_whose_contact_is_still_sending),
 		FOUND(a_counter_that_is_off_by_one),
+		FOUND(a_row_that_went_without_being_counted_as_pruned),
 		FOUND(a_state_that_was_changed_without_its_counter),
 	};
 
