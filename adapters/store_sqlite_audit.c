@@ -69,12 +69,13 @@ static void add_month(struct text *text, int month)
 	char name[MONTH_NAME];
 
 	month_name(month, name);
-	text_addf(text,
-		  "SELECT seq, at, customer, message, product, channel, provider, reason, address, "
-		  "preference_seq, customer_seq, address_seq, products_seq, log_seq FROM %s INDEXED BY "
-		  "%s_by_customer WHERE customer >= ?1 AND customer < ?4 AND (customer > ?1 OR seq > ?2) "
-		  "AND direction = 0 AND channel <> '' AND attempt > 0",
-		  name, name);
+	text_addf(
+		text,
+		"SELECT seq, at, customer, message, product, channel, provider, reason, address, "
+		"preference_seq, customer_seq, address_seq, products_seq, log_seq, state FROM %s INDEXED BY "
+		"%s_by_customer WHERE customer >= ?1 AND customer < ?4 AND (customer > ?1 OR seq > ?2) "
+		"AND direction = 0 AND channel <> '' AND attempt > 0",
+		name, name);
 }
 
 static void contact_line(sqlite3_stmt *statement, struct audit_contact *line)
@@ -94,6 +95,8 @@ static void contact_line(sqlite3_stmt *statement, struct audit_contact *line)
 	line->address_seq = get_number(&cells);
 	line->products_seq = get_number(&cells);
 	line->log_seq = get_number(&cells);
+	line->state = (enum state)get_number(&cells);
+	line->several = get_number(&cells) != 0;
 	line->address_channel = get_text(&cells);
 	line->address_value = get_text(&cells);
 	line->message_n = get_number(&cells);
@@ -118,7 +121,8 @@ static bool contacts_page(struct sql *sql, const struct months *months, struct a
 	text_init(&text, AUDIT_SQL_MAX);
 	text_puts(&text,
 		  "SELECT c.seq, c.at, c.customer, c.product, c.channel, c.provider, c.reason, c.address, "
-		  "c.preference_seq, c.customer_seq, c.address_seq, c.products_seq, c.log_seq, a.channel, "
+		  "c.preference_seq, c.customer_seq, c.address_seq, c.products_seq, c.log_seq, c.state, "
+		  "c.message = 0, a.channel, "
 		  "a.value, coalesce(m.n, 0), m.id, m.customer, m.product, m.campaign, m.purpose, m.lane, "
 		  "m.admitted_at, m.send_at, m.expires_at FROM (");
 	for (size_t i = 0; i < months->count; i++) {

@@ -473,7 +473,9 @@ struct audit_contact {
 	int64_t preference_seq, customer_seq, address_seq, products_seq, log_seq;
 	char *product, *channel, *provider, *reason;
 	char *address_channel, *address_value; /* "" where there is no such row */
-	bool first;                            /* of the contact's lines */
+	enum state state;
+	bool first;   /* of the contact's lines */
+	bool several; /* a contact of several messages */
 	/* its message; 0 and "" where that is not there */
 	int64_t message_n, message_customer;
 	char *message_id, *message_product, *campaign;

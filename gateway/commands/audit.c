@@ -85,8 +85,7 @@ static void *read_all(void *argument)
 	struct job *job = argument;
 	int64_t from;
 
-	job->ok = audit_read_common(job->audit, job->reader);
-	if (job->ok && take_messages(job->rest))
+	if (take_messages(job->rest))
 		job->ok = audit_read_messages(job->audit, job->reader);
 	while (take_part(job, &from))
 		job->ok = audit_read_customers(job->audit, job->reader, from, from + CUSTOMERS);
@@ -206,12 +205,11 @@ const struct command command_audit = {
 	.usage = "audit [--json]",
 	.summary = "prove each contact against the choice",
 	.help = "Recomputes for each contact, from the numbered log of changes, whether the preference, the "
-		"products and the facts of the customer that were in force when it was claimed allowed it; "
-		"that each "
+		"products and the facts of the customer that were in force when it was claimed allowed it, "
+		"products' caps among them (digests and limits.marketing are not counted again); that each "
 		"contact belongs to its messages, and each message that has ended has its contact or its "
 		"closing line; and that the counters are the sum of the messages. Prints what is not so, and "
-		"ends "
-		"with status 1 then. Caps are not counted again. Reads only: a gateway may run.",
+		"ends with status 1 then. Reads only: a gateway may run.",
 	.options = options_of_audit,
 	.example = "heed audit",
 	.run = run_audit,
