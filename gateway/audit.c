@@ -585,23 +585,23 @@ void audit_message(struct audit *audit, const struct audit_message *message)
 /* Rows that were pruned are counted apart, by the state in which they ended. */
 void audit_sum(struct audit *audit, const struct counters *rows, const struct counters *kept)
 {
-	int64_t sum = 0, pruned = 0;
+	int64_t sum = 0, known = rows->admitted;
 	char more[AUDIT_TEXT_MAX];
 
 	for (int state = 0; state < STATES; state++) {
 		int64_t there = rows->states[state] + kept->pruned[state];
 		sum += kept->states[state];
-		pruned += kept->pruned[state];
+		known += kept->pruned[state];
 		if (there == kept->states[state])
 			continue;
 		snprintf(more, sizeof more, "%lld are %s, and the counter says %lld", (long long)there,
 			 state_name((enum state)state), (long long)kept->states[state]);
 		find(audit, AUDIT_sum, NULL, NULL, more);
 	}
-	if (sum != kept->admitted || rows->admitted + pruned != kept->admitted) {
+	if (sum != kept->admitted || known != kept->admitted) {
 		snprintf(more, sizeof more,
 			 "%lld were admitted, the states sum up to %lld, and %lld are there or were pruned",
-			 (long long)kept->admitted, (long long)sum, (long long)(rows->admitted + pruned));
+			 (long long)kept->admitted, (long long)sum, (long long)known);
 		find(audit, AUDIT_sum, NULL, NULL, more);
 	}
 }
