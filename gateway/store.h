@@ -495,7 +495,9 @@ struct audit_contact {
 	int64_t preference_seq, customer_seq, address_seq, products_seq, log_seq;
 	char *product, *channel, *provider, *reason;
 	char *address_channel, *address_value; /* "" where there is no such row */
-	bool first;                            /* of the contact's lines */
+	enum state state;
+	bool first;   /* of the contact's lines */
+	bool several; /* a contact of several messages */
 	/* its message; 0 and "" where that is not there */
 	int64_t message_n, message_customer;
 	char *message_id, *message_product, *campaign;
@@ -516,6 +518,7 @@ struct audit_message {
 };
 struct audit_at {
 	int64_t customer, seq;
+	int64_t end; /* up to this customer, and not of it; 0: of all */
 };
 /* Attempts by customer, then seq, behind *after, which is moved on; at most `limit` contacts. */
 bool store_audit_contacts(struct store_reader *reader, struct audit_at *after, size_t limit,

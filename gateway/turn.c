@@ -846,8 +846,8 @@ bool turn_run_alone(struct turn *turn, struct request *request)
 	turn->requests = request;
 	if (turn_once(turn)) {
 		/* what was taken back has ended when we say so */
-		while ((holds_busy(turn, true) || turn->again_count || turn->erasing.pending ||
-			turn->prune.running) &&
+		while ((holds_busy(turn, true) || turn->again_count ||
+			(turn->alone && turn->erasing.pending) || turn->prune.running) &&
 		       turn_once(turn))
 			;
 		erasures_clean(turn);

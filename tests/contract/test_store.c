@@ -2966,6 +2966,55 @@ static void the_audit_reads_attempts_by_customer_in_pages(void **state)
 	READ_OK(store_audit_contacts(f->reader, &after, 2, &page, &count));
 	assert_int_equal(count, 0);
 	audit_contacts_free(page, count);
+	after = (struct audit_at){.customer = 1, .end = 2};
+	READ_OK(store_audit_contacts(f->reader, &after, 9, &page, &count));
+	assert_int_equal(count, 3);
+	assert_int_equal(page[2].customer, 1);
+	audit_contacts_free(page, count);
+	after = (struct audit_at){.customer = 2};
+	READ_OK(store_audit_contacts(f->reader, &after, 9, &page, &count));
+	assert_int_equal(count, 1);
+	audit_contacts_free(page, count);
+}
+
+/* In whatever order contacts came, with gaps between, in two months. */
+static void the_audit_finds_the_contact_of_each_message(void **state)
+{
+	enum { MANY = 400, FREE = 3 };
+	struct fixture *f = *state;
+	struct audit_message *page = NULL;
+	int64_t contacts[MANY], after = 0;
+	size_t count = 0, seen = 0;
+
+	begin(f);
+	for (int i = 0; i < MANY; i++) {
+		int n = i < MANY / 2 ? i : MANY - 1 - (i * 37) % (MANY / 2);
+		int64_t at = i < MANY / 4 ? MOMENT_DAY : 40 * MOMENT_DAY;
+		contacts[n] = add_contact(f, contact_of(at, 1, n + 1, "card-alerts", "sms", STATE_SENT));
+		for (int gap = i % 50 ? 0 : 100; gap > 0; gap--)
+			add_contact(f, contact_of(at, 1, 0, "card-alerts", "sms", STATE_SENT));
+	}
+	for (int n = 0; n < MANY; n++) {
+		char *id = xasprintf("m-%d", n);
+		struct message_row row = row_of(id, "", LANE_NORMAL, MOMENT_NEVER);
+		row.customer = 1;
+		row.state = STATE_SENT;
+		row.contact = n % 100 == FREE ? contacts[MANY - 1] + 1000 : contacts[n];
+		assert_int_equal(add_row(f, row), n + 1);
+		free(id);
+	}
+	commit(f);
+	do {
+		READ_OK(store_audit_messages(f->reader, after, 150, &page, &count));
+		for (size_t i = 0; i < count; i++, seen++) {
+			after = page[i].n;
+			bool there = (page[i].n - 1) % 100 != FREE;
+			assert_int_equal(page[i].contact_there, there);
+			assert_int_equal(page[i].contact_has_it, there);
+		}
+		audit_messages_free(page, count);
+	} while (count);
+	assert_int_equal(seen, MANY);
 }
 
 static void the_audit_reads_messages_with_their_contact_and_the_sum(void **state)
@@ -3258,6 +3307,7 @@ int main(void)
 		BOTH(what_is_sending_is_found_in_slices),
 		BOTH(a_gateway_keeps_its_number),
 		BOTH(the_audit_reads_attempts_by_customer_in_pages),
+		BOTH(the_audit_finds_the_contact_of_each_message),
 		BOTH(the_audit_reads_messages_with_their_contact_and_the_sum),
 		BOTH(a_set_of_products_and_changes_of_a_kind_are_read_again),
 		BOTH(what_is_abandoned_is_ones_own_and_what_the_silent_claimed),
