@@ -517,6 +517,8 @@ bool several_begin(struct turn *turn);
 bool several_reported(struct turn *turn); /* once this gateway has its number */
 /* From `stripes` of a request: it changes this customer. */
 void stripe_change(struct turn *turn, const char *customer_id);
+/* Likewise: it brings a receipt for this reference, or contact (0: it names none). */
+void stripe_receipt(struct turn *turn, const char *provider_ref, int64_t contact);
 /* Before facts are read: locks whose choices they are. What can wait and is not to be had stays as it is. */
 bool several_place(struct turn *turn, struct work *first);
 void several_after_commit(struct turn *turn);
