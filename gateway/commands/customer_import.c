@@ -4,14 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "api.h"
 #include "cli.h"
 #include "customer_private.h"
 #include "import.h"
+#include "moment.h"
 #include "xalloc.h"
 #include "banned.h"
 
+#define BUSY_TRIES 20                  /* in a row, of what there was no time for */
+#define BUSY_PAUSE (100 * MOMENT_MS)   /* before the next */
 #define BATCH_BYTES (API_BODY_MAX / 4) /* of the file; as JSON it grows, but hardly fourfold */
 
 struct import_run {
@@ -47,53 +51,80 @@ static void say_kept(struct import_run *run, long long line, const char *id, con
 	run->kept += (long long)json_array_size(kept);
 }
 
-/* What became of each customer of the batch. */
-static void judge(struct import_run *run, const json_t *answer)
+/* What became of each customer of a part of the batch. */
+static void judge(struct import_run *run, size_t from, const json_t *part, const json_t *answer)
 {
-	for (size_t i = 0; i < json_array_size(run->batch); i++) {
+	const long long *lines = run->lines + from;
+
+	for (size_t i = 0; i < json_array_size(part); i++) {
 		const json_t *result = json_array_get(answer, i),
 			     *problem = json_object_get(result, "problem");
 		json_int_t status = json_integer_value(json_object_get(result, "status"));
-		const char *id = json_string_value(json_object_get(json_array_get(run->batch, i), "id"));
+		const char *id = json_string_value(json_object_get(json_array_get(part, i), "id"));
 		if (json_is_object(problem))
 			problem = json_object_get(problem, "detail");
 		if (status >= 200 && status < 300) {
 			run->imported++;
-			say_kept(run, run->lines[i], id ? id : "", json_object_get(result, "kept"));
+			say_kept(run, lines[i], id ? id : "", json_object_get(result, "kept"));
 		}
 		if (status < 200 || status >= 300)
-			failed(run, run->lines[i], id ? id : "",
+			failed(run, lines[i], id ? id : "",
 			       json_is_string(problem) ? json_string_value(problem) : "was not imported");
 	}
 }
 
-/* Sends what was gathered. False, and said: nothing can be sent any more. */
-static bool flush(struct import_run *run)
+/* Some of the batch, in one call. False: nothing can be sent any more, and that is said; *busy: the gateway
+ * (or this machine) could not do so much in time, and nothing of it was changed. */
+static bool send_part(struct import_run *run, size_t from, size_t count, bool last_try, bool *busy)
 {
+	json_t *part = json_array(), *answer = NULL;
 	struct text error;
-	json_t *answer = NULL;
 	int status = 0;
 
-	if (!json_array_size(run->batch))
-		return true;
+	for (size_t i = from; i < from + count; i++)
+		json_array_append(part, json_array_get(run->batch, i));
 	text_init(&error, TEXT_ERROR_MAX);
 	bool asked =
 		cli_ask(run->cli, "PATCH", run->recreate ? "/v1/customers?recreate=true" : "/v1/customers",
-			run->batch, &status, &answer, &error);
+			part, &status, &answer, &error);
 	bool ok = asked && status >= 200 && status < 300 && json_is_array(answer);
+	*busy = asked && status == 503 && !last_try;
 	if (ok)
-		judge(run, answer);
-	else if (asked)
+		judge(run, from, part, answer);
+	else if (asked && !*busy)
 		cli_problem(status, answer);
-	else
+	else if (!asked)
 		cli_error("%s", error.data);
-	if (!ok) {
-		cli_error("%s:%lld: and what follows was not imported", run->name, run->lines[0]);
-		run->failed += (long long)json_array_size(run->batch);
-	}
-	json_array_clear(run->batch);
+	json_decref(part);
 	json_decref(answer);
 	text_release(&error);
+	return ok || *busy;
+}
+
+/* Sends what was gathered: in smaller parts, and again, where it was too much for the time that a change may
+ * take. False, and said: nothing can be sent any more. */
+static bool flush(struct import_run *run)
+{
+	static const struct timespec pause = {.tv_nsec = BUSY_PAUSE * 1000};
+	size_t size = json_array_size(run->batch), from = 0;
+	bool ok = true, busy = false;
+
+	for (int tries = 0; ok && from < json_array_size(run->batch); tries++) {
+		size_t left = json_array_size(run->batch) - from, count = size < left ? size : left;
+		ok = send_part(run, from, count, tries >= BUSY_TRIES, &busy);
+		if (ok && !busy) {
+			from += count;
+			tries = -1;
+		} else if (ok) {
+			size = count > 1 ? count / 2 : 1;
+			nanosleep(&pause, NULL);
+		}
+	}
+	if (!ok) {
+		cli_error("%s:%lld: and what follows was not imported", run->name, run->lines[from]);
+		run->failed += (long long)(json_array_size(run->batch) - from);
+	}
+	json_array_clear(run->batch);
 	run->batch_from = import_bytes(run->file);
 	cli_progress_show(&run->progress, run->batch_from, run->imported + run->failed);
 	return ok;
