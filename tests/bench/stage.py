@@ -17,6 +17,7 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/end_to_end"))
 
+import certificates
 import harness
 import redis as redis_client
 
@@ -173,6 +174,36 @@ class Sink:
         end(self.process)
 
 
+class TlsDoor:
+    """nginx, which takes the TLS off in front of the sink, for what goes through libcurl."""
+
+    def __init__(self, folder, sink):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True)
+        self.port = free_port()
+        certificates.relay_certificate(self.folder)
+        self.ca = self.folder / "ca.pem"
+        (self.folder / "nginx.conf").write_text(f"""
+load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+daemon off; worker_processes 1; pid {self.folder}/nginx.pid; error_log {self.folder}/error.log;
+{"user " + pwd.getpwuid(os.getuid()).pw_name + ";" if os.getuid() == 0 else ""}
+events {{ worker_connections 512; }}
+stream {{
+  server {{
+    listen 127.0.0.1:{self.port} ssl; tcp_nodelay on;
+    ssl_certificate {self.folder}/relay.pem; ssl_certificate_key {self.folder}/relay.key;
+    proxy_pass 127.0.0.1:{sink.port};
+  }}
+}}
+""")
+        self.process = start(["nginx", "-p", self.folder, "-c", self.folder / "nginx.conf"], self.folder / "log")
+        harness.wait_for(lambda: answers(self.port), what="nginx to take TLS")
+        self.pid = children_of(self.process.pid)[0]
+
+    def close(self):
+        end(self.process)
+
+
 # --- what is sent, and to whom ---
 
 PRODUCTS = {f"alerts-{channel}": {"title": {"en": f"Alerts by {channel}"}, "description": {"en": "Payments"}, "channels": CHANNELS,
@@ -292,6 +323,16 @@ class Heed:
                        (nginx.url + "/",))
             db.commit()
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def mail_through(self, relay, ca=None):
+        """From the next start on."""
+        config = harness.yaml.safe_load((self.folder / "heed.yaml").read_text())
+        email = config["channels"]["email"]
+        email["relay"] = relay
+        email.pop("ca", None)
+        if ca:
+            email["ca"] = str(ca)
+        (self.folder / "heed.yaml").write_text(harness.yaml_text(config))
 
     def start(self, under=()):
         began = time.monotonic()
