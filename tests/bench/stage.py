@@ -1,6 +1,7 @@
 """What the benchmarks stand on: servers on loopback in a folder of their own, customers, messages, and what each process
 has used. All that is started here is ended here, by its own process id."""
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
@@ -277,6 +278,12 @@ def fill(redis, load, count, customers, stream="heed:outbound", start=0, run="")
         pipe.execute()
 
 
+def schema_hash():
+    """A store that an earlier heed made is not taken."""
+    steps = sorted((ROOT / "config/schema").glob("*.sql"))
+    return hashlib.sha256(b"".join(step.read_bytes() for step in steps)).hexdigest()[:8]
+
+
 class Heed:
     """A gateway on a store that has customers already."""
 
@@ -307,7 +314,7 @@ class Heed:
 
     def make_customers(self, nginx):
         """Copied from a store that was made once. The receiver's port is another each time: it is put in place here."""
-        kept = CACHE / f"store-{self.customers}.db"
+        kept = CACHE / f"store-{self.customers}-{schema_hash()}.db"
         if not kept.exists():
             CACHE.mkdir(parents=True, exist_ok=True)
             base = min(self.customers, BASE)
