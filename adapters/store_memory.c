@@ -601,6 +601,7 @@ const struct store_ops store_memory_ops = {
 	.get_customer = memory_get_customer,
 	.get_preferences = memory_get_preferences,
 	.put_customer = memory_put_customer,
+	.stamp_customer = memory_stamp_customer,
 	.erase_customer = memory_erase_customer,
 	.get_erasing = memory_get_erasing,
 	.end_erasing = memory_end_erasing,

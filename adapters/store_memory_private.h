@@ -181,6 +181,7 @@ bool memory_read_facts(struct store *, struct facts *const facts[], size_t count
 bool memory_get_customer(struct store *, const char *id, struct customer **out);
 bool memory_get_preferences(struct store *, int64_t customer, struct preference **out, size_t *count);
 bool memory_put_customer(struct store *, struct customer *customer);
+bool memory_stamp_customer(struct store *, int64_t customer, int64_t seq);
 bool memory_erase_customer(struct store *, int64_t customer, const char *name, int64_t at);
 bool memory_get_erasing(struct store *, int64_t *customer, char **id);
 bool memory_end_erasing(struct store *, int64_t customer);

@@ -278,6 +278,7 @@ const struct store_ops store_postgres_ops = {
 	.get_customer = postgres_get_customer,
 	.get_preferences = postgres_get_preferences,
 	.put_customer = postgres_put_customer,
+	.stamp_customer = postgres_stamp_customer,
 	.erase_customer = postgres_erase_customer,
 	.get_erasing = postgres_get_erasing,
 	.end_erasing = postgres_end_erasing,

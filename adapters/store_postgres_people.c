@@ -126,6 +126,20 @@ bool postgres_put_customer(struct store *store, struct customer *customer)
 	       (!customer->address_count || (put_addresses(pg, customer) && link_addresses(pg, customer)));
 }
 
+bool postgres_stamp_customer(struct store *store, int64_t customer, int64_t seq)
+{
+	struct pg *pg = pg_of(store);
+	struct pg_query query;
+	int64_t changed = 0;
+
+	pg_query_init(&query, pg, PG_STAMP_CUSTOMER, "nn", "UPDATE customer SET seq = $1 WHERE n = $2");
+	pg_put_number(&query, seq);
+	pg_put_number(&query, customer);
+	bool ok = pg_query_done(&query, &changed);
+	return ok && (changed == 1 ||
+		      text_error(pg->error, "store: there is no customer %lld", (long long)customer));
+}
+
 bool postgres_put_preference(struct store *store, int64_t customer, const struct preference *preference)
 {
 	struct pg_query query;

@@ -67,6 +67,7 @@ enum statement {
 	PG_SAVE_CUSTOMER,
 	PG_DROP_ADDRESSES,
 	PG_PUT_ADDRESSES,
+	PG_STAMP_CUSTOMER,
 	PG_LINK_ADDRESSES,
 	PG_ADDRESS_STATE,
 	PG_ADDRESS_OWNERS,
@@ -297,6 +298,7 @@ bool postgres_read_facts(struct store *, struct facts *const facts[], size_t cou
 bool postgres_get_customer(struct store *, const char *id, struct customer **out);
 bool postgres_get_preferences(struct store *, int64_t customer, struct preference **out, size_t *count);
 bool postgres_put_customer(struct store *, struct customer *customer);
+bool postgres_stamp_customer(struct store *, int64_t customer, int64_t seq);
 bool postgres_erase_customer(struct store *, int64_t customer, const char *name, int64_t at);
 bool postgres_get_erasing(struct store *, int64_t *customer, char **id);
 bool postgres_end_erasing(struct store *, int64_t customer);

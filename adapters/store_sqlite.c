@@ -318,6 +318,7 @@ const struct store_ops store_sqlite_ops = {
 	.get_customer = sqlite_get_customer,
 	.get_preferences = sqlite_get_preferences,
 	.put_customer = sqlite_put_customer,
+	.stamp_customer = sqlite_stamp_customer,
 	.erase_customer = sqlite_erase_customer,
 	.get_erasing = sqlite_get_erasing,
 	.end_erasing = sqlite_end_erasing,

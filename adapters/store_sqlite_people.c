@@ -147,15 +147,30 @@ static bool put_link(struct sql *sql, int64_t customer, size_t position, const s
 	return sql_run(sql, statement);
 }
 
+bool sqlite_stamp_customer(struct store *store, int64_t customer, int64_t seq)
+{
+	struct sql *sql = &of(store)->sql;
+	sqlite3_stmt *statement =
+		sql_statement(sql, SQL_CUSTOMER_STAMP, "UPDATE customer SET seq = ? WHERE n = ?");
+	struct cells cells = sql_cells(statement);
+
+	put_number(&cells, seq);
+	put_number(&cells, customer);
+	if (!sql_run(sql, statement))
+		return false;
+	return sqlite3_changes(sql->db) == 1 ||
+	       text_error(sql->error, "store: there is no customer %lld", (long long)customer);
+}
+
 bool sqlite_put_customer(struct store *store, struct customer *customer)
 {
 	struct sql *sql = &of(store)->sql;
 	sqlite3_stmt *statement =
 		sql_statement(sql, SQL_ADDRESSES_DROP, "DELETE FROM customer_address WHERE customer = ?");
 	struct cells cells = sql_cells(statement);
-	bool ok = put_facts(of(store), customer);
+	bool known = customer->n, ok = put_facts(of(store), customer);
 
-	if (ok) {
+	if (ok && known) {
 		put_number(&cells, customer->n);
 		ok = sql_run(sql, statement);
 	}

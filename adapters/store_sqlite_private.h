@@ -50,6 +50,7 @@ enum statement {
 	SQL_CUSTOMER_BY_N,
 	SQL_CUSTOMER_ADD,
 	SQL_CUSTOMER_SAVE,
+	SQL_CUSTOMER_STAMP,
 	SQL_ADDRESSES_DROP,
 	SQL_ADDRESS_LINK,
 	SQL_ADDRESS_FIND,
@@ -265,6 +266,7 @@ bool sqlite_read_facts(struct store *, struct facts *const facts[], size_t count
 bool sqlite_get_customer(struct store *, const char *id, struct customer **out);
 bool sqlite_get_preferences(struct store *, int64_t customer, struct preference **out, size_t *count);
 bool sqlite_put_customer(struct store *, struct customer *customer);
+bool sqlite_stamp_customer(struct store *, int64_t customer, int64_t seq);
 bool sqlite_erase_customer(struct store *, int64_t customer, const char *name, int64_t at);
 bool sqlite_get_erasing(struct store *, int64_t *customer, char **id);
 bool sqlite_end_erasing(struct store *, int64_t customer);

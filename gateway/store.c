@@ -389,6 +389,11 @@ bool store_put_customer(struct store *store, struct customer *customer)
 	return WRITE(store, put_customer(store, customer));
 }
 
+bool store_stamp_customer(struct store *store, int64_t customer, int64_t seq)
+{
+	return WRITE(store, stamp_customer(store, customer, seq));
+}
+
 bool store_erase_customer(struct store *store, int64_t customer, const char *name, int64_t at)
 {
 	return WRITE(store, erase_customer(store, customer, name, at));

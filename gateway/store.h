@@ -297,6 +297,8 @@ bool store_get_preferences(struct store *store, int64_t customer, struct prefere
  * address row that exists is shared and keeps its state; a new one starts as it is given. Gives address.n;
  * reads back its state and seq. */
 bool store_put_customer(struct store *store, struct customer *customer);
+/* The number of the last change of the facts, where nothing else of them changed. */
+bool store_stamp_customer(struct store *store, int64_t customer, int64_t seq);
 /* Erasure, in slices (erase.h says what is left). The customer loses id, name, locale and addresses for the
  * one-way name, and is one of those that are being erased until store_end_erasing. */
 bool store_erase_customer(struct store *store, int64_t customer, const char *name, int64_t at);

@@ -109,6 +109,7 @@ struct store_ops {
 	bool (*get_customer)(struct store *, const char *id, struct customer **out);
 	bool (*get_preferences)(struct store *, int64_t customer, struct preference **out, size_t *count);
 	bool (*put_customer)(struct store *, struct customer *customer);
+	bool (*stamp_customer)(struct store *, int64_t customer, int64_t seq);
 	bool (*erase_customer)(struct store *, int64_t customer, const char *name, int64_t at);
 	bool (*get_erasing)(struct store *, int64_t *customer, char **id);
 	bool (*end_erasing)(struct store *, int64_t customer);

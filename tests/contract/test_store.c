@@ -1273,6 +1273,23 @@ static void putting_a_customer_again_replaces_the_facts(void **state)
 	customer_free(again);
 }
 
+static void a_customer_is_stamped_and_keeps_the_rest(void **state)
+{
+	struct fixture *f = *state;
+	struct customer *back = NULL;
+
+	begin(f);
+	int64_t n = put_customer(f, "ana", "a@x.example", "+491");
+	OK(store_stamp_customer(f->store, n, 77));
+	OK(store_get_customer(f->store, "ana", &back));
+	assert_false(store_stamp_customer(f->store, n + 1, 78));
+	store_rollback(f->store);
+	assert_int_equal(back->seq, 77);
+	assert_int_equal(back->address_count, 2);
+	assert_string_equal(back->addresses[1].value, "+491");
+	customer_free(back);
+}
+
 static void an_address_and_its_state_are_shared(void **state)
 {
 	struct fixture *f = *state;
@@ -3324,6 +3341,7 @@ int main(void)
 		BOTH(a_follower_sees_each_change_once_in_order),
 		BOTH(a_customer_comes_back_with_addresses_in_order),
 		BOTH(putting_a_customer_again_replaces_the_facts),
+		BOTH(a_customer_is_stamped_and_keeps_the_rest),
 		BOTH(an_address_and_its_state_are_shared),
 		BOTH(an_address_keeps_its_state_while_nobody_has_it),
 		BOTH(customers_are_found_by_address_on_any_channel),

@@ -62,6 +62,7 @@ FLAKY(find_messages, const char *const ids[], size_t n, struct message_row out[]
 	FLAKY(get_customer, const char *id, struct customer **out)(s, id, out) END
 	FLAKY(get_preferences, int64_t customer, struct preference **out, size_t *n)(s, customer, out, n) END
 	FLAKY(put_customer, struct customer *customer)(s, customer) END
+	FLAKY(stamp_customer, int64_t customer, int64_t seq)(s, customer, seq) END
 	FLAKY(put_preference, int64_t customer, const struct preference *p)(s, customer, p) END
 	FLAKY(set_address_state, int64_t address, enum address_state state, int64_t seq)(s, address, state,
 											 seq) END
@@ -146,6 +147,7 @@ void flaky_attach(struct store *store)
 	THROUGH(get_customer);
 	THROUGH(get_preferences);
 	THROUGH(put_customer);
+	THROUGH(stamp_customer);
 	THROUGH(put_preference);
 	THROUGH(set_address_state);
 	THROUGH(find_contact);
