@@ -395,25 +395,6 @@ static bool value_fits(const struct config_key *key, const json_t *value)
 	}
 }
 
-/* A key whose issue has not come is silent at its default. */
-static void check_later(struct walk *w, const struct config_key *key, const json_t *value)
-{
-	if (key->later == KEY_NOW)
-		return;
-	json_t *fallback = key->fallback ? fallback_of(key) : NULL;
-	bool idle = fallback && json_equal(fallback, value);
-	json_decref(fallback);
-	if (idle)
-		return;
-	if (key->later == KEY_WARNS) {
-		config_warn(w->source, w->path.data, "not yet (%s): it does nothing so far", key->letter);
-		return;
-	}
-	config_wrong(w->source, w->path.data,
-		     "not yet (%s), and it would change who gets what or when; leave it out", key->letter);
-	w->mistakes++;
-}
-
 static void wrong_name(struct walk *w, const char *pattern, const char *name)
 {
 	const char *words[256];
@@ -509,7 +490,6 @@ static void check_value(struct walk *w, const struct config_key *key, json_t *va
 		wrong_value(w, key, value);
 		return;
 	}
-	check_later(w, key, value);
 	if (key->type == KEY_MAP || key->type == KEY_NAMES)
 		check_map(w, key->path, value);
 	else if (key->type == KEY_MAPS)

@@ -3,7 +3,7 @@ import datetime
 import json
 
 import harness
-from harness import PRODUCTS, TEMPLATES, merged, stays, wait_for
+from harness import PRODUCTS, TEMPLATES, merged, moment, stays, wait_for
 from http_receiver import Answer
 
 ANA = {"id": "c-1", "name": "Ana", "timezone": "UTC", "addresses": {"email": "ana@example.com", "sms": "+5491155550100"}}
@@ -13,11 +13,6 @@ DIGEST = {
     "digest/email.text": "{{#items}}* {{summary}}\n{{/items}}",
     "digest/sms": "{{#items}}{{summary}}; {{/items}}",
 }
-
-
-def moment(seconds):
-    at = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
-    return at.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def hours(begin, length=60):
@@ -56,7 +51,7 @@ def test_bad_hours_get_an_error_that_shows_the_right_form(heed):
     status, problem = heed.api("PUT", "/v1/customers/c-1/preferences/card-alerts", {"hours": "9 to 5"})
     assert status == 422 and "mon-fri 09:00-20:00" in problem["detail"], problem
     for words in (["--hours", "never"], ["--digest", "often"], ["--pause-until", "soon"], ["--channels", "sms{wait=long}"],
-                  ["--channels", "sms{hours=x}"]):
+                  ["--channels", "sms{hours=x}"], ["--hours", b"\xff".decode(errors="surrogateescape")]):
         done = heed.cli("prefer", "c-1", "card-alerts", *words)
         assert done.returncode == 1 and "heed: " in done.stderr, (words, done)
 
@@ -251,7 +246,7 @@ def test_all_advertising_together_has_a_limit(make_gateway, sms, mail):
 # --- a list with patience ---
 
 def test_when_its_wait_runs_out_the_next_channel_is_tried(heed, sms, mail):
-    sms.script(harness.TWILIO_PATH, lambda request: Answer(429, {"code": 20429, "message": "slow down"}))
+    sms.script(harness.TWILIO_PATH, lambda request: Answer(408, {"message": "it took too long"}))
     heed.put(ANA)
     heed.cli_ok("prefer", "c-1", "card-alerts", "--channels", "sms{wait=1s},email")
     message = heed.send("c-1")
@@ -260,6 +255,16 @@ def test_when_its_wait_runs_out_the_next_channel_is_tried(heed, sms, mail):
     assert contacts[-1]["channel"] == "email" and contacts[-1]["state"] == "sent"
     assert [r["code"] for r in heed.explain(message)["reasons"]] == ["wait_over", "chosen", "accepted"]
     assert len(mail.mails) == 1
+
+
+def test_a_provider_that_asks_for_less_is_waited_for(heed, sms, mail):
+    sms.script(harness.TWILIO_PATH, *[Answer(429, {"code": 20429, "message": "slow down"})] * 6,
+               lambda request: Answer(201, {"sid": "SM1", "status": "queued"}))
+    heed.put(ANA)
+    heed.cli_ok("prefer", "c-1", "card-alerts", "--channels", "sms{wait=500ms},email")
+    message = heed.send("c-1")
+    heed.wait_state(message, "sent")
+    assert [c["channel"] for c in heed.contacts(message)] == ["sms"] * 7 and mail.mails == []
 
 
 def test_the_hours_of_a_channel_use_up_its_wait(heed, sms, mail):
