@@ -71,8 +71,7 @@ static bool explain_until(struct call *call, const struct choose_input *input, s
 		}
 		bool goes_on = next.kind == CHOOSE_DEFER;
 		for (size_t r = 0; goes_on && r < next.reasons.count; r++)
-			reasons_add(&decision->reasons, next.reasons.list[r].code, "O",
-				    next.reasons.list[r].args);
+			reasons_add_copy(&decision->reasons, &next.reasons.list[r]);
 		reasons_release(&next.reasons);
 		if (!goes_on)
 			break;
@@ -267,13 +266,15 @@ void api_explain(struct call *call)
 {
 	struct explain_asked asked = {.at = moment_now()};
 	const char *message = NULL, *at = NULL;
-	json_error_t error;
+	const struct call_word words[] = {{"message", false, &message},
+					  {"customer", false, &asked.customer},
+					  {"product", false, &asked.product},
+					  {"purpose", false, &asked.purpose},
+					  {"at", false, &at}};
 
-	if (json_unpack_ex(call->body, &error, JSON_STRICT, "{s?s, s?s, s?s, s?s, s?s}", "message", &message,
-			   "customer", &asked.customer, "product", &asked.product, "purpose", &asked.purpose,
-			   "at", &at) < 0) {
-		call_problem(call, 422, "body: %s", error.text);
-	} else if (at && !moment_parse(at, &asked.at)) {
+	if (!call_words(call, words, sizeof words / sizeof words[0]))
+		return;
+	if (at && !moment_parse(at, &asked.at)) {
 		call_problem(call, 422, "at: is not a moment like 2026-11-22T10:00:00Z");
 	} else if (message && !asked.customer && !asked.product && !asked.purpose && !at) {
 		message_explain(call, message);

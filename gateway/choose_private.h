@@ -27,8 +27,4 @@ int64_t when_channel_opens(const struct choose_input *in, const struct when *whe
 /* When what is open now closes. */
 int64_t when_closes(const struct choose_input *in, const struct when *when, const struct hours *channel);
 
-/* A reason with "until", and what else `format` gives. */
-void reasons_add_until(struct reasons *reasons, enum reason_code code, int64_t until, const char *format,
-		       ...);
-
 #endif

@@ -55,20 +55,6 @@ int64_t when_closes(const struct choose_input *in, const struct when *when, cons
 	return closes;
 }
 
-void reasons_add_until(struct reasons *reasons, enum reason_code code, int64_t until, const char *format, ...)
-{
-	char text[MOMENT_TEXT];
-	va_list list;
-
-	moment_format(until, text);
-	va_start(list, format);
-	json_t *more = json_vpack_ex(NULL, 0, format, list);
-	va_end(list);
-	reasons_add(reasons, code, "{s:s}", "until", text);
-	json_object_update(reasons->list[reasons->count - 1].args, more);
-	json_decref(more);
-}
-
 /* The next digest after the message came in; or once its own time, a pause or a cap lets it go: then also
  * one of that very instant. A cap that was asked before is behind `at`. */
 static int64_t digest_at(const struct choose_input *in, const struct when *when, int64_t at)

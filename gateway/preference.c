@@ -10,6 +10,10 @@
 #include "xalloc.h"
 #include "banned.h"
 
+/* Of what is kept with a change, for ever. */
+#define SOURCE_MAX 1024
+#define EVIDENCE_MAX (64 * 1024)
+
 #define IMMEDIATE "immediate"
 #define SHOWN_MAX 64 /* bytes of a name that is repeated in an error */
 
@@ -395,9 +399,16 @@ static bool check_keys(const json_t *json, struct text *error)
 		if (!list_has(keys, sizeof keys / sizeof keys[0], key))
 			return text_error(error,
 					  "%s: unknown key; a preference has: channels, hours, digest, "
-					  "paused_until, version",
+					  "paused_until, version, given_at, source, evidence",
 					  shown(key));
 	}
+	const json_t *source = json_object_get(json, "source"), *evidence = json_object_get(json, "evidence");
+	if (source && !json_is_null(source) &&
+	    (!json_is_string(source) || json_string_length(source) > SOURCE_MAX))
+		return text_error(error, "source: must be a string of at most %d bytes", SOURCE_MAX);
+	if (evidence && json_dumpb(evidence, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY) > EVIDENCE_MAX)
+		return text_error(error, "evidence: has more than %d bytes; a reference or a hash would do",
+				  EVIDENCE_MAX);
 	return true;
 }
 

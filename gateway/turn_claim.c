@@ -95,8 +95,7 @@ static struct contact *contact_claim(struct turn *turn, struct work *work, const
 	contact->address = decision->address->n;
 	contact->address_seq = decision->address->seq;
 	xreplace(&contact->reason, reason_code_name(why->code));
-	free(contact->reason_args);
-	contact->reason_args = why->args ? json_dumps(why->args, JSON_COMPACT) : xstrdup("{}");
+	xreplace(&contact->reason_args, why->args);
 	return contact;
 }
 

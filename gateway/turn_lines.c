@@ -106,6 +106,29 @@ size_t lines_room(const struct turn *turn)
 	return !known ? all : least < SIZE_MAX ? least : 0;
 }
 
+static bool line_is_brisk(const struct line *line)
+{
+	bool brisk = !line->held && !line_at_fault(line, NULL);
+
+	for (size_t o = 0; brisk && o < line->outlet_count; o++) {
+		const struct outlet *outlet = &line->outlets[o];
+		int64_t pace = outlet->channel ? atomic_load(&outlet->channel->pace) : 0;
+		brisk = pace > 0 && pace <= LINE_BRISK_PACE && !outlet->config->rate.count;
+	}
+	return brisk;
+}
+
+bool lines_are_brisk(const struct turn *turn)
+{
+	bool brisk = true, known = false;
+
+	for (size_t i = 0; brisk && i < turn->line_count; i++) {
+		known = known || turn->lines[i].share;
+		brisk = !turn->lines[i].share || line_is_brisk(&turn->lines[i]);
+	}
+	return known && brisk;
+}
+
 /* So that a few that chose otherwise are soon forgotten. */
 static void line_learn(struct line *line, size_t admitted)
 {
@@ -301,7 +324,8 @@ void lines_begin_turn(struct turn *turn)
 {
 	retired_close(turn);
 	turn->unassigned.this_turn = MOMENT_NEVER;
-	turn->claiming = !turn->stopping && !turn->alone && turn->recovered == MOMENT_NEVER;
+	turn->claiming =
+		!turn->stopping && !turn->alone && !turn->standing && turn->recovered == MOMENT_NEVER;
 	for (size_t i = 0; i < turn->line_count; i++) {
 		turn->lines[i].next.this_turn = MOMENT_NEVER;
 		turn->lines[i].chosen = 0;

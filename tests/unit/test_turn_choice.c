@@ -315,7 +315,7 @@ static void a_put_with_one_bad_preference_writes_nothing(void **state)
 				      "{\"product\":\"terms\",\"channels\":[]}]}",
 				      NULL),
 			 422);
-	assert_non_null(strstr(problem.data, "preferences.1: "));
+	assert_non_null(strstr(problem.data, "preferences[1]."));
 	struct customer *customer = NULL;
 	struct preference *preferences = NULL;
 	size_t count = 0;
