@@ -202,6 +202,15 @@ static void changed_event(struct turn *turn, const struct customer *customer,
 	json_decref(data);
 }
 
+static bool has_entry(const struct preference *preference, const struct preference_entry *entry)
+{
+	bool has = false;
+
+	for (size_t i = 0; i < preference->channel_count; i++)
+		has = has || &preference->channels[i] == entry;
+	return has;
+}
+
 /* The hours of a channel may stand in one choice and those of the message in another: a part that follows the
  * list of its product, a product that follows that of "*". False: refused, for they never open together. */
 static bool hours_open(struct request *request, const struct turn *turn, const struct customer *customer,
@@ -224,12 +233,16 @@ static bool hours_open(struct request *request, const struct turn *turn, const s
 		const struct choices choices = {.own = own, .parent = over[0], .star = over[1]};
 		const struct preference_entry *entry =
 			choices_never_open(product, *customer->timezone != '\0', &choices, &with);
-		if (entry && (own == new || over[0] == new || over[1] == new)) {
+		bool listed = has_entry(new, entry), timed = choices_time(&choices) == new;
+		fits = !entry || (!listed && !timed);
+		if (!fits && listed && i == count) {
+			preference_never_opens(new, entry, with.data, &request->problem);
+			request->status = 422;
+		} else if (!fits) {
 			request_refuse(request, 422,
 				       "hours: a message about %s would never go by %s: its hours, %s, never "
 				       "open together with %s",
 				       product->name, entry->channel, entry->hours, with.data);
-			fits = false;
 		}
 		text_clear(&with);
 	}

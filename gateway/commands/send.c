@@ -211,6 +211,12 @@ static bool set_text(json_t *message, const char *key, const char *value)
 	       (cli_usage(&command_send, "--%s: is not UTF-8", key), false);
 }
 
+static bool set_moment(json_t *message, const char *key, const char *option, const char *value)
+{
+	return !value || json_object_set_new(message, key, cli_moment(value)) == 0 ||
+	       (cli_usage(&command_send, "%s: is not UTF-8", option), false);
+}
+
 static bool set_json(json_t *message, const char *key, const char *value)
 {
 	struct text why;
@@ -364,7 +370,7 @@ static const struct command_option options_of_send[] = {
 	OPTION_VALUE(struct send_options, send_at, "--send-at", "TIME",
 		     "Not before: 2027-01-31T08:00:00Z, or from now: 2h."),
 	OPTION_VALUE(struct send_options, expires_at, "--expires-at", "TIME", "Not after, likewise."),
-	OPTION_VALUE(struct send_options, campaign, "--campaign", "NAME", "For reports."),
+	OPTION_VALUE(struct send_options, campaign, "--campaign", "NAME", "For holds and reports."),
 	OPTION_VALUE(struct send_options, meta, "--meta", "JSON",
 		     "An object of texts, carried on to events, log and webhooks."),
 	OPTION_VALUE(struct send_options, traceparent, "--traceparent", "TRACEPARENT",
