@@ -211,12 +211,6 @@ static bool set_text(json_t *message, const char *key, const char *value)
 	       (cli_usage(&command_send, "--%s: is not UTF-8", key), false);
 }
 
-static bool set_moment(json_t *message, const char *key, const char *option, const char *value)
-{
-	return !value || json_object_set_new(message, key, cli_moment(value)) == 0 ||
-	       (cli_usage(&command_send, "%s: is not UTF-8", option), false);
-}
-
 static bool set_json(json_t *message, const char *key, const char *value)
 {
 	struct text why;
