@@ -142,7 +142,7 @@ static bool explain_holds(struct call *call, const struct known_by *about, struc
 			    *cancel->why ? cancel->why : "-");
 	} else if (hold && decision->kind == CHOOSE_SEND) {
 		json_t *args = hold_reason_args(hold, decision->channel);
-		reasons_add(&decision->reasons, REASON_held, "O", args);
+		reasons_add_json(&decision->reasons, REASON_held, args);
 		json_decref(args);
 		decision->kind = CHOOSE_DEFER;
 		decision->until = MOMENT_NEVER;
