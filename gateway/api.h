@@ -55,6 +55,7 @@ struct api_request {
 	const char *query;  /* as it came, "" */
 	const char *body;   /* raw; NUL-terminated behind its length */
 	size_t body_len;
+	json_t *tree; /* in this process: the body as it would read; NULL: `body` is to be read */
 	const struct api_header *headers;
 	size_t header_count;
 	/* Who asks: an IP address as text; "" on the socket. Behind a trusted proxy the one that it names. */

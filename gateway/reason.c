@@ -94,14 +94,6 @@ void reasons_add_copy(struct reasons *reasons, const struct reason *reason)
 	xreplace(&reasons->list[reasons->count - 1].args, reason->args);
 }
 
-void reasons_add_json(struct reasons *reasons, enum reason_code code, const json_t *args)
-{
-	char *words = json_dumps(args, JSON_COMPACT);
-
-	reasons_add_copy(reasons, &(struct reason){.code = code, .args = words});
-	free(words);
-}
-
 void reasons_release(struct reasons *reasons)
 {
 	for (size_t i = 0; i < reasons->count; i++)

@@ -35,8 +35,6 @@ void reasons_add(struct reasons *reasons, enum reason_code code, const char *for
 void reasons_add_until(struct reasons *reasons, enum reason_code code, int64_t until, const char *format,
 		       ...);
 void reasons_add_copy(struct reasons *reasons, const struct reason *reason);
-/* The same with arguments that are made already (borrowed). */
-void reasons_add_json(struct reasons *reasons, enum reason_code code, const json_t *args);
 void reasons_release(struct reasons *reasons); /* leaves it empty */
 
 const char *reason_code_name(enum reason_code code);

@@ -68,7 +68,7 @@ def corpus():
     """Every documented request, as bytes."""
     for operation in OPERATIONS:
         query = operation.queries()[0]
-        path = operation.address() + (query and "?" + query)
+        path = operation.address() + ("?" + query if query else "")
         for body in operation.bodies.values() or [None]:
             yield request(operation.method, path, json.dumps(body).encode() if body is not None else b"")
 

@@ -1,5 +1,6 @@
 """The customers' page and one-click unsubscribe as HTTP: what opens and what does not, what a form does, what it leaves."""
 import base64
+import concurrent.futures
 import json
 import re
 
@@ -8,7 +9,7 @@ import pytest
 import harness
 from harness import wait_for
 from http_receiver import Answer
-from page import ANA, TEMPLATES, Page, chosen, code_sent, codes, expired, link
+from page import ANA, TEMPLATES, Page, chosen, code_sent, codes, expired, forms, link
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
@@ -202,6 +203,7 @@ def test_everything_is_stopped_after_it_was_asked_once_more(heed):
     assert "Do you really want to stop everything?" in page.text and "Changes to your contract" in page.text
     page.press("stop-all")
     assert page.status == 200 and "Everything is stopped" in page.text
+    assert "This cannot be stopped" in page.text.split("<section")[0] and "Changes to your contract" in page.text
     assert chosen(heed, "*")["channels"] == [] and chosen(heed, "offers")["channels"] == []
     assert chosen(heed, "legal")["channels"] == ["sms"]
     assert changes(heed, "*")[-1][0] == "page"
@@ -355,6 +357,16 @@ def test_a_new_address_is_confirmed_by_a_code_and_used_first(heed, sms):
     kept = heed.rows("SELECT changed_by, source, evidence FROM change_log WHERE kind = 1 ORDER BY seq")
     assert [(by, source) for by, source, _ in kept[-2:]] == [("page", "page:full")] * 2
     assert json.loads(kept[-2][2])["how"] == "address, confirmed by a code"
+
+
+def test_addresses_that_are_removed_in_two_windows_at_once_are_both_gone(heed):
+    numbers = [f"+346000001{n:02}" for n in range(8)]
+    heed.put({**ANA, "addresses": {"sms": numbers}})
+    page = link(heed, level="full").get("?view=addresses")
+    asked = [form for form in forms(page.text) if "remove" in form.buttons][:6]
+    with concurrent.futures.ThreadPoolExecutor(len(asked)) as windows:
+        done = list(windows.map(lambda form: Page(heed, page.url).post({**form.fields, "do": "remove"}).status, asked))
+    assert done == [200] * 6 and heed.api("GET", "/v1/customers/ana")[1]["addresses"]["sms"] == numbers[6:]
 
 
 def test_an_address_that_is_dead_stays_so_when_another_is_written(heed, sms):
