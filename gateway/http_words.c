@@ -1,6 +1,5 @@
 #include "http_words.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -29,18 +28,18 @@ bool http_type_is(const char *content_type, const char *type)
 	return len == strlen(type) && strncasecmp(s, type, len) == 0;
 }
 
-/* 0 to 1. By hand: strtod reads a comma in some locales, and more than digits. */
-static double weight_read(const char *s)
+/* In thousandths: a weight has three digits at the most. */
+static int weight_read(const char *s)
 {
-	double weight = *s == '1' ? 1 : 0, unit = 0.1;
+	int weight = *s == '1' ? 1000 : 0;
 
 	if ((*s == '0' || *s == '1') && s[1] == '.')
-		for (s += 2; *s >= '0' && *s <= '9'; s++, unit /= 10)
-			weight += (*s - '0') * unit;
+		for (int unit = 100; unit && s[2] >= '0' && s[2] <= '9'; s++, unit /= 10)
+			weight += (s[2] - '0') * unit;
 	return weight;
 }
 
-static double weight_of(const char *element)
+static int weight_of(const char *element)
 {
 	const char *end = element + strcspn(element, ",");
 
@@ -49,7 +48,7 @@ static double weight_of(const char *element)
 		if ((*s == 'q' || *s == 'Q') && s[1] == '=')
 			return weight_read(s + 2);
 	}
-	return 1;
+	return 1000;
 }
 
 enum fit { FIT_NONE, FIT_ALL, FIT_KIND, FIT_TYPE };
@@ -66,7 +65,7 @@ static enum fit fits(const char *element, const char *type)
 }
 
 /* The nearest element that speaks of the type, and its weight; 0: it is not taken. */
-static enum fit nearest(const char *accept, const char *type, double *weight)
+static enum fit nearest(const char *accept, const char *type, int *weight)
 {
 	enum fit best = FIT_NONE;
 
@@ -85,7 +84,7 @@ static enum fit nearest(const char *accept, const char *type, double *weight)
 
 bool http_accepts(const char *accept, const char *type)
 {
-	double weight;
+	int weight;
 
 	nearest(accept, type, &weight);
 	return !*accept || weight > 0;
@@ -93,7 +92,7 @@ bool http_accepts(const char *accept, const char *type)
 
 bool http_prefers(const char *accept, const char *type, const char *usual)
 {
-	double weight, other;
+	int weight, other;
 	bool named = nearest(accept, type, &weight) == FIT_TYPE;
 
 	return named && weight > 0 && (nearest(accept, usual, &other) != FIT_TYPE || weight >= other);

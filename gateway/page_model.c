@@ -120,6 +120,7 @@ json_t *page_base(const struct page_view *view, enum page_part part, json_t *hea
 	model_set(model, "lang", json_string(view->language));
 	json_object_set(model, "w", (json_t *)view->words);
 	model_set(model, "company", json_string(company));
+	model_set(model, "named", json_boolean(*company && !pages_asset(pages, "logo")));
 	model_set(model, "logo", json_boolean(pages_asset(pages, "logo")));
 	model_set(model, "assets", json_string(pages_assets_version(pages)));
 	model_set(model, "self", page_href(view, ""));

@@ -911,10 +911,12 @@ static void expect_held(const char *product, enum hold_kind kind, const char *na
 	const json_t *reasons = json_object_get(answer, "reasons"),
 		     *last = json_array_get(reasons, json_array_size(reasons) - 1);
 	bool held = strcmp(json_string_value(json_object_get(last, "code")), "held") == 0;
+	const char *says = json_string_value(json_object_get(last, "says"));
 
 	assert_string_equal(json_string_value(json_object_get(answer, "state")), state);
 	assert_string_equal(json_string_value(json_object_get(answer, "channel")), "email");
 	assert_true(held == (strcmp(state, "deferred") == 0));
+	assert_true(!held || strstr(says, "is held by api:ops: a wrong price"));
 	assert_true(json_is_null(json_object_get(answer, "until")));
 	json_decref(answer);
 	free(body);
