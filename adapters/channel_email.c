@@ -101,8 +101,11 @@ int socket(int domain, int type, int protocol)
 {
 	static const int on = 1;
 	struct worker *w = socket_owner;
+	if (w && descriptors_refused()) {
+		errno = EMFILE;
+		return -1;
+	}
 	int fd = (int)syscall(SYS_socket, domain, w ? type | SOCK_CLOEXEC : type, protocol);
-
 	if (fd < 0)
 		descriptors_ran_out();
 	if (fd < 0 || (domain != AF_INET && domain != AF_INET6) ||

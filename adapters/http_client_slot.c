@@ -27,6 +27,8 @@ static curl_socket_t on_open_socket(void *context, curlsocktype purpose, struct 
 		slot->blocked = true;
 		return CURL_SOCKET_BAD;
 	}
+	if (descriptors_refused())
+		return CURL_SOCKET_BAD;
 	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 	if (fd < 0) {
 		descriptors_ran_out();

@@ -179,9 +179,10 @@ bool redis_sentinel_url(const char *url, struct queue_redis *redis, struct redis
 			error, "sentinels are named redis+sentinel://[user:password@]h1:p1,h2:p2/NAME[/db]");
 	}
 	struct sentinels *sentinels = xcalloc(1, sizeof *sentinels);
-	*sentinels = (struct sentinels){.base = {sentinels_find, sentinels_forget, sentinels_free},
-					.nodes = nodes,
-					.master = xmemdup0(rest, len)};
+	*sentinels = (struct sentinels){
+		.base = {.find = sentinels_find, .forget = sentinels_forget, .free = sentinels_free},
+		.nodes = nodes,
+		.master = xmemdup0(rest, len)};
 	*router = &sentinels->base;
 	return true;
 }
@@ -340,9 +341,10 @@ bool redis_cluster_url(const char *url, struct queue_redis *redis, struct redis_
 		return text_error(error, "a cluster is named redis+cluster://[user:password@]h1:p1,h2:p2");
 	}
 	struct cluster *cluster = xcalloc(1, sizeof *cluster);
-	*cluster = (struct cluster){.base = {cluster_find, cluster_forget, cluster_free},
-				    .seeds = nodes,
-				    .asked = -ASK_AGAIN_PAUSE};
+	*cluster = (struct cluster){
+		.base = {.find = cluster_find, .forget = cluster_forget, .free = cluster_free},
+		.seeds = nodes,
+		.asked = -ASK_AGAIN_PAUSE};
 	*router = &cluster->base;
 	return true;
 }

@@ -11,7 +11,7 @@
 #include "moment.h"
 #include "banned.h"
 
-#define BLAME_FOR MOMENT_S /* after a refusal */
+#define BLAME_FOR (2 * MOMENT_S) /* after a refusal; the turn looks more often than that */
 
 static struct {
 	pthread_mutex_t lock;
@@ -81,14 +81,18 @@ bool descriptors_left(void)
 	if (!left)
 		let_go_of_all();
 	pthread_mutex_unlock(&back.lock);
-	if (!left)
-		atomic_store(&refused_at, moment_mono());
+	atomic_store(&refused_at, left ? 0 : moment_mono());
 	return left;
+}
+
+bool descriptors_refused(void)
+{
+	int64_t refused = atomic_load(&refused_at);
+
+	return refused && moment_mono() - refused < BLAME_FOR;
 }
 
 bool descriptors_short(void)
 {
-	int64_t refused = atomic_load(&refused_at);
-
-	return (refused && moment_mono() - refused < BLAME_FOR) || !descriptors_left();
+	return descriptors_refused() || !descriptors_left();
 }

@@ -16,10 +16,13 @@ void descriptors_keep_back(void);
 /* errno of a call that would have made one: is it that none is left? Then those kept back are let go, and it
  * is worth trying again. Leaves errno. */
 bool descriptors_ran_out(void);
-/* Is there enough to work with? Gets back what is to be kept, or lets go of all of it. */
+/* Is there enough to work with? Gets back what is to be kept, or lets go of all of it. Then nobody is said to
+ * be refused any more, or everybody is. */
 bool descriptors_left(void);
-/* Was anybody refused one in the last second, or would be now? What failed then was not the other side's
- * fault. */
+/* Was anybody refused one in the last two seconds? Then who carries messages asks for none: what was let go
+ * is for the doors. */
+bool descriptors_refused(void);
+/* Likewise, or would anybody be now? What failed then was not the other side's fault. */
 bool descriptors_short(void);
 
 #endif

@@ -194,7 +194,7 @@ def test_without_descriptors_nothing_is_taken_and_nobody_is_blamed(heed, receive
     for customer, channel in channels.items():
         heed.prefer(customer, "card-alerts", channel)
     with Descriptors(heed):
-        ids = [heed.send(customer, id=f"{customer}.{n}") for n in range(4) for customer in channels]
+        ids = [heed.send(customer, id=f"{customer}.{n}") for n in range(16) for customer in channels]    # at once: more than are kept back
         wait_for(lambda: "no file descriptors" in not_ready(heed), PATIENCE, "readyz to say it")
         used = processor_time(heed)
         assert "no file descriptors" in heed.cli("queue").stderr
