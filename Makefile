@@ -142,7 +142,7 @@ unit: $(UNIT)
 
 comma    = ,
 # The simulator's clock is its own, and it keeps no log.
-$(O)/tests/simulate/simulate: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,moment_now moment_mono nanosleep log_line)
+$(O)/tests/simulate/simulate: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,moment_now moment_mono moment_boot nanosleep log_line)
 
 # libFuzzer, with clang: in a build whose SAN has fuzzer-no-link (run.py's ASAN).
 FUZZ     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))

@@ -1,18 +1,24 @@
-/* heed customer import: a file in batches, each one call; a bad record is named and the rest goes on. */
+/* heed customer import: a file in batches, each one call; a bad record is named and the rest goes on. A batch
+ * is one change, and must be binding in time as any other: where the store takes longer, it goes in smaller
+ * ones. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "api.h"
 #include "cli.h"
 #include "customer_private.h"
 #include "import.h"
+#include "moment.h"
 #include "xalloc.h"
 #include "banned.h"
 
 #define BATCH_BYTES (API_BODY_MAX / 4) /* of the file; as JSON it grows, but hardly fourfold */
+#define BUSY_PATIENCE (30 * MOMENT_S)  /* for one that is answered 503 however small it is */
+#define BUSY_PAUSE_MS 100
 
 struct import_run {
 	struct cli *cli;
@@ -22,6 +28,7 @@ struct import_run {
 	bool recreate;
 	long long lines[API_LIST_MAX];    /* of each customer of the batch */
 	long long batch_from;             /* where in the file the batch began */
+	size_t most;                      /* customers in a call */
 	long long imported, failed, kept; /* kept: choices that an import may not loosen */
 	struct cli_progress progress;
 };
@@ -47,11 +54,11 @@ static void say_kept(struct import_run *run, long long line, const char *id, con
 	run->kept += (long long)json_array_size(kept);
 }
 
-/* What became of each customer of the batch. */
-static void judge(struct import_run *run, const json_t *answer)
+/* What became of each customer of the batch from the `from`th on. */
+static void judge(struct import_run *run, size_t from, size_t count, const json_t *answer)
 {
-	for (size_t i = 0; i < json_array_size(run->batch); i++) {
-		const json_t *result = json_array_get(answer, i),
+	for (size_t i = from; i < from + count; i++) {
+		const json_t *result = json_array_get(answer, i - from),
 			     *problem = json_object_get(result, "problem");
 		json_int_t status = json_integer_value(json_object_get(result, "status"));
 		const char *id = json_string_value(json_object_get(json_array_get(run->batch, i), "id"));
@@ -67,33 +74,61 @@ static void judge(struct import_run *run, const json_t *answer)
 	}
 }
 
+/* One call. *busy: 503, nothing was changed, and it may be asked again. False, and said: it failed otherwise.
+ */
+static bool ask(struct import_run *run, size_t from, size_t count, bool last, bool *busy)
+{
+	json_t *some = json_array(), *answer = NULL;
+	struct text error;
+	int status = 0;
+
+	text_init(&error, TEXT_ERROR_MAX);
+	for (size_t i = from; i < from + count; i++)
+		json_array_append(some, json_array_get(run->batch, i));
+	bool asked =
+		cli_ask(run->cli, "PATCH", run->recreate ? "/v1/customers?recreate=true" : "/v1/customers",
+			some, &status, &answer, &error);
+	bool ok = asked && status >= 200 && status < 300 && json_is_array(answer);
+	*busy = asked && status == 503 && !last;
+	if (ok)
+		judge(run, from, count, answer);
+	else if (asked && !*busy)
+		cli_problem(status, answer);
+	else if (!asked)
+		cli_error("%s", error.data);
+	json_decref(some);
+	json_decref(answer);
+	text_release(&error);
+	return ok;
+}
+
 /* Sends what was gathered. False, and said: nothing can be sent any more. */
 static bool flush(struct import_run *run)
 {
-	struct text error;
-	json_t *answer = NULL;
-	int status = 0;
+	static const struct timespec pause = {.tv_nsec = BUSY_PAUSE_MS * 1000000L};
+	size_t count = json_array_size(run->batch), from = 0;
+	int64_t until = moment_mono() + BUSY_PATIENCE;
+	bool ok = true;
 
-	if (!json_array_size(run->batch))
-		return true;
-	text_init(&error, TEXT_ERROR_MAX);
-	bool asked =
-		cli_ask(run->cli, "PATCH", run->recreate ? "/v1/customers?recreate=true" : "/v1/customers",
-			run->batch, &status, &answer, &error);
-	bool ok = asked && status >= 200 && status < 300 && json_is_array(answer);
-	if (ok)
-		judge(run, answer);
-	else if (asked)
-		cli_problem(status, answer);
-	else
-		cli_error("%s", error.data);
+	while (ok && from < count) {
+		size_t some = count - from < run->most ? count - from : run->most;
+		bool busy;
+		if (ask(run, from, some, moment_mono() > until, &busy)) {
+			from += some;
+			until = moment_mono() + BUSY_PATIENCE;
+		} else if (busy) {
+			until = some > 1 ? moment_mono() + BUSY_PATIENCE : until;
+			run->most = some > 1 ? some / 2 : 1;
+			nanosleep(&pause, NULL);
+		} else {
+			ok = false;
+		}
+	}
 	if (!ok) {
-		cli_error("%s:%lld: and what follows was not imported", run->name, run->lines[0]);
-		run->failed += (long long)json_array_size(run->batch);
+		cli_error("%s:%lld: and what follows was not imported", run->name, run->lines[from]);
+		run->failed += (long long)(count - from);
 	}
 	json_array_clear(run->batch);
-	json_decref(answer);
-	text_release(&error);
 	run->batch_from = import_bytes(run->file);
 	cli_progress_show(&run->progress, run->batch_from, run->imported + run->failed);
 	return ok;
@@ -182,6 +217,7 @@ int customer_import(struct cli *cli, const char *name, const struct customer_giv
 	run->recreate = given->recreate;
 	run->name = name;
 	run->batch = json_array();
+	run->most = API_LIST_MAX;
 	cli_as_import(cli);
 	cli_progress_start(&run->progress, file_size(in));
 	import_all(run);

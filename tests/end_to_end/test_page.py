@@ -2,7 +2,6 @@
 import base64
 import json
 import re
-import sqlite3
 
 import pytest
 
@@ -32,8 +31,7 @@ def body(message):
 
 def changes(heed, product):
     """What the log of changes says of the choice, oldest first."""
-    with sqlite3.connect(f"file:{heed.folder}/heed.db?mode=ro", uri=True) as db:
-        rows = db.execute("SELECT changed_by, source, evidence FROM change_log WHERE kind = 0 AND subject = ? ORDER BY seq", (product,)).fetchall()
+    rows = heed.rows(f"SELECT changed_by, source, evidence FROM change_log WHERE kind = 0 AND subject = '{product}' ORDER BY seq")
     return [(by, source, json.loads(evidence) if evidence else None) for by, source, evidence in rows]
 
 
@@ -132,8 +130,7 @@ def test_a_change_is_kept_with_what_was_shown_and_how_it_was_given(heed):
     assert chosen(heed)["channels"] == ["sms"] and chosen(heed)["changed_by"] == "page"
     by, source, evidence = changes(heed, "card-alerts")[-1]
     assert (by, source, evidence["how"], evidence["locale"], evidence["link"]) == ("page", "page", "one tap", "es", "choose")
-    with sqlite3.connect(f"file:{heed.folder}/heed.db?mode=ro", uri=True) as db:
-        kept = db.execute("SELECT name, source FROM template WHERE hash = ?", (evidence["wording"],)).fetchone()
+    (kept,) = heed.rows(f"SELECT name, source FROM template WHERE hash = '{evidence['wording']}'")
     assert kept[0] == "page es" and "Avisos" not in kept[1] and "Guardar" in kept[1]
 
 
@@ -214,11 +211,9 @@ def test_when_the_promise_cannot_be_kept_it_says_so(heed):
     """The store is held by somebody else for longer than a change may take."""
     page = link(heed).get()
     form = page.form("stop", product="card-alerts")
-    with sqlite3.connect(heed.folder / "heed.db", isolation_level=None) as db:
-        db.execute("BEGIN IMMEDIATE")
+    with harness.store_held(heed.store):
         page.post(form)
         assert page.status == 503 and "nothing was changed" in page.text
-        db.execute("ROLLBACK")
     wait_for(lambda: page.post(form).status == 200, what="the store to be free again")
 
 
@@ -329,9 +324,8 @@ def test_codes_are_sent_five_times_an_hour_and_not_oftener(heed, sms):
 
 
 def test_no_code_goes_where_somebody_said_stop(heed, sms):
-    with sqlite3.connect(heed.folder / "heed.db") as db:
-        heed.stop()
-        db.execute("UPDATE address SET state = 2 WHERE channel = 'sms'")
+    heed.stop()
+    harness.change_store(heed.store, "UPDATE address SET state = 2 WHERE channel = 'sms'")
     heed.start()
     page = link(heed).get()
     form = page.form("code")
@@ -358,8 +352,7 @@ def test_a_new_address_is_confirmed_by_a_code_and_used_first(heed, sms):
     assert "+34600000200" in sms.requests[-1].body.decode().replace("%2B", "+")
     page.press("remove", channel="sms")
     assert page.status == 200 and heed.api("GET", "/v1/customers/ana")[1]["addresses"]["sms"] in ("+34600000100", ["+34600000100"])
-    with sqlite3.connect(f"file:{heed.folder}/heed.db?mode=ro", uri=True) as db:
-        kept = db.execute("SELECT changed_by, source, evidence FROM change_log WHERE kind = 1 ORDER BY seq").fetchall()
+    kept = heed.rows("SELECT changed_by, source, evidence FROM change_log WHERE kind = 1 ORDER BY seq")
     assert [(by, source) for by, source, _ in kept[-2:]] == [("page", "page:full")] * 2
     assert json.loads(kept[-2][2])["how"] == "address, confirmed by a code"
 
@@ -373,8 +366,7 @@ def test_an_address_that_is_dead_stays_so_when_another_is_written(heed, sms):
     page.get("?view=addresses").press("add", channel="sms", address="+34600000200")
     page.press("confirm", code=code_sent(sms, 2))
     assert page.status == 200 and "The new address is in use" in page.text
-    with sqlite3.connect(f"file:{heed.folder}/heed.db?mode=ro", uri=True) as db:
-        states = dict(db.execute("SELECT value, state FROM address WHERE channel = 'sms'"))
+    states = dict(heed.rows("SELECT value, state FROM address WHERE channel = 'sms'"))
     assert states == {"+34600000100": 1, "+34600000200": 0}
 
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 import harness
-from race import AllAtOnce, AtTheCommandLine, Customer, Moving, OfAll, Receivers, Stream, breaches, facts
+from race import AllAtOnce, AtTheCommandLine, Customer, Moving, OfAll, Receivers, Stream, breaches, facts, percentile
 
 SECONDS = float(os.environ.get("HEED_PROMISE_SECONDS", "6"))
 CUSTOMERS = [Customer] * 20 + [OfAll] * 6 + [AllAtOnce] * 6 + [Moving] * 6 + [AtTheCommandLine] * 2
@@ -28,10 +28,6 @@ def gateway(folder, redis, receivers):
     gateway.receivers = receivers
     yield gateway
     gateway.close()
-
-
-def percentile(times, part):
-    return sorted(times)[min(len(times) - 1, int(len(times) * part))] * 1000
 
 
 def test_forty_customers_change_their_minds_under_full_load(gateway, receivers, request):

@@ -28,6 +28,7 @@
 /* The linker puts these in the place of the clock, and of the log: see the Makefile. */
 int64_t __wrap_moment_now(void);
 int64_t __wrap_moment_mono(void);
+int64_t __wrap_moment_boot(void);
 int __wrap_nanosleep(const struct timespec *time, struct timespec *left);
 void __wrap_log_line(enum log_level level, const char *format, ...);
 
@@ -92,6 +93,11 @@ int64_t __wrap_moment_now(void)
 }
 
 int64_t __wrap_moment_mono(void)
+{
+	return sim.mono;
+}
+
+int64_t __wrap_moment_boot(void)
 {
 	return sim.mono;
 }
