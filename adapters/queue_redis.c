@@ -166,8 +166,9 @@ static size_t text_slice(const char *const texts[], size_t count)
 static void put_script(struct queue_redis *redis, const char *stream, const char *max,
 		       const char *const events[], size_t count)
 {
-	static const char script[] = "for i = 2, #ARGV do redis.call('XADD', KEYS[1], 'MAXLEN', '~', "
-				     "ARGV[1], '*', 'event', ARGV[i]) end";
+	static const char script[] =
+		"for i = 2, #ARGV do redis.call('XADD', KEYS[1], '*', 'event', ARGV[i]) end "
+		"redis.call('XTRIM', KEYS[1], 'MAXLEN', '=', ARGV[1])";
 	struct redis_words words = {.count = 0};
 
 	redis_word(&words, "EVAL");
@@ -197,11 +198,11 @@ bool redis_publish(struct queue *queue, enum event_stream stream, const char *co
 		} else {
 			PUT(redis, "MULTI");
 			for (size_t i = 0; i < slice; i++)
-				PUT(redis, "XADD", queue->out[stream], "MAXLEN", "~", max, "*", "event",
-				    events[i]);
+				PUT(redis, "XADD", queue->out[stream], "*", "event", events[i]);
+			PUT(redis, "XTRIM", queue->out[stream], "MAXLEN", "=", max);
 			PUT(redis, "EXEC");
 		}
-		if (!redis_run(redis, redis->cluster ? 1 : slice + 2))
+		if (!redis_run(redis, redis->cluster ? 1 : slice + 3))
 			return false;
 		events += slice;
 		count -= slice;

@@ -587,6 +587,7 @@ const struct store_ops store_memory_ops = {
 	.open_of = memory_open_of,
 	.abandoned = memory_abandoned,
 	.report_gateway = memory_report_gateway,
+	.move_clock = memory_move_clock,
 	.gateway_name = memory_gateway_name,
 	.number_contacts = memory_number_contacts,
 	.add_contacts = memory_add_contacts,

@@ -170,7 +170,11 @@ int64_t cap_used(const struct memory *memory, int64_t customer, const char *name
 
 bool memory_abandoned(struct store *, int64_t gateway, int64_t now, int64_t silent, int64_t after,
 		      size_t limit, struct message_rows *out);
-bool memory_report_gateway(struct store *, const char *name, const char *boot, int64_t at, int64_t *n);
+bool memory_report_gateway(struct store *, const char *name, const char *boot, int64_t at, int64_t *n,
+			   int64_t *before);
+/* One to be changed and put in its place. */
+struct message_row *message_copied(struct memory *memory, int64_t n);
+bool memory_move_clock(struct store *, int64_t was, int64_t by);
 bool memory_gateway_name(struct store *, int64_t gateway, char **name);
 bool memory_read_facts(struct store *, struct facts *const facts[], size_t count);
 bool memory_get_customer(struct store *, const char *id, struct customer **out);

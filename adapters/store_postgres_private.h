@@ -269,7 +269,8 @@ bool postgres_waiting_of(struct store *, int64_t customer, int64_t after, size_t
 bool postgres_open_of(struct store *, int64_t customer, struct message_rows *out);
 bool postgres_abandoned(struct store *, int64_t gateway, int64_t now, int64_t silent, int64_t after,
 			size_t limit, struct message_rows *out);
-bool postgres_report_gateway(struct store *, const char *name, const char *boot, int64_t at, int64_t *n);
+bool postgres_report_gateway(struct store *, const char *name, const char *boot, int64_t at, int64_t *n,
+			     int64_t *before);
 void postgres_set_lease(struct store *, int64_t lease);
 bool postgres_lock_stripes(struct store *, struct store_stripe stripes[], size_t count, bool wait);
 bool postgres_last_hold(struct store *, int64_t *seq);

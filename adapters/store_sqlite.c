@@ -305,6 +305,7 @@ const struct store_ops store_sqlite_ops = {
 	.open_of = sqlite_open_of,
 	.abandoned = sqlite_abandoned,
 	.report_gateway = sqlite_report_gateway,
+	.move_clock = sqlite_move_clock,
 	.gateway_name = sqlite_gateway_name,
 	.number_contacts = sqlite_number_contacts,
 	.add_contacts = sqlite_add_contacts,

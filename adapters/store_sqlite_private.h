@@ -1,7 +1,7 @@
 /* The store on SQLite, in parts: store_sqlite.c opens, locks, migrates and commits; _sql.c runs statements;
- * _rows.c reads rows for the writer and the readers; _messages.c, _claims.c, _contacts.c, _people.c and
- * _outbox.c write;
- * _read.c is the readers. One connection, one thread at a time. */
+ * _vfs.c writes pages; _rows.c reads rows for the writer and the readers; _messages.c, _claims.c,
+ * _contacts.c, _people.c and _outbox.c write; _read.c is the readers. One connection, one thread at a time.
+ */
 #ifndef HEED_STORE_SQLITE_PRIVATE_H
 #define HEED_STORE_SQLITE_PRIVATE_H
 
@@ -37,6 +37,8 @@ enum statement {
 	SQL_OPEN_OF,
 	SQL_ABANDONED,
 	SQL_GATEWAY_REPORT,
+	SQL_MOVE_CLOCK,
+	SQL_MOVE_WAITING,
 	SQL_GATEWAY_NUMBER,
 	SQL_GATEWAY_NAME,
 	SQL_EVENT_ADD,
@@ -115,6 +117,8 @@ struct sql {
 #define SQL_BUSY_WAIT_MS 5000 /* for the moment in which another connection recovers the WAL */
 
 bool sql_open(struct sql *sql, const char *path, int flags, struct text *error);
+/* The file system that leaves nothing behind in pages (_vfs.c): its name. */
+const char *sqlite_vfs(void);
 void sql_close(struct sql *sql);
 /* Ready to be bound; NULL, with the error, if it can't be prepared. */
 sqlite3_stmt *sql_statement(struct sql *sql, enum statement which, const char *text);
@@ -237,7 +241,9 @@ bool sqlite_waiting_of(struct store *, int64_t customer, int64_t after, size_t l
 bool sqlite_open_of(struct store *, int64_t customer, struct message_rows *out);
 bool sqlite_abandoned(struct store *, int64_t gateway, int64_t now, int64_t silent, int64_t after,
 		      size_t limit, struct message_rows *out);
-bool sqlite_report_gateway(struct store *, const char *name, const char *boot, int64_t at, int64_t *n);
+bool sqlite_report_gateway(struct store *, const char *name, const char *boot, int64_t at, int64_t *n,
+			   int64_t *before);
+bool sqlite_move_clock(struct store *, int64_t was, int64_t by);
 bool sqlite_gateway_name(struct store *, int64_t gateway, char **name);
 
 bool sqlite_number_contacts(struct store *, struct contact *const contacts[], size_t count);

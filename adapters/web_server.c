@@ -6,9 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "web_server_private.h"
 #include "words.h"
 #include "xalloc.h"
@@ -18,7 +22,8 @@
 #define POOL_SIZE (64 * 1024)       /* the library's, a connection: a head that is larger is its own 431 */
 #define BODY_READ_AHEAD (64 * 1024) /* what is read of a body before anybody asks whether it is wanted */
 #define STREAM_BLOCK (32 * 1024)
-#define PEERS_SPARE 64 /* connections that the library counts no more and has not closed yet */
+#define ACCEPT_PAUSE_MS 100 /* where no descriptor is left */
+#define PEERS_SPARE 64      /* connections that the library counts no more and has not closed yet */
 
 struct listener {
 	struct web_server *server;
@@ -48,6 +53,7 @@ struct incoming {
 	size_t reserved; /* of the server's body_bytes */
 	struct api_header headers[API_HEADERS_MAX];
 	size_t header_count, header_bytes;
+	char *trimmed[API_HEADERS_MAX]; /* values of headers that had blanks behind them */
 };
 
 /* --- connections --- */
@@ -79,6 +85,23 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
 		peers_remove(peers, *peer);
 		*peer = NULL;
 	}
+}
+
+/* In the place of libc's, for the whole process (linked with -rdynamic). Where no descriptor is left the
+ * library would ask again at once, for ever, or not until somebody else has left. */
+int accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
+{
+	static const struct timespec pause = {.tv_nsec = ACCEPT_PAUSE_MS * 1000000L};
+	int got = (int)syscall(SYS_accept4, fd, address, len, flags);
+
+	if (got < 0 && descriptors_ran_out()) {
+		got = (int)syscall(SYS_accept4, fd, address, len, flags);
+		if (got < 0 && descriptors_ran_out()) {
+			nanosleep(&pause, NULL);
+			errno = EAGAIN;
+		}
+	}
+	return got;
 }
 
 /* Has the address as many connections as it may? */
@@ -135,6 +158,8 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 	free(in->path);
 	free(in->query);
 	text_release(&in->body);
+	for (size_t i = 0; i < in->header_count; i++)
+		free(in->trimmed[i]);
 	free(in);
 }
 
@@ -295,6 +320,11 @@ static enum MHD_Result take_header(void *context, enum MHD_ValueKind kind, const
 		in->header_bytes = API_HEAD_MAX + 1;
 		return MHD_NO;
 	}
+	size_t len = value ? strlen(value) : 0, bare = len;
+	while (bare && (value[bare - 1] == ' ' || value[bare - 1] == '\t')) /* the library leaves them */
+		bare--;
+	if (bare < len)
+		value = in->trimmed[in->header_count] = xmemdup0(value, bare);
 	in->headers[in->header_count++] = (struct api_header){name, value ? value : ""};
 	return MHD_YES;
 }

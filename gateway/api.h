@@ -37,7 +37,7 @@ struct api {
 #define API_LIST_MAX 1000   /* customers in an import, contacts in an answer */
 #define API_FIND_MAX 100    /* customers that `find` shows */
 #define API_CAPTURED_MAX 10 /* captured messages in an answer: each may be of MAIL_SIZE_MAX */
-#define API_WAIT_MAX (30 * MOMENT_S)
+#define API_WAIT_MAX (60 * MOMENT_S)
 #define API_WAITS_MAX 128 /* calls that wait at a time: the others find room beside them */
 
 /* Where a request came in. */

@@ -373,10 +373,11 @@ static bool rules_allow(const struct choose_input *in, const struct audit_contac
 	*why = '\0';
 	if (!allowed && decision.reasons.count) {
 		const struct reason *last = &decision.reasons.list[decision.reasons.count - 1];
-		json_t *said = reason_json(reason_code_name(last->code), last->args);
-		const char *says = json_string_value(json_object_get(said, "says"));
-		snprintf(why, AUDIT_TEXT_MAX, "%s", says ? says : "");
-		json_decref(said);
+		json_t *args = reason_args(last);
+		char *says = reason_says(reason_code_name(last->code), args);
+		snprintf(why, AUDIT_TEXT_MAX, "%s", says);
+		free(says);
+		json_decref(args);
 	}
 	reasons_release(&decision.reasons);
 	return allowed;

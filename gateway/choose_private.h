@@ -6,8 +6,6 @@
 #include "choose.h"
 #include "hours.h"
 
-#define MARKETING_HOURS "09:00-20:00"
-
 /* What holds a message whatever the channel, read once for a decision. Release with when_release. */
 struct when {
 	const struct preference *time; /* whose hours, digest and pause apply; NULL: nobody's */
@@ -28,9 +26,5 @@ int64_t when_channel_opens(const struct choose_input *in, const struct when *whe
 			   const struct hours *channel);
 /* When what is open now closes. */
 int64_t when_closes(const struct choose_input *in, const struct when *when, const struct hours *channel);
-
-/* A reason with "until", and what else `format` gives. */
-void reasons_add_until(struct reasons *reasons, enum reason_code code, int64_t until, const char *format,
-		       ...);
 
 #endif

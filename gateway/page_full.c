@@ -202,20 +202,8 @@ static void remove_address(struct page *page, const char *channel, const char *k
 
 /* --- data: what the API does for applications, done for the customer --- */
 
-#define EXPORT "GET", "/v1/customers/:/export"
-#define ERASE "DELETE", "/v1/customers/:"
-
-/* NULL: it is not there. */
-static const struct route *route_there(const char *method, const char *path)
-{
-	for (const struct route *route = api_routes; route->method; route++)
-		if (strcmp(route->method, method) == 0 && strcmp(route->path, path) == 0)
-			return route->later ? NULL : route;
-	return NULL;
-}
-
-/* Runs the route for this customer; its answer is the call's response. */
-static void run_route(struct page *page, const struct route *route, const json_t *evidence)
+/* A route's handler, for this customer; its answer is the call's response. */
+static void run_route(struct page *page, void (*handle)(struct call *call), const json_t *evidence)
 {
 	struct api_request request = *page->call->request;
 	struct call call = {.api = page->call->api,
@@ -223,21 +211,14 @@ static void run_route(struct page *page, const struct route *route, const json_t
 			    .response = page->call->response,
 			    .args = {page->view.customer->id}};
 
-	request.method = route->method;
 	request.asker =
 		(struct asker){.by = "page", .actor = "", .source = "page:full", .evidence = evidence};
-	route->handle(&call);
+	handle(&call);
 }
 
 static void export_data(struct page *page)
 {
-	const struct route *route = route_there(EXPORT);
-
-	if (!route) {
-		page_refused(page, 501);
-		return;
-	}
-	run_route(page, route, NULL);
+	run_route(page, api_customer_export, NULL);
 	if (page->call->response->status == 200)
 		api_response_header(page->call->response, "Content-Disposition",
 				    "attachment; filename=\"messages.json\"");
@@ -247,15 +228,13 @@ static void export_data(struct page *page)
 
 static void erase_data(struct page *page)
 {
-	const struct route *route = route_there(ERASE);
 	json_t *evidence = page_evidence(&page->view, "erase everything, asked twice");
 
-	if (route)
-		run_route(page, route, evidence);
-	if (route && page->call->response->status < 300)
+	run_route(page, api_customer_erase, evidence);
+	if (page->call->response->status < 300)
 		page_say(page, 200, "erase_done", "erase_done_text", NULL);
 	else
-		page_refused(page, route ? 503 : 501);
+		page_refused(page, 503);
 	json_decref(evidence);
 }
 
@@ -283,9 +262,8 @@ bool page_get_full(struct page *page, const char *view)
 	else if (strcmp(view, "history") == 0)
 		show_history(page);
 	else if (strcmp(view, "data") == 0)
-		page_show(page, 200, "data",
-			  page_data(&page->view, route_there(EXPORT) != NULL, route_there(ERASE) != NULL));
-	else if (strcmp(view, "erase") == 0 && route_there(ERASE))
+		page_show(page, 200, "data", page_data(&page->view));
+	else if (strcmp(view, "erase") == 0)
 		ask_erase(page);
 	else
 		return false;

@@ -305,12 +305,11 @@ json_t *page_history(const struct page_view *view, const struct contact contacts
 
 /* --- the other pages --- */
 
-json_t *page_data(const struct page_view *view, bool exports, bool erases)
+json_t *page_data(const struct page_view *view)
 {
 	json_t *model = page_base(view, PAGE_DATA, say(view->words, "data", NULL), NULL);
 
-	model_set(model, "export", json_boolean(exports));
-	model_set(model, "erase", erases ? page_href(view, "view=erase") : json_false());
+	model_set(model, "erase", page_href(view, "view=erase"));
 	page_set_form(view, model, "form", "export");
 	return model;
 }

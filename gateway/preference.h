@@ -62,6 +62,17 @@ const struct preference_entry *applied_entry(const struct applied *applied, size
 /* Whose hours, digest and pause apply: the nearest preference that says anything at all. NULL: none does. */
 const struct preference *choices_time(const struct choices *choices);
 
+/* When advertising goes to a customer of whom neither hours nor zone is known, in the company's zone. */
+#define MARKETING_HOURS "09:00-20:00"
+
+/* The first entry of the list that applies whose hours have no time of the week in common with those that
+ * hold the whole message, which are added to `with`; NULL: each has. `product` NULL: choices->own is for "*".
+ */
+const struct preference_entry *choices_never_open(const struct product *product, bool zone_known,
+						  const struct choices *choices, struct text *with);
+/* Does a pause hold a message of this purpose about it? What may not be stopped may not be paused. */
+bool choice_may_pause(const struct product *product, enum purpose purpose);
+
 /* Reads {"channels":…, …} as PUT takes it: keys left out take their default; product, version, changed_*,
  * source, given_at, evidence and on_their_way are the caller's affair and skipped. `product` NULL: "*".
  * Checks names against the product and against `known` (the configured channels), and that the hours open

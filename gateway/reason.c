@@ -4,10 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "moment.h"
+#include "utf8.h"
 #include "xalloc.h"
 #include "banned.h"
 
 #define REASON_WORDS_MAX 2048
+#define REASON_ARGS_MAX 8192
 
 static const struct {
 	const char *name, *says, *help;
@@ -17,26 +20,85 @@ static const struct {
 #undef REASON
 };
 
+static bool is_utf8(const char *s)
+{
+	size_t len = strlen(s);
+	uint32_t point;
+
+	while (len) {
+		size_t width = (unsigned char)*s < 0x80 ? 1 : utf8_take(s, len, &point);
+		if ((unsigned char)*s >= 0x80 && width == 1)
+			return false;
+		s += width;
+		len -= width;
+	}
+	return true;
+}
+
+static bool put_text(struct text *out, const char *key, const char *value)
+{
+	text_putc(out, out->len > 1 ? ',' : '{');
+	text_json(out, key);
+	text_putc(out, ':');
+	text_json(out, value);
+	return is_utf8(value);
+}
+
+/* Without a tree: what is chosen for is given reasons by the thousand. */
+static void add(struct reasons *reasons, enum reason_code code, const char *until, const char *format,
+		va_list list)
+{
+	struct text args;
+	bool ok = true;
+
+	text_init(&args, REASON_ARGS_MAX);
+	if (until)
+		put_text(&args, "until", until);
+	for (const char *at = format; (at = strstr(at, "s:s")) != NULL; at += 3) {
+		const char *key = va_arg(list, const char *);
+		ok = put_text(&args, key, va_arg(list, const char *)) && ok;
+	}
+	text_puts(&args, args.len ? "}" : "{}");
+	if (!ok || args.full) { /* an argument that is not UTF-8: the code alone still says most */
+		text_clear(&args);
+		text_puts(&args, "{}");
+	}
+	if (reasons->count == REASONS_MAX) /* full: the last one, which settles it, must be there */
+		free(reasons->list[--reasons->count].args);
+	reasons->list[reasons->count++] = (struct reason){.code = code, .args = text_detach(&args)};
+}
+
 void reasons_add(struct reasons *reasons, enum reason_code code, const char *format, ...)
 {
 	va_list list;
-	json_error_t error;
 
 	va_start(list, format);
-	json_t *args = json_vpack_ex(&error, 0, format, list);
+	add(reasons, code, NULL, format, list);
 	va_end(list);
-	if (!args) /* an argument that is not UTF-8: the code alone still says most */
-		args = json_object();
-	if (reasons->count == REASONS_MAX) /* full: the last one, which settles it, must be there */
-		json_decref(reasons->list[--reasons->count].args);
-	reasons->list[reasons->count++] = (struct reason){.code = code, .args = args};
+}
+
+void reasons_add_until(struct reasons *reasons, enum reason_code code, int64_t until, const char *format, ...)
+{
+	char text[MOMENT_TEXT];
+	va_list list;
+
+	moment_format(until, text);
+	va_start(list, format);
+	add(reasons, code, text, format, list);
+	va_end(list);
+}
+
+void reasons_add_copy(struct reasons *reasons, const struct reason *reason)
+{
+	reasons_add(reasons, reason->code, "{}");
+	xreplace(&reasons->list[reasons->count - 1].args, reason->args);
 }
 
 void reasons_release(struct reasons *reasons)
 {
 	for (size_t i = 0; i < reasons->count; i++)
-		json_decref(reasons->list[i].args);
-	*reasons = (struct reasons){0};
+		free(reasons->list[i].args);
+	reasons->count = 0;
 }
 
 const char *reason_code_name(enum reason_code code)
@@ -253,12 +315,29 @@ void reason_put(struct text *out, const struct reason_part *reason)
 	free(code);
 }
 
+json_t *reason_args(const struct reason *reason)
+{
+	return json_loads(reason->args, 0, NULL);
+}
+
+void reasons_put(struct text *out, const struct reasons *reasons)
+{
+	for (size_t i = 0; i < reasons->count; i++) {
+		text_puts(out, i ? &NEXT[1] : FIRST);
+		text_puts(out, table[reasons->list[i].code].name);
+		text_puts(out, ARGS);
+		text_puts(out, reasons->list[i].args);
+		text_putc(out, '}');
+	}
+	text_puts(out, reasons->count ? "]" : "[]");
+}
+
 json_t *reasons_to_json(const struct reasons *reasons)
 {
 	json_t *json = json_array();
 
 	for (size_t i = 0; i < reasons->count; i++)
-		json_array_append_new(json, json_pack("{s:s,s:O}", "code", table[reasons->list[i].code].name,
-						      "args", reasons->list[i].args));
+		json_array_append_new(json, json_pack("{s:s,s:o}", "code", table[reasons->list[i].code].name,
+						      "args", reason_args(&reasons->list[i])));
 	return json;
 }

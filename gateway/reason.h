@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "text.h"
 
@@ -20,7 +21,7 @@ enum reason_code {
 
 struct reason {
 	enum reason_code code;
-	json_t *args; /* an object; owned */
+	char *args; /* an object, as compact JSON; owned */
 };
 
 struct reasons {
@@ -28,8 +29,12 @@ struct reasons {
 	size_t count;
 };
 
-/* `format` as for json_pack, an object: reasons_add(&r, REASON_chosen, "{s:s}", "channel", name). */
+/* `format` as for json_pack, an object of texts: reasons_add(&r, REASON_chosen, "{s:s}", "channel", name). */
 void reasons_add(struct reasons *reasons, enum reason_code code, const char *format, ...);
+/* The same with {"until": until} in front. */
+void reasons_add_until(struct reasons *reasons, enum reason_code code, int64_t until, const char *format,
+		       ...);
+void reasons_add_copy(struct reasons *reasons, const struct reason *reason);
 void reasons_release(struct reasons *reasons); /* leaves it empty */
 
 const char *reason_code_name(enum reason_code code);
@@ -48,7 +53,11 @@ struct reason_part {
 bool reasons_last(const char *stored, struct reason_part *out);
 /* Appends what reason_json makes, from the compact JSON that is stored. */
 void reason_put(struct text *out, const struct reason_part *reason);
-/* [{"code":…,"args":…}] without words, as it is stored. A new reference. */
+/* A new reference. */
+json_t *reason_args(const struct reason *reason);
+/* Appends [{"code":…,"args":…}] without words, as it is stored. */
+void reasons_put(struct text *out, const struct reasons *reasons);
+/* The same as a tree: a new reference. */
 json_t *reasons_to_json(const struct reasons *reasons);
 
 #endif

@@ -54,14 +54,14 @@ static bool write_list(struct writing *w)
 	{
 		const char *product = json_string_value(json_object_get(item, "product"));
 		if (!product || is_among(w, product))
-			return request_refuse(w->request, 422, "preferences.%zu.product: %s", i,
+			return request_refuse(w->request, 422, "preferences[%zu].product: %s", i,
 					      product ? "stands there twice"
 						      : "is missing; it is required, a string");
 		ok = write_one(w, product, item, w->asked->merge);
 		if (ok && w->request->status) {
 			char *why = xstrdup(w->request->problem.data);
 			request_refuse(w->request, w->request->status == 404 ? 422 : w->request->status,
-				       "preferences.%zu: %s", i, why);
+				       "preferences[%zu].%s", i, why);
 			free(why);
 		}
 		if (!ok || w->request->status)

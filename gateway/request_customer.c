@@ -128,15 +128,15 @@ static bool write_preferences(struct request *request, struct turn *turn, const 
 	{
 		const char *product = json_string_value(json_object_get(item, "product"));
 		if (!product)
-			return request_refuse(request, 422,
-					      "preferences.%zu.product: is missing; it is required, a string",
-					      i);
+			return request_refuse(
+				request, 422,
+				"preferences[%zu].product: is missing; it is required, a string", i);
 		if (!preference_write(request, turn, put->asker, customer, product, item, put->merge, kept))
 			return false;
 		if (request->status) {
 			char *why = xstrdup(request->problem.data);
 			request_refuse(request, request->status == 404 ? 422 : request->status,
-				       "preferences.%zu: %s", i, why);
+				       "preferences[%zu].%s", i, why);
 			free(why);
 			return true;
 		}

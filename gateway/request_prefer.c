@@ -98,11 +98,11 @@ static bool import_loosens(struct turn *turn, int64_t customer, const char *prod
 	return ok;
 }
 
-static bool same_choice(const struct preference *a, const struct preference *b)
+/* The same list and hours. */
+static bool same_hours(const struct preference *a, const struct preference *b)
 {
 	bool same = a->has_channels == b->has_channels && a->channel_count == b->channel_count &&
-		    strcmp(a->hours, b->hours) == 0 && strcmp(a->digest, b->digest) == 0 &&
-		    a->paused_until / MOMENT_MS == b->paused_until / MOMENT_MS;
+		    strcmp(a->hours, b->hours) == 0;
 
 	for (size_t i = 0; same && i < a->channel_count; i++) {
 		const struct preference_entry *left = &a->channels[i], *right = &b->channels[i];
@@ -110,6 +110,12 @@ static bool same_choice(const struct preference *a, const struct preference *b)
 		       left->wait == right->wait;
 	}
 	return same;
+}
+
+static bool same_choice(const struct preference *a, const struct preference *b)
+{
+	return same_hours(a, b) && strcmp(a->digest, b->digest) == 0 &&
+	       a->paused_until / MOMENT_MS == b->paused_until / MOMENT_MS;
 }
 
 /* The stored keys with those of `patch` over them. */
@@ -196,6 +202,41 @@ static void changed_event(struct turn *turn, const struct customer *customer,
 	json_decref(data);
 }
 
+/* The hours of a channel may stand in one choice and those of the message in another: a part that follows the
+ * list of its product, a product that follows that of "*". False: refused, for they never open together. */
+static bool hours_open(struct request *request, const struct turn *turn, const struct customer *customer,
+		       const struct preference *all, size_t count, const struct preference *new)
+{
+	bool fits = true;
+	struct text with;
+
+	text_init(&with, TEXT_ERROR_MAX);
+	for (size_t i = 0; fits && i <= count; i++) {
+		const struct preference *own = i < count ? &all[i] : new;
+		const struct product *product = product_find(turn->config->products, own->product);
+		if (!product || (i < count && strcmp(own->product, new->product) == 0))
+			continue;
+		const char *const above[] = {product->parent ? product->parent->name : "", "*"};
+		const struct preference *over[2];
+		for (int k = 0; k < 2; k++)
+			over[k] = strcmp(above[k], new->product) == 0 ? new
+								      : preference_of(all, count, above[k]);
+		const struct choices choices = {.own = own, .parent = over[0], .star = over[1]};
+		const struct preference_entry *entry =
+			choices_never_open(product, *customer->timezone != '\0', &choices, &with);
+		if (entry && (own == new || over[0] == new || over[1] == new)) {
+			request_refuse(request, 422,
+				       "hours: a message about %s would never go by %s: its hours, %s, never "
+				       "open together with %s",
+				       product->name, entry->channel, entry->hours, with.data);
+			fits = false;
+		}
+		text_clear(&with);
+	}
+	text_release(&with);
+	return fits;
+}
+
 bool preference_write(struct request *request, struct turn *turn, const struct asker *asker,
 		      const struct customer *customer, const char *product_name, const json_t *json,
 		      bool merge, json_t *kept)
@@ -229,6 +270,10 @@ bool preference_write(struct request *request, struct turn *turn, const struct a
 	}
 	if (import && same_choice(old ? old : &nothing, &new))
 		goto out; /* a nightly import says the same again: nothing to record */
+	xreplace(&new.product, product_name);
+	/* what the company changed since is no reason to refuse a pause */
+	if (!same_hours(old ? old : &nothing, &new) && !hours_open(request, turn, customer, all, count, &new))
+		goto out;
 	bool loosens = false;
 	if (import && !(ok = import_loosens(turn, customer->n, product_name, &new, &loosens)))
 		goto out;
@@ -236,7 +281,6 @@ bool preference_write(struct request *request, struct turn *turn, const struct a
 		json_array_append_new(kept, json_string(product_name));
 		goto out;
 	}
-	xreplace(&new.product, product_name);
 	xreplace(&new.changed_by, asker->by);
 	new.version = (old ? old->version : 0) + 1;
 	new.changed_at = turn->now;

@@ -268,9 +268,16 @@ bool store_abandoned(struct store *store, int64_t gateway, int64_t now, int64_t 
 	return !limit || READ(store, abandoned(store, gateway, now, silent, after, limit, out));
 }
 
-bool store_report_gateway(struct store *store, const char *name, const char *boot, int64_t at, int64_t *n)
+bool store_report_gateway(struct store *store, const char *name, const char *boot, int64_t at, int64_t *n,
+			  int64_t *before)
 {
-	return WRITE(store, report_gateway(store, name, boot, at, n));
+	*before = 0;
+	return WRITE(store, report_gateway(store, name, boot, at, n, before));
+}
+
+bool store_move_clock(struct store *store, int64_t was, int64_t by)
+{
+	return !store->ops->move_clock || WRITE(store, move_clock(store, was, by));
 }
 
 bool store_gateway_name(struct store *store, int64_t gateway, char **name)

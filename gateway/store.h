@@ -83,6 +83,10 @@ void message_row_release(struct message_row *row);
 /* Copies what never changes, which is somebody else's, into one block of the row's own. */
 void message_row_gather(struct message_row *row);
 void message_row_copy(const struct message_row *row, struct message_row *out);
+/* What waits for a while (a retry, a `wait`, giving up) waits neither longer nor shorter where the clock goes
+ * from `was` to `was + by`; what waits for a time of day keeps it, but where that came nearer: then it is
+ * due, and chosen again. */
+void message_row_move_clock(struct message_row *row, int64_t was, int64_t by);
 void message_row_rename(struct message_row *row, const char *customer_id); /* this copy alone */
 
 /* A place in the waiting index. */
@@ -248,8 +252,13 @@ bool store_open_of(struct store *store, int64_t customer, struct message_rows *o
 bool store_abandoned(struct store *store, int64_t gateway, int64_t now, int64_t silent, int64_t after,
 		     size_t limit, struct message_rows *out);
 
-/* A gateway is alive at `at`: gives its number, by its name, for good. */
-bool store_report_gateway(struct store *store, const char *name, const char *boot, int64_t at, int64_t *n);
+/* A gateway is alive at `at`: gives its number, by its name, for good. *before: when it said so
+ * last; 0: never, or the clock is the server's. */
+bool store_report_gateway(struct store *store, const char *name, const char *boot, int64_t at, int64_t *n,
+			  int64_t *before);
+/* The clock, which was at `was`, is followed by so much (message_row_move_clock): in all rows that wait.
+ * Where the clock is the server's, nothing is done. */
+bool store_move_clock(struct store *store, int64_t was, int64_t by);
 /* "" where there is none. The caller frees. */
 bool store_gateway_name(struct store *store, int64_t gateway, char **name);
 
@@ -356,6 +365,8 @@ bool store_append_changes(struct store *store, struct change *const changes[], s
 bool store_last_choice(struct store *store, int64_t customer, const char *product, char **choice);
 /* Whether a product is `product` or a part of it. */
 bool store_product_covers(const char *product, const char *of);
+/* Whether it is one of a log_query's `products`, or a part of one. */
+bool store_product_among(const char *product, const char *products);
 /* A set of products: *seq is that of the last one if its hash is the same, else a new CHANGE_PRODUCTS is
  * appended. */
 bool store_put_products(struct store *store, const char *hash, const char *body, int64_t at, int64_t *seq);
@@ -431,6 +442,8 @@ const char *store_reader_error(const struct store_reader *reader);
 struct log_query {
 	const char *customer; /* ids and names; NULL: any */
 	const char *product;  /* with its parts */
+	/* Of any of these, with their parts, as ",cards,offers/news,"; beside `product`. NULL: of any. */
+	const char *products;
 	const char *channel;
 	const char *message; /* a message's id */
 	enum state state;

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "channel.h"
+#include "json_scan.h"
 #include "xalloc.h"
 #include "banned.h"
 
@@ -185,7 +186,7 @@ bool template_check_data(const struct template *t, const json_t *data, struct te
 	}
 	bool complete = !missing.len;
 	if (!complete)
-		text_error(error, "data lacks what the template '%s' requires: %s", t->name, missing.data);
+		text_error(error, "data: lacks what the template '%s' requires: %s", t->name, missing.data);
 	text_release(&missing);
 	return complete;
 }
@@ -383,6 +384,8 @@ static bool check_json(const struct rendering *r, const struct template_file *fi
 	const struct text *body = &r->out->text;
 	json_error_t wrong;
 
+	if (json_surely_valid(body->data, body->len))
+		return true;
 	json_t *json = json_loadb(body->data, body->len,
 				  JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, &wrong);
 	if (!json)

@@ -158,7 +158,7 @@ static bool write_works(struct turn *turn)
 			contact_of(turn, work);
 	ok = ok && store_number_contacts(turn->store, (struct contact *const *)contacts.list, contacts.count);
 	for (struct work *work = turn->plan.first; ok && work; work = work->next)
-		if (work->attempt)
+		if (work->contact && work->attempt)
 			work->begun = begun_take(turn->begun, work->contact->seq, work->contact->at);
 	for (struct work *work = turn->plan.first; ok && work; work = work->next)
 		if (work->contact || work->lead)
@@ -249,7 +249,7 @@ static bool turn_transaction(struct turn *turn)
 		return false;
 	turn->placing = moment_mono();
 	CRASH_POINT(turn_begun);
-	if (!gateway_report(turn) || !several_reported(turn) || !holds_load(turn) ||
+	if (!clock_move(turn) || !gateway_report(turn) || !several_reported(turn) || !holds_load(turn) ||
 	    (turn->config_new && !config_keep(turn)) || !recover_take(turn))
 		return false;
 	CRASH_POINT(turn_recovered);
@@ -455,10 +455,9 @@ static void refuse_requests(struct turn *turn, bool all, const char *why)
 
 static void turn_committed(struct turn *turn)
 {
-	if (turn->failing)
-		log_info("the store works again");
+	trouble_over(&turn->troubles, TROUBLE_STORE);
 	CRASH_POINT(turn_committed);
-	turn->failing = turn->lost = turn->reloaded = turn->overtaken = false;
+	turn->lost = turn->reloaded = turn->overtaken = false;
 	turn->contended = 0;
 	again_after_commit(turn);
 	erasures_after_commit(turn);
@@ -475,6 +474,7 @@ static void turn_committed(struct turn *turn)
 	/* publish first: whoever is answered next may read the counters */
 	stats_publish(turn, true);
 	several_after_commit(turn);
+	clock_moved(turn);
 	for (struct work *work = turn->plan.first; work; work = work->next) {
 		if (work->admission && !work->admission->refused)
 			work->admission->state = work->row.state;
@@ -520,10 +520,7 @@ static void turn_lost(struct turn *turn)
 		return;
 	}
 	turn->contended = 0;
-	if (!turn->failing)
-		log_error("the store failed: %s; nothing is taken from the queue until it works again",
-			  store_error(turn->store));
-	turn->failing = true;
+	trouble_is(&turn->troubles, TROUBLE_STORE, "the store failed: %s", store_error(turn->store));
 	turn_undo(turn);
 	stats_publish(turn, false);
 	refuse_requests(turn, false, "the store fails, so the change could not be made binding in time");
@@ -534,8 +531,7 @@ static bool turn_once(struct turn *turn)
 {
 	int64_t recovered = turn->recovered;
 
-	turn->now = moment_now() + turn->ahead + turn->clock;
-	turn->mono = moment_mono();
+	turn_look(turn);
 	turn->number++;
 	plan_begin(turn);
 	lines_begin_turn(turn);
@@ -579,7 +575,8 @@ static void take_admissions(struct turn *turn)
 
 	if (!room && (!turn->started || turn->mono >= turn->overflow)) { /* by hand: at once */
 		room = TURN_OVERFLOW_MAX;
-		turn->overflow = turn->mono + TURN_OVERFLOW_EVERY;
+		turn->overflow =
+			turn->mono + (lines_are_brisk(turn) ? TURN_OVERFLOW_BRISK : TURN_OVERFLOW_EVERY);
 	}
 	room = room < turn->pace ? room : turn->pace;
 	const size_t tenth = room / 10, kept = bulk->count < tenth ? bulk->count : tenth;
@@ -602,7 +599,8 @@ static void take_inbox(struct turn *turn)
 {
 	turn->outcomes = list_take(&turn->inbox.outcomes, &turn->inbox.outcomes_tail, TURN_OUTCOMES_MAX);
 	turn->requests = list_take(&turn->inbox.requests, &turn->inbox.requests_tail, TURN_REQUESTS_MAX);
-	take_admissions(turn);
+	if (!turn->standing)
+		take_admissions(turn);
 	pthread_cond_broadcast(&turn->space);
 }
 
@@ -619,7 +617,8 @@ static void pause_until(struct turn *turn, int64_t wait)
 
 static bool inbox_waits(const struct turn *turn)
 {
-	return turn->inbox.outcomes || turn->inbox.requests || turn->inbox.admission_count;
+	return turn->inbox.outcomes || turn->inbox.requests ||
+	       (turn->inbox.admission_count && !turn->standing);
 }
 
 /* Taken by an earlier run, whose transaction was lost. */
@@ -630,12 +629,11 @@ static bool taken_waits(const struct turn *turn)
 
 static bool turn_has_work(struct turn *turn, int64_t *wait)
 {
-	turn->now = moment_now() + turn->ahead + turn->clock;
-	turn->mono = moment_mono();
-	*wait = turn->stopping ? 20 * MOMENT_MS : lines_next(turn);
+	turn_look(turn);
+	*wait = turn->stopping ? 20 * MOMENT_MS : turn->standing ? TURN_STANDS_WAIT : lines_next(turn);
 	if (gateway_next_report(turn) < *wait)
 		*wait = gateway_next_report(turn);
-	if (turn->expiry.due - turn->now < *wait)
+	if (!turn->standing && turn->expiry.due - turn->now < *wait)
 		*wait = turn->expiry.due > turn->now ? turn->expiry.due - turn->now : 0;
 	if (erasures_next(turn) < *wait)
 		*wait = erasures_next(turn);
@@ -643,12 +641,12 @@ static bool turn_has_work(struct turn *turn, int64_t *wait)
 		*wait = prune_next(turn);
 	if (turn->receipts.due - turn->now < *wait)
 		*wait = turn->receipts.due > turn->now ? turn->receipts.due - turn->now : 0;
-	if (turn->inbox.admission_count && turn->overflow - turn->mono < *wait)
+	bool admits = turn->inbox.admission_count && !turn->standing;
+	if (admits && turn->overflow - turn->mono < *wait)
 		*wait = turn->overflow > turn->mono ? turn->overflow - turn->mono : 0;
-	return turn->inbox.outcomes || turn->inbox.requests ||
-	       (turn->inbox.admission_count && lines_room(turn)) || *wait == 0 || turn->again_count ||
-	       turn->receipts.found.count || turn->receipts.swept != MOMENT_NEVER ||
-	       turn->recovered != MOMENT_NEVER || turn->config_new;
+	return turn->inbox.outcomes || turn->inbox.requests || (admits && lines_room(turn)) || turn->moving ||
+	       *wait == 0 || turn->again_count || turn->receipts.found.count ||
+	       turn->receipts.swept != MOMENT_NEVER || turn->recovered != MOMENT_NEVER || turn->config_new;
 }
 
 static void reload_take(struct turn *turn)
@@ -788,13 +786,15 @@ struct turn *turn_new(struct store *store, struct config *config)
 	for (int lane = 0; lane < LANES; lane++)
 		turn->inbox.lanes[lane].tail = &turn->inbox.lanes[lane].first;
 	turn->outbox.settled_tail = &turn->outbox.settled;
-	turn->outbox.behind = true;   /* an earlier run may have left some */
-	turn->erasing.pending = true; /* likewise */
+	turn->outbox.behind = true;    /* an earlier run may have left some */
+	turn->erasing.pending = true;  /* likewise */
+	turn->erasing.cleaning = true; /* likewise, and have been cut off before the files were clean */
 	digest_random(seed, sizeof seed);
 	for (size_t i = 0; i < sizeof seed; i++)
 		snprintf(turn->event_prefix + 2 * i, 3, "%02x", seed[i]);
 	memcpy(&turn->random, seed, sizeof turn->random);
 	turn->random |= 1;
+	troubles_init(&turn->troubles);
 	pthread_mutex_init(&turn->lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -917,6 +917,7 @@ void turn_free(struct turn *turn)
 	begun_close(turn->begun); /* as it stands: the next start asks it */
 	free(turn->name);
 	config_drop(turn->config);
+	troubles_release(&turn->troubles);
 	pthread_mutex_destroy(&turn->lock);
 	pthread_cond_destroy(&turn->wake);
 	pthread_cond_destroy(&turn->space);
@@ -1011,5 +1012,11 @@ unsigned turn_lanes(struct turn *turn)
 	pthread_mutex_lock(&turn->lock);
 	unsigned lanes = turn->inbox.stop ? 0 : turn->lanes;
 	pthread_mutex_unlock(&turn->lock);
+	lanes = troubles_stop(&turn->troubles) ? 0 : lanes;
 	return lanes;
+}
+
+struct troubles *turn_troubles(struct turn *turn)
+{
+	return &turn->troubles;
 }

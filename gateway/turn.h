@@ -13,6 +13,7 @@
 #include "config.h"
 #include "queue.h"
 #include "store.h"
+#include "trouble.h"
 
 struct turn;
 
@@ -110,8 +111,12 @@ void turn_call(struct turn *turn, struct request *request);
 /* Any thread: takes over a new configuration between two turns (channels are opened anew). */
 bool turn_reload(struct turn *turn, struct config *config, struct text *error);
 void turn_stats(struct turn *turn, struct turn_stats *out);
-/* Which lanes may be read now (a mask of 1 << lane): 0 while the store fails, no bulk over max_backlog. */
+/* Which lanes may be taken now (a mask of 1 << lane): 0 while something stops all (trouble.h), no bulk over
+ * max_backlog. */
 unsigned turn_lanes(struct turn *turn);
+
+/* What keeps it from taking. Any thread. */
+struct troubles *turn_troubles(struct turn *turn);
 
 /* What the courier carries to the queue once it is committed. */
 struct carriage {

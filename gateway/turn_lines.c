@@ -106,6 +106,29 @@ size_t lines_room(const struct turn *turn)
 	return !known ? all : least < SIZE_MAX ? least : 0;
 }
 
+static bool line_is_brisk(const struct line *line)
+{
+	bool brisk = !line->held && !line_at_fault(line, NULL);
+
+	for (size_t o = 0; brisk && o < line->outlet_count; o++) {
+		const struct outlet *outlet = &line->outlets[o];
+		int64_t pace = outlet->channel ? atomic_load(&outlet->channel->pace) : 0;
+		brisk = pace > 0 && pace <= LINE_BRISK_PACE && !outlet->config->rate.count;
+	}
+	return brisk;
+}
+
+bool lines_are_brisk(const struct turn *turn)
+{
+	bool brisk = true, known = false;
+
+	for (size_t i = 0; brisk && i < turn->line_count; i++) {
+		known = known || turn->lines[i].share;
+		brisk = !turn->lines[i].share || line_is_brisk(&turn->lines[i]);
+	}
+	return known && brisk;
+}
+
 /* So that a few that chose otherwise are soon forgotten. */
 static void line_learn(struct line *line, size_t admitted)
 {
@@ -200,6 +223,20 @@ static void outlet_rate(const struct turn *turn, struct outlet *outlet, int64_t 
 		bucket_begin(&outlet->bucket, from);
 }
 
+/* What its provider was sent under the configuration before counts in its rate, and it is still left alone.
+ */
+static void outlet_goes_on(const struct turn *turn, const struct line *line, struct outlet *outlet)
+{
+	struct line *before = line_find(turn, line->config->name);
+	const struct outlet *was = before ? line_find_outlet(before, outlet->config->provider) : NULL;
+
+	if (!was)
+		return;
+	outlet->breaker.paced_until = was->breaker.paced_until;
+	if (was->bucket.depth == outlet->bucket.depth && was->bucket.interval == outlet->bucket.interval)
+		outlet->bucket = was->bucket;
+}
+
 static bool line_open(struct turn *turn, struct line *line, const struct channel_config *config,
 		      bool with_channels, struct text *error)
 {
@@ -211,6 +248,7 @@ static bool line_open(struct turn *turn, struct line *line, const struct channel
 		struct outlet *outlet = &line->outlets[line->outlet_count++];
 		outlet->config = i ? &config->others[i - 1] : config;
 		outlet_rate(turn, outlet, moment_mono());
+		outlet_goes_on(turn, line, outlet);
 		if (with_channels && !(outlet->channel = channel_open(outlet->config, sink, error)))
 			return false;
 	}
@@ -286,7 +324,8 @@ void lines_begin_turn(struct turn *turn)
 {
 	retired_close(turn);
 	turn->unassigned.this_turn = MOMENT_NEVER;
-	turn->claiming = !turn->stopping && !turn->alone && turn->recovered == MOMENT_NEVER;
+	turn->claiming =
+		!turn->stopping && !turn->alone && !turn->standing && turn->recovered == MOMENT_NEVER;
 	for (size_t i = 0; i < turn->line_count; i++) {
 		turn->lines[i].next.this_turn = MOMENT_NEVER;
 		turn->lines[i].chosen = 0;
@@ -433,7 +472,7 @@ static void row_resumes(struct turn *turn, const struct line *line, const struct
 	if (!row->fault_since)
 		return;
 	struct work *work = work_add(turn, WORK_SETTLED, row);
-	row_fault_over(&work->row, turn->now);
+	row_fault_over_in_place(&work->row, turn->now);
 	if (row->state != STATE_DEFERRED || row->due > turn->now)
 		return;
 	work_reason(work, REASON_waits_turn, json_pack("{s:s}", "channel", line->config->name));

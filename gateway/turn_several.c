@@ -197,7 +197,7 @@ static bool look_at_office(struct turn *turn)
 bool several_begin(struct turn *turn)
 {
 	turn->clock = store_clock_ahead(turn->store);
-	turn->now = moment_now() + turn->ahead + turn->clock;
+	turn->now = turn_clock(turn);
 	turn->several.left = 0;
 	if (!store_is_shared(turn->store))
 		return true;

@@ -12,6 +12,7 @@
 #include "../command.h"
 #include "../config.h"
 #include "../crash.h"
+#include "../descriptors.h"
 #include "../log.h"
 #include "../mail_reader.h"
 #include "../service.h"
@@ -208,6 +209,7 @@ static int run(const char *config_file, int argc, char **argv)
 	pthread_sigmask(SIG_BLOCK, &signals, NULL); /* all threads: only the loop below takes them */
 	text_init(&error, TEXT_ERROR_MAX);
 	raise_limits();
+	descriptors_keep_back();
 	if (!(gateway.config = load(config_file, gateway.capture, &status)))
 		goto out;
 	if (!gateway_start(&gateway, &error)) {

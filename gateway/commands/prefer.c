@@ -26,6 +26,16 @@ static json_t *paused_until(const char *word)
 	return json_string(at);
 }
 
+/* False, and said: it is not UTF-8. */
+static bool add_word(json_t *body, const char *key, const char *word)
+{
+	json_t *string = word ? json_string(word) : NULL;
+
+	if (string)
+		json_object_set_new(body, key, string);
+	return !word || string || cli_error("%s: is not UTF-8", key) == STATUS_DONE;
+}
+
 /* Only what was given. NULL, and said: it can't be read. */
 static json_t *prefer_body(const struct prefer_words *words)
 {
@@ -42,12 +52,12 @@ static json_t *prefer_body(const struct prefer_words *words)
 		json_object_set_new(body, "channels", channels);
 	else if (words->channels)
 		ok = cli_error("%s", error.data) == STATUS_DONE;
-	if (words->hours)
-		json_object_set_new(body, "hours", json_string(words->hours));
-	if (words->digest)
-		json_object_set_new(body, "digest", json_string(words->digest));
-	if (words->paused_until)
-		json_object_set_new(body, "paused_until", paused_until(words->paused_until));
+	ok = ok && add_word(body, "hours", words->hours) && add_word(body, "digest", words->digest);
+	json_t *paused = words->paused_until ? paused_until(words->paused_until) : NULL;
+	if (paused)
+		json_object_set_new(body, "paused_until", paused);
+	else if (words->paused_until)
+		ok = cli_error("paused_until: is not UTF-8") == STATUS_DONE;
 	if (!ok) {
 		json_decref(body);
 		body = NULL;

@@ -152,16 +152,16 @@ def bury(heed, message, error="why", stream="heed:outbound", entry="17-0"):
 
 
 def test_dead_letters_are_listed_and_shown(idle):
-    first, second = bury(idle, "a", "first"), bury(idle, b"\xff\x1b[2J", "second", "heed:outbound:bulk", "18-0")
+    first, second = bury(idle, "a", "first"), bury(idle, b"\xff\0\x1b[2J", "second", "heed:outbound:bulk", "18-0")
     assert idle.cli_json("dead", "list") == [
         {"id": first, "at": "2026-11-22T10:00:00.123Z", "stream": "heed:outbound", "entry": "17-0", "error": "first", "message": "a"},
         {"id": second, "at": "2026-11-22T10:00:00.123Z", "stream": "heed:outbound:bulk", "entry": "18-0", "error": "second",
-         "message": "\ufffd\x1b[2J"}]
+         "message": "\ufffd\0\x1b[2J"}]
     heading, *rows = idle.cli_ok("dead", "list").splitlines()
     assert heading.split()[0] == "ID" and [row.split()[0] for row in rows] == [first, second]
     assert idle.cli_object("dead", "show", first)["message"] == "a"
     shown = idle.cli_ok("dead", "show", second)
-    assert "second" in shown and "\x1b" not in shown
+    assert "second" in shown and "\ufffd  [2J\n" in shown
 
 
 def test_a_letter_that_is_not_there_is_an_error(idle):

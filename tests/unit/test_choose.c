@@ -136,9 +136,11 @@ static void assert_decides(struct scene *s, enum choose_kind kind, const char *c
 static void assert_last_says(struct scene *s, const char *words)
 {
 	const struct reason *last = &s->decision.reasons.list[s->decision.reasons.count - 1];
-	char *says = reason_says(reason_code_name(last->code), last->args);
+	json_t *args = reason_args(last);
+	char *says = reason_says(reason_code_name(last->code), args);
 	assert_string_equal(says, words);
 	free(says);
+	json_decref(args);
 }
 
 static void the_first_channel_of_the_list_is_used(void **state)

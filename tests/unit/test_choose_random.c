@@ -140,9 +140,11 @@ static void print_decision(const struct decision *decision)
 	for (size_t i = 0; i < decision->reasons.count; i++) {
 		const struct reason *reason = &decision->reasons.list[i];
 		/* the channel of the reasons that are about one */
+		json_t *args = reason_args(reason);
 		json_array_append_new(reasons,
 				      json_pack("[s,s?]", reason_code_name(reason->code),
-						json_string_value(json_object_get(reason->args, "channel"))));
+						json_string_value(json_object_get(args, "channel"))));
+		json_decref(args);
 	}
 	json_t *json =
 		json_pack("{s:s,s:s?,s:s?,s:s,s:o}", "kind", kinds[decision->kind], "channel",

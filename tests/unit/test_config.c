@@ -575,6 +575,8 @@ static void mistakes_among_several_providers_are_named_where_they_stand(void **s
 	is_refused(BASE "channels: { sms: { adapter: http } }\n", "channels.sms.provider: is missing");
 	is_refused(BASE "channels: { w: { adapter: webhook, providers: [a, b] } }\n",
 		   "channels.w.providers: is a key of the adapter http");
+	is_refused(BASE "channels: { sms: { provider: twilio } }\n", "channels.sms.adapter: is missing");
+	assert_null(strstr(report.errors.data, "channels.sms.relay"));
 }
 
 #define PUBLIC                                                                          \

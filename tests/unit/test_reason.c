@@ -67,6 +67,27 @@ static void the_last_reason_is_kept_when_there_are_too_many(void **unused)
 	assert_int_equal(reasons.count, 0);
 }
 
+static void what_is_no_text_leaves_the_code_alone(void **unused)
+{
+	struct reasons reasons = {0};
+	struct text put;
+	(void)unused;
+	text_init(&put, 1024);
+	reasons_put(&put, &reasons);
+	assert_string_equal(put.data, "[]");
+	text_clear(&put);
+	reasons_add(&reasons, REASON_stopped, "{s:s}", "product", "a \"b\" \xc3\xa9");
+	reasons_add_until(&reasons, REASON_paused, 0, "{s:s}", "product", "\xc3");
+	reasons_add_until(&reasons, REASON_send_at, 0, "{}");
+	reasons_put(&put, &reasons);
+	assert_string_equal(put.data,
+			    "[{\"code\":\"stopped\",\"args\":{\"product\":\"a \\\"b\\\" \xc3\xa9\"}},"
+			    "{\"code\":\"paused\",\"args\":{}},"
+			    "{\"code\":\"send_at\",\"args\":{\"until\":\"1970-01-01T00:00:00.000Z\"}}]");
+	text_release(&put);
+	reasons_release(&reasons);
+}
+
 static void reasons_are_stored_without_words_and_shown_with_them(void **unused)
 {
 	struct reasons reasons = {0};
@@ -74,7 +95,12 @@ static void reasons_are_stored_without_words_and_shown_with_them(void **unused)
 	reasons_add(&reasons, REASON_stopped, "{s:s}", "product", "cards");
 	json_t *stored = reasons_to_json(&reasons);
 	char *text = json_dumps(stored, JSON_COMPACT);
+	struct text put;
 	assert_string_equal(text, "[{\"code\":\"stopped\",\"args\":{\"product\":\"cards\"}}]");
+	text_init(&put, 1024);
+	reasons_put(&put, &reasons);
+	assert_string_equal(put.data, text);
+	text_release(&put);
 	free(text);
 	json_t *one = json_array_get(stored, 0);
 	json_t *shown = reason_json("stopped", json_object_get(one, "args"));
@@ -158,6 +184,7 @@ int main(void)
 		cmocka_unit_test(every_code_has_a_name_words_and_help),
 		cmocka_unit_test(the_last_reason_is_kept_when_there_are_too_many),
 		cmocka_unit_test(reasons_are_stored_without_words_and_shown_with_them),
+		cmocka_unit_test(what_is_no_text_leaves_the_code_alone),
 		cmocka_unit_test(a_reason_for_an_event_is_the_same_without_a_tree),
 		cmocka_unit_test(the_last_reason_is_found_in_what_is_stored),
 	};

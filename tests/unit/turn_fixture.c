@@ -485,11 +485,11 @@ void steps(void)
 {
 	for (int i = 0; i < 1000; i++) {
 		step();
-		world.turn->now = moment_now() + world.turn->ahead;
-		world.turn->mono = moment_mono();
+		turn_look(world.turn);
 		if (!world.turn->inbox.outcomes && !world.turn->inbox.admission_count &&
-		    lines_next(world.turn) > 0 && !world.turn->config_new &&
-		    !world.turn->receipts.found.count && world.turn->receipts.swept == MOMENT_NEVER)
+		    (world.turn->standing || lines_next(world.turn) > 0) && !world.turn->moving &&
+		    !world.turn->config_new && !world.turn->receipts.found.count &&
+		    world.turn->receipts.swept == MOMENT_NEVER)
 			return;
 	}
 	fail_msg("the turn does not come to rest");
