@@ -335,7 +335,8 @@ bool redis_recover(struct queue *queue, struct queue_batch *batch)
 
 /* --- new ones --- */
 
-/* A read failed: what Redis gave us all the same is among our pending entries. */
+/* A read failed: what Redis gave us all the same is among our pending entries. They are read before anything
+ * that is newer: `after` would be behind them. */
 static bool given_is_unread(struct queue_redis *redis)
 {
 	for (int lane = 0; lane < LANES; lane++)
@@ -349,7 +350,7 @@ bool redis_ask_new(struct queue_redis *redis, const size_t counts[LANES], size_t
 	if (!groups_ready(redis))
 		return false;
 	for (int lane = 0; lane < LANES; lane++) {
-		if (!counts[lane] || !(redis->lanes & 1u << lane))
+		if (!counts[lane] || !(redis->lanes & 1u << lane) || !redis->own[lane].done)
 			continue;
 		put_read(redis, (enum lane)lane, counts[lane], ">");
 		(*asked)++;
@@ -389,6 +390,9 @@ bool redis_wait(struct queue *queue, unsigned lanes, int ms, struct queue_batch 
 
 	if (!groups_ready(redis))
 		return false;
+	for (int lane = 0; lane < LANES; lane++)
+		if (lanes & 1u << lane && !redis->own[lane].done)
+			return true; /* connected anew: ours first */
 	snprintf(block, sizeof block, "%d", ms);
 	snprintf(count, sizeof count, "%zu", batch->room < LANES ? 1 : batch->room / LANES);
 	redis_word(&words, "XREADGROUP");

@@ -2,7 +2,7 @@
 (or SQLite) with 10,000 and with 10,000,000 of them, in turns. CPU a message of each part; on PostgreSQL, what the server says of
 the lookups and of the admission. The customers are copied inside the store from one that heed made; their log is not.
 
-    tests/bench/customers.py [--store sqlite] [--customers 10000 10000000] [--messages 20000] [--rounds 3]
+    tests/bench/customers.py [--store sqlite] [--customers 10000 10000000] [--messages 20000] [--rounds 3] [--buffers 8GB]
 """
 import argparse
 import contextlib
@@ -21,7 +21,7 @@ from stage import harness
 sys.path.insert(0, str(pathlib.Path(stage.ROOT) / "tests"))
 import postgres  # noqa: E402
 
-SETTINGS = {"fsync": "on", "shared_buffers": "8GB", "max_wal_size": "4GB", "shared_preload_libraries": "pg_stat_statements",
+SETTINGS = {"fsync": "on",  "max_wal_size": "4GB", "shared_preload_libraries": "pg_stat_statements",
             "maintenance_work_mem": "1GB", "checkpoint_timeout": "30min", "wal_level": "minimal", "max_wal_senders": "0",
             "max_parallel_maintenance_workers": "1"}
 TABLES = ["customer", "address", "customer_address", "preference"]
@@ -206,6 +206,7 @@ def main():
     parser.add_argument("--customers", type=int, nargs="+", default=[10000, 10000000])
     parser.add_argument("--messages", type=int, default=20000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--buffers", default="8GB", help="PostgreSQL's shared_buffers; the system's own cache has the rest")
     words = parser.parse_args()
     folder = harness.short_folder()
     with contextlib.ExitStack() as stack:
@@ -216,7 +217,7 @@ def main():
         stack.callback(nginx.close)
         server = None
         if words.store == "postgresql":
-            server = postgres.Postgres(settings=SETTINGS).start()
+            server = postgres.Postgres(settings={**SETTINGS, "shared_buffers": words.buffers}).start()
             stack.callback(server.close)
         stands = []
         for count in words.customers:

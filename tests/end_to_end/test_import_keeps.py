@@ -6,9 +6,6 @@ import threading
 
 import pytest
 
-import harness
-from harness import stays
-
 ADDRESSES = {"email": "a@example.com", "sms": "+15005550001"}
 
 
