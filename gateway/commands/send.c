@@ -364,7 +364,7 @@ static const struct command_option options_of_send[] = {
 	OPTION_VALUE(struct send_options, send_at, "--send-at", "TIME",
 		     "Not before: 2027-01-31T08:00:00Z, or from now: 2h."),
 	OPTION_VALUE(struct send_options, expires_at, "--expires-at", "TIME", "Not after, likewise."),
-	OPTION_VALUE(struct send_options, campaign, "--campaign", "NAME", "For reports."),
+	OPTION_VALUE(struct send_options, campaign, "--campaign", "NAME", "For holds and reports."),
 	OPTION_VALUE(struct send_options, meta, "--meta", "JSON",
 		     "An object of texts, carried on to events, log and webhooks."),
 	OPTION_VALUE(struct send_options, traceparent, "--traceparent", "TRACEPARENT",
