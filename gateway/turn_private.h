@@ -229,7 +229,6 @@ struct turn {
 	int64_t share; /* gateways that share the rates; 0: there are no others */
 	struct holding *holds;
 	size_t hold_count;
-	bool holds_known; /* what stands here is what the store says */
 	char **releasing; /* waits_for of what a hold that is gone left behind */
 	size_t releasing_count;
 	struct {
@@ -242,7 +241,6 @@ struct turn {
 	} receipts;
 	struct again *again;
 	size_t again_count;
-	bool again_known;                     /* what an earlier run left is among them */
 	struct erasing erasing, erasing_next; /* next: with this transaction */
 	int64_t clean_at;                     /* monotonic */
 	struct pruning prune;
@@ -268,6 +266,8 @@ struct turn {
 	int64_t reported;    /* when it said last that it is alive, by the store's clock; 0: never */
 	struct begun *begun; /* NULL: there is none */
 	bool begun_asked;    /* it still says what the run before left */
+	bool holds_known;    /* `holds` is what the store says */
+	bool again_known;    /* what an earlier run left is in `again` */
 	bool look_for_abandoned, overtaken; /* overtaken: others may have claimed what is in flight */
 	bool alone;
 	bool config_new; /* its products and templates are not kept yet */
