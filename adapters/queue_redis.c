@@ -167,8 +167,8 @@ static void put_script(struct queue_redis *redis, const char *stream, const char
 		       const char *const events[], size_t count)
 {
 	static const char script[] =
-		"for i = 2, #ARGV do redis.call('XADD', KEYS[1], '*', 'event', ARGV[i]) end "
-		"redis.call('XTRIM', KEYS[1], 'MAXLEN', '=', ARGV[1])";
+		"for i = 2, #ARGV - 1 do redis.call('XADD', KEYS[1], '*', 'event', ARGV[i]) end "
+		"redis.call('XADD', KEYS[1], 'MAXLEN', '=', ARGV[1], '*', 'event', ARGV[#ARGV])";
 	struct redis_words words = {.count = 0};
 
 	redis_word(&words, "EVAL");
@@ -197,12 +197,13 @@ bool redis_publish(struct queue *queue, enum event_stream stream, const char *co
 			put_script(redis, queue->out[stream], max, events, slice);
 		} else {
 			PUT(redis, "MULTI");
-			for (size_t i = 0; i < slice; i++)
+			for (size_t i = 0; i + 1 < slice; i++)
 				PUT(redis, "XADD", queue->out[stream], "*", "event", events[i]);
-			PUT(redis, "XTRIM", queue->out[stream], "MAXLEN", "=", max);
+			PUT(redis, "XADD", queue->out[stream], "MAXLEN", "=", max, "*", "event",
+			    events[slice - 1]);
 			PUT(redis, "EXEC");
 		}
-		if (!redis_run(redis, redis->cluster ? 1 : slice + 3))
+		if (!redis_run(redis, redis->cluster ? 1 : slice + 2))
 			return false;
 		events += slice;
 		count -= slice;

@@ -266,6 +266,8 @@ struct turn {
 	int64_t reported;    /* when it said last that it is alive, by the store's clock; 0: never */
 	struct begun *begun; /* NULL: there is none */
 	bool begun_asked;    /* it still says what the run before left */
+	bool holds_known;    /* `holds` is what the store says */
+	bool again_known;    /* what an earlier run left is in `again` */
 	bool look_for_abandoned, overtaken; /* overtaken: others may have claimed what is in flight */
 	bool alone;
 	bool again_known; /* what an earlier run left to be looked at again is in `again` */
