@@ -250,12 +250,12 @@ static bool hours_open(struct request *request, const struct turn *turn, const s
 	return fits;
 }
 
-bool preference_write(struct request *request, struct turn *turn, const struct asker *asker,
-		      const struct customer *customer, const char *product_name, const json_t *json,
-		      bool merge, json_t *kept)
+/* `product` NULL: for all of them, or for one that is not in the products file. */
+static bool choice_write(struct request *request, struct turn *turn, const struct asker *asker,
+			 const struct customer *customer, const char *product_name,
+			 const struct product *product, const json_t *json, bool merge, json_t *kept)
 {
 	const struct config *config = turn->config;
-	const struct product *product = product_find(config->products, product_name);
 	static const struct preference nothing = {.hours = (char *)"", .digest = (char *)"immediate"};
 	const bool import = strcmp(asker->by, "import") == 0;
 	struct preference *all = NULL, new = {0};
@@ -264,8 +264,6 @@ bool preference_write(struct request *request, struct turn *turn, const struct a
 	int64_t given;
 	bool ok = true;
 
-	if (!product && strcmp(product_name, "*") != 0)
-		return request_refuse(request, 404, "product: %s is not in the products file", product_name);
 	if (!json_is_object(json))
 		return request_refuse(request, 422,
 				      "preference: must be a JSON object like {\"channels\": [\"email\"]}");
@@ -305,6 +303,29 @@ out:
 	preferences_free(all, count);
 	preference_release(&new);
 	json_decref(whole);
+	return ok;
+}
+
+bool preference_write(struct request *request, struct turn *turn, const struct asker *asker,
+		      const struct customer *customer, const char *product_name, const json_t *json,
+		      bool merge, json_t *kept)
+{
+	const struct product *product = product_find(turn->config->products, product_name);
+
+	if (!product && strcmp(product_name, "*") != 0)
+		return request_refuse(request, 404, "product: %s is not in the products file", product_name);
+	return choice_write(request, turn, asker, customer, product_name, product, json, merge, kept);
+}
+
+bool preference_stop(struct request *request, struct turn *turn, const struct asker *asker,
+		     const struct customer *customer, const char *product_name, const json_t *how)
+{
+	const struct product *product = product_find(turn->config->products, product_name);
+	json_t *stop = how ? json_copy((json_t *)how) : json_object();
+
+	json_object_set_new(stop, "channels", json_array());
+	bool ok = choice_write(request, turn, asker, customer, product_name, product, stop, true, NULL);
+	json_decref(stop);
 	return ok;
 }
 

@@ -198,7 +198,7 @@ bool turn_collect(struct turn *turn, int wait_ms, bool events, struct carriage *
 	}
 	pthread_mutex_lock(&turn->lock);
 	while (!turn->outbox.settled && !(events && turn->outbox.event_count) && !turn->outbox.ended)
-		if (pthread_cond_timedwait(&turn->space, &turn->lock, &until) != 0)
+		if (!wait_ms || pthread_cond_timedwait(&turn->space, &turn->lock, &until) != 0)
 			break;
 	out->settled = turn->outbox.settled;
 	turn->outbox.settled = NULL;

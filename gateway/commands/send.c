@@ -8,6 +8,7 @@
 #include "cli.h"
 #include "json_read.h"
 #include "message.h"
+#include "moment.h"
 #include "queue.h"
 #include "xalloc.h"
 #include "banned.h"
@@ -210,12 +211,6 @@ static bool set_text(json_t *message, const char *key, const char *value)
 	       (cli_usage(&command_send, "--%s: is not UTF-8", key), false);
 }
 
-static bool set_moment(json_t *message, const char *key, const char *option, const char *value)
-{
-	return !value || json_object_set_new(message, key, cli_moment(value)) == 0 ||
-	       (cli_usage(&command_send, "%s: is not UTF-8", option), false);
-}
-
 static bool set_json(json_t *message, const char *key, const char *value)
 {
 	struct text why;
@@ -230,6 +225,26 @@ static bool set_json(json_t *message, const char *key, const char *value)
 		cli_usage(&command_send, "--%s: %s", key, why.data);
 	text_release(&why);
 	return json != NULL;
+}
+
+/* A moment, or a time from now: 2h. */
+static bool set_moment(json_t *message, const char *key, const char *option, const char *value)
+{
+	char from_now[MOMENT_TEXT];
+	int64_t at;
+
+	if (value && !moment_parse(value, &at)) {
+		if (!duration_parse(value, &at)) {
+			cli_usage(&command_send,
+				  "%s: '%s' is neither a time such as 2026-11-22T10:00:00Z nor a duration "
+				  "such as 2h",
+				  option, value);
+			return false;
+		}
+		moment_format(moment_now() + at, from_now);
+		value = from_now;
+	}
+	return set_text(message, key, value);
 }
 
 /* NULL, and said: something is not what it should be. */
@@ -346,10 +361,10 @@ static const struct command_option options_of_send[] = {
 		     "Instead of the customer's, as es-AR."),
 	OPTION_VALUE(struct send_options, purpose, "--purpose", "service|marketing|critical",
 		     "Where it is stricter than the product's."),
-	OPTION_VALUE(struct send_options, campaign, "--campaign", "NAME", "For holds and reports."),
 	OPTION_VALUE(struct send_options, send_at, "--send-at", "TIME",
-		     "Not before: 2027-01-31T08:00:00Z, or from now: 3d."),
+		     "Not before: 2027-01-31T08:00:00Z, or from now: 2h."),
 	OPTION_VALUE(struct send_options, expires_at, "--expires-at", "TIME", "Not after, likewise."),
+	OPTION_VALUE(struct send_options, campaign, "--campaign", "NAME", "For holds and reports."),
 	OPTION_VALUE(struct send_options, meta, "--meta", "JSON",
 		     "An object of texts, carried on to events, log and webhooks."),
 	OPTION_VALUE(struct send_options, traceparent, "--traceparent", "TRACEPARENT",

@@ -734,7 +734,7 @@ static void every_event_of_a_message_carries_its_meta(void **state)
 	world_crash();
 	collect();
 	steps();
-	json_array_foreach(world.events, i, event)
+	json_array_foreach(world_events(), i, event)
 	{
 		if (strncmp(json_string_value(json_object_get(event, "type")), "heed.message.", 13) == 0 &&
 		    !json_object_get(json_object_get(json_object_get(event, "data"), "meta"), "order"))
