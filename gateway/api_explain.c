@@ -141,11 +141,9 @@ static bool explain_holds(struct call *call, const struct known_by *about, struc
 		reasons_add(&decision->reasons, REASON_cancelled, "{s:s, s:s}", "by", hold_who(cancel), "why",
 			    *cancel->why ? cancel->why : "-");
 	} else if (hold && decision->kind == CHOOSE_SEND) {
-		json_t *args = hold_reason_args(hold, decision->channel);
-		struct reason held = {REASON_held, json_dumps(args, JSON_COMPACT)};
-		reasons_add_copy(&decision->reasons, &held);
-		free(held.args);
-		json_decref(args);
+		reasons_add(&decision->reasons, REASON_held, "{s:s, s:s, s:s, s:s, s:s}", "kind",
+			    hold_kind_name(hold->kind), "name", hold->name, "by", hold_who(hold), "why",
+			    hold->why, "channel", decision->channel);
 		decision->kind = CHOOSE_DEFER;
 		decision->until = MOMENT_NEVER;
 	}

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "product.h"
 #include "banned.h"
 
 static const struct {
@@ -77,11 +78,9 @@ bool api_token_has_product(const struct api_token *token, const char *product)
 {
 	if (!token->product_count)
 		return true;
-	for (size_t i = 0; i < token->product_count; i++) {
-		size_t len = strlen(token->products[i]);
-		if (strncmp(token->products[i], product, len) == 0 && (!product[len] || product[len] == '/'))
+	for (size_t i = 0; i < token->product_count; i++)
+		if (product_is_within(product, token->products[i]))
 			return true;
-	}
 	return false;
 }
 

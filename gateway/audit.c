@@ -455,7 +455,7 @@ static bool is_held(const struct audit_hold *hold, const struct audit_contact *c
 	case HOLD_PROVIDER:
 		return strcmp(hold->name, contact->provider) == 0;
 	case HOLD_PRODUCT:
-		return store_product_covers(contact->product, hold->name);
+		return product_is_within(contact->product, hold->name);
 	case HOLD_LANE:
 		return strcmp(hold->name, lane_name(contact->lane)) == 0;
 	case HOLD_CAMPAIGN:

@@ -88,12 +88,6 @@ const struct hold *hold_of_message(hold_finder find, const void *context, const 
 	return hold || !lane ? hold : find(context, HOLD_LANE, lane);
 }
 
-json_t *hold_reason_args(const struct hold *hold, const char *channel)
-{
-	return json_pack("{s:s, s:s, s:s, s:s, s:s}", "kind", kinds[hold->kind], "name", hold->name, "by",
-			 hold_who(hold), "why", hold->why, "channel", channel);
-}
-
 json_t *hold_to_json(const struct hold *hold)
 {
 	char at[MOMENT_TEXT];

@@ -51,8 +51,6 @@ json_t *hold_to_json(const struct hold *hold);
 typedef const struct hold *(*hold_finder)(const void *context, enum hold_kind kind, const char *name);
 const struct hold *hold_of_message(hold_finder find, const void *context, const char *campaign,
 				   const char *product, const char *lane);
-/* The arguments of the reason "held". A new reference. */
-json_t *hold_reason_args(const struct hold *hold, const char *channel);
 /* Who, for a person to read. */
 const char *hold_who(const struct hold *hold);
 

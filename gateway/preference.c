@@ -595,19 +595,13 @@ json_t *preference_applied_json(const struct product *product, const struct choi
 	return json;
 }
 
-static bool product_or_part(const char *product, const char *of)
-{
-	size_t len = strlen(of);
-	return strncmp(product, of, len) == 0 && (product[len] == '\0' || product[len] == '/');
-}
-
 static bool touches(const struct touched *touched, const char *changed, const char *product)
 {
 	if (strcmp(changed, "*") != 0)
-		return product_or_part(product, changed);
+		return product_is_within(product, changed);
 	for (size_t i = 0; i < touched->count; i++)
 		if (touched->preferences[i].has_channels &&
-		    product_or_part(product, touched->preferences[i].product))
+		    product_is_within(product, touched->preferences[i].product))
 			return false; /* it has a choice of its own, or of the product it is a part of */
 	return true;
 }

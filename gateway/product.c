@@ -411,6 +411,13 @@ const struct product *product_find(const struct product_set *set, const char *na
 	return bsearch(name, set->products, set->count, sizeof *set->products, name_order);
 }
 
+bool product_is_within(const char *product, const char *of)
+{
+	size_t len = strlen(of);
+
+	return strncmp(product, of, len) == 0 && (product[len] == '\0' || product[len] == '/');
+}
+
 bool product_offers(const struct product *product, const char *channel)
 {
 	return is_among(channel, (const char *const *)product->channels, product->channel_count);

@@ -59,6 +59,8 @@ bool content_kept_parse(const char *name, enum content_kept *content);
 const struct product *product_find(const struct product_set *set, const char *name);
 /* A product's, or a part's. */
 bool product_name_valid(const char *name);
+/* Is it `of`, or a part of it? Both are names. */
+bool product_is_within(const char *product, const char *of);
 bool product_offers(const struct product *product, const char *channel);
 /* In the locale, its language, `fallback`, else the first there is, else the name. Owned by the product. */
 const char *product_title(const struct product *product, const char *locale, const char *fallback);

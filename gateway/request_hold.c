@@ -63,13 +63,6 @@ static bool why_fits(struct request *request, enum hold_kind kind, const char *w
 
 /* --- what is on its way --- */
 
-static bool covers(const char *product, const char *of)
-{
-	size_t len = strlen(product);
-
-	return strncmp(of, product, len) == 0 && (!of[len] || of[len] == '/');
-}
-
 static bool row_in_the_air(const struct hold_request *asked, const struct message_row *row,
 			   const char *channel, const char *provider)
 {
@@ -79,7 +72,7 @@ static bool row_in_the_air(const struct hold_request *asked, const struct messag
 	case HOLD_PROVIDER:
 		return strcmp(provider, asked->name) == 0;
 	case HOLD_PRODUCT:
-		return covers(asked->name, row->product);
+		return product_is_within(row->product, asked->name);
 	case HOLD_LANE:
 		return strcmp(lane_name(row->lane), asked->name) == 0;
 	case HOLD_CAMPAIGN:

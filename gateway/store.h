@@ -374,8 +374,6 @@ bool store_append_changes(struct store *store, struct change *const changes[], s
 /* The `new_value` of the customer's last choice for the product that was not an import's; NULL: there is
  * none. The caller frees. */
 bool store_last_choice(struct store *store, int64_t customer, const char *product, char **choice);
-/* Whether a product is `product` or a part of it. */
-bool store_product_covers(const char *product, const char *of);
 /* Whether it is one of a log_query's `products`, or a part of one. */
 bool store_product_among(const char *product, const char *products);
 /* A set of products: *seq is that of the last one if its hash is the same, else a new CHANGE_PRODUCTS is

@@ -268,13 +268,6 @@ void store_channels_read(const char *text, struct preference *out)
 	json_decref(channels);
 }
 
-bool store_product_covers(const char *product, const char *of)
-{
-	size_t len = strlen(of);
-
-	return strncmp(product, of, len) == 0 && (product[len] == '\0' || product[len] == '/');
-}
-
 bool store_product_among(const char *product, const char *products)
 {
 	for (const char *one = products; *one == ',' && one[1]; one += 1 + strcspn(one + 1, ",")) {

@@ -177,7 +177,9 @@ void work_hold(struct turn *turn, struct work *work, const struct hold *hold, co
 	char *key = with_line ? xstrdup(channel) : hold_key(hold->kind, hold->name);
 	bool waits = work->was != STATES && row->due != MOMENT_NEVER && row->due <= turn->now;
 
-	work_reason(work, REASON_held, hold_reason_args(hold, channel));
+	work_reason(work, REASON_held,
+		    json_pack("{s:s, s:s, s:s, s:s, s:s}", "kind", hold_kind_name(hold->kind), "name",
+			      hold->name, "by", hold_who(hold), "why", hold->why, "channel", channel));
 	if (strcmp(row->waits_for, key) != 0)
 		row_queued(row, turn->now);
 	if (!row->fault_since)
