@@ -140,11 +140,15 @@ $(O)/tests/unit/test_api: LDFLAGS += -Wl,-z,muldefs
 
 unit: $(UNIT)
 
-# The simulator's clock is its own.
-$(O)/tests/simulate/simulate: LDFLAGS += -Wl,--wrap=moment_now -Wl,--wrap=moment_mono
+comma    = ,
+# The simulator's clock is its own, and it keeps no log.
+$(O)/tests/simulate/simulate: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,moment_now moment_mono nanosleep log_line)
 
 # libFuzzer, with clang: in a build whose SAN has fuzzer-no-link (run.py's ASAN).
 FUZZ     = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
+
+# Calls are believed where the input says so: what is read of them stands behind the signature.
+$(O)/tests/fuzz/fuzz_callback: LDFLAGS += -Wl,--wrap=callback_is_signed
 
 fuzzers: $(FUZZ)
 

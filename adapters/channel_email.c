@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "descriptors.h"
 #include "moment.h"
 #include "xalloc.h"
 #include "banned.h"
@@ -64,6 +65,8 @@ static bool worker_own_socket(struct worker *w, int fd)
 	if (w->fd >= 0)
 		close(w->fd);
 	w->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (w->fd < 0)
+		descriptors_ran_out();
 	w->overdue = false;
 	bool usable = !w->cut && w->fd >= 0;
 	pthread_mutex_unlock(&w->lock);
@@ -100,6 +103,8 @@ int socket(int domain, int type, int protocol)
 	struct worker *w = socket_owner;
 	int fd = (int)syscall(SYS_socket, domain, w ? type | SOCK_CLOEXEC : type, protocol);
 
+	if (fd < 0)
+		descriptors_ran_out();
 	if (fd < 0 || (domain != AF_INET && domain != AF_INET6) ||
 	    (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) != SOCK_STREAM)
 		return fd;

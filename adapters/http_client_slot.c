@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "moment.h"
 #include "net_inside.h"
 #include "xalloc.h"
@@ -27,8 +28,10 @@ static curl_socket_t on_open_socket(void *context, curlsocktype purpose, struct 
 		return CURL_SOCKET_BAD;
 	}
 	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-	if (fd < 0)
+	if (fd < 0) {
+		descriptors_ran_out();
 		return CURL_SOCKET_BAD;
+	}
 	slot->opened = true;
 	*http_watched(slot->engine, fd) = (struct watched){.lasting = true};
 	return fd;

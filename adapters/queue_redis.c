@@ -96,7 +96,8 @@ bool redis_let_go(struct queue_redis *redis, struct queue_settlement *const slic
 	return ok;
 }
 
-/* Only a letter that Redis has said to be in is marked; it is never put in again. */
+/* Only a letter that Redis has said to be in is marked; it is never put in again. In a cluster the entry that
+ * it stands for lies elsewhere, and would not come back with a failover that takes the letter away. */
 bool redis_put_letters(struct queue_redis *redis, struct queue_settlement *const slice[], size_t count)
 {
 	struct queue_settlement *asked[REDIS_SLICE];
@@ -109,9 +110,9 @@ bool redis_put_letters(struct queue_redis *redis, struct queue_settlement *const
 		put_dead_letter(redis, slice[i]);
 		asked[commands++] = slice[i];
 	}
-	bool ok = redis_replies(redis, commands, replies);
+	bool ok = redis_replies(redis, commands, replies) && (!redis->cluster || redis_passed_on(redis));
 	for (size_t i = 0; i < commands; i++)
-		asked[i]->letter_in = redis_is_string(replies[i]);
+		asked[i]->letter_in = (ok || !redis->cluster) && redis_is_string(replies[i]);
 	ok = ok && redis_fine(redis, commands, replies);
 	redis_replies_free(commands, replies);
 	return ok;
@@ -165,8 +166,9 @@ static size_t text_slice(const char *const texts[], size_t count)
 static void put_script(struct queue_redis *redis, const char *stream, const char *max,
 		       const char *const events[], size_t count)
 {
-	static const char script[] = "for i = 2, #ARGV do redis.call('XADD', KEYS[1], 'MAXLEN', '~', "
-				     "ARGV[1], '*', 'event', ARGV[i]) end";
+	static const char script[] =
+		"for i = 2, #ARGV do redis.call('XADD', KEYS[1], '*', 'event', ARGV[i]) end "
+		"redis.call('XTRIM', KEYS[1], 'MAXLEN', '=', ARGV[1])";
 	struct redis_words words = {.count = 0};
 
 	redis_word(&words, "EVAL");
@@ -179,7 +181,8 @@ static void put_script(struct queue_redis *redis, const char *stream, const char
 	redis_put_words(redis, &words);
 }
 
-/* A slice is one transaction: a refusal in its middle would let later events overtake earlier ones. */
+/* A slice is one transaction: a refusal in its middle would let later events overtake earlier ones. The store
+ * lets go of them after this, so a replica has them first. */
 bool redis_publish(struct queue *queue, enum event_stream stream, const char *const events[], size_t count)
 {
 	struct queue_redis *redis = (struct queue_redis *)queue;
@@ -195,16 +198,16 @@ bool redis_publish(struct queue *queue, enum event_stream stream, const char *co
 		} else {
 			PUT(redis, "MULTI");
 			for (size_t i = 0; i < slice; i++)
-				PUT(redis, "XADD", queue->out[stream], "MAXLEN", "~", max, "*", "event",
-				    events[i]);
+				PUT(redis, "XADD", queue->out[stream], "*", "event", events[i]);
+			PUT(redis, "XTRIM", queue->out[stream], "MAXLEN", "=", max);
 			PUT(redis, "EXEC");
 		}
-		if (!redis_run(redis, redis->cluster ? 1 : slice + 2))
+		if (!redis_run(redis, redis->cluster ? 1 : slice + 3))
 			return false;
 		events += slice;
 		count -= slice;
 	}
-	return true;
+	return redis_passed_on(redis);
 }
 
 bool redis_send(struct queue *queue, enum lane lane, const char *const messages[], size_t count,

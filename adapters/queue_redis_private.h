@@ -21,6 +21,11 @@ struct redis_router {
 	/* What it said was wrong, or is not any more. */
 	void (*forget)(struct redis_router *router);
 	void (*free)(struct redis_router *router);
+	/* The last one that took a connection and then did not answer: left alone by all handles until then
+	 * (monotonic), so that it does not hold up each of them. */
+	char *silent_host;
+	int silent_port;
+	int64_t silent_until;
 };
 
 /* Addresses as they stand in a URL: "h1:p1,[::1]:p2". */
@@ -39,9 +44,10 @@ struct queue_redis {
 	const char *key;             /* with a router: one of its keys; all lie in the same slot */
 	bool cluster; /* MOVED and ASK are followed, and no transaction is wider than a command */
 	bool had_context;
-	bool stale;         /* the other side is not the one to ask any more */
-	int64_t not_before; /* monotonic: nobody answered; not tried before */
-	struct redis_sent { /* cluster: the commands of the pipeline, to be asked again elsewhere */
+	bool stale;          /* the other side is not the one to ask any more */
+	int64_t not_before;  /* monotonic: nobody answered; not tried before */
+	int64_t alone_until; /* monotonic: no replica answered; none is waited for before */
+	struct redis_sent {  /* cluster: the commands of the pipeline, to be asked again elsewhere */
 		char *text;
 		size_t len;
 	} * sent;
@@ -94,6 +100,9 @@ bool redis_fine(struct queue_redis *redis, size_t count, redisReply *replies[]);
 bool redis_run(struct queue_redis *redis, size_t count);
 /* One command that was put: its answer, or NULL after queue_fail. */
 redisReply *redis_reply(struct queue_redis *redis);
+/* Where a failover may come: what was written by this handle is with a replica too. Without one that answers
+ * in time the master's word has to do. False: the connection broke, and nobody knows. */
+bool redis_passed_on(struct queue_redis *redis);
 /* An answer has another shape than it must have: says so and drops the connection. Always false. */
 bool redis_nonsense(struct queue_redis *redis);
 bool redis_is_error(const redisReply *reply, const char *code);
@@ -104,6 +113,8 @@ bool redis_is_string(const redisReply *reply);
 bool redis_address(const char *text, size_t len, char **host, int *port);
 /* cluster: those of the answers that say where else to ask are replaced by what is said there. */
 void redis_follow(struct queue_redis *redis, size_t count, redisReply *replies[]);
+/* This address answered nothing lately. */
+bool redis_is_silent(const struct redis_router *router, const char *host, int port);
 /* A connection beside the handle's own, within a second, logged in; NULL. */
 redisContext *redis_connect(const struct queue_redis *redis, const char *host, int port);
 void redis_forget_sent(struct queue_redis *redis, size_t count);

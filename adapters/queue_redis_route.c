@@ -14,7 +14,7 @@
 #define SLOTS 16384
 #define NODES_MAX 64 /* addresses in the URL; masters in a cluster */
 #define PORT_MAX 65535
-#define ASK_AGAIN_PAUSE (100 * MOMENT_MS) /* between two looks at the slots */
+#define ASK_AGAIN_PAUSE (100 * MOMENT_MS) /* between two looks at the slots, by all handles together */
 #define FOLLOW_MAX 3                      /* hops behind one command */
 
 /* --- addresses --- */
@@ -154,6 +154,7 @@ static void sentinels_free(struct redis_router *router)
 	struct sentinels *sentinels = (struct sentinels *)router;
 
 	redis_nodes_release(&sentinels->nodes);
+	free(sentinels->base.silent_host);
 	free(sentinels->master);
 	free(sentinels);
 }
@@ -248,8 +249,10 @@ static bool slots_read(struct cluster *cluster, const redisReply *reply, const c
 
 static bool slots_from(struct cluster *cluster, const struct queue_redis *redis, const char *host, int port)
 {
-	redisReply *reply = ask_one(redis, host, port, "CLUSTER SLOTS", NULL);
 	struct redis_nodes before = cluster->masters;
+	redisReply *reply = redis_is_silent(&cluster->base, host, port)
+				    ? NULL
+				    : ask_one(redis, host, port, "CLUSTER SLOTS", NULL);
 
 	if (!reply)
 		return false;
@@ -287,6 +290,16 @@ static bool slots_learn(struct cluster *cluster, struct queue_redis *redis)
 	return queue_fail(&redis->base, "could not connect: no node of the cluster answers");
 }
 
+/* What another handle has learned a moment ago is as new as can be: one part whose master is away must not
+ * take away from all others what they need to find theirs. */
+static void cluster_forget(struct redis_router *router)
+{
+	struct cluster *cluster = (struct cluster *)router;
+
+	if (moment_mono() - cluster->asked >= ASK_AGAIN_PAUSE)
+		cluster->known = false;
+}
+
 static bool cluster_find(struct redis_router *router, struct queue_redis *redis)
 {
 	struct cluster *cluster = (struct cluster *)router;
@@ -296,7 +309,7 @@ static bool cluster_find(struct redis_router *router, struct queue_redis *redis)
 		return false;
 	short owner = cluster->owner[slot];
 	if (owner < 0) {
-		cluster->known = false;
+		cluster_forget(router);
 		return queue_fail(&redis->base, "could not connect: slot %d of the cluster has no master",
 				  slot);
 	}
@@ -305,17 +318,13 @@ static bool cluster_find(struct redis_router *router, struct queue_redis *redis)
 	return true;
 }
 
-static void cluster_forget(struct redis_router *router)
-{
-	((struct cluster *)router)->known = false;
-}
-
 static void cluster_free(struct redis_router *router)
 {
 	struct cluster *cluster = (struct cluster *)router;
 
 	redis_nodes_release(&cluster->seeds);
 	redis_nodes_release(&cluster->masters);
+	free(cluster->base.silent_host);
 	free(cluster);
 }
 

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "log.h"
 #include "moment.h"
 #include "queue_redis_private.h"
 #include "url.h"
@@ -16,6 +17,10 @@
 #define REDIS_ROUTED_SECONDS 1
 #define REDIS_ROUTED_PAUSE (200 * MOMENT_MS)
 #define REDIS_COMMAND_SECONDS 10 /* far above the longest wait that is asked for */
+#define REDIS_ROUTED_COMMAND_SECONDS 2
+#define REDIS_SILENT_PAUSE (4 * MOMENT_S) /* so that one that hangs costs others a third of their time */
+#define REDIS_REPLICA_MS "500"
+#define REDIS_ALONE_PAUSE (10 * MOMENT_S)
 #define REDIS_PORT_MAX 65535
 #define REDIS_DB_MAX 65535
 
@@ -76,13 +81,30 @@ void redis_drop(struct queue_redis *redis)
 		redis_forget_sent(redis, redis->sent_count);
 }
 
+static int command_seconds(const struct queue_redis *redis)
+{
+	return redis->router ? REDIS_ROUTED_COMMAND_SECONDS : REDIS_COMMAND_SECONDS;
+}
+
+bool redis_is_silent(const struct redis_router *router, const char *host, int port)
+{
+	return router->silent_host && port == router->silent_port && strcmp(host, router->silent_host) == 0 &&
+	       moment_mono() < router->silent_until;
+}
+
 /* The connection is dead: says why. */
 static bool redis_broken(struct queue_redis *redis)
 {
-	if (redis->context->err == REDIS_ERR_IO && (errno == EAGAIN || errno == EWOULDBLOCK))
-		queue_fail(&redis->base, "no answer within %d s", REDIS_COMMAND_SECONDS);
-	else
+	if (redis->context->err == REDIS_ERR_IO && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+		queue_fail(&redis->base, "no answer within %d s", command_seconds(redis));
+		if (redis->router && redis->host) {
+			xreplace(&redis->router->silent_host, redis->host);
+			redis->router->silent_port = redis->port;
+			redis->router->silent_until = moment_mono() + REDIS_SILENT_PAUSE;
+		}
+	} else {
 		queue_fail(&redis->base, "%s", redis->context->errstr);
+	}
 	redis_drop(redis);
 	return false;
 }
@@ -118,8 +140,10 @@ static bool redis_refused(struct queue_redis *redis, const redisReply *reply)
 	if (redis_is_error(reply, "NOGROUP"))
 		redis->groups = false; /* the next call makes it again */
 	if (redis->router && (redis_is_error(reply, "READONLY") || redis_is_error(reply, "CLUSTERDOWN") ||
-			      redis_is_error(reply, "MOVED") || redis_is_error(reply, "LOADING")))
+			      redis_is_error(reply, "MOVED") || redis_is_error(reply, "LOADING"))) {
 		redis->stale = true;
+		redis->not_before = moment_mono() + REDIS_ROUTED_PAUSE;
+	}
 	return queue_fail(&redis->base, "%.*s", len, reply->str);
 }
 
@@ -181,6 +205,22 @@ redisReply *redis_reply(struct queue_redis *redis)
 	return reply;
 }
 
+bool redis_passed_on(struct queue_redis *redis)
+{
+	if (!redis->router || moment_mono() < redis->alone_until)
+		return true;
+	PUT(redis, "WAIT", "1", REDIS_REPLICA_MS);
+	redisReply *reply = redis_reply(redis);
+	if (reply && reply->integer < 1) {
+		redis->alone_until = moment_mono() + REDIS_ALONE_PAUSE;
+		log_debug("queue: %s: no replica answers; a failover would lose what was just written",
+			  redis->base.place);
+	}
+	if (reply)
+		freeReplyObject(reply);
+	return reply != NULL;
+}
+
 /* --- connecting --- */
 
 /* The answer to AUTH may repeat what it was given (a server that doesn't know the command does). */
@@ -237,10 +277,12 @@ static bool redis_dial(struct queue_redis *redis)
 {
 	/* behind a router one that hangs does not hold up the others for long */
 	struct timeval connect = {.tv_sec = redis->router ? REDIS_ROUTED_SECONDS : REDIS_CONNECT_SECONDS};
-	struct timeval command = {.tv_sec = REDIS_COMMAND_SECONDS};
+	struct timeval command = {.tv_sec = command_seconds(redis)};
 
 	if (redis->router && !redis->router->find(redis->router, redis))
 		return false;
+	if (redis->router && redis_is_silent(redis->router, redis->host, redis->port))
+		return queue_fail(&redis->base, "%s:%d does not answer", redis->host, redis->port);
 	redis->context = redis->path ? redisConnectUnixWithTimeout(redis->path, connect)
 				     : redisConnectWithTimeout(redis->host, redis->port, connect);
 	if (!redis->context)
@@ -279,11 +321,11 @@ bool redis_ready(struct queue_redis *redis)
 	if (redis->context && !redis->stale && !is_closed(redis->context))
 		return true;
 	redis_drop(redis);
+	if (redis->router && moment_mono() < redis->not_before)
+		return false;
 	if (redis->router && (redis->stale || redis->had_context))
 		redis->router->forget(redis->router);
 	redis->stale = redis->had_context = false;
-	if (redis->router && moment_mono() < redis->not_before)
-		return false;
 	if (!redis_dial(redis)) {
 		redis->not_before = moment_mono() + REDIS_ROUTED_PAUSE;
 		redis->stale = redis->router != NULL; /* it is asked for again then */

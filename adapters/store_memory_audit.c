@@ -10,6 +10,7 @@
 static bool is_audited(const struct contact *contact, const struct audit_at *after)
 {
 	return contact && contact->direction == DIRECTION_OUT && *contact->channel && contact->attempt > 0 &&
+	       (!after->end || contact->customer < after->end) &&
 	       (contact->customer > after->customer ||
 		(contact->customer == after->customer && contact->seq > after->seq));
 }
@@ -39,7 +40,9 @@ static void contact_line(const struct memory *memory, const struct contact *cont
 				       .address_seq = contact->address_seq,
 				       .products_seq = contact->products_seq,
 				       .log_seq = contact->log_seq,
+				       .state = contact->state,
 				       .first = first,
+				       .several = contact->message == 0,
 				       .message_n = row ? n : 0,
 				       .product = xstrdup(contact->product),
 				       .channel = xstrdup(contact->channel),
@@ -88,7 +91,8 @@ bool memory_audit_contacts(struct store_reader *reader, struct audit_at *after, 
 		qsort(list, found, sizeof *list, by_customer);
 	for (size_t i = 0; i < found && i < limit; i++) {
 		contact_lines(memory, list[i], out, count);
-		*after = (struct audit_at){.customer = list[i]->customer, .seq = list[i]->seq};
+		after->customer = list[i]->customer;
+		after->seq = list[i]->seq;
 	}
 	free(list);
 	return memory_leave(memory);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "moment.h"
 #include "xalloc.h"
 #include "banned.h"
 
@@ -36,16 +37,20 @@ bool memory_abandoned(struct store *store, int64_t gateway, int64_t now, int64_t
 	return true;
 }
 
-bool memory_report_gateway(struct store *store, const char *name, const char *boot, int64_t at, int64_t *n)
+bool memory_report_gateway(struct store *store, const char *name, const char *boot, int64_t at, int64_t *n,
+			   int64_t *before)
 {
 	struct memory *memory = of(store);
 	struct memory_gateway *row = xcalloc(1, sizeof *row);
 
 	(void)boot; /* what is in memory is gone with the machine */
+	*before = 0;
 	for (*n = 1; *n <= memory->numbers[NUMBER_GATEWAY]; ++*n) {
 		const struct memory_gateway *old = slots_get(&memory->tables[GATEWAYS], *n);
-		if (old && strcmp(old->name, name) == 0)
-			break;
+		if (!old || strcmp(old->name, name) != 0)
+			continue;
+		*before = old->at;
+		break;
 	}
 	if (*n > memory->numbers[NUMBER_GATEWAY])
 		memory->numbers[NUMBER_GATEWAY] = *n;
@@ -60,5 +65,20 @@ bool memory_gateway_name(struct store *store, int64_t gateway, char **name)
 	const struct memory_gateway *row = slots_get(&of(store)->tables[GATEWAYS], gateway);
 
 	*name = xstrdup(row ? row->name : "");
+	return true;
+}
+
+bool memory_move_clock(struct store *store, int64_t was, int64_t by)
+{
+	struct memory *memory = of(store);
+
+	for (int64_t n = 1; n <= memory->numbers[NUMBER_MESSAGE]; n++) {
+		const struct message_row *row = slots_get(&memory->tables[MESSAGES], n);
+		if (!row || row->due == MOMENT_NEVER)
+			continue;
+		struct message_row *copy = message_copied(memory, n);
+		message_row_move_clock(copy, was, by);
+		memory_put(memory, MESSAGES, n, copy);
+	}
 	return true;
 }

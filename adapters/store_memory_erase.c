@@ -145,7 +145,7 @@ bool memory_rewrite_event(struct store *store, int64_t seq, const char *json)
 
 /* --- contacts and messages --- */
 
-static struct message_row *message_copied(struct memory *memory, int64_t n)
+struct message_row *message_copied(struct memory *memory, int64_t n)
 {
 	struct message_row *copy = xmalloc(sizeof *copy);
 

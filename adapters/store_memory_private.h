@@ -21,6 +21,7 @@ enum table {
 	GATEWAYS,
 	PRODUCT_SETS, /* their bodies, by the change that they came with */
 	RECEIPTS,
+	AGAIN, /* int64_t, by customer */
 	TABLES
 };
 
@@ -170,7 +171,11 @@ int64_t cap_used(const struct memory *memory, int64_t customer, const char *name
 
 bool memory_abandoned(struct store *, int64_t gateway, int64_t now, int64_t silent, int64_t after,
 		      size_t limit, struct message_rows *out);
-bool memory_report_gateway(struct store *, const char *name, const char *boot, int64_t at, int64_t *n);
+bool memory_report_gateway(struct store *, const char *name, const char *boot, int64_t at, int64_t *n,
+			   int64_t *before);
+/* One to be changed and put in its place. */
+struct message_row *message_copied(struct memory *memory, int64_t n);
+bool memory_move_clock(struct store *, int64_t was, int64_t by);
 bool memory_gateway_name(struct store *, int64_t gateway, char **name);
 bool memory_read_facts(struct store *, struct facts *const facts[], size_t count);
 bool memory_get_customer(struct store *, const char *id, struct customer **out);
@@ -202,6 +207,9 @@ bool memory_get_receipts(struct store *, int64_t after, size_t limit, struct kep
 			 size_t *count);
 bool memory_count_receipts(struct store *, int64_t *count);
 bool memory_customers_of_address(struct store *, int64_t address, int64_t **customers, size_t *count);
+bool memory_put_again(struct store *, const struct again_at *again);
+bool memory_drop_again(struct store *, int64_t customer);
+bool memory_get_again(struct store *, struct again_at **out, size_t *count);
 bool memory_put_hold(struct store *, const struct hold *hold);
 bool memory_drop_hold(struct store *, enum hold_kind kind, const char *name);
 bool memory_get_holds(struct store *, struct hold **out, size_t *count);

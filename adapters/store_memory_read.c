@@ -130,6 +130,7 @@ static bool wanted(const struct log_query *query, const struct contact *contact,
 	return (!query->customer || contact->customer == customer) &&
 	       (!query->message || has_message(contact, message)) &&
 	       (!query->product || store_product_covers(contact->product, query->product)) &&
+	       (!query->products || store_product_among(contact->product, query->products)) &&
 	       (!query->channel || strcmp(contact->channel, query->channel) == 0) &&
 	       (!query->has_state || contact->state == query->state) &&
 	       (!query->captured || contact->captured) && contact->at >= query->since &&

@@ -183,10 +183,17 @@ static bool commit_was_lost(struct store_postgres *store)
 static bool postgres_commit(struct store *base)
 {
 	struct store_postgres *store = of(base);
+	struct pg *pg = &store->pg;
 
-	if (pg_exec(&store->pg, "COMMIT"))
-		return PQtransactionStatus(store->pg.conn) == PQTRANS_IDLE;
-	return pg_is_lost(&store->pg) && commit_was_lost(store);
+	if (pg_is_lost(pg))
+		return pg_failed(pg, NULL); /* it was never asked for */
+	PGresult *result = PQexec(pg->conn, "COMMIT");
+	bool ok = PQresultStatus(result) == PGRES_COMMAND_OK || pg_failed(pg, result);
+	/* a transaction in which a statement failed is rolled back, and that is no error to PostgreSQL */
+	if (ok && strcmp(PQcmdStatus(result), "COMMIT") != 0)
+		ok = text_error(pg->error, "store: PostgreSQL: the transaction had failed before its commit");
+	PQclear(result);
+	return ok || (pg_is_lost(pg) && commit_was_lost(store));
 }
 
 static void postgres_rollback(struct store *base)
@@ -293,6 +300,9 @@ const struct store_ops store_postgres_ops = {
 	.drop_receipt = postgres_drop_receipt,
 	.get_receipts = postgres_get_receipts,
 	.count_receipts = postgres_count_receipts,
+	.put_again = postgres_put_again,
+	.drop_again = postgres_drop_again,
+	.get_again = postgres_get_again,
 	.put_hold = postgres_put_hold,
 	.drop_hold = postgres_drop_hold,
 	.get_holds = postgres_get_holds,

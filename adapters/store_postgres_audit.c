@@ -6,15 +6,17 @@
 #include "xalloc.h"
 #include "banned.h"
 
-#define AUDIT_CONTACTS                                                                                     \
-	"SELECT c.seq, c.at, c.customer, c.product, c.channel, c.provider, c.reason, c.address, "          \
-	"c.preference_seq, c.customer_seq, c.address_seq, c.products_seq, c.log_seq, a.channel, a.value, " \
-	"coalesce(m.n, 0), m.id, m.customer, m.product, m.campaign, m.purpose, m.lane, m.admitted_at, "    \
-	"m.send_at, m.expires_at FROM (SELECT * FROM contact WHERE (customer, seq) > ($1, $2) AND "        \
-	"direction = 0 AND channel <> '' AND attempt > 0 ORDER BY customer, seq LIMIT $3) c "              \
-	"LEFT JOIN address a ON a.n = c.address "                                                          \
-	"LEFT JOIN contact_message x ON c.message = 0 AND x.contact = c.seq "                              \
-	"LEFT JOIN message m ON m.n = CASE c.message WHEN 0 THEN x.message ELSE c.message END "            \
+#define AUDIT_CONTACTS                                                                                      \
+	"SELECT c.seq, c.at, c.customer, c.product, c.channel, c.provider, c.reason, c.address, "           \
+	"c.preference_seq, c.customer_seq, c.address_seq, c.products_seq, c.log_seq, c.state, c.message = " \
+	"0, a.channel, a.value, "                                                                           \
+	"coalesce(m.n, 0), m.id, m.customer, m.product, m.campaign, m.purpose, m.lane, m.admitted_at, "     \
+	"m.send_at, m.expires_at FROM (SELECT * FROM contact WHERE (customer, seq) > ($1, $2) AND "         \
+	"customer < $4 AND direction = 0 AND channel <> '' AND attempt > 0 ORDER BY customer, seq LIMIT "   \
+	"$3) c "                                                                                            \
+	"LEFT JOIN address a ON a.n = c.address "                                                           \
+	"LEFT JOIN contact_message x ON c.message = 0 AND x.contact = c.seq "                               \
+	"LEFT JOIN message m ON m.n = CASE c.message WHEN 0 THEN x.message ELSE c.message END "             \
 	"ORDER BY c.customer, c.seq"
 
 static void contact_line(struct cells *cells, struct audit_contact *line)
@@ -32,6 +34,8 @@ static void contact_line(struct cells *cells, struct audit_contact *line)
 	line->address_seq = pg_get_number(cells);
 	line->products_seq = pg_get_number(cells);
 	line->log_seq = pg_get_number(cells);
+	line->state = (enum state)pg_get_number(cells);
+	line->several = pg_get_number(cells) != 0;
 	line->address_channel = pg_get_text(cells);
 	line->address_value = pg_get_text(cells);
 	line->message_n = pg_get_number(cells);
@@ -51,10 +55,11 @@ bool postgres_audit_contacts(struct store_reader *reader, struct audit_at *after
 {
 	struct pg_query query;
 
-	pg_query_init(&query, postgres_reader_pg(reader), PG_AUDIT_CONTACTS, "nnn", AUDIT_CONTACTS);
+	pg_query_init(&query, postgres_reader_pg(reader), PG_AUDIT_CONTACTS, "nnnn", AUDIT_CONTACTS);
 	pg_put_number(&query, after->customer);
 	pg_put_number(&query, after->seq);
 	pg_put_number(&query, (int64_t)limit);
+	pg_put_number(&query, after->end ? after->end : INT64_MAX);
 	bool ok = pg_query_run(&query);
 	if (ok && query.rows)
 		*out = xreallocarray(NULL, (size_t)query.rows, sizeof **out);
@@ -63,7 +68,8 @@ bool postgres_audit_contacts(struct store_reader *reader, struct audit_at *after
 		struct audit_contact *line = &(*out)[(*count)++];
 		contact_line(&cells, line);
 		line->first = !i || line[-1].seq != line->seq;
-		*after = (struct audit_at){.customer = line->customer, .seq = line->seq};
+		after->customer = line->customer;
+		after->seq = line->seq;
 	}
 	pg_query_release(&query);
 	return ok;

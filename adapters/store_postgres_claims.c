@@ -76,7 +76,8 @@ static bool hold_name(struct pg *pg, const char *name)
 			  name);
 }
 
-bool postgres_report_gateway(struct store *store, const char *name, const char *boot, int64_t at, int64_t *n)
+bool postgres_report_gateway(struct store *store, const char *name, const char *boot, int64_t at, int64_t *n,
+			     int64_t *before)
 {
 	struct pg_query query;
 
@@ -91,6 +92,7 @@ bool postgres_report_gateway(struct store *store, const char *name, const char *
 	bool ok = pg_query_run(&query);
 	struct cells cells = pg_cells(&query, 0);
 	*n = ok ? pg_get_number(&cells) : 0;
+	*before = 0; /* the clock is the server's, and not asked about */
 	pg_query_release(&query);
 	return ok;
 }

@@ -20,12 +20,25 @@ static struct pg *pg_of(struct store *store)
 
 /* --- by name and number --- */
 
+/* Each row begins with its place in `out`. */
+static bool take_placed(struct pg_query *query, size_t count, struct message_row out[])
+{
+	memset(out, 0, count * sizeof *out);
+	bool ok = pg_query_run(query);
+	for (int i = 0; ok && i < query->rows; i++) {
+		struct cells cells = pg_cells(query, i);
+		int64_t place = pg_get_number(&cells);
+		pg_read_message(&cells, &out[place]);
+	}
+	pg_query_release(query);
+	return ok;
+}
+
 bool postgres_find_messages(struct store *store, const char *const ids[], size_t count,
 			    struct message_row out[])
 {
 	struct pg_query query;
 
-	memset(out, 0, count * sizeof *out);
 	pg_query_init(&query, pg_of(store), PG_FIND_MESSAGES, "NT",
 		      "SELECT u.place, " MESSAGE_COLUMNS
 		      " FROM unnest($1, $2) u (place, id) JOIN message m ON m.id = u.id" MESSAGE_CUSTOMER
@@ -34,21 +47,13 @@ bool postgres_find_messages(struct store *store, const char *const ids[], size_t
 		pg_put_number(&query, (int64_t)i);
 		pg_put_text(&query, ids[i]);
 	}
-	bool ok = pg_query_run(&query);
-	for (int i = 0; ok && i < query.rows; i++) {
-		struct cells cells = pg_cells(&query, i);
-		int64_t place = pg_get_number(&cells);
-		pg_read_message(&cells, &out[place]);
-	}
-	pg_query_release(&query);
-	return ok;
+	return take_placed(&query, count, out);
 }
 
 bool postgres_get_messages(struct store *store, const int64_t n[], size_t count, struct message_row out[])
 {
 	struct pg_query query;
 
-	memset(out, 0, count * sizeof *out);
 	pg_query_init(&query, pg_of(store), PG_GET_MESSAGES, "NN",
 		      "SELECT u.place, " MESSAGE_COLUMNS
 		      " FROM unnest($1, $2) u (place, n) JOIN message m ON m.n = u.n" MESSAGE_CUSTOMER
@@ -57,14 +62,7 @@ bool postgres_get_messages(struct store *store, const int64_t n[], size_t count,
 		pg_put_number(&query, (int64_t)i);
 		pg_put_number(&query, n[i]);
 	}
-	bool ok = pg_query_run(&query);
-	for (int i = 0; ok && i < query.rows; i++) {
-		struct cells cells = pg_cells(&query, i);
-		int64_t place = pg_get_number(&cells);
-		pg_read_message(&cells, &out[place]);
-	}
-	pg_query_release(&query);
-	return ok;
+	return take_placed(&query, count, out);
 }
 
 /* --- writing --- */
@@ -119,17 +117,29 @@ static void put_changing(struct pg_query *query, const struct message_row *row)
 #define CHANGING_PARAMETERS \
 	"$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21"
 
+static int by_id(const void *a, const void *b)
+{
+	const struct message_row *const *left = a, *const *right = b;
+
+	return strcmp((*left)->id, (*right)->id);
+}
+
+/* In the order of their ids: two gateways that admit the same ones do not wait for each other in a circle. */
 bool postgres_add_messages(struct store *store, struct message_row *const rows[], size_t count)
 {
 	struct pg_query query;
+	struct message_row **sorted = xcalloc(count, sizeof *sorted);
 
+	for (size_t i = 0; i < count; i++)
+		sorted[i] = rows[i];
+	qsort(sorted, count, sizeof *sorted, by_id);
 	pg_query_init(
 		&query, pg_of(store), PG_ADD_MESSAGES, CHANGING_KINDS "NTBNTTTNNNNT",
 		"INSERT INTO message (" CHANGING ", n, id, hash, customer, product, template, campaign, "
 		"purpose, admitted_at, send_at, expires_at, body) SELECT * FROM unnest(" CHANGING_PARAMETERS
 		", $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)");
 	for (size_t i = 0; i < count; i++) {
-		struct message_row *row = rows[i];
+		struct message_row *row = sorted[i];
 		put_changing(&query, row);
 		pg_put_text(&query, row->id);
 		pg_put_bytes(&query, row->hash, MESSAGE_HASH_SIZE);
@@ -144,6 +154,7 @@ bool postgres_add_messages(struct store *store, struct message_row *const rows[]
 		pg_put_text(&query, row->body);
 		message_row_keep(row);
 	}
+	free(sorted);
 	return pg_query_done(&query, NULL);
 }
 

@@ -380,6 +380,48 @@ bool postgres_put_template(struct store *store, const char *hash, const char *na
 	return pg_query_done(&query, NULL);
 }
 
+/* --- who is looked at again --- */
+
+bool postgres_put_again(struct store *store, const struct again_at *again)
+{
+	struct pg_query query;
+
+	pg_query_init(&query, pg_of(store), PG_PUT_AGAIN, "nn",
+		      "INSERT INTO again (customer, after) VALUES ($1, $2) "
+		      "ON CONFLICT (customer) DO UPDATE SET after = excluded.after");
+	pg_put_number(&query, again->customer);
+	pg_put_number(&query, again->after);
+	return pg_query_done(&query, NULL);
+}
+
+bool postgres_drop_again(struct store *store, int64_t customer)
+{
+	struct pg_query query;
+
+	pg_query_init(&query, pg_of(store), PG_DROP_AGAIN, "n", "DELETE FROM again WHERE customer = $1");
+	pg_put_number(&query, customer);
+	return pg_query_done(&query, NULL);
+}
+
+bool postgres_get_again(struct store *store, struct again_at **out, size_t *count)
+{
+	struct pg_query query;
+
+	pg_query_init(&query, pg_of(store), PG_AGAIN, "",
+		      "SELECT customer, after FROM again ORDER BY customer");
+	bool ok = pg_query_run(&query);
+	if (ok && query.rows)
+		*out = xreallocarray(*out, (size_t)query.rows, sizeof **out);
+	for (int i = 0; ok && i < query.rows; i++) {
+		struct cells cells = pg_cells(&query, i);
+		struct again_at *again = &(*out)[(*count)++];
+		again->customer = pg_get_number(&cells);
+		again->after = pg_get_number(&cells);
+	}
+	pg_query_release(&query);
+	return ok;
+}
+
 /* --- holds --- */
 
 bool postgres_put_hold(struct store *store, const struct hold *hold)

@@ -81,6 +81,9 @@ enum statement {
 	PG_COUNT_RECEIPTS,
 	PG_PUT_PREFERENCE,
 	PG_PUT_HOLD,
+	PG_PUT_AGAIN,
+	PG_DROP_AGAIN,
+	PG_AGAIN,
 	PG_DROP_HOLD,
 	PG_HOLDS,
 	PG_CAP_USED,
@@ -270,7 +273,8 @@ bool postgres_waiting_of(struct store *, int64_t customer, int64_t after, size_t
 bool postgres_open_of(struct store *, int64_t customer, struct message_rows *out);
 bool postgres_abandoned(struct store *, int64_t gateway, int64_t now, int64_t silent, int64_t after,
 			size_t limit, struct message_rows *out);
-bool postgres_report_gateway(struct store *, const char *name, const char *boot, int64_t at, int64_t *n);
+bool postgres_report_gateway(struct store *, const char *name, const char *boot, int64_t at, int64_t *n,
+			     int64_t *before);
 void postgres_set_lease(struct store *, int64_t lease);
 bool postgres_lock_stripes(struct store *, struct store_stripe stripes[], size_t count, bool wait);
 bool postgres_last_hold(struct store *, int64_t *seq);
@@ -320,6 +324,9 @@ bool postgres_drop_receipt(struct store *, const char *provider, const char *pro
 bool postgres_get_receipts(struct store *, int64_t after, size_t limit, struct kept_receipt **out,
 			   size_t *count);
 bool postgres_count_receipts(struct store *, int64_t *count);
+bool postgres_put_again(struct store *, const struct again_at *again);
+bool postgres_drop_again(struct store *, int64_t customer);
+bool postgres_get_again(struct store *, struct again_at **out, size_t *count);
 bool postgres_put_hold(struct store *, const struct hold *hold);
 bool postgres_drop_hold(struct store *, enum hold_kind kind, const char *name);
 bool postgres_get_holds(struct store *, struct hold **out, size_t *count);

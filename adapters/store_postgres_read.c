@@ -96,7 +96,7 @@ static bool find_names(struct pg *pg, const struct log_query *query, struct log_
 }
 
 /* The conditions: $1 customer, $2 message, $3 product, $4 channel, $5 state, $6 since, $7 after, $8 before,
- * $9 limit; each parameter is in the text, wanted or not. */
+ * $9 limit, $10 products; each parameter is in the text, wanted or not. */
 static void write_query(struct text *out, const struct log_query *query, const struct log_names *names,
 			bool down)
 {
@@ -106,7 +106,7 @@ static void write_query(struct text *out, const struct log_query *query, const s
 		  "SELECT " CONTACT_COLUMNS
 		  ", coalesce(k.id, ''), coalesce(a.value, ''), coalesce(m.id, ''), "
 		  "coalesce(m.body, '') FROM (SELECT * FROM contact c WHERE ($1, $2, $5, $6, $7, $8) IS NOT "
-		  "NULL AND ($3, $4) IS NOT NULL");
+		  "NULL AND ($3, $4, $10) IS NOT NULL");
 	if (names->customer)
 		text_puts(out, " AND c.customer = $1");
 	if (names->message)
@@ -114,6 +114,9 @@ static void write_query(struct text *out, const struct log_query *query, const s
 			       "message = $2))");
 	if (query->product)
 		text_puts(out, " AND (c.product = $3 OR starts_with(c.product, $3 || '/'))");
+	if (query->products) /* its own name, or that of the one it is a part of */
+		text_puts(out, " AND (strpos($10, ',' || c.product || ',') > 0 OR strpos($10, ',' || "
+			       "split_part(c.product, '/', 1) || ',') > 0)");
 	if (query->channel)
 		text_puts(out, " AND c.channel = $4");
 	if (query->has_state)
@@ -200,7 +203,7 @@ static bool read_log(struct pg *pg, const struct log_query *query, const struct 
 
 	text_init(&text, LOG_TEXT_MAX);
 	write_query(&text, query, names, down);
-	pg_query_init(&rows, pg, PG_PLAIN, "nnttnnnnn", text.data);
+	pg_query_init(&rows, pg, PG_PLAIN, "nnttnnnnnt", text.data);
 	pg_put_number(&rows, names->customer);
 	pg_put_number(&rows, names->message);
 	pg_put_text(&rows, query->product ? query->product : "");
@@ -210,6 +213,7 @@ static bool read_log(struct pg *pg, const struct log_query *query, const struct 
 	pg_put_number(&rows, query->after);
 	pg_put_number(&rows, query->before);
 	pg_put_number(&rows, (int64_t)query->limit);
+	pg_put_text(&rows, query->products ? query->products : "");
 	bool ok = pg_query_run(&rows);
 	if (ok && rows.rows)
 		*out = xreallocarray(NULL, (size_t)rows.rows, sizeof **out);

@@ -7,14 +7,19 @@
 #include "banned.h"
 
 #define AUDIT_SQL_MAX 65536
-/* By customer means all over the tables: what lies above the leaves is to stay in memory. KiB. */
-#define AUDIT_CACHE "PRAGMA cache_size = -131072"
+#define WALK_NEAR 64 /* rows that are passed over rather than looked up behind */
+#define WALK_FAR 16  /* lookups in a row after which the walk begins anew */
+/* By customer means all over the tables: they are looked at where the system has them, without a copy. What
+ * lies beyond the 2 GB that SQLite maps at most goes through a cache. */
+#define AUDIT_MEMORY "PRAGMA mmap_size = 2147418112; PRAGMA cache_size = -65536"
 
 struct months {
 	struct span {
 		int month;
 		int64_t first, last; /* seq */
-		sqlite3_stmt *get;
+		sqlite3_stmt *get, *walk;
+		int64_t at; /* the walk's row; 0: it has none */
+		int far;
 	} * at;
 	size_t count;
 	struct sql *sql;
@@ -49,25 +54,28 @@ static bool months_read(struct sql *sql, struct months *months)
 
 static void months_free(struct months *months)
 {
-	for (size_t i = 0; i < months->count; i++)
+	for (size_t i = 0; i < months->count; i++) {
 		sqlite3_finalize(months->at[i].get);
+		sqlite3_finalize(months->at[i].walk);
+	}
 	free(months->at);
 }
 
 /* --- contacts --- */
 
+/* Each month is in this order by its index: SQLite merges them, and reads no more than the page takes. */
 static void add_month(struct text *text, int month)
 {
 	char name[MONTH_NAME];
 
 	month_name(month, name);
-	text_addf(text,
-		  "SELECT * FROM (SELECT seq, at, customer, message, product, channel, provider, reason, "
-		  "address, preference_seq, customer_seq, address_seq, products_seq, log_seq FROM %s INDEXED "
-		  "BY "
-		  "%s_by_customer WHERE customer >= ?1 AND (customer > ?1 OR seq > ?2) AND direction = 0 AND "
-		  "channel <> '' AND attempt > 0 ORDER BY customer, seq LIMIT ?3)",
-		  name, name);
+	text_addf(
+		text,
+		"SELECT seq, at, customer, message, product, channel, provider, reason, address, "
+		"preference_seq, customer_seq, address_seq, products_seq, log_seq, state FROM %s INDEXED BY "
+		"%s_by_customer WHERE customer >= ?1 AND customer < ?4 AND (customer > ?1 OR seq > ?2) "
+		"AND direction = 0 AND channel <> '' AND attempt > 0",
+		name, name);
 }
 
 static void contact_line(sqlite3_stmt *statement, struct audit_contact *line)
@@ -87,6 +95,8 @@ static void contact_line(sqlite3_stmt *statement, struct audit_contact *line)
 	line->address_seq = get_number(&cells);
 	line->products_seq = get_number(&cells);
 	line->log_seq = get_number(&cells);
+	line->state = (enum state)get_number(&cells);
+	line->several = get_number(&cells) != 0;
 	line->address_channel = get_text(&cells);
 	line->address_value = get_text(&cells);
 	line->message_n = get_number(&cells);
@@ -111,7 +121,8 @@ static bool contacts_page(struct sql *sql, const struct months *months, struct a
 	text_init(&text, AUDIT_SQL_MAX);
 	text_puts(&text,
 		  "SELECT c.seq, c.at, c.customer, c.product, c.channel, c.provider, c.reason, c.address, "
-		  "c.preference_seq, c.customer_seq, c.address_seq, c.products_seq, c.log_seq, a.channel, "
+		  "c.preference_seq, c.customer_seq, c.address_seq, c.products_seq, c.log_seq, c.state, "
+		  "c.message = 0, a.channel, "
 		  "a.value, coalesce(m.n, 0), m.id, m.customer, m.product, m.campaign, m.purpose, m.lane, "
 		  "m.admitted_at, m.send_at, m.expires_at FROM (");
 	for (size_t i = 0; i < months->count; i++) {
@@ -119,9 +130,8 @@ static bool contacts_page(struct sql *sql, const struct months *months, struct a
 		add_month(&text, months->at[i].month);
 	}
 	/* what is joined keeps the order of the left side */
-	text_puts(&text, months->count > 1 ? " ORDER BY customer, seq LIMIT ?3" : "");
 	text_puts(&text,
-		  ") c LEFT JOIN address a ON a.n = c.address "
+		  " ORDER BY customer, seq LIMIT ?3) c LEFT JOIN address a ON a.n = c.address "
 		  "LEFT JOIN contact_message x ON c.message = 0 AND x.contact = c.seq "
 		  "LEFT JOIN message m ON m.n = CASE c.message WHEN 0 THEN x.message ELSE c.message END");
 	sqlite3_stmt *statement = sql_prepare(sql, text.data, 0);
@@ -129,6 +139,7 @@ static bool contacts_page(struct sql *sql, const struct months *months, struct a
 	put_number(&cells, after->customer);
 	put_number(&cells, after->seq);
 	put_number(&cells, (int64_t)limit);
+	put_number(&cells, after->end ? after->end : INT64_MAX);
 	while ((more = sql_step(sql, statement)) > 0) {
 		if (*count == capacity) {
 			capacity = capacity ? 2 * capacity : limit;
@@ -138,7 +149,8 @@ static bool contacts_page(struct sql *sql, const struct months *months, struct a
 		contact_line(statement, line);
 		line->first = !*count || line[-1].seq != line->seq;
 		++*count;
-		*after = (struct audit_at){.customer = line->customer, .seq = line->seq};
+		after->customer = line->customer;
+		after->seq = line->seq;
 	}
 	sqlite3_finalize(statement);
 	text_release(&text);
@@ -151,7 +163,7 @@ bool sqlite_audit_contacts(struct store_reader *reader, struct audit_at *after, 
 	struct sql *sql = sqlite_reader_sql(reader);
 	struct months months;
 
-	if (!sql_exec(sql, AUDIT_CACHE) || !sql_begin_reading(sql))
+	if (!sql_exec(sql, AUDIT_MEMORY) || !sql_begin_reading(sql))
 		return false;
 	bool ok = months_read(sql, &months) &&
 		  (!months.count || contacts_page(sql, &months, after, limit, out, count));
@@ -162,37 +174,93 @@ bool sqlite_audit_contacts(struct store_reader *reader, struct audit_at *after, 
 
 /* --- messages --- */
 
+/* `row` is at a contact: seq, state, customer, message. False: the store failed. */
+static bool take_contact(struct months *months, sqlite3_stmt *row, struct audit_message *message)
+{
+	struct cells cells = sql_cells(row);
+
+	cells.at = 1;
+	message->contact_there = true;
+	message->contact_state = (enum state)get_number(&cells);
+	message->contact_customer = get_number(&cells);
+	message->contact_has_it = get_number(&cells) == message->n;
+	if (message->contact_has_it)
+		return true;
+	sqlite3_stmt *several =
+		sql_statement(months->sql, SQL_AUDIT_SEVERAL,
+			      "SELECT 1 FROM contact_message WHERE contact = ? AND message = ?");
+	cells = sql_cells(several);
+	put_number(&cells, message->contact);
+	put_number(&cells, message->n);
+	int more = sql_step(months->sql, several);
+	message->contact_has_it = more > 0;
+	sqlite3_reset(several);
+	return more >= 0;
+}
+
+static sqlite3_stmt *month_statement(struct sql *sql, int month, const char *which)
+{
+	char name[MONTH_NAME], text[256];
+
+	month_name(month, name);
+	snprintf(text, sizeof text, "SELECT seq, state, customer, message FROM %s WHERE seq %s", name, which);
+	return sql_prepare(sql, text, 0);
+}
+
+/* Messages and their contacts rise together, but for what was tried again: a walk along both reads each page
+ * once. What is not near is looked up; where nothing is near any more, the walk goes on from there. */
+static int walk_to(struct months *months, struct span *span, int64_t contact)
+{
+	struct sql *sql = months->sql;
+	int more = 1;
+
+	if (span->at && contact >= span->at && contact - span->at <= WALK_NEAR) {
+		while (span->at < contact && (more = sql_step(sql, span->walk)) > 0)
+			span->at = sqlite3_column_int64(span->walk, 0);
+		span->at = more > 0 ? span->at : 0;
+		span->far = 0;
+		return more < 0 ? -1 : span->at == contact;
+	}
+	if (span->at && ++span->far < WALK_FAR)
+		return 0;
+	span->far = 0;
+	if (!span->walk)
+		span->walk = month_statement(sql, span->month, ">= ? ORDER BY seq");
+	sqlite3_reset(span->walk);
+	struct cells cells = sql_cells(span->walk);
+	put_number(&cells, contact);
+	more = sql_step(sql, span->walk);
+	span->at = more > 0 ? sqlite3_column_int64(span->walk, 0) : 0;
+	return more < 0 ? -1 : span->at == contact;
+}
+
+static int look_up(struct months *months, struct span *span, struct audit_message *message)
+{
+	if (!span->get)
+		span->get = month_statement(months->sql, span->month, "= ?");
+	struct cells cells = sql_cells(span->get);
+	put_number(&cells, message->contact);
+	int more = sql_step(months->sql, span->get);
+	if (more > 0 && !take_contact(months, span->get, message))
+		more = -1;
+	sqlite3_reset(span->get);
+	return more;
+}
+
 /* What the message's contact says, if it is there. */
 static bool message_contact(struct months *months, struct audit_message *message)
 {
-	struct sql *sql = months->sql;
-	char name[MONTH_NAME], text[512];
 	int more = 0;
 
 	for (size_t i = 0; i < months->count && !more; i++) {
 		struct span *span = &months->at[i];
 		if (!message->contact || message->contact < span->first || message->contact > span->last)
 			continue;
-		month_name(span->month, name);
-		snprintf(text, sizeof text,
-			 "SELECT state, customer, message = ?2 OR EXISTS (SELECT 1 FROM contact_message x "
-			 "WHERE "
-			 "x.contact = ?1 AND x.message = ?2) FROM %s WHERE seq = ?1",
-			 name);
-		if (!span->get)
-			span->get = sql_prepare(sql, text, 0);
-		struct cells cells = sql_cells(span->get);
-		put_number(&cells, message->contact);
-		put_number(&cells, message->n);
-		more = sql_step(sql, span->get);
-		if (more <= 0)
-			continue;
-		cells = sql_cells(span->get);
-		message->contact_there = true;
-		message->contact_state = (enum state)get_number(&cells);
-		message->contact_customer = get_number(&cells);
-		message->contact_has_it = get_number(&cells) != 0;
-		sqlite3_reset(span->get);
+		more = walk_to(months, span, message->contact);
+		if (more == 0)
+			more = look_up(months, span, message);
+		else if (more > 0 && !take_contact(months, span->walk, message))
+			more = -1;
 	}
 	return more >= 0;
 }
@@ -235,7 +303,7 @@ bool sqlite_audit_messages(struct store_reader *reader, int64_t after, size_t li
 	struct sql *sql = sqlite_reader_sql(reader);
 	struct months months;
 
-	if (!sql_exec(sql, AUDIT_CACHE) || !sql_begin_reading(sql))
+	if (!sql_exec(sql, AUDIT_MEMORY) || !sql_begin_reading(sql))
 		return false;
 	bool ok = months_read(sql, &months) && messages_page(sql, &months, after, limit, out, count);
 	months_free(&months);
@@ -250,14 +318,13 @@ bool sqlite_audit_sum(struct store_reader *reader, struct counters *rows, struct
 
 	if (!sql_begin_reading(sql))
 		return false;
-	sqlite3_stmt *statement =
-		sql_statement(sql, SQL_AUDIT_SUM, "SELECT state, count(*) FROM message GROUP BY state");
+	/* counted here: to group them SQLite would sort them */
+	sqlite3_stmt *statement = sql_statement(sql, SQL_AUDIT_SUM, "SELECT state FROM message");
 	while ((more = sql_step(sql, statement)) > 0) {
-		struct cells cells = sql_cells(statement);
-		int64_t state = get_number(&cells), count = get_number(&cells);
-		rows->admitted += count;
+		int state = sqlite3_column_int(statement, 0);
+		rows->admitted++;
 		if (state >= 0 && state < STATES)
-			rows->states[state] = count;
+			rows->states[state]++;
 	}
 	int64_t numbers[NUMBERS] = {0};
 	bool ok = more == 0;

@@ -1,5 +1,5 @@
-/* Erasure and pruning, in slices. What is deleted is overwritten (PRAGMA secure_delete); the write-ahead log
- * is cut by sqlite_clean. */
+/* Erasure and pruning, in slices. What is deleted is overwritten (PRAGMA secure_delete), and what pages keep
+ * of rows that were moved is not written (store_sqlite_vfs.c); the write-ahead log is cut by sqlite_clean. */
 #include "store_sqlite_private.h"
 
 #include <stdlib.h>
@@ -447,5 +447,7 @@ bool sqlite_clean(struct store *base, bool *done)
 	int code = sqlite3_wal_checkpoint_v2(sql->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 	sqlite3_busy_timeout(sql->db, SQL_BUSY_WAIT_MS);
 	*done = code == SQLITE_OK;
+	/* pages in memory still have what was moved away, and would bring it to the next log */
+	sqlite3_db_release_memory(sql->db);
 	return *done || (code & 0xff) == SQLITE_BUSY || sql_failed(sql);
 }

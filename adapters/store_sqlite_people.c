@@ -261,6 +261,45 @@ bool sqlite_last_choice(struct store *store, int64_t customer, const char *produ
 	return more >= 0;
 }
 
+bool sqlite_put_again(struct store *store, const struct again_at *again)
+{
+	struct sql *sql = &of(store)->sql;
+	sqlite3_stmt *statement =
+		sql_statement(sql, SQL_AGAIN_PUT, "REPLACE INTO again (customer, after) VALUES (?, ?)");
+	struct cells cells = sql_cells(statement);
+
+	put_number(&cells, again->customer);
+	put_number(&cells, again->after);
+	return sql_run(sql, statement);
+}
+
+bool sqlite_drop_again(struct store *store, int64_t customer)
+{
+	struct sql *sql = &of(store)->sql;
+	sqlite3_stmt *statement = sql_statement(sql, SQL_AGAIN_DROP, "DELETE FROM again WHERE customer = ?");
+	struct cells cells = sql_cells(statement);
+
+	put_number(&cells, customer);
+	return sql_run(sql, statement);
+}
+
+bool sqlite_get_again(struct store *store, struct again_at **out, size_t *count)
+{
+	struct sql *sql = &of(store)->sql;
+	sqlite3_stmt *statement =
+		sql_statement(sql, SQL_AGAIN, "SELECT customer, after FROM again ORDER BY customer");
+	int more;
+
+	while ((more = sql_step(sql, statement)) > 0) {
+		struct cells cells = sql_cells(statement);
+		*out = xreallocarray(*out, *count + 1, sizeof **out);
+		struct again_at *again = &(*out)[(*count)++];
+		again->customer = get_number(&cells);
+		again->after = get_number(&cells);
+	}
+	return more == 0;
+}
+
 bool sqlite_put_hold(struct store *store, const struct hold *hold)
 {
 	struct sql *sql = &of(store)->sql;

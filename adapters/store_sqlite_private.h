@@ -1,8 +1,7 @@
 /* The store on SQLite, in parts: store_sqlite.c opens, locks, migrates and commits; _sql.c runs statements;
- * _rows.c reads rows for the writer and the readers; _messages.c, _claims.c, _contacts.c, _people.c and
- * _outbox.c write;
- * _checkpoint.c brings the WAL into the database;
- * _read.c is the readers. One connection, one thread at a time. */
+ * _vfs.c writes pages; _rows.c reads rows for the writer and the readers; _messages.c, _claims.c,
+ * _contacts.c, _people.c and _outbox.c write; _checkpoint.c brings the WAL into the file; _read.c is the
+ * readers. One connection, one thread at a time. */
 #ifndef HEED_STORE_SQLITE_PRIVATE_H
 #define HEED_STORE_SQLITE_PRIVATE_H
 
@@ -38,6 +37,8 @@ enum statement {
 	SQL_OPEN_OF,
 	SQL_ABANDONED,
 	SQL_GATEWAY_REPORT,
+	SQL_MOVE_CLOCK,
+	SQL_MOVE_WAITING,
 	SQL_GATEWAY_NUMBER,
 	SQL_GATEWAY_NAME,
 	SQL_EVENT_ADD,
@@ -65,6 +66,9 @@ enum statement {
 	SQL_PREFERENCES,
 	SQL_PREFERENCES_CHAIN,
 	SQL_PREFERENCE_PUT,
+	SQL_AGAIN_PUT,
+	SQL_AGAIN_DROP,
+	SQL_AGAIN,
 	SQL_HOLD_PUT,
 	SQL_HOLD_DROP,
 	SQL_HOLDS,
@@ -101,6 +105,7 @@ enum statement {
 	SQL_CHANGES_OF,
 	SQL_CHANGES_OF_KIND,
 	SQL_AUDIT_MESSAGES,
+	SQL_AUDIT_SEVERAL,
 	SQL_AUDIT_SUM,
 	SQL_PRODUCTS_GET,
 	SQL_MONTHS,
@@ -117,6 +122,8 @@ struct sql {
 #define SQL_BUSY_WAIT_MS 5000 /* for the moment in which another connection recovers the WAL */
 
 bool sql_open(struct sql *sql, const char *path, int flags, struct text *error);
+/* The file system that leaves nothing behind in pages (_vfs.c): its name. */
+const char *sqlite_vfs(void);
 void sql_close(struct sql *sql);
 /* Ready to be bound; NULL, with the error, if it can't be prepared. */
 sqlite3_stmt *sql_statement(struct sql *sql, enum statement which, const char *text);
@@ -250,7 +257,9 @@ bool sqlite_waiting_of(struct store *, int64_t customer, int64_t after, size_t l
 bool sqlite_open_of(struct store *, int64_t customer, struct message_rows *out);
 bool sqlite_abandoned(struct store *, int64_t gateway, int64_t now, int64_t silent, int64_t after,
 		      size_t limit, struct message_rows *out);
-bool sqlite_report_gateway(struct store *, const char *name, const char *boot, int64_t at, int64_t *n);
+bool sqlite_report_gateway(struct store *, const char *name, const char *boot, int64_t at, int64_t *n,
+			   int64_t *before);
+bool sqlite_move_clock(struct store *, int64_t was, int64_t by);
 bool sqlite_gateway_name(struct store *, int64_t gateway, char **name);
 
 bool sqlite_number_contacts(struct store *, struct contact *const contacts[], size_t count);
@@ -294,6 +303,9 @@ bool sqlite_drop_receipt(struct store *, const char *provider, const char *provi
 bool sqlite_get_receipts(struct store *, int64_t after, size_t limit, struct kept_receipt **out,
 			 size_t *count);
 bool sqlite_count_receipts(struct store *, int64_t *count);
+bool sqlite_put_again(struct store *, const struct again_at *again);
+bool sqlite_drop_again(struct store *, int64_t customer);
+bool sqlite_get_again(struct store *, struct again_at **out, size_t *count);
 bool sqlite_put_hold(struct store *, const struct hold *hold);
 bool sqlite_drop_hold(struct store *, enum hold_kind kind, const char *name);
 bool sqlite_get_holds(struct store *, struct hold **out, size_t *count);

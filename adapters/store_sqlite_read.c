@@ -137,6 +137,9 @@ static sqlite3_stmt *log_prepare(struct log_run *run, const char *table)
 	if (query->product)
 		text_puts(&text, " AND (c.product = :product OR "
 				 "substr(c.product, 1, length(:product) + 1) = :product || '/')");
+	if (query->products) /* its own name, or that of the one it is a part of */
+		text_puts(&text, " AND (instr(:products, ',' || c.product || ',') OR instr(:products, ',' || "
+				 "substr(c.product, 1, instr(c.product || '/', '/') - 1) || ','))");
 	if (query->channel)
 		text_puts(&text, " AND c.channel = :channel");
 	if (query->has_state)
@@ -252,6 +255,7 @@ static bool log_month(void *context, int month)
 	bind_number(statement, ":customer", run->customer);
 	bind_number(statement, ":message", run->message);
 	bind_text(statement, ":product", query->product);
+	bind_text(statement, ":products", query->products);
 	bind_text(statement, ":channel", query->channel);
 	bind_number(statement, ":state", query->state);
 	bind_number(statement, ":since", query->since);

@@ -30,7 +30,7 @@ bool sql_open(struct sql *sql, const char *path, int flags, struct text *error)
 	pthread_once(&once, sql_configure);
 	*sql = (struct sql){.path = xstrdup(path), .error = error};
 	/* Each connection is used by one thread at a time: SQLite's own mutexes are not needed. */
-	int code = sqlite3_open_v2(path, &sql->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+	int code = sqlite3_open_v2(path, &sql->db, flags | SQLITE_OPEN_NOMUTEX, sqlite_vfs());
 	if (code != SQLITE_OK)
 		return text_error(error, "store: %s: %s", path, sqlite3_errstr(code));
 	sqlite3_busy_timeout(sql->db, SQL_BUSY_WAIT_MS);

@@ -6,9 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "web_server_private.h"
 #include "words.h"
 #include "xalloc.h"
@@ -18,7 +22,8 @@
 #define POOL_SIZE (64 * 1024)       /* the library's, a connection: a head that is larger is its own 431 */
 #define BODY_READ_AHEAD (64 * 1024) /* what is read of a body before anybody asks whether it is wanted */
 #define STREAM_BLOCK (32 * 1024)
-#define PEERS_SPARE 64 /* connections that the library counts no more and has not closed yet */
+#define ACCEPT_PAUSE_MS 100 /* where no descriptor is left */
+#define PEERS_SPARE 64      /* connections that the library counts no more and has not closed yet */
 
 struct listener {
 	struct web_server *server;
@@ -48,6 +53,7 @@ struct incoming {
 	size_t reserved; /* of the server's body_bytes */
 	struct api_header headers[API_HEADERS_MAX];
 	size_t header_count, header_bytes;
+	char *trimmed[API_HEADERS_MAX]; /* values of headers that had blanks behind them */
 };
 
 /* --- connections --- */
@@ -79,6 +85,23 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
 		peers_remove(peers, *peer);
 		*peer = NULL;
 	}
+}
+
+/* In the place of libc's, for the whole process (linked with -rdynamic). Where no descriptor is left the
+ * library would ask again at once, for ever, or not until somebody else has left. */
+int accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
+{
+	static const struct timespec pause = {.tv_nsec = ACCEPT_PAUSE_MS * 1000000L};
+	int got = (int)syscall(SYS_accept4, fd, address, len, flags);
+
+	if (got < 0 && descriptors_ran_out()) {
+		got = (int)syscall(SYS_accept4, fd, address, len, flags);
+		if (got < 0 && descriptors_ran_out()) {
+			nanosleep(&pause, NULL);
+			errno = EAGAIN;
+		}
+	}
+	return got;
 }
 
 /* Has the address as many connections as it may? */
@@ -113,6 +136,23 @@ static void *on_request_line(void *context, const char *uri, struct MHD_Connecti
 	return in;
 }
 
+static bool reserve(struct web_server *server, size_t len)
+{
+	size_t taken = server->body_bytes;
+
+	do {
+		if (len > server->service.bodies_max - taken)
+			return false;
+	} while (!atomic_compare_exchange_weak(&server->body_bytes, &taken, taken + len));
+	return true;
+}
+
+static void give_back(struct web_server *server, struct incoming *in)
+{
+	atomic_fetch_sub(&server->body_bytes, in->reserved);
+	in->reserved = 0;
+}
+
 static void on_completed(void *context, struct MHD_Connection *connection, void **request,
 			 enum MHD_RequestTerminationCode why)
 {
@@ -131,10 +171,12 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 	peer_until(&server->peers, in->peer, moment_mono() + IDLE_DEADLINE, false);
 	if (!in->complete && answered && fd)
 		peer_linger(fd->connect_fd);
-	atomic_fetch_sub(&server->body_bytes, in->reserved);
+	give_back(server, in);
 	free(in->path);
 	free(in->query);
 	text_release(&in->body);
+	for (size_t i = 0; i < in->header_count; i++)
+		free(in->trimmed[i]);
 	free(in);
 }
 
@@ -295,6 +337,11 @@ static enum MHD_Result take_header(void *context, enum MHD_ValueKind kind, const
 		in->header_bytes = API_HEAD_MAX + 1;
 		return MHD_NO;
 	}
+	size_t len = value ? strlen(value) : 0, bare = len;
+	while (bare && (value[bare - 1] == ' ' || value[bare - 1] == '\t')) /* the library leaves them */
+		bare--;
+	if (bare < len)
+		value = in->trimmed[in->header_count] = xmemdup0(value, bare);
 	in->headers[in->header_count++] = (struct api_header){name, value ? value : ""};
 	return MHD_YES;
 }
@@ -394,13 +441,17 @@ static void on_piece(struct web_server *server, struct incoming *in, const char 
 {
 	if (in->refused)
 		return;
-	in->reserved += len;
-	if (atomic_fetch_add(&server->body_bytes, len) + len > API_BODIES_MAX)
+	if (!reserve(server, len)) {
 		in->refused = MHD_HTTP_SERVICE_UNAVAILABLE;
-	else if (!text_add(&in->body, piece, len))
-		in->refused = MHD_HTTP_CONTENT_TOO_LARGE;
-	if (in->refused)
+	} else {
+		in->reserved += len;
+		if (!text_add(&in->body, piece, len))
+			in->refused = MHD_HTTP_CONTENT_TOO_LARGE;
+	}
+	if (in->refused) { /* what is thrown away takes nobody's room */
 		text_release(&in->body);
+		give_back(server, in);
+	}
 }
 
 static enum MHD_Result run(struct listener *listener, struct MHD_Connection *connection, const char *method,
@@ -502,6 +553,8 @@ struct web_server *web_server_open(const struct web_listener listeners[], size_t
 	size_t connections = 0;
 
 	server->service = *service;
+	if (!service->bodies_max)
+		server->service.bodies_max = API_BODIES_MAX;
 	for (size_t i = 0; i < count; i++)
 		connections += connections_max(listeners[i].door) + PEERS_SPARE;
 	bool ok = peers_open(&server->peers, connections) ||

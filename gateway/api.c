@@ -114,15 +114,30 @@ bool call_limit(struct call *call, size_t usual, size_t *limit)
 	return true;
 }
 
+bool call_flag(struct call *call, const char *name, bool *flag)
+{
+	const char *word = call_query(call, name);
+
+	*flag = word && strcmp(word, "true") == 0;
+	if (!word || *flag || strcmp(word, "false") == 0)
+		return true;
+	call_problem(call, 400, "%s: '%s' is not true or false", name, word);
+	return false;
+}
+
 bool call_duration(struct call *call, const char *name, int64_t most, int64_t *duration)
 {
 	const char *word = call_query(call, name);
 
-	if (!word || (duration_parse(word, duration) && *duration <= most))
+	if (!word || strcmp(word, "0s") == 0)
 		return true;
-	call_problem(call, 400, "%s: '%s' is not a duration of at most %ds, such as 5s", name, word,
-		     (int)(most / MOMENT_S));
-	return false;
+	if (!duration_parse(word, duration)) {
+		call_problem(call, 400, "%s: '%s' is not a duration such as 5s", name, word);
+		return false;
+	}
+	if (*duration > most)
+		*duration = most;
+	return true;
 }
 
 bool call_pause(struct call *call, int64_t until)
@@ -150,6 +165,53 @@ bool call_wants_object(struct call *call)
 	return true;
 }
 
+static const struct call_word *word_of(const struct call_word words[], size_t count, const char *key)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(words[i].key, key) == 0)
+			return &words[i];
+	return NULL;
+}
+
+static void unknown_word(struct call *call, const struct call_word words[], size_t count, const char *key)
+{
+	struct text known;
+
+	text_init(&known, TEXT_ERROR_MAX);
+	for (size_t i = 0; i < count; i++)
+		text_addf(&known, "%s%s", i ? ", " : "", words[i].key);
+	call_problem(call, 422, "%s: unknown key; there are: %s", key, known.data);
+	text_release(&known);
+}
+
+bool call_words(struct call *call, const struct call_word words[], size_t count)
+{
+	const char *key;
+	json_t *value;
+
+	if (!call_wants_object(call))
+		return false;
+	json_object_foreach(call->body, key, value)
+	{
+		const struct call_word *word = word_of(words, count, key);
+		if (!word) {
+			unknown_word(call, words, count, key);
+			return false;
+		}
+		if (!json_is_string(value)) {
+			call_problem(call, 422, "%s: must be a string", key);
+			return false;
+		}
+		*word->out = json_string_value(value);
+	}
+	for (size_t i = 0; i < count; i++)
+		if (words[i].required && !json_object_get(call->body, words[i].key)) {
+			call_problem(call, 422, "%s: is missing; it is required, a string", words[i].key);
+			return false;
+		}
+	return true;
+}
+
 bool call_may_change(struct call *call)
 {
 	if (!call->api->door.turn)
@@ -173,15 +235,31 @@ static bool too_deep(const json_t *json, int left)
 /* What curl and others say of a body of which nobody told them what it is. */
 #define UNSAID_TYPE "application/x-www-form-urlencoded"
 
-static bool read_json(struct call *call)
+static bool is_json(const struct api_request *request)
+{
+	const char *type = api_request_header(request, "Content-Type");
+
+	return !*type || http_type_is(type, "application/json") || http_type_is(type, UNSAID_TYPE) ||
+	       (strcmp(request->method, "PATCH") == 0 && http_type_is(type, "application/merge-patch+json"));
+}
+
+static bool read_json(struct call *call, bool may_be_empty)
 {
 	const struct api_request *request = call->request;
-	const char *type = api_request_header(request, "Content-Type");
+	const char *encoding = api_request_header(request, "Content-Encoding");
 	struct text error;
 
-	if (*type && !http_type_is(type, "application/json") && !http_type_is(type, UNSAID_TYPE)) {
+	if (!is_json(request)) {
 		call_problem(call, 415, "Content-Type: application/json is wanted");
 		return false;
+	}
+	if (*encoding && strcasecmp(encoding, "identity") != 0) {
+		call_problem(call, 415, "Content-Encoding: the body is wanted as it is");
+		return false;
+	}
+	if (may_be_empty && !request->body_len) {
+		call->body = json_object();
+		return true;
 	}
 	text_init(&error, TEXT_ERROR_MAX);
 	call->body = request->tree ? json_incref(request->tree)
@@ -205,7 +283,42 @@ static bool read_body(struct call *call, const struct route *route)
 		call_problem(call, 413, "body: more than %zu bytes", api_body_max(call->request->door));
 		return false;
 	}
-	return route->body != BODY_JSON || read_json(call);
+	if (route->body != BODY_JSON && route->body != BODY_MAYBE)
+		return true;
+	return read_json(call, route->body == BODY_MAYBE);
+}
+
+static bool is_among(const char *words, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (; *words; words += strcspn(words, " "), words += *words == ' ')
+		if (len && strcspn(words, " ") == len && memcmp(words, word, len) == 0)
+			return true;
+	return false;
+}
+
+/* On a customer's page whatever was hung on the link behind its token does no harm. */
+static bool read_query(struct call *call, const struct route *route)
+{
+	struct text error;
+
+	if (route->flags & ROUTE_RAW_QUERY)
+		return true;
+	text_init(&error, TEXT_ERROR_MAX);
+	bool read = url_query_parse(call->request->query, &call->query, &error) ||
+		    call->request->door == DOOR_PUBLIC;
+	if (!read)
+		call_problem(call, 400, "%s", error.data);
+	for (size_t i = 0; read && route->query && i < call->query.count; i++)
+		if (!is_among(route->query, call->query.pairs[i].name)) {
+			call_problem(call, 400, "query: there is no parameter '%s' here%s%s",
+				     call->query.pairs[i].name, *route->query ? "; there are: " : "",
+				     route->query);
+			read = false;
+		}
+	text_release(&error);
+	return read;
 }
 
 /* --- whose it is --- */
@@ -308,7 +421,11 @@ static void no_route(struct call *call, const struct text *allowed)
 		call_problem(call, 404, "there is nothing at this path");
 		return;
 	}
-	call_problem(call, 405, "%s: not here; %s would be right", call->request->method, allowed->data);
+	if (strcmp(call->request->method, "OPTIONS") == 0)
+		call_nothing(call);
+	else
+		call_problem(call, 405, "there is no %s here; %s would be right", call->request->method,
+			     allowed->data);
 	api_response_header(call->response, "Allow", "%s", allowed->data);
 }
 
@@ -342,11 +459,6 @@ static const struct route *admit(struct call *call, char *const parts[], size_t 
 
 	if (!route || !authorised(call, route))
 		return NULL;
-	if (route->later) {
-		call_problem(call, 501, "%s %s: not yet (%s)", call->request->method, call->request->path,
-			     route->later);
-		return NULL;
-	}
 	if (!(route->flags & (ROUTE_PUBLIC | ROUTE_ANY_TYPE)) &&
 	    !http_accepts(api_request_header(call->request, "Accept"), "application/json")) {
 		call_problem(call, 406, "Accept: the answer is application/json");
@@ -357,21 +469,14 @@ static const struct route *admit(struct call *call, char *const parts[], size_t 
 
 static void run(struct call *call, const struct route *route)
 {
-	struct text error;
+	bool readable = call->api->reader || !call->api->reader_error || (route->flags & ROUTE_STORELESS);
 
-	text_init(&error, TEXT_ERROR_MAX);
-	/* on a customer's page whatever was hung on the link behind its token does no harm */
-	if (!(route->flags & ROUTE_RAW_QUERY) &&
-	    !url_query_parse(call->request->query, &call->query, &error) &&
-	    call->request->door != DOOR_PUBLIC)
-		call_problem(call, 400, "%s", error.data);
-	else if (!call->api->reader && call->api->reader_error && !(route->flags & ROUTE_STORELESS))
+	if (read_query(call, route) && !readable)
 		call_problem(call, 503, "the store cannot be read: %s", call->api->reader_error);
-	else if (read_body(call, route))
+	else if (!call->response->status && read_body(call, route))
 		route->handle(call);
 	if (call->waits)
 		atomic_fetch_sub(call->api->waiting, 1);
-	text_release(&error);
 	url_query_release(&call->query);
 	json_decref(call->body);
 }

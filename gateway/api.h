@@ -37,7 +37,7 @@ struct api {
 #define API_LIST_MAX 1000   /* customers in an import, contacts in an answer */
 #define API_FIND_MAX 100    /* customers that `find` shows */
 #define API_CAPTURED_MAX 10 /* captured messages in an answer: each may be of MAIL_SIZE_MAX */
-#define API_WAIT_MAX (30 * MOMENT_S)
+#define API_WAIT_MAX (60 * MOMENT_S)
 #define API_WAITS_MAX 128 /* calls that wait at a time: the others find room beside them */
 
 /* Where a request came in. */
@@ -123,6 +123,7 @@ struct web_service {
 	bool (*refuses)(void *context, const struct api_request *request, struct api_response *response);
 	/* Is the address (text) a proxy of ours, whose connections are not counted? */
 	bool (*trusts)(void *context, const char *address);
+	size_t bodies_max; /* bytes; 0: API_BODIES_MAX */
 };
 
 struct web_listener {

@@ -73,6 +73,16 @@ static bool preferences_allowed(struct call *call, const json_t *preferences)
 	return true;
 }
 
+/* Likewise, of those that were made into an answer. */
+static void preferences_keep_allowed(const struct call *call, json_t *list)
+{
+	for (size_t i = json_array_size(list); i-- > 0;) {
+		const json_t *product = json_object_get(json_array_get(list, i), "product");
+		if (!call_sees_product(call, json_string_value(product)))
+			json_array_remove(list, i);
+	}
+}
+
 static json_t *customer_view_json(const struct call *call, const struct customer_view *view)
 {
 	json_t *json = customer_to_json(view->customer, false);
@@ -91,22 +101,20 @@ void api_customer_get(struct call *call)
 }
 
 /* Whoever asks; with ?recreate=true what was erased may come back. */
-static struct asker asker_of(const struct call *call)
+static bool read_asker(struct call *call, struct asker *asker)
 {
-	const char *recreate = call_query(call, "recreate");
-	struct asker asker = call->request->asker;
-
-	asker.recreate = recreate && strcmp(recreate, "true") == 0;
-	return asker;
+	*asker = call->request->asker;
+	return call_flag(call, "recreate", &asker->recreate);
 }
 
 static void customer_change(struct call *call, bool merge)
 {
 	const char *id = call->args[0];
+	struct asker asker;
 	json_t *answer = NULL;
 	struct text problem;
 
-	if (!call_wants_object(call) || !call_may_change(call))
+	if (!read_asker(call, &asker) || !call_wants_object(call) || !call_may_change(call))
 		return;
 	const json_t *named = json_object_get(call->body, "id");
 	if (named && (!json_is_string(named) || strcmp(json_string_value(named), id) != 0)) {
@@ -118,7 +126,6 @@ static void customer_change(struct call *call, bool merge)
 	if (!named && json_object_set_new(call->body, "id", json_string(id)) < 0)
 		abort(); /* the path was checked to be UTF-8 */
 	text_init(&problem, TEXT_ERROR_MAX);
-	const struct asker asker = asker_of(call);
 	int status = request_customer(&call->api->door, &asker, id, call->body, merge, &answer, &problem);
 	call_result(call, status, answer, &problem);
 	text_release(&problem);
@@ -137,6 +144,7 @@ void api_customer_patch(struct call *call)
 void api_customers_import(struct call *call)
 {
 	json_t *answer = NULL, *customer;
+	struct asker asker;
 	size_t i;
 	struct text problem;
 
@@ -144,13 +152,12 @@ void api_customers_import(struct call *call)
 		call_problem(call, 422, "body: an array of at most %d customers is wanted", API_LIST_MAX);
 		return;
 	}
-	if (!call_may_change(call))
+	if (!read_asker(call, &asker) || !call_may_change(call))
 		return;
 	json_array_foreach(
 		call->body, i,
 		customer) if (!preferences_allowed(call, json_object_get(customer, "preferences"))) return;
 	text_init(&problem, TEXT_ERROR_MAX);
-	const struct asker asker = asker_of(call);
 	int status = request_import(&call->api->door, &asker, call->body, &answer, &problem);
 	call_result(call, status, answer, &problem);
 	text_release(&problem);
@@ -246,8 +253,8 @@ void api_preferences_put(struct call *call)
 	json_t *answer = NULL;
 	struct text problem;
 
-	if (!list) {
-		call_problem(call, 422, "preferences: is missing; an array of objects is wanted");
+	if (!list || (json_is_object(call->body) && json_object_size(call->body) != 1)) {
+		call_problem(call, 422, "preferences: an array of objects is wanted, and nothing beside it");
 		return;
 	}
 	if (!call_may_change(call) || !preferences_allowed(call, list))
@@ -255,6 +262,7 @@ void api_preferences_put(struct call *call)
 	text_init(&problem, TEXT_ERROR_MAX);
 	int status = request_preferences(&call->api->door, &call->request->asker, call->args[0], list, false,
 					 &answer, &problem);
+	preferences_keep_allowed(call, json_object_get(answer, "preferences"));
 	call_result(call, status, answer, &problem);
 	text_release(&problem);
 }

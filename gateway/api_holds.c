@@ -53,19 +53,15 @@ static bool one_selector(struct call *call, const char *const values[SELECTORS],
 void api_hold(struct call *call)
 {
 	const char *values[SELECTORS] = {NULL}, *why = NULL, *name = NULL;
+	const struct call_word words[] = {{"channel", false, &values[0]}, {"provider", false, &values[1]},
+					  {"product", false, &values[2]}, {"campaign", false, &values[3]},
+					  {"lane", false, &values[4]},    {"why", true, &why}};
 	enum hold_kind kind = HOLD_CHANNEL;
-	json_error_t error;
 	json_t *answer = NULL;
 	struct text problem;
 
-	if (!call_wants_object(call) || !call_may_change(call))
+	if (!call_words(call, words, sizeof words / sizeof words[0]) || !call_may_change(call))
 		return;
-	if (json_unpack_ex(call->body, &error, JSON_STRICT, "{s?s, s?s, s?s, s?s, s?s, s:s}", "channel",
-			   &values[0], "provider", &values[1], "product", &values[2], "campaign", &values[3],
-			   "lane", &values[4], "why", &why) < 0) {
-		call_problem(call, 422, "body: %s", error.text);
-		return;
-	}
 	if (!one_selector(call, values, &kind, &name))
 		return;
 	text_init(&problem, TEXT_ERROR_MAX);
@@ -96,16 +92,8 @@ void api_release(struct call *call)
 /* {"why"}, which may be left out. False, and answered: something else. */
 static bool read_why(struct call *call, const char **why)
 {
-	json_error_t error;
-
 	*why = "";
-	if (!call_wants_object(call) || !call_may_change(call))
-		return false;
-	if (json_unpack_ex(call->body, &error, JSON_STRICT, "{s?s}", "why", why) < 0) {
-		call_problem(call, 422, "body: %s", error.text);
-		return false;
-	}
-	return true;
+	return call_words(call, &(struct call_word){"why", false, why}, 1) && call_may_change(call);
 }
 
 void api_campaign_cancel(struct call *call)

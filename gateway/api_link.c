@@ -13,24 +13,11 @@ struct link_wanted {
 /* False, and answered. */
 static bool read_wanted(struct call *call, struct link_wanted *out)
 {
-	const char *key;
-	json_t *value;
+	const struct call_word words[] = {{"level", false, &out->level}, {"product", false, &out->product}};
 
 	*out = (struct link_wanted){.level = "choose", .product = ""};
-	json_object_foreach(call->body, key, value)
-	{
-		const char **field = strcmp(key, "level") == 0     ? &out->level
-				     : strcmp(key, "product") == 0 ? &out->product
-								   : NULL;
-		if (!field)
-			call_problem(call, 422, "%s: unknown key; a link has: level, product", key);
-		else if (!json_is_string(value))
-			call_problem(call, 422, "%s: must be a string", key);
-		else
-			*field = json_string_value(value);
-		if (call->response->status)
-			return false;
-	}
+	if (!call_words(call, words, sizeof words / sizeof words[0]))
+		return false;
 	if (strcmp(out->level, "choose") != 0 && strcmp(out->level, "full") != 0)
 		call_problem(call, 422, "level: is neither choose nor full");
 	else if (*out->product && !product_find(call->api->config->products, out->product))
@@ -65,7 +52,7 @@ void api_link(struct call *call)
 	struct customer_view view = {0};
 	struct link_wanted wanted;
 
-	if (!call_wants_object(call) || !read_wanted(call, &wanted))
+	if (!read_wanted(call, &wanted))
 		return;
 	if (!config->links)
 		call_problem(call, 409,

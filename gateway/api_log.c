@@ -7,6 +7,7 @@
 #include "banned.h"
 
 #define LOG_LIMIT_USUAL 100
+#define PRODUCTS_TEXT_MAX (64 * 1024) /* the names of a token's products */
 
 struct page {
 	struct contact *contacts;
@@ -36,19 +37,21 @@ static json_t *cursor_json(int64_t cursor)
 	return json_sprintf("%" PRId64, cursor);
 }
 
-/* A token that is limited to products sees contacts of one of them at a time. False, and answered. */
-static bool limit_product(struct call *call, const char **product)
+/* A token that is limited to products sees contacts of these: *products, which `list` holds. False, and
+ * answered: it asks for another one. */
+static bool limit_products(struct call *call, struct text *list, struct log_query *query)
 {
 	const struct api_token *token = call->token;
 
 	if (!token || !token->product_count)
 		return true;
-	if (!*product && token->product_count == 1)
-		*product = token->products[0];
-	if (*product)
-		return call_product_allowed(call, *product);
-	call_problem(call, 400, "product: the token %s is for several; say which one", token->name);
-	return false;
+	if (query->product)
+		return call_product_allowed(call, query->product);
+	text_puts(list, ",");
+	for (size_t i = 0; i < token->product_count; i++)
+		text_addf(list, "%s,", token->products[i]);
+	query->products = list->data;
+	return true;
 }
 
 void api_history(struct call *call)
@@ -57,9 +60,11 @@ void api_history(struct call *call)
 		.customer = call->args[0], .product = call_query(call, "product"), .newest_first = true};
 	struct customer_view view = {0};
 	struct page page = {0};
+	struct text products;
 
+	text_init(&products, PRODUCTS_TEXT_MAX);
 	if (!call_limit(call, LOG_LIMIT_USUAL, &query.limit) || !call_number(call, "before", &query.before) ||
-	    !limit_product(call, &query.product) || !customer_view_read(call, call->args[0], &view))
+	    !limit_products(call, &products, &query) || !customer_view_read(call, call->args[0], &view))
 		goto out;
 	if (!store_read_log(call->api->reader, &query, &page.contacts, &page.count)) {
 		call_store_failed(call);
@@ -70,12 +75,13 @@ void api_history(struct call *call)
 		    json_pack("{s:o, s:o}", "contacts", page_json(&page), "next",
 			      more ? cursor_json(page.contacts[page.count - 1].seq) : json_null()));
 out:
+	text_release(&products);
 	page_release(&page);
 	customer_view_release(&view);
 }
 
 /* Reads what is asked of the log; answered with a problem where it is false. */
-static bool log_query_read(struct call *call, struct log_query *query, int64_t *wait)
+static bool log_query_read(struct call *call, struct text *products, struct log_query *query, int64_t *wait)
 {
 	const char *state = call_query(call, "state"), *since = call_query(call, "since");
 
@@ -94,7 +100,7 @@ static bool log_query_read(struct call *call, struct log_query *query, int64_t *
 		call_problem(call, 400, "since: '%s' is not a time such as 2026-11-22T10:00:00Z", since);
 		return false;
 	}
-	return limit_product(call, &query->product) && call_duration(call, "wait", API_WAIT_MAX, wait) &&
+	return limit_products(call, products, query) && call_duration(call, "wait", API_WAIT_MAX, wait) &&
 	       call_number(call, "after", &query->after) && call_number(call, "before", &query->before) &&
 	       call_limit(call, LOG_LIMIT_USUAL, &query->limit);
 }
@@ -121,19 +127,18 @@ void api_log(struct call *call)
 	const char *accept = api_request_header(call->request, "Accept");
 	struct log_query query;
 	struct page page = {0};
+	struct text products;
 	int64_t wait, next;
 
-	if (!log_query_read(call, &query, &wait))
-		return;
-	if (http_asks_for(accept, LOG_STREAM_TYPE)) {
+	text_init(&products, PRODUCTS_TEXT_MAX);
+	if (!log_query_read(call, &products, &query, &wait))
+		goto out;
+	if (http_prefers(accept, LOG_STREAM_TYPE, "application/json")) {
 		api_log_stream(call, &query);
-		return;
-	}
-	if (!http_accepts(accept, "application/json")) {
+	} else if (!http_accepts(accept, "application/json")) {
 		call_problem(call, 406, "Accept: the answer is application/json or " LOG_STREAM_TYPE);
-		return;
-	}
-	if (!store_read_last_change(call->api->reader, &next) || !log_read(call, &query, wait, &page)) {
+	} else if (!store_read_last_change(call->api->reader, &next) ||
+		   !log_read(call, &query, wait, &page)) {
 		call_store_failed(call);
 	} else {
 		if (query.by_change)
@@ -141,6 +146,8 @@ void api_log(struct call *call)
 		call_answer(call, 200,
 			    json_pack("{s:o, s:o}", "contacts", page_json(&page), "next", cursor_json(next)));
 	}
+out:
+	text_release(&products);
 	page_release(&page);
 }
 

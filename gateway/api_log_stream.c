@@ -98,6 +98,7 @@ static void log_stream_close(struct api_stream *base)
 	store_reader_close(stream->reader);
 	free((char *)stream->query.customer);
 	free((char *)stream->query.product);
+	free((char *)stream->query.products);
 	free((char *)stream->query.channel);
 	free((char *)stream->query.message);
 	free(stream);
@@ -148,6 +149,7 @@ void api_log_stream(struct call *call, const struct log_query *query)
 					      .query = *query};
 		stream->query.customer = own(query->customer);
 		stream->query.product = own(query->product);
+		stream->query.products = own(query->products);
 		stream->query.channel = own(query->channel);
 		stream->query.message = own(query->message);
 		stream->query.by_change = true;

@@ -174,15 +174,15 @@ void message_explain(struct call *call, const char *id)
 
 void api_message_settle(struct call *call)
 {
+	const char *as = NULL;
 	json_t *answer = NULL;
 	struct text problem;
 
-	if (!call_wants_object(call) || !call_may_change(call) || !message_allowed(call, call->args[0]))
+	if (!call_words(call, &(struct call_word){"as", true, &as}, 1) || !call_may_change(call) ||
+	    !message_allowed(call, call->args[0]))
 		return;
-	const char *as = json_string_value(json_object_get(call->body, "as"));
-	if (!as || (strcmp(as, "sent") != 0 && strcmp(as, "failed") != 0 && strcmp(as, "resend") != 0) ||
-	    json_object_size(call->body) != 1) {
-		call_problem(call, 422, "body: {\"as\": \"sent\"}, \"failed\" or \"resend\" is wanted");
+	if (strcmp(as, "sent") != 0 && strcmp(as, "failed") != 0 && strcmp(as, "resend") != 0) {
+		call_problem(call, 422, "as: '%s' is not sent, failed or resend", as);
 		return;
 	}
 	text_init(&problem, TEXT_ERROR_MAX);

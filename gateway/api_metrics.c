@@ -200,9 +200,20 @@ static bool add_store(struct page *page, struct api *api)
 	return ok;
 }
 
+static void add_troubles(struct page *page, struct turn *turn)
+{
+	struct trouble_seen seen[TROUBLES];
+
+	troubles_see(turn_troubles(turn), seen);
+	family(page, GAUGE, "heed_trouble", "1 while this keeps the gateway from taking messages, or some.");
+	for (int i = 0; i < TROUBLES; i++)
+		count_of(page, "heed_trouble", "cause", trouble_name((enum trouble)i), seen[i].is);
+}
+
 void api_metrics(struct call *call)
 {
-	struct page page = {.open = http_asks_for(api_request_header(call->request, "Accept"), OPENMETRICS)};
+	struct page page = {
+		.open = http_prefers(api_request_header(call->request, "Accept"), OPENMETRICS, "text/plain")};
 	int64_t oldest[LANES];
 	struct counters counters;
 	struct turn_stats stats = {0};
@@ -212,6 +223,8 @@ void api_metrics(struct call *call)
 		turn_stats(call->api->door.turn, &stats);
 	bool ok = store_read_counters(call->api->reader, &counters) &&
 		  store_read_ages(call->api->reader, oldest);
+	if (call->api->door.turn && !call->api->door.alone)
+		add_troubles(&page, call->api->door.turn);
 	family(&page, GAUGE, "heed_build_info", "The version that runs.");
 	count_of(&page, "heed_build_info", "version", HEED_VERSION, 1);
 	if (ok) {

@@ -37,7 +37,16 @@ const char *call_query(const struct call *call, const char *name);
 /* Answered with a problem where it is false. The parameter `limit`, 1 to API_LIST_MAX. */
 bool call_limit(struct call *call, size_t usual, size_t *limit);
 bool call_number(struct call *call, const char *name, int64_t *number); /* stays as it was if not there */
+bool call_flag(struct call *call, const char *name, bool *flag); /* `true` or `false`; false if not there */
 bool call_wants_object(struct call *call);
+/* The body is an object of these strings and nothing else. *out stays as it was where its key is not there.
+ */
+struct call_word {
+	const char *key;
+	bool required;
+	const char **out;
+};
+bool call_words(struct call *call, const struct call_word words[], size_t count);
 /* What the token (if there is one) is limited to. False, and answered with 403, where that is not among it.
  */
 bool call_product_allowed(struct call *call, const char *product);
@@ -48,7 +57,7 @@ bool call_scope_allowed(struct call *call, enum scope scope);
 /* The changes go through the turn; false, and answered, where this process may only read. */
 bool call_may_change(struct call *call);
 
-/* A parameter such as wait=5s. Stays as it was where it is not there. */
+/* A parameter such as wait=5s; `most` where it is longer. Stays as it was where it is not there. */
 bool call_duration(struct call *call, const char *name, int64_t most, int64_t *duration);
 /* A moment of a call that waits. False: `until` (monotonic) is over, the gateway ends, or too many wait. */
 bool call_pause(struct call *call, int64_t until);
@@ -81,6 +90,10 @@ extern const char api_description[];
  * from now on. */
 #define LOG_STREAM_TYPE "text/event-stream"
 void api_log_stream(struct call *call, const struct log_query *query);
+
+/* What keeps this gateway from taking messages, or some of them (trouble.h): an array; NULL: nothing does, or
+ * none runs here. */
+json_t *troubles_json(struct call *call);
 
 void api_healthz(struct call *call);
 void api_readyz(struct call *call);

@@ -140,5 +140,8 @@ void api_queue(struct call *call)
 	add_depths(call->api->queue, out);
 	json_object_set_new(out, "ages", ages_json(oldest));
 	json_object_set_new(out, "holds", holds);
+	json_t *troubles = troubles_json(call);
+	if (troubles)
+		json_object_set_new(out, "troubles", troubles);
 	call_answer(call, 200, out);
 }

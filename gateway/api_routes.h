@@ -11,9 +11,10 @@
 struct call;
 
 enum route_body {
-	BODY_NONE, /* what is sent is not looked at */
-	BODY_JSON, /* parsed into call->body; another content type is 415 */
-	BODY_RAW   /* call->request->body, whatever its content type */
+	BODY_NONE,  /* what is sent is not looked at */
+	BODY_JSON,  /* parsed into call->body; another content type is 415 */
+	BODY_MAYBE, /* likewise, and an empty one stands for {} */
+	BODY_RAW    /* call->request->body, whatever its content type */
 };
 
 enum route_flag {
@@ -32,7 +33,9 @@ struct route {
 	enum route_body body;
 	unsigned scopes; /* enum scope: one of them is wanted; 0: no token at all */
 	unsigned flags;
-	const char *later; /* the letter of the issue that brings it; NULL: it is there */
+	/* The parameters that it knows, with blanks between them; another one is 400: a filter with a slip of
+	 * the pen would answer with what nobody asked for. NULL: whatever stands there is let be. */
+	const char *query;
 };
 
 /* Ends with one whose method is NULL. */

@@ -124,7 +124,7 @@ static const char *not_now(struct call *call, const struct message *message)
 	unsigned lanes = turn_lanes(call->api->door.turn);
 
 	if (!lanes)
-		return "the store does not take anything now; it was not admitted";
+		return "the gateway does not take anything now (/readyz says why); it was not admitted";
 	if (!(lanes & 1u << (message->has_lane ? message->lane : LANE_NORMAL)))
 		return "lane: too much waits (store.max_backlog), and bulk goes last; it was not admitted";
 	return NULL;
@@ -224,29 +224,12 @@ static void answer_all(struct call *call, struct item items[], size_t count, jso
 							   : json_incref(json_array_get(checked, i));
 		json_array_append_new(list, line);
 	}
-	if (later == count) {
+	if (count && later == count) {
 		json_decref(list);
 		call_answer(call, 503, json_incref(items[0].problem));
 	} else {
 		call_answer(call, checked ? 200 : 202, list);
 	}
-}
-
-static bool wants_check(struct call *call, bool *check)
-{
-	const char *word = call_query(call, "check");
-
-	for (size_t i = 0; i < call->query.count; i++)
-		if (strcmp(call->query.pairs[i].name, "check") != 0) { /* a slip of the pen sends nothing */
-			call_problem(call, 400, "%s: unknown parameter; there is: check",
-				     call->query.pairs[i].name);
-			return false;
-		}
-	*check = word && strcmp(word, "true") == 0;
-	if (!word || *check || strcmp(word, "false") == 0)
-		return true;
-	call_problem(call, 400, "check: '%s' is not true or false", word);
-	return false;
 }
 
 static void send_all(struct call *call, bool check)
@@ -279,11 +262,10 @@ void api_messages_post(struct call *call)
 {
 	bool check;
 
-	if (!wants_check(call, &check) || !idempotency_key(call))
+	if (!call_flag(call, "check", &check) || !idempotency_key(call))
 		return;
-	if (json_is_array(call->body) &&
-	    (!json_array_size(call->body) || json_array_size(call->body) > SEND_MAX))
-		call_problem(call, 422, "body: a message, or an array of 1 to %d, is wanted", SEND_MAX);
+	if (json_array_size(call->body) > SEND_MAX)
+		call_problem(call, 422, "body: a message, or an array of at most %d, is wanted", SEND_MAX);
 	else if (!check && (!call->api->door.turn || call->api->door.alone))
 		call_problem(call, 503, "no gateway runs here: put it in the queue (heed send)");
 	else

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit_caps.h"
 #include "choose.h"
 #include "moment.h"
 #include "xalloc.h"
@@ -46,6 +47,7 @@ struct audit {
 	audit_found found;
 	void *context;
 	struct audit_counts counts;
+	struct audit_reached reached;
 	struct audit_state *states;
 	size_t state_count, state_capacity;
 	bool sorted;
@@ -59,6 +61,7 @@ struct audit {
 	size_t fact_count;
 	struct audit_choice *choices;
 	size_t choice_count;
+	struct audit_caps *caps;
 };
 
 static const char *const code_names[] = {
@@ -83,6 +86,7 @@ struct audit *audit_new(audit_found found, void *context)
 
 	audit->found = found;
 	audit->context = context;
+	audit->caps = audit_caps_new();
 	return audit;
 }
 
@@ -94,6 +98,7 @@ static void customer_forget(struct audit *audit)
 		preference_release(&audit->choices[i].preference);
 	audit->fact_count = audit->choice_count = 0;
 	audit->customer = 0;
+	audit_caps_forget(audit->caps);
 }
 
 void audit_free(struct audit *audit)
@@ -112,7 +117,13 @@ void audit_free(struct audit *audit)
 	free(audit->sets);
 	free(audit->facts);
 	free(audit->choices);
+	audit_caps_free(audit->caps);
 	free(audit);
+}
+
+struct audit_reached *audit_reached(struct audit *audit)
+{
+	return &audit->reached;
 }
 
 struct audit_counts audit_counts(const struct audit *audit)
@@ -427,6 +438,11 @@ static void check_choice(struct audit *audit, const struct audit_contact *contac
 			 (long long)contact->preference_seq, (long long)preference);
 		find(audit, AUDIT_preference, contact, NULL, why);
 	}
+	if (!audit_caps_claim(audit->caps, contact, product, in.zone)) {
+		snprintf(why, sizeof why, "%d a %s", product->cap.count,
+			 product->cap.per == CAP_WEEK ? "week" : "day");
+		find(audit, AUDIT_cap, contact, NULL, why);
+	}
 }
 
 static bool is_held(const struct audit_hold *hold, const struct audit_contact *contact)
@@ -567,26 +583,26 @@ void audit_message(struct audit *audit, const struct audit_message *message)
 	}
 }
 
+/* Rows that were pruned are counted apart, by the state in which they ended. */
 void audit_sum(struct audit *audit, const struct counters *rows, const struct counters *kept)
 {
-	int64_t sum = 0;
+	int64_t sum = 0, known = rows->admitted;
 	char more[AUDIT_TEXT_MAX];
 
 	for (int state = 0; state < STATES; state++) {
-		bool pruned = rows->admitted < kept->admitted && has_ended((enum state)state);
+		int64_t there = rows->states[state] + kept->pruned[state];
 		sum += kept->states[state];
-		if (rows->states[state] == kept->states[state] ||
-		    (pruned && rows->states[state] < kept->states[state]))
+		known += kept->pruned[state];
+		if (there == kept->states[state])
 			continue;
-		snprintf(more, sizeof more, "%lld are %s, and the counter says %lld",
-			 (long long)rows->states[state], state_name((enum state)state),
-			 (long long)kept->states[state]);
+		snprintf(more, sizeof more, "%lld are %s, and the counter says %lld", (long long)there,
+			 state_name((enum state)state), (long long)kept->states[state]);
 		find(audit, AUDIT_sum, NULL, NULL, more);
 	}
-	if (sum != kept->admitted || rows->admitted > kept->admitted) {
+	if (sum != kept->admitted || known != kept->admitted) {
 		snprintf(more, sizeof more,
-			 "%lld were admitted, the states sum up to %lld, and %lld are there",
-			 (long long)kept->admitted, (long long)sum, (long long)rows->admitted);
+			 "%lld were admitted, the states sum up to %lld, and %lld are there or were pruned",
+			 (long long)kept->admitted, (long long)sum, (long long)known);
 		find(audit, AUDIT_sum, NULL, NULL, more);
 	}
 }

@@ -3,8 +3,8 @@
  * contact names must be what the log says was in force, and under that the rules must say that it may go.
  * Pure: it takes what was read, and gives findings.
  *
- * The order: what is for all (changes of addresses and holds, sets of products) first; then each customer's
- * changes, and that customer's contacts; then the messages, the sum. */
+ * The order: what is for all (changes of addresses and holds, sets of products) before the contacts that were
+ * claimed under it; each customer's changes, and that customer's contacts; the messages, the sum. */
 #ifndef HEED_AUDIT_H
 #define HEED_AUDIT_H
 
@@ -55,7 +55,19 @@ struct audit_counts {
 };
 struct audit_counts audit_counts(const struct audit *audit);
 
-/* Reads all contacts, with the changes that they want, and has each judged. False: the reader failed. */
+/* Up to where the log was read of what is for all: each kind, and all of them. For who reads. */
+struct audit_reached {
+	int64_t products, addresses, holds, log;
+};
+struct audit_reached *audit_reached(struct audit *audit);
+
+/* The contacts of the customers from `from` on and below `to` (0: all), with the changes that they want, each
+ * judged. Who has an audit and a reader of his own may read other customers beside. All of these: false: the
+ * reader failed. */
+bool audit_read_customers(struct audit *audit, struct store_reader *reader, int64_t from, int64_t to);
+/* The first from there on who has a contact; 0: there is none. */
+bool audit_next_customer(struct store_reader *reader, int64_t from, int64_t *customer);
+/* Everybody's. */
 bool audit_read_contacts(struct audit *audit, struct store_reader *reader);
 /* All messages, and the sum. */
 bool audit_read_messages(struct audit *audit, struct store_reader *reader);

@@ -11,6 +11,7 @@ AUDIT(address_state, "was claimed under a state of the address that was not in f
 AUDIT(preference, "was claimed under a choice that was not in force", "preference_seq of a contact")
 AUDIT(not_allowed, "was not allowed by the choice, the products and the facts in force",
       "the rules of choosing, run again")
+AUDIT(cap, "was claimed when its product's cap was used up", "what was taken, counted again")
 AUDIT(held, "left although it was held or cancelled", "holds in force")
 AUDIT(no_message, "belongs to a message that is not there", "the messages of a contact")
 AUDIT(not_its_message, "belongs to a message of another customer or product", "the messages of a contact")

@@ -29,17 +29,18 @@ static bool take_products(struct audit *audit, struct store_reader *reader, cons
 	return ok;
 }
 
-static bool take_kind(struct audit *audit, struct store_reader *reader, enum change_kind kind)
+/* Behind *after, and at least up to `log`. */
+static bool take_kind(struct audit *audit, struct store_reader *reader, enum change_kind kind, int64_t log,
+		      int64_t *after)
 {
-	int64_t after = 0;
 	bool ok = true, more = true;
 
 	while (ok && more) {
 		struct change *changes = NULL;
 		size_t count = 0;
-		ok = store_read_changes_of_kind(reader, kind, after, AUDIT_CHANGES, &changes, &count);
+		ok = store_read_changes_of_kind(reader, kind, *after, AUDIT_CHANGES, &changes, &count);
 		for (size_t i = 0; ok && i < count; i++) {
-			after = changes[i].seq;
+			*after = changes[i].seq;
 			if (kind == CHANGE_PRODUCTS)
 				ok = take_products(audit, reader, &changes[i]);
 			else
@@ -48,6 +49,7 @@ static bool take_kind(struct audit *audit, struct store_reader *reader, enum cha
 		more = count == AUDIT_CHANGES;
 		changes_free(changes, count);
 	}
+	*after = *after > log ? *after : log;
 	return ok;
 }
 
@@ -80,17 +82,33 @@ static bool take_customer(struct audit *audit, struct store_reader *reader, int6
 	return ok;
 }
 
-bool audit_read_contacts(struct audit *audit, struct store_reader *reader)
+/* A gateway goes on meanwhile: a contact may have been claimed under what came since we read it. */
+static bool take_common(struct audit *audit, struct store_reader *reader,
+			const struct audit_contact contacts[], size_t count)
 {
-	struct audit_at after = {0};
-	bool more = true;
+	struct audit_reached *reached = audit_reached(audit);
+	int64_t log = reached->log;
 
-	bool ok = take_kind(audit, reader, CHANGE_PRODUCTS) && take_kind(audit, reader, CHANGE_ADDRESS) &&
-		  take_kind(audit, reader, CHANGE_HOLD);
+	for (size_t i = 0; i < count; i++)
+		log = contacts[i].log_seq > log ? contacts[i].log_seq : log;
+	if (log == reached->log)
+		return true;
+	reached->log = log;
+	return take_kind(audit, reader, CHANGE_PRODUCTS, log, &reached->products) &&
+	       take_kind(audit, reader, CHANGE_ADDRESS, log, &reached->addresses) &&
+	       take_kind(audit, reader, CHANGE_HOLD, log, &reached->holds);
+}
+
+bool audit_read_customers(struct audit *audit, struct store_reader *reader, int64_t from, int64_t to)
+{
+	struct audit_at after = {.customer = from, .end = to};
+	bool ok = true, more = true;
+
 	while (ok && more) {
 		struct audit_contact *page = NULL;
 		size_t count = 0;
-		ok = store_audit_contacts(reader, &after, AUDIT_PAGE, &page, &count);
+		ok = store_audit_contacts(reader, &after, AUDIT_PAGE, &page, &count) &&
+		     take_common(audit, reader, page, count);
 		more = count >= AUDIT_PAGE;
 		for (size_t i = 0; ok && i < count; i++)
 			if (!audit_contact(audit, &page[i])) {
@@ -100,6 +118,23 @@ bool audit_read_contacts(struct audit *audit, struct store_reader *reader)
 		audit_contacts_free(page, count);
 	}
 	return ok;
+}
+
+bool audit_next_customer(struct store_reader *reader, int64_t from, int64_t *customer)
+{
+	struct audit_at after = {.customer = from};
+	struct audit_contact *first = NULL;
+	size_t count = 0;
+	bool ok = store_audit_contacts(reader, &after, 1, &first, &count);
+
+	*customer = count ? first->customer : 0;
+	audit_contacts_free(first, count);
+	return ok;
+}
+
+bool audit_read_contacts(struct audit *audit, struct store_reader *reader)
+{
+	return audit_read_customers(audit, reader, 0, 0);
 }
 
 /* --- messages --- */

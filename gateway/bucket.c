@@ -51,7 +51,8 @@ void bucket_init(struct bucket *bucket, const struct rate *rate)
 	int64_t depth = rate->count * BUCKET_BURST / rate->per;
 	bucket->depth = depth > 1 ? depth : 1;
 	int64_t filling = rate->count - bucket->depth + 1;
-	bucket->interval = (rate->per * NS + filling - 1) / filling;
+	int64_t per = rate->per * NS;
+	bucket->interval = (per + per / BUCKET_SLACK + filling - 1) / filling;
 	bucket->full_at = INT64_MIN;
 }
 

@@ -1,6 +1,7 @@
 /* How fast a provider takes messages: 100/s, 30/m, 1000/h. A token bucket; pure, the clock (moment_mono) is
  * passed in. In no second (minute, hour) do more than that many go, wherever it begins: the bucket is shallow
- * (BUCKET_BURST), so that a turn finds a batch, and fills a little slower than the rate to make up for it.
+ * (BUCKET_BURST), so that a turn finds a batch, and fills a little slower than the rate to make up for it and
+ * for the way there (BUCKET_SLACK).
  * One thread at a time. */
 #ifndef HEED_BUCKET_H
 #define HEED_BUCKET_H
@@ -22,6 +23,8 @@ struct rate {
 /* "": no rate. False: `error` says what is wrong and what would be right (without naming the field). */
 bool rate_parse(const char *text, struct rate *out, struct text *error);
 void rate_print(const struct rate *rate, struct text *out);
+
+#define BUCKET_SLACK 100 /* that part slower: two messages may arrive closer together than they left */
 
 struct bucket {
 	int64_t depth;    /* messages that it holds; 0: no rate */

@@ -55,25 +55,23 @@ static struct admission *admission_of(struct queue_entry *entry)
 
 /* Over dead_max nobody looks after the dead letters: better to stop than to lose more than can be found
  * again. */
-static bool too_many_dead(struct carrier *carrier, int64_t *next, bool *said)
+static bool too_many_dead(struct carrier *carrier, int64_t *next)
 {
+	struct troubles *troubles = turn_troubles(carrier->turn);
 	struct queue_depths depths = {0};
 
 	if (moment_mono() >= *next) {
 		*next = moment_mono() + DEPTHS_EVERY;
 		if (!queue_depths(carrier->in, &depths))
 			return true;
-		bool over = depths.dead >= carrier->dead_max;
-		if (over && !*said)
-			log_error("%lld dead letters, the most that queue.dead_max allows: nothing more is "
-				  "read until "
-				  "they are retried or dropped (heed dead)",
-				  (long long)depths.dead);
-		else if (!over && *said)
-			log_info("dead letters are below queue.dead_max again: reading goes on");
-		*said = over;
+		if (depths.dead >= carrier->dead_max)
+			trouble_is(troubles, TROUBLE_DEAD_LETTERS,
+				   "%lld dead letters, the most that queue.dead_max allows",
+				   (long long)depths.dead);
+		else
+			trouble_over(troubles, TROUBLE_DEAD_LETTERS);
 	}
-	return *said;
+	return trouble_has(troubles, TROUBLE_DEAD_LETTERS);
 }
 
 static void admit(struct carrier *carrier, struct queue_entry *entries, size_t count)
@@ -96,7 +94,6 @@ static void *reader_thread(void *argument)
 {
 	struct carrier *carrier = argument;
 	int64_t next_depths = 0;
-	bool dead_said = false;
 
 	pthread_setname_np(pthread_self(), "reader");
 	while (!atomic_load(&carrier->stop_reading)) {
@@ -115,7 +112,7 @@ static void *reader_thread(void *argument)
 			pause_for(all ? MOMENT_MS : PAUSE);
 			continue;
 		}
-		if (too_many_dead(carrier, &next_depths, &dead_said)) {
+		if (too_many_dead(carrier, &next_depths)) {
 			pause_for(PAUSE);
 			continue;
 		}

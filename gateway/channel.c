@@ -7,6 +7,7 @@
 
 #include "config.h"
 #include "crash.h"
+#include "descriptors.h"
 #include "log.h"
 #include "moment.h"
 #include "sms_text.h"
@@ -132,6 +133,17 @@ static const char *const kind_names[] = {
 	[OUTCOME_UNSENDABLE] = "unsendable", [OUTCOME_NOT_BEGUN] = "not begun",
 };
 
+/* It could not be begun for want of a descriptor: that is nobody else's fault. */
+static struct outcome outcome_ours(const struct outcome *outcome)
+{
+	struct outcome ours = outcome_make(OUTCOME_NOT_BEGUN, SCOPE_MESSAGE, OUTCOME_CODE_DESCRIPTORS,
+					   "this process has no file descriptors left");
+
+	ours.summary = outcome->summary;
+	ours.content = outcome->content;
+	return ours;
+}
+
 void channel_report(struct attempt *attempt, const struct outcome *outcome)
 {
 	struct channel *channel = attempt->channel;
@@ -139,6 +151,9 @@ void channel_report(struct attempt *attempt, const struct outcome *outcome)
 
 	CRASH_POINT(channel_outcome);
 	attempt->outcome = *outcome;
+	if (outcome->kind == OUTCOME_RETRY && atomic_load(&attempt->phase) == ATTEMPT_HANDED &&
+	    descriptors_short())
+		attempt->outcome = outcome_ours(outcome);
 	if (atomic_load(&attempt->phase) == ATTEMPT_CALLED_BACK) /* whatever else went wrong on the way */
 		attempt->outcome.kind = OUTCOME_NOT_BEGUN;
 	clean(attempt->outcome.code);

@@ -33,6 +33,8 @@ enum outcome_scope {
 	SCOPE_PROVIDER /* with RETRY: down, credentials, rate: opens the breaker, counts no attempt */
 };
 
+/* code of a NOT_BEGUN: no file descriptor was left. The gate says it (channel_report). */
+#define OUTCOME_CODE_DESCRIPTORS "descriptors"
 #define OUTCOME_TEXT_MAX 300
 
 struct outcome {

@@ -6,8 +6,6 @@
 #include "choose.h"
 #include "hours.h"
 
-#define MARKETING_HOURS "09:00-20:00"
-
 /* What holds a message whatever the channel, read once for a decision. Release with when_release. */
 struct when {
 	const struct preference *time; /* whose hours, digest and pause apply; NULL: nobody's */

@@ -19,8 +19,7 @@ void when_init(const struct choose_input *in, struct when *out)
 	if (out->time) {
 		out->own = *out->time->hours ? hours_parse(out->time->hours, NULL) : NULL;
 		cadence_parse(out->time->digest, &out->digest, NULL);
-		/* nobody has to get marketing, so there a pause holds for every product */
-		if (product->may_stop || in->purpose == PURPOSE_MARKETING)
+		if (choice_may_pause(product, in->purpose))
 			out->paused_until = out->time->paused_until;
 	}
 	if (out->own)
@@ -36,25 +35,12 @@ void when_release(struct when *when)
 	hours_free(when->marketing);
 }
 
-/* The first instant at or after `at` that all of them leave open. */
-static int64_t all_open(const struct hours *const list[], size_t count, const struct zone *zone, int64_t at)
-{
-	for (int round = 0; round < ROUNDS_MAX; round++) {
-		int64_t start = at;
-		for (size_t i = 0; i < count && at != MOMENT_NEVER; i++)
-			at = hours_next_open(list[i], zone, at);
-		if (at == start || at == MOMENT_NEVER)
-			return at;
-	}
-	return MOMENT_NEVER;
-}
-
 int64_t when_channel_opens(const struct choose_input *in, const struct when *when,
 			   const struct hours *channel)
 {
 	const struct hours *const list[] = {when->own, when->quiet, when->marketing, channel};
 
-	return when->urgent ? in->now : all_open(list, 4, in->zone, in->now);
+	return when->urgent ? in->now : hours_all_next_open(list, 4, in->zone, in->now);
 }
 
 int64_t when_closes(const struct choose_input *in, const struct when *when, const struct hours *channel)
@@ -69,13 +55,19 @@ int64_t when_closes(const struct choose_input *in, const struct when *when, cons
 	return closes;
 }
 
-/* The next digest after the message came in, or after the pause that it came into. */
-static int64_t digest_at(const struct choose_input *in, const struct when *when)
+/* The next digest after the message came in; or once its own time, a pause or a cap lets it go: then also
+ * one of that very instant. A cap that was asked before is behind `at`. */
+static int64_t digest_at(const struct choose_input *in, const struct when *when, int64_t at)
 {
-	int64_t from = in->send_at > in->admitted_at ? in->send_at : in->admitted_at;
+	int64_t from = in->admitted_at;
 
+	if (in->send_at > from)
+		from = in->send_at - 1;
 	if (when->paused_until > from)
-		from = when->paused_until;
+		from = when->paused_until - 1;
+	for (size_t i = 0; i < in->cap_count && in->purpose != PURPOSE_CRITICAL; i++)
+		if (in->caps[i].until > from && in->caps[i].until <= at)
+			from = in->caps[i].until - 1;
 	return cadence_next(&when->digest, in->zone, from);
 }
 
@@ -103,7 +95,7 @@ static int64_t rule_allows(const struct choose_input *in, const struct when *whe
 		until = when->paused_until;
 		break;
 	case RULE_DIGEST:
-		until = when->digest.kind == CADENCE_IMMEDIATE ? at : digest_at(in, when);
+		until = when->digest.kind == CADENCE_IMMEDIATE ? at : digest_at(in, when, at);
 		break;
 	case RULE_OWN:
 		until = when->own ? hours_next_open(when->own, in->zone, at) : at;

@@ -285,7 +285,9 @@ static void wanted(const struct config_key *key, const json_t *value, struct tex
 		text_puts(out, "a list of text, [a, b],");
 		break;
 	case KEY_LOCALES:
-		text_puts(out, "a map of locale to text, { en: … },");
+		text_puts(out, strstr(key->path, "request.") || strstr(key->path, "callbacks.")
+				       ? "a map of name to text, { NAME: … },"
+				       : "a map of locale to text, { en: … },");
 		break;
 	case KEY_WORD:
 		add_words(key->limits, out);
@@ -393,25 +395,6 @@ static bool value_fits(const struct config_key *key, const json_t *value)
 	}
 }
 
-/* A key whose issue has not come is silent at its default. */
-static void check_later(struct walk *w, const struct config_key *key, const json_t *value)
-{
-	if (key->later == KEY_NOW)
-		return;
-	json_t *fallback = key->fallback ? fallback_of(key) : NULL;
-	bool idle = fallback && json_equal(fallback, value);
-	json_decref(fallback);
-	if (idle)
-		return;
-	if (key->later == KEY_WARNS) {
-		config_warn(w->source, w->path.data, "not yet (%s): it does nothing so far", key->letter);
-		return;
-	}
-	config_wrong(w->source, w->path.data,
-		     "not yet (%s), and it would change who gets what or when; leave it out", key->letter);
-	w->mistakes++;
-}
-
 static void wrong_name(struct walk *w, const char *pattern, const char *name)
 {
 	const char *words[256];
@@ -450,6 +433,8 @@ static void check_map(struct walk *w, const char *pattern, json_t *map)
 {
 	const char *name;
 	json_t *value;
+	/* a channel of which nobody said what it is: what else it lacks is not known */
+	bool unsaid = find_below(w->table, pattern, "adapter") && !json_object_get(map, "adapter");
 
 	json_object_foreach(map, name, value)
 	{
@@ -471,7 +456,7 @@ static void check_map(struct walk *w, const char *pattern, json_t *map)
 		const struct config_key *key = &w->table->keys[i];
 		const char *step = step_below(pattern, key->path);
 		if (!step || !(key->flags & KEY_REQUIRED) || !belongs(key, map) ||
-		    json_object_get(map, step) || (key->adapter[0] && takes_all_keys(map)))
+		    json_object_get(map, step) || (key->adapter[0] && (takes_all_keys(map) || unsaid)))
 			continue;
 		size_t before = walk_enter(w, step);
 		w->mistakes++;
@@ -505,7 +490,6 @@ static void check_value(struct walk *w, const struct config_key *key, json_t *va
 		wrong_value(w, key, value);
 		return;
 	}
-	check_later(w, key, value);
 	if (key->type == KEY_MAP || key->type == KEY_NAMES)
 		check_map(w, key->path, value);
 	else if (key->type == KEY_MAPS)

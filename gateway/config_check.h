@@ -37,9 +37,6 @@ enum key_flag {
 	KEY_SAMPLE = 4    /* written out in the sample, not as a comment */
 };
 
-/* A key that does nothing yet: the letter of its issue, and whether heed may start without it. */
-enum key_later { KEY_NOW, KEY_WARNS, KEY_STOPS };
-
 struct config_key {
 	const char *path; /* "gateway.lease", "channels.*.timeout" */
 	enum key_type type;
@@ -47,8 +44,6 @@ struct config_key {
 	const char *limits;
 	const char *adapter; /* "": any; else the key belongs to channels of this adapter */
 	int flags;
-	enum key_later later;
-	const char *letter;  /* "B"; "" */
 	const char *example; /* for the sample; "": the default */
 	const char *help;
 };

@@ -64,8 +64,6 @@ static void describe(const struct config_key *key, struct text *out)
 		text_addf(out, ", default %s", key->fallback);
 	if (key->adapter[0])
 		text_addf(out, ", of adapter %s", key->adapter);
-	if (key->later != KEY_NOW)
-		text_addf(out, ", not yet (%s)", key->letter);
 }
 
 /* --- the help --- */
@@ -113,9 +111,7 @@ static void write_man_page(struct text *out)
 		       ".Ql ${NAME}\nis taken from the environment,\n.Ql ${file:PATH}\nfrom a file.\n"
 		       "Durations are written as 500ms, 10s, 5m, 2h, 3d.\n"
 		       "An unknown key, a wrong type or a missing variable is an error;\n"
-		       ".Ql heed check\nnames all of them, each with file and line.\n.Pp\n"
-		       "A key that is not yet there is a warning, or an error where it would change who gets "
-		       "what or when.\n");
+		       ".Ql heed check\nnames all of them, each with file and line.\n");
 	write_man("KEYS", "A dot leads into a map;\n.Ql *\nis a name of your own.\n", &config_table, out);
 	write_man("PRODUCTS", "The file that\n.Cm products\nnames;\n.Ql *\nis a product's name.\n",
 		  &product_table, out);
@@ -142,8 +138,7 @@ static void write_line(const struct sample *s, const struct config_key *key, int
 	text_addf(&line, "%s%*s%s:%s%s", off ? "#" : "", 2 * depth, "", step_of(key->path), *shown ? " " : "",
 		  shown);
 	int pad = line.len < 40 ? (int)(40 - line.len) : 1;
-	text_addf(s->out, "%s%*s# %s%s%s%s\n", line.data, pad, "", key->help,
-		  key->letter[0] ? " Not yet (" : "", key->letter, key->letter[0] ? ")." : "");
+	text_addf(s->out, "%s%*s# %s\n", line.data, pad, "", key->help);
 	text_release(&line);
 }
 

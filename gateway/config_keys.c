@@ -2,16 +2,14 @@
 #include "config_check.h"
 #include "banned.h"
 
-#define KEY_ROW(PATH, TYPE, FALLBACK, LIMITS, ADAPTER, FLAGS, LATER, LETTER, EXAMPLE, HELP) \
-	{.path = (PATH),                                                                    \
-	 .type = KEY_##TYPE,                                                                \
-	 .fallback = (FALLBACK),                                                            \
-	 .limits = (LIMITS),                                                                \
-	 .adapter = (ADAPTER),                                                              \
-	 .flags = (FLAGS),                                                                  \
-	 .later = KEY_##LATER,                                                              \
-	 .letter = (LETTER),                                                                \
-	 .example = (EXAMPLE),                                                              \
+#define KEY_ROW(PATH, TYPE, FALLBACK, LIMITS, ADAPTER, FLAGS, EXAMPLE, HELP) \
+	{.path = (PATH),                                                     \
+	 .type = KEY_##TYPE,                                                 \
+	 .fallback = (FALLBACK),                                             \
+	 .limits = (LIMITS),                                                 \
+	 .adapter = (ADAPTER),                                               \
+	 .flags = (FLAGS),                                                   \
+	 .example = (EXAMPLE),                                               \
 	 .help = (HELP)},
 
 #define TABLE_OF(KEYS, WHAT)                                                            \

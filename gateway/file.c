@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "banned.h"
 
 bool file_read(const char *path, size_t max, struct text *out, struct text *error)
@@ -15,6 +16,8 @@ bool file_read(const char *path, size_t max, struct text *out, struct text *erro
 	bool done = false;
 
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && descriptors_ran_out())
+		fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return text_error(error, "%s", strerror(errno));
 	while ((n = read(fd, buffer, sizeof buffer)) > 0) {

@@ -64,6 +64,36 @@ const char *hold_who(const struct hold *hold)
 	return *hold->actor ? hold->actor : hold->by;
 }
 
+/* The product's own, or that of the one it is a part of. */
+static const struct hold *product_hold(hold_finder find, const void *context, const char *product)
+{
+	const char *slash = strchr(product, '/');
+	const struct hold *hold = find(context, HOLD_PRODUCT, product);
+
+	if (!hold && slash) {
+		char *parent = xmemdup0(product, (size_t)(slash - product));
+		hold = find(context, HOLD_PRODUCT, parent);
+		free(parent);
+	}
+	return hold;
+}
+
+const struct hold *hold_of_message(hold_finder find, const void *context, const char *campaign,
+				   const char *product, const char *lane)
+{
+	const struct hold *hold = *campaign ? find(context, HOLD_CAMPAIGN, campaign) : NULL;
+
+	if (!hold)
+		hold = product_hold(find, context, product);
+	return hold || !lane ? hold : find(context, HOLD_LANE, lane);
+}
+
+json_t *hold_reason_args(const struct hold *hold, const char *channel)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:s}", "kind", kinds[hold->kind], "name", hold->name, "by",
+			 hold_who(hold), "why", hold->why, "channel", channel);
+}
+
 json_t *hold_to_json(const struct hold *hold)
 {
 	char at[MOMENT_TEXT];

@@ -46,6 +46,13 @@ char *hold_key(enum hold_kind kind, const char *name);
 bool hold_is_key(const char *waits_for);
 /* {"kind","name","why","by","actor","at"}. A new reference. */
 json_t *hold_to_json(const struct hold *hold);
+/* Which hold stops a message, by its campaign ("": none), its product or what that is a part of, and its lane
+ * (NULL: not known); asks `find` for each, which may say NULL. */
+typedef const struct hold *(*hold_finder)(const void *context, enum hold_kind kind, const char *name);
+const struct hold *hold_of_message(hold_finder find, const void *context, const char *campaign,
+				   const char *product, const char *lane);
+/* The arguments of the reason "held". A new reference. */
+json_t *hold_reason_args(const struct hold *hold, const char *channel);
 /* Who, for a person to read. */
 const char *hold_who(const struct hold *hold);
 

@@ -311,19 +311,27 @@ int64_t hours_next_open(const struct hours *hours, const struct zone *zone, int6
 	return MOMENT_NEVER;
 }
 
-int64_t hours_both_next_open(const struct hours *a, const struct hours *b, const struct zone *zone,
-			     int64_t at)
+/* Some two of them have no time in common. */
+static bool part_ways(const struct hours *const list[], size_t count)
 {
-	if (always(a) || always(b))
-		return hours_next_open(always(a) ? b : a, zone, at);
-	if (!hours_meet(a, b))
-		return MOMENT_NEVER;
-	at = at < ZONE_BEGINS ? ZONE_BEGINS : at;
-	for (int64_t t = at; t < ZONE_ENDS && t - at <= HOURS_AHEAD_MAX;) {
-		int64_t open = hours_next_open(a, zone, t);
-		t = hours_next_open(b, zone, open);
-		if (t == open)
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = i + 1; j < count; j++)
+			if (!hours_meet(list[i], list[j]))
+				return true;
+	return false;
+}
+
+int64_t hours_all_next_open(const struct hours *const list[], size_t count, const struct zone *zone,
+			    int64_t at)
+{
+	for (int64_t t = at, from = MOMENT_NEVER; t != MOMENT_NEVER && t - at <= HOURS_AHEAD_MAX;) {
+		if (t == from)
 			return t;
+		if (from != MOMENT_NEVER && part_ways(list, count))
+			return MOMENT_NEVER;
+		from = t;
+		for (size_t i = 0; i < count && t != MOMENT_NEVER; i++)
+			t = hours_next_open(list[i], zone, t);
 	}
 	return MOMENT_NEVER;
 }

@@ -35,9 +35,10 @@ void hours_free(struct hours *hours);
 bool hours_open(const struct hours *hours, const struct zone *zone, int64_t at);
 /* The first open instant at or after `at`; MOMENT_NEVER if there is none in HOURS_AHEAD_MAX. */
 int64_t hours_next_open(const struct hours *hours, const struct zone *zone, int64_t at);
-/* The first instant at or after `at` that both leave open (a customer's hours and their channel's). */
-int64_t hours_both_next_open(const struct hours *a, const struct hours *b, const struct zone *zone,
-			     int64_t at);
+/* The first instant at or after `at` that all of them leave open (a customer's hours and their channel's);
+ * MOMENT_NEVER likewise. */
+int64_t hours_all_next_open(const struct hours *const list[], size_t count, const struct zone *zone,
+			    int64_t at);
 /* The first closed instant after `at`, which is open (closed: `at` itself); MOMENT_NEVER: never closes. */
 int64_t hours_closes(const struct hours *hours, const struct zone *zone, int64_t at);
 /* Is there a time of the week that both leave open? If not, refuse them where they are written. */

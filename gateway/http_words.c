@@ -29,17 +29,27 @@ bool http_type_is(const char *content_type, const char *type)
 	return len == strlen(type) && strncasecmp(s, type, len) == 0;
 }
 
-/* Is the element's weight zero? */
-static bool is_refused(const char *element)
+/* 0 to 1. By hand: strtod reads a comma in some locales, and more than digits. */
+static double weight_read(const char *s)
+{
+	double weight = *s == '1' ? 1 : 0, unit = 0.1;
+
+	if ((*s == '0' || *s == '1') && s[1] == '.')
+		for (s += 2; *s >= '0' && *s <= '9'; s++, unit /= 10)
+			weight += (*s - '0') * unit;
+	return weight;
+}
+
+static double weight_of(const char *element)
 {
 	const char *end = element + strcspn(element, ",");
 
 	for (const char *s = element + strcspn(element, ";,"); s < end; s += strcspn(s, ";,")) {
 		s = skip_blanks(s + 1);
 		if ((*s == 'q' || *s == 'Q') && s[1] == '=')
-			return strtod(s + 2, NULL) <= 0;
+			return weight_read(s + 2);
 	}
-	return false;
+	return 1;
 }
 
 enum fit { FIT_NONE, FIT_ALL, FIT_KIND, FIT_TYPE };
@@ -55,18 +65,18 @@ static enum fit fits(const char *element, const char *type)
 	return len == 3 && strncmp(element, "*/*", 3) == 0 ? FIT_ALL : FIT_NONE;
 }
 
-/* The nearest element that speaks of the type; *refused: with a weight of zero. */
-static enum fit nearest(const char *accept, const char *type, bool *refused)
+/* The nearest element that speaks of the type, and its weight; 0: it is not taken. */
+static enum fit nearest(const char *accept, const char *type, double *weight)
 {
 	enum fit best = FIT_NONE;
 
-	*refused = false;
+	*weight = 0;
 	for (const char *s = accept; *s; s += *s == ',') {
 		s = skip_blanks(s);
 		enum fit fit = fits(s, type);
 		if (fit > best) {
 			best = fit;
-			*refused = is_refused(s);
+			*weight = weight_of(s);
 		}
 		s += strcspn(s, ",");
 	}
@@ -75,14 +85,16 @@ static enum fit nearest(const char *accept, const char *type, bool *refused)
 
 bool http_accepts(const char *accept, const char *type)
 {
-	bool refused;
+	double weight;
 
-	return !*accept || (nearest(accept, type, &refused) != FIT_NONE && !refused);
+	nearest(accept, type, &weight);
+	return !*accept || weight > 0;
 }
 
-bool http_asks_for(const char *accept, const char *type)
+bool http_prefers(const char *accept, const char *type, const char *usual)
 {
-	bool refused;
+	double weight, other;
+	bool named = nearest(accept, type, &weight) == FIT_TYPE;
 
-	return nearest(accept, type, &refused) == FIT_TYPE && !refused;
+	return named && weight > 0 && (nearest(accept, usual, &other) != FIT_TYPE || weight >= other);
 }

@@ -8,7 +8,7 @@
 bool http_type_is(const char *content_type, const char *type);
 /* Would who sent this Accept take `type`? "" takes everything. */
 bool http_accepts(const char *accept, const char *type);
-/* Does it name the type itself (not by a *), and not with q=0? */
-bool http_asks_for(const char *accept, const char *type);
+/* Does it name the type itself (not by a *), with no smaller weight than it gives the usual one? */
+bool http_prefers(const char *accept, const char *type, const char *usual);
 
 #endif

@@ -46,6 +46,8 @@ bool incoming_answers(struct turn *turn, struct incoming *incoming, const char *
 /* A short message: follows a keyword. False: the store failed. */
 bool incoming_reply(struct turn *turn, struct incoming *incoming);
 
+/* *out NULL: there is no such customer. customer_free. False: the store failed. */
+bool customer_numbered(struct turn *turn, int64_t n, struct customer **out);
 /* A contact that is no attempt of ours, zeroed but for texts, time and direction; contact_release. */
 struct contact *contact_recorded(const struct turn *turn, enum direction direction);
 /* Its reason. `args` is taken. */

@@ -155,6 +155,11 @@ static bool read_times(const struct reading *in, struct message *out)
 {
 	if (!read_moment(in, "send_at", &out->send_at) || !read_moment(in, "expires_at", &out->expires_at))
 		return false;
+	/* 0 says that there is none: what lies before 1970 is as long over as its first instant */
+	if (out->send_at < 0)
+		out->send_at = 0;
+	if (json_object_get(in->json, "expires_at") && out->expires_at <= 0)
+		out->expires_at = 1;
 	return !out->expires_at || out->expires_at > out->send_at ||
 	       text_error(in->error, "expires_at: is not after send_at: it could never be sent");
 }

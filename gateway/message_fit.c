@@ -7,7 +7,6 @@
 bool message_fits(const struct message *message, const struct config *config, struct text *why)
 {
 	const struct product *product = product_find(config->products, message->product);
-	struct text lacks;
 
 	if (!product)
 		return text_error(why, "product: %s is not in the products file", message->product);
@@ -20,11 +19,7 @@ bool message_fits(const struct message *message, const struct config *config, st
 	const struct template *template = templates_find(config->templates, message->template);
 	if (!template)
 		return text_error(why, "template: %s does not exist", message->template);
-	text_init(&lacks, TEXT_ERROR_MAX);
-	bool complete = template_check_data(template, message->data, &lacks) ||
-			text_error(why, "data: %s", lacks.data);
-	text_release(&lacks);
-	return complete;
+	return template_check_data(template, message->data, why);
 }
 
 int64_t message_expiry(const struct message *message, const struct product *product, int64_t now)

@@ -24,6 +24,11 @@ int64_t moment_mono(void)
 	return clock_read(CLOCK_MONOTONIC);
 }
 
+int64_t moment_boot(void)
+{
+	return clock_read(CLOCK_BOOTTIME);
+}
+
 /* Days from civil and back: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms". */
 int64_t moment_days(int64_t year, int month, int day)
 {

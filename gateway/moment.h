@@ -18,6 +18,7 @@
 
 int64_t moment_now(void);  /* the wall clock: what is stored */
 int64_t moment_mono(void); /* never jumps: waits inside a process */
+int64_t moment_boot(void); /* likewise, and goes on while the machine sleeps */
 
 /* "2026-11-22T10:00:00.123Z" (RFC 3339, milliseconds). Years 0000 to 9999; outside: "". */
 void moment_format(int64_t at, char out[MOMENT_TEXT]);

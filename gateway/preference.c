@@ -10,6 +10,10 @@
 #include "xalloc.h"
 #include "banned.h"
 
+/* Of what is kept with a change, for ever. */
+#define SOURCE_MAX 1024
+#define EVIDENCE_MAX (64 * 1024)
+
 #define IMMEDIATE "immediate"
 #define SHOWN_MAX 64 /* bytes of a name that is repeated in an error */
 
@@ -103,6 +107,60 @@ const struct preference *choices_time(const struct choices *choices)
 						: NULL;
 }
 
+/* Of the hours that hold the whole message, the one that never opens together with `hours`. */
+static bool never_meets(const struct hours *hours, const struct hours *base, const char *of, const char *text,
+			struct text *with)
+{
+	if (hours_meet(base, hours))
+		return false;
+	text_addf(with, "%s%s", of, text);
+	return true;
+}
+
+const struct preference_entry *choices_never_open(const struct product *product, bool zone_known,
+						  const struct choices *choices, struct text *with)
+{
+	const struct preference *time = choices_time(choices), *list = NULL;
+	const struct preference_entry *never = NULL;
+	struct applied applied = {.preference = choices->own};
+
+	if (product)
+		choices_apply(product, product->purpose, choices, &applied);
+	list = applied.preference;
+	bool guess = product && product->purpose == PURPOSE_MARKETING && !zone_known;
+	struct hours *own = time && *time->hours ? hours_parse(time->hours, NULL) : NULL;
+	struct hours *marketing = guess && !own ? hours_parse(MARKETING_HOURS, NULL) : NULL;
+	for (size_t i = 0; list && !never && i < list->channel_count; i++) {
+		struct hours *hours = hours_parse(list->channels[i].hours, NULL);
+		if (own ? never_meets(hours, own, "hours: ", time->hours, with)
+			: (product && never_meets(hours, product->quiet, "the quiet hours of this product, ",
+						  product->quiet_hours, with)) ||
+				    never_meets(hours, marketing,
+						"the hours of advertising for whom no time zone is known, ",
+						MARKETING_HOURS, with))
+			never = &list->channels[i];
+		hours_free(hours);
+	}
+	hours_free(own);
+	hours_free(marketing);
+	return never;
+}
+
+bool preference_never_opens(const struct preference *preference, const struct preference_entry *entry,
+			    const char *with, struct text *error)
+{
+	return text_error(error,
+			  "channels[%zu].hours: %s never opens together with %s; hours that share some time "
+			  "with them would be right",
+			  (size_t)(entry - preference->channels), entry->hours, with);
+}
+
+/* Nobody has to get marketing, so there a pause holds for every product. */
+bool choice_may_pause(const struct product *product, enum purpose purpose)
+{
+	return product->may_stop || purpose == PURPOSE_MARKETING;
+}
+
 /* --- reading --- */
 
 /* A name that somebody wrote, as an error repeats it. */
@@ -157,6 +215,12 @@ static bool check_name(const char *name, size_t i, const struct product *product
 	return true;
 }
 
+/* Hours of nothing but blanks say as little as "". */
+static const char *hours_said(const char *hours)
+{
+	return hours[strspn(hours, " \t")] ? hours : "";
+}
+
 /* {"channel", "hours", "wait"}: hours and wait as text, "" where they are not there. */
 static bool read_patience(const json_t *value, size_t i, const char **hours, const char **wait,
 			  struct text *error)
@@ -177,7 +241,7 @@ static bool read_patience(const json_t *value, size_t i, const char **hours, con
 		if (!text)
 			return text_error(error, "channels[%zu].%s: must be a string", i, key);
 		if (strcmp(key, "hours") == 0)
-			*hours = text;
+			*hours = hours_said(text);
 		else if (strcmp(key, "wait") == 0)
 			*wait = text;
 	}
@@ -295,7 +359,7 @@ static bool read_time(const json_t *json, const struct product *product, struct 
 	if (!parsed)
 		return false;
 	hours_free(parsed);
-	xreplace(&out->hours, hours);
+	xreplace(&out->hours, hours_said(hours));
 	if (!paused || (*paused && !moment_parse(paused, &out->paused_until)))
 		return text_error(error,
 				  "paused_until: must be a moment like \"2027-01-31T08:00:00Z\", or null");
@@ -306,29 +370,18 @@ static bool read_time(const json_t *json, const struct product *product, struct 
 	return read_digest(json, out, error);
 }
 
-/* A channel's hours come on top of the customer's, or of the product's quiet hours: both open at some time.
- */
-static bool hours_agree(const struct product *product, const struct preference *out, struct text *error)
+/* A channel's hours come on top of the customer's own. */
+static bool hours_agree(const struct preference *out, struct text *error)
 {
-	struct hours *own = *out->hours ? hours_parse(out->hours, NULL) : NULL;
-	const struct hours *base = own ? own : product ? product->quiet : NULL;
-	bool ok = true;
+	const struct choices choices = {.own = out};
+	struct text with;
 
-	for (size_t i = 0; ok && i < out->channel_count; i++) {
-		struct hours *channel = hours_parse(out->channels[i].hours, NULL);
-		ok = hours_meet(base, channel) ||
-		     text_error(error,
-				"channels[%zu].hours: %s never opens together with %s%s; hours that share "
-				"some time with them would be right",
-				i, out->channels[i].hours,
-				own ? "hours: " : "the quiet hours of this product, ",
-				own       ? out->hours
-				: product ? product->quiet_hours
-					  : "");
-		hours_free(channel);
-	}
-	hours_free(own);
-	return ok;
+	text_init(&with, TEXT_ERROR_MAX);
+	const struct preference_entry *entry = choices_never_open(NULL, true, &choices, &with);
+	if (entry)
+		preference_never_opens(out, entry, with.data, error);
+	text_release(&with);
+	return !entry;
 }
 
 static bool check_keys(const json_t *json, struct text *error)
@@ -346,9 +399,16 @@ static bool check_keys(const json_t *json, struct text *error)
 		if (!list_has(keys, sizeof keys / sizeof keys[0], key))
 			return text_error(error,
 					  "%s: unknown key; a preference has: channels, hours, digest, "
-					  "paused_until, version",
+					  "paused_until, version, given_at, source, evidence",
 					  shown(key));
 	}
+	const json_t *source = json_object_get(json, "source"), *evidence = json_object_get(json, "evidence");
+	if (source && !json_is_null(source) &&
+	    (!json_is_string(source) || json_string_length(source) > SOURCE_MAX))
+		return text_error(error, "source: must be a string of at most %d bytes", SOURCE_MAX);
+	if (evidence && json_dumpb(evidence, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY) > EVIDENCE_MAX)
+		return text_error(error, "evidence: has more than %d bytes; a reference or a hash would do",
+				  EVIDENCE_MAX);
 	return true;
 }
 
@@ -361,7 +421,7 @@ bool preference_from_json(const json_t *json, const struct product *product, con
 				   .changed_by = xstrdup("")};
 	return check_keys(json, error) && read_time(json, product, out, error) &&
 	       read_channels(json_object_get(json, "channels"), product, known, known_count, out, error) &&
-	       hours_agree(product, out, error);
+	       hours_agree(out, error);
 }
 
 #define LIST_EXAMPLE "sms{hours=mon-fri 09:00-18:00,wait=2h},email"
@@ -503,6 +563,7 @@ json_t *preference_applied_json(const struct product *product, const struct choi
 	static const char *const sources[] = {"own", "parent", "*", "default"};
 	const struct preference *made = product ? choices->own : choices->star;
 	const struct preference *time = choices_time(choices);
+	const bool pauses = time && (!product || choice_may_pause(product, product->purpose));
 	json_t *channels = json_null(), *json;
 	const char *source = "default";
 
@@ -526,7 +587,8 @@ json_t *preference_applied_json(const struct product *product, const struct choi
 		return json_pack("{s:s,s:o,s:s,s:s,s:o,s:i,s:s}", "product", product ? product->name : "*",
 				 "channels", channels, "hours", time ? time->hours : "", "digest",
 				 time ? time->digest : IMMEDIATE, "paused_until",
-				 moment_json(time ? time->paused_until : 0), "version", 0, "source", source);
+				 moment_json(pauses ? time->paused_until : 0), "version", 0, "source",
+				 source);
 	json = preference_to_json(made);
 	json_object_set_new(json, "channels", channels);
 	json_object_set_new(json, "source", json_string(source));

@@ -132,23 +132,26 @@ static void check_channels(struct reading *r, const char *name, const json_t *ow
 		      "right");
 }
 
-/* Quiet hours and cap. */
-static void check_time(struct reading *r, const char *name, const json_t *whole, struct product *product)
+/* Quiet hours and cap. What a part has from its product was told there. */
+static void check_time(struct reading *r, const char *name, const json_t *own, const json_t *whole,
+		       struct product *product)
 {
 	const char *cap = json_string_value(json_object_get(whole, "cap"));
 	struct text why;
 
 	text_init(&why, TEXT_ERROR_MAX);
-	if (*product->quiet_hours && !(product->quiet = hours_parse_quiet(product->quiet_hours, &why)))
+	if (*product->quiet_hours && !(product->quiet = hours_parse_quiet(product->quiet_hours, &why)) &&
+	    json_object_get(own, "quiet_hours"))
 		wrong(r, name, "quiet_hours", "%s", why.data);
 	text_clear(&why);
-	if (!cap_parse(cap, &product->cap, &why))
+	if (!cap_parse(cap, &product->cap, &why) && json_object_get(own, "cap"))
 		wrong(r, name, "cap", "%s", why.data);
 	text_release(&why);
 }
 
-/* `whole` is checked for types and filled. */
-static void add_product(struct reading *r, const char *name, const json_t *whole)
+/* `whole`, with what it has from the one it is a part of, is checked for types and filled; `own` stands in
+ * the file. */
+static void add_product(struct reading *r, const char *name, const json_t *own, const json_t *whole)
 {
 	struct product *product = &r->set->products[r->set->count++];
 	const char *content = json_string_value(json_object_get(whole, "content"));
@@ -162,7 +165,7 @@ static void add_product(struct reading *r, const char *name, const json_t *whole
 		.urgent = json_is_true(json_object_get(whole, "urgent")),
 		.quiet_hours = xstrdup(json_string_value(json_object_get(whole, "quiet_hours"))),
 	};
-	check_time(r, name, whole, product);
+	check_time(r, name, own, whole, product);
 	if (!product->title)
 		product->title = json_object();
 	if (!product->description)
@@ -239,6 +242,7 @@ static bool keys_sound(const struct reading *r, const char *name, const json_t *
 static void read_product(struct reading *r, const char *name, json_t *own)
 {
 	static const char *const about_channels[] = {"channels", "default", "may_stop", NULL};
+	static const char *const about_purpose[] = {"purpose", "urgent", "default", NULL};
 	json_t *parent = NULL;
 	char *parent_name = NULL;
 	const char *slash = strchr(name, '/');
@@ -267,10 +271,10 @@ static void read_product(struct reading *r, const char *name, json_t *own)
 		/* without channels, what else is wrong may be their name */
 		if (channels_sound && (fine || json_object_get(whole, "channels")))
 			check_channels(r, name, sound, whole);
-		if (fine) {
-			add_product(r, name, whole);
+		/* of a set with a mistake nothing is used; all the others are found all the same */
+		add_product(r, name, sound, whole);
+		if (keys_sound(r, name, own, above, about_purpose))
 			check_purpose(r, name, &r->set->products[r->set->count - 1]);
-		}
 		json_decref(whole);
 		json_decref(sound);
 		json_decref(sound_parent);
@@ -369,7 +373,7 @@ struct product_set *product_set_kept(const json_t *products)
 		json_t *whole = json_is_object(own) ? whole_of(parent, own) : NULL;
 		r.mistakes += !whole;
 		if (whole)
-			add_product(&r, name, whole);
+			add_product(&r, name, own, whole);
 		json_decref(whole);
 		free(above);
 	}

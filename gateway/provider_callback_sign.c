@@ -21,6 +21,7 @@
 #define SIGNED_MAX (3 * 1024 * 1024) /* bytes of what is signed */
 #define JWT_MAX 8192
 #define JWT_LEEWAY MOMENT_MINUTE /* their clock and ours */
+#define CLAIM_MAX 253402300800.0 /* seconds: the year 10000; what is claimed beyond is that */
 
 static bool same_text(const char *a, const char *b)
 {
@@ -236,7 +237,9 @@ static bool claim_time(const json_t *claims, const char *name, int64_t *out)
 
 	if (!value)
 		return false;
-	*out = (int64_t)json_number_value(value) * MOMENT_S;
+	double seconds = json_number_value(value);
+	seconds = seconds < 0 ? 0 : seconds > CLAIM_MAX ? CLAIM_MAX : seconds;
+	*out = (int64_t)seconds * MOMENT_S;
 	return true;
 }
 

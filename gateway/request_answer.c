@@ -13,7 +13,8 @@ static bool may_answer(const struct turn *turn, const struct incoming *incoming,
 {
 	int64_t last = incoming->address.answered_at;
 
-	return turn->now >= (confirms || !last ? last : last + ANSWER_PAUSE);
+	return turn->now >= (confirms || !last ? last : last + ANSWER_PAUSE) ||
+	       last > turn->now + 2 * ANSWER_PAUSE; /* the clock was ahead then */
 }
 
 static const struct customer *answered_customer(const struct incoming *incoming)

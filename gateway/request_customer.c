@@ -159,15 +159,15 @@ static bool write_preferences(struct request *request, struct turn *turn, const 
 		if (!says_anything(turn, put, old, item))
 			continue;
 		if (!product)
-			return request_refuse(request, 422,
-					      "preferences.%zu.product: is missing; it is required, a string",
-					      i);
+			return request_refuse(
+				request, 422,
+				"preferences[%zu].product: is missing; it is required, a string", i);
 		if (!preference_write(request, turn, put->asker, customer, product, item, put->merge, kept))
 			return false;
 		if (request->status) {
 			char *why = xstrdup(request->problem.data);
 			request_refuse(request, request->status == 404 ? 422 : request->status,
-				       "preferences.%zu: %s", i, why);
+				       "preferences[%zu].%s", i, why);
 			free(why);
 			return true;
 		}
@@ -251,6 +251,10 @@ static bool put_one(struct request *request, struct turn *turn, const struct put
 		goto out;
 	if (old && old->erased_at) {
 		request_refuse(request, 404, "customer %s: was erased", id);
+		goto out;
+	}
+	if (put->asker->facts && (!old || old->seq != put->asker->facts)) {
+		request_refuse(request, 409, "customer %s: was changed meanwhile; read it again", id);
 		goto out;
 	}
 	bool merge = put->merge && old;

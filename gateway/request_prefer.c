@@ -98,11 +98,11 @@ static bool import_loosens(struct turn *turn, int64_t customer, const char *prod
 	return ok;
 }
 
-static bool same_choice(const struct preference *a, const struct preference *b)
+/* The same list and hours. */
+static bool same_hours(const struct preference *a, const struct preference *b)
 {
 	bool same = a->has_channels == b->has_channels && a->channel_count == b->channel_count &&
-		    strcmp(a->hours, b->hours) == 0 && strcmp(a->digest, b->digest) == 0 &&
-		    a->paused_until / MOMENT_MS == b->paused_until / MOMENT_MS;
+		    strcmp(a->hours, b->hours) == 0;
 
 	for (size_t i = 0; same && i < a->channel_count; i++) {
 		const struct preference_entry *left = &a->channels[i], *right = &b->channels[i];
@@ -110,6 +110,12 @@ static bool same_choice(const struct preference *a, const struct preference *b)
 		       left->wait == right->wait;
 	}
 	return same;
+}
+
+static bool same_choice(const struct preference *a, const struct preference *b)
+{
+	return same_hours(a, b) && strcmp(a->digest, b->digest) == 0 &&
+	       a->paused_until / MOMENT_MS == b->paused_until / MOMENT_MS;
 }
 
 /* The stored keys with those of `patch` over them. */
@@ -196,12 +202,60 @@ static void changed_event(struct turn *turn, const struct customer *customer,
 	json_decref(data);
 }
 
-bool preference_write(struct request *request, struct turn *turn, const struct asker *asker,
-		      const struct customer *customer, const char *product_name, const json_t *json,
-		      bool merge, json_t *kept)
+static bool has_entry(const struct preference *preference, const struct preference_entry *entry)
+{
+	bool has = false;
+
+	for (size_t i = 0; i < preference->channel_count; i++)
+		has = has || &preference->channels[i] == entry;
+	return has;
+}
+
+/* The hours of a channel may stand in one choice and those of the message in another: a part that follows the
+ * list of its product, a product that follows that of "*". False: refused, for they never open together. */
+static bool hours_open(struct request *request, const struct turn *turn, const struct customer *customer,
+		       const struct preference *all, size_t count, const struct preference *new)
+{
+	bool fits = true;
+	struct text with;
+
+	text_init(&with, TEXT_ERROR_MAX);
+	for (size_t i = 0; fits && i <= count; i++) {
+		const struct preference *own = i < count ? &all[i] : new;
+		const struct product *product = product_find(turn->config->products, own->product);
+		if (!product || (i < count && strcmp(own->product, new->product) == 0))
+			continue;
+		const char *const above[] = {product->parent ? product->parent->name : "", "*"};
+		const struct preference *over[2];
+		for (int k = 0; k < 2; k++)
+			over[k] = strcmp(above[k], new->product) == 0 ? new
+								      : preference_of(all, count, above[k]);
+		const struct choices choices = {.own = own, .parent = over[0], .star = over[1]};
+		const struct preference_entry *entry =
+			choices_never_open(product, *customer->timezone != '\0', &choices, &with);
+		bool listed = has_entry(new, entry), timed = choices_time(&choices) == new;
+		fits = !entry || (!listed && !timed);
+		if (!fits && listed && i == count) {
+			preference_never_opens(new, entry, with.data, &request->problem);
+			request->status = 422;
+		} else if (!fits) {
+			request_refuse(request, 422,
+				       "hours: a message about %s would never go by %s: its hours, %s, never "
+				       "open together with %s",
+				       product->name, entry->channel, entry->hours, with.data);
+		}
+		text_clear(&with);
+	}
+	text_release(&with);
+	return fits;
+}
+
+/* `product` NULL: for all of them, or for one that is not in the products file. */
+static bool choice_write(struct request *request, struct turn *turn, const struct asker *asker,
+			 const struct customer *customer, const char *product_name,
+			 const struct product *product, const json_t *json, bool merge, json_t *kept)
 {
 	const struct config *config = turn->config;
-	const struct product *product = product_find(config->products, product_name);
 	static const struct preference nothing = {.hours = (char *)"", .digest = (char *)"immediate"};
 	const bool import = strcmp(asker->by, "import") == 0;
 	struct preference *all = NULL, new = {0};
@@ -210,8 +264,6 @@ bool preference_write(struct request *request, struct turn *turn, const struct a
 	int64_t given;
 	bool ok = true;
 
-	if (!product && strcmp(product_name, "*") != 0)
-		return request_refuse(request, 404, "product: %s is not in the products file", product_name);
 	if (!json_is_object(json))
 		return request_refuse(request, 422,
 				      "preference: must be a JSON object like {\"channels\": [\"email\"]}");
@@ -229,6 +281,10 @@ bool preference_write(struct request *request, struct turn *turn, const struct a
 	}
 	if (import && same_choice(old ? old : &nothing, &new))
 		goto out; /* a nightly import says the same again: nothing to record */
+	xreplace(&new.product, product_name);
+	/* what the company changed since is no reason to refuse a pause */
+	if (!same_hours(old ? old : &nothing, &new) && !hours_open(request, turn, customer, all, count, &new))
+		goto out;
 	bool loosens = false;
 	if (import && !(ok = import_loosens(turn, customer->n, product_name, &new, &loosens)))
 		goto out;
@@ -236,7 +292,6 @@ bool preference_write(struct request *request, struct turn *turn, const struct a
 		json_array_append_new(kept, json_string(product_name));
 		goto out;
 	}
-	xreplace(&new.product, product_name);
 	xreplace(&new.changed_by, asker->by);
 	new.version = (old ? old->version : 0) + 1;
 	new.changed_at = turn->now;
@@ -248,6 +303,29 @@ out:
 	preferences_free(all, count);
 	preference_release(&new);
 	json_decref(whole);
+	return ok;
+}
+
+bool preference_write(struct request *request, struct turn *turn, const struct asker *asker,
+		      const struct customer *customer, const char *product_name, const json_t *json,
+		      bool merge, json_t *kept)
+{
+	const struct product *product = product_find(turn->config->products, product_name);
+
+	if (!product && strcmp(product_name, "*") != 0)
+		return request_refuse(request, 404, "product: %s is not in the products file", product_name);
+	return choice_write(request, turn, asker, customer, product_name, product, json, merge, kept);
+}
+
+bool preference_stop(struct request *request, struct turn *turn, const struct asker *asker,
+		     const struct customer *customer, const char *product_name, const json_t *how)
+{
+	const struct product *product = product_find(turn->config->products, product_name);
+	json_t *stop = how ? json_copy((json_t *)how) : json_object();
+
+	json_object_set_new(stop, "channels", json_array());
+	bool ok = choice_write(request, turn, asker, customer, product_name, product, stop, true, NULL);
+	json_decref(stop);
 	return ok;
 }
 

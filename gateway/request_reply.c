@@ -250,7 +250,9 @@ bool incoming_reply(struct turn *turn, struct incoming *incoming)
 
 	if (turn->config->replies)
 		reply_decide(turn->config->replies, incoming->in->text, &facts, &decision);
-	if (decision.product && !incoming->customer) /* whose choice would it be? */
+	const bool opens_or_stops = decision.action == REPLY_STOPS || decision.action == REPLY_OPENS;
+	/* whose choice would it be, and what would be stopped? A sender of letters has no number */
+	if ((decision.product && !incoming->customer) || (opens_or_stops && !incoming->address.n))
 		decision.action = REPLY_PASSES_ON;
 	if (decision.action == REPLY_PASSES_ON) {
 		incoming->kind = INBOUND_REPLY;

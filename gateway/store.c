@@ -268,9 +268,16 @@ bool store_abandoned(struct store *store, int64_t gateway, int64_t now, int64_t 
 	return !limit || READ(store, abandoned(store, gateway, now, silent, after, limit, out));
 }
 
-bool store_report_gateway(struct store *store, const char *name, const char *boot, int64_t at, int64_t *n)
+bool store_report_gateway(struct store *store, const char *name, const char *boot, int64_t at, int64_t *n,
+			  int64_t *before)
 {
-	return WRITE(store, report_gateway(store, name, boot, at, n));
+	*before = 0;
+	return WRITE(store, report_gateway(store, name, boot, at, n, before));
+}
+
+bool store_move_clock(struct store *store, int64_t was, int64_t by)
+{
+	return !store->ops->move_clock || WRITE(store, move_clock(store, was, by));
 }
 
 bool store_gateway_name(struct store *store, int64_t gateway, char **name)
@@ -510,6 +517,23 @@ bool store_count_receipts(struct store *store, int64_t *count)
 {
 	*count = 0;
 	return READ(store, count_receipts(store, count));
+}
+
+bool store_put_again(struct store *store, const struct again_at *again)
+{
+	return WRITE(store, put_again(store, again));
+}
+
+bool store_drop_again(struct store *store, int64_t customer)
+{
+	return WRITE(store, drop_again(store, customer));
+}
+
+bool store_get_again(struct store *store, struct again_at **out, size_t *count)
+{
+	*out = NULL;
+	*count = 0;
+	return READ(store, get_again(store, out, count));
 }
 
 bool store_put_hold(struct store *store, const struct hold *hold)

@@ -83,6 +83,10 @@ void message_row_release(struct message_row *row);
 /* Copies what never changes, which is somebody else's, into one block of the row's own. */
 void message_row_gather(struct message_row *row);
 void message_row_copy(const struct message_row *row, struct message_row *out);
+/* What waits for a while (a retry, a `wait`, giving up) waits neither longer nor shorter where the clock goes
+ * from `was` to `was + by`; what waits for a time of day keeps it, but where that came nearer: then it is
+ * due, and chosen again. */
+void message_row_move_clock(struct message_row *row, int64_t was, int64_t by);
 void message_row_rename(struct message_row *row, const char *customer_id); /* this copy alone */
 
 /* A place in the waiting index. */
@@ -248,8 +252,13 @@ bool store_open_of(struct store *store, int64_t customer, struct message_rows *o
 bool store_abandoned(struct store *store, int64_t gateway, int64_t now, int64_t silent, int64_t after,
 		     size_t limit, struct message_rows *out);
 
-/* A gateway is alive at `at`: gives its number, by its name, for good. */
-bool store_report_gateway(struct store *store, const char *name, const char *boot, int64_t at, int64_t *n);
+/* A gateway is alive at `at`: gives its number, by its name, for good. *before: when it said so
+ * last; 0: never, or the clock is the server's. */
+bool store_report_gateway(struct store *store, const char *name, const char *boot, int64_t at, int64_t *n,
+			  int64_t *before);
+/* The clock, which was at `was`, is followed by so much (message_row_move_clock): in all rows that wait.
+ * Where the clock is the server's, nothing is done. */
+bool store_move_clock(struct store *store, int64_t was, int64_t by);
 /* "" where there is none. The caller frees. */
 bool store_gateway_name(struct store *store, int64_t gateway, char **name);
 
@@ -337,6 +346,15 @@ bool store_drop_receipt(struct store *store, const char *provider, const char *p
 bool store_get_receipts(struct store *store, int64_t after, size_t limit, struct kept_receipt **out,
 			size_t *count);
 bool store_count_receipts(struct store *store, int64_t *count);
+/* A customer of whom more waits than one turn looks at, and the n that it came to; it takes the place of the
+ * customer's last one. */
+struct again_at {
+	int64_t customer, after;
+};
+bool store_put_again(struct store *store, const struct again_at *again);
+bool store_drop_again(struct store *store, int64_t customer);
+/* All, by customer; the caller frees *out. */
+bool store_get_again(struct store *store, struct again_at **out, size_t *count);
 /* Takes the place of one of the same kind and name. */
 bool store_put_hold(struct store *store, const struct hold *hold);
 bool store_drop_hold(struct store *store, enum hold_kind kind, const char *name);
@@ -358,6 +376,8 @@ bool store_append_changes(struct store *store, struct change *const changes[], s
 bool store_last_choice(struct store *store, int64_t customer, const char *product, char **choice);
 /* Whether a product is `product` or a part of it. */
 bool store_product_covers(const char *product, const char *of);
+/* Whether it is one of a log_query's `products`, or a part of one. */
+bool store_product_among(const char *product, const char *products);
 /* A set of products: *seq is that of the last one if its hash is the same, else a new CHANGE_PRODUCTS is
  * appended. */
 bool store_put_products(struct store *store, const char *hash, const char *body, int64_t at, int64_t *seq);
@@ -433,6 +453,8 @@ const char *store_reader_error(const struct store_reader *reader);
 struct log_query {
 	const char *customer; /* ids and names; NULL: any */
 	const char *product;  /* with its parts */
+	/* Of any of these, with their parts, as ",cards,offers/news,"; beside `product`. NULL: of any. */
+	const char *products;
 	const char *channel;
 	const char *message; /* a message's id */
 	enum state state;
@@ -475,7 +497,9 @@ struct audit_contact {
 	int64_t preference_seq, customer_seq, address_seq, products_seq, log_seq;
 	char *product, *channel, *provider, *reason;
 	char *address_channel, *address_value; /* "" where there is no such row */
-	bool first;                            /* of the contact's lines */
+	enum state state;
+	bool first;   /* of the contact's lines */
+	bool several; /* a contact of several messages */
 	/* its message; 0 and "" where that is not there */
 	int64_t message_n, message_customer;
 	char *message_id, *message_product, *campaign;
@@ -496,6 +520,7 @@ struct audit_message {
 };
 struct audit_at {
 	int64_t customer, seq;
+	int64_t end; /* up to this customer, and not of it; 0: of all */
 };
 /* Attempts by customer, then seq, behind *after, which is moved on; at most `limit` contacts. */
 bool store_audit_contacts(struct store_reader *reader, struct audit_at *after, size_t limit,

@@ -88,7 +88,9 @@ struct store_ops {
 	bool (*open_of)(struct store *, int64_t customer, struct message_rows *out);
 	bool (*abandoned)(struct store *, int64_t gateway, int64_t now, int64_t silent, int64_t after,
 			  size_t limit, struct message_rows *out);
-	bool (*report_gateway)(struct store *, const char *name, const char *boot, int64_t at, int64_t *n);
+	bool (*report_gateway)(struct store *, const char *name, const char *boot, int64_t at, int64_t *n,
+			       int64_t *before);
+	bool (*move_clock)(struct store *, int64_t was, int64_t by); /* NULL: the clock is the server's */
 	bool (*gateway_name)(struct store *, int64_t gateway, char **name);
 
 	bool (*number_contacts)(struct store *, struct contact *const contacts[], size_t count);
@@ -134,6 +136,9 @@ struct store_ops {
 	bool (*get_receipts)(struct store *, int64_t after, size_t limit, struct kept_receipt **out,
 			     size_t *count);
 	bool (*count_receipts)(struct store *, int64_t *count);
+	bool (*put_again)(struct store *, const struct again_at *again);
+	bool (*drop_again)(struct store *, int64_t customer);
+	bool (*get_again)(struct store *, struct again_at **out, size_t *count);
 	bool (*put_hold)(struct store *, const struct hold *hold);
 	bool (*drop_hold)(struct store *, enum hold_kind kind, const char *name);
 	bool (*get_holds)(struct store *, struct hold **out, size_t *count);

@@ -54,6 +54,30 @@ void message_row_copy(const struct message_row *row, struct message_row *out)
 		row->words->holders++;
 }
 
+void message_row_move_clock(struct message_row *row, int64_t was, int64_t by)
+{
+	bool channel = *row->waits_for && !hold_is_key(row->waits_for);
+	/* for a time of day: giving up counts from that */
+	bool calendar = !*row->waits_for && row->state == STATE_DEFERRED && row->due > was;
+	bool waits = row->wait_since && row->wait_since <= was;
+	bool receipt = !*row->waits_for && row->state == STATE_SENT && row->due == row->wait_until && waits;
+
+	if (row->give_up_at && !calendar)
+		row->give_up_at += by;
+	if (row->fault_since)
+		row->fault_since += by;
+	if (row->wait_until && waits)
+		row->wait_until += by;
+	if (waits)
+		row->wait_since += by;
+	if (row->due == MOMENT_NEVER)
+		return;
+	if (channel || receipt)
+		row->due += by;
+	else if (!*row->waits_for && row->state != STATE_SENT && by < 0 && row->due > was + by)
+		row->due = was + by;
+}
+
 void message_row_rename(struct message_row *row, const char *customer_id)
 {
 	struct row_words *before = row->words;
@@ -249,6 +273,16 @@ bool store_product_covers(const char *product, const char *of)
 	size_t len = strlen(of);
 
 	return strncmp(product, of, len) == 0 && (product[len] == '\0' || product[len] == '/');
+}
+
+bool store_product_among(const char *product, const char *products)
+{
+	for (const char *one = products; *one == ',' && one[1]; one += 1 + strcspn(one + 1, ",")) {
+		size_t len = strcspn(one + 1, ",");
+		if (strncmp(product, one + 1, len) == 0 && (product[len] == '\0' || product[len] == '/'))
+			return true;
+	}
+	return false;
 }
 
 /* FNV-1a: as good as any, and the same everywhere. */

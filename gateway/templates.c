@@ -186,7 +186,7 @@ bool template_check_data(const struct template *t, const json_t *data, struct te
 	}
 	bool complete = !missing.len;
 	if (!complete)
-		text_error(error, "data lacks what the template '%s' requires: %s", t->name, missing.data);
+		text_error(error, "data: lacks what the template '%s' requires: %s", t->name, missing.data);
 	text_release(&missing);
 	return complete;
 }

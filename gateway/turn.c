@@ -158,7 +158,7 @@ static bool write_works(struct turn *turn)
 			contact_of(turn, work);
 	ok = ok && store_number_contacts(turn->store, (struct contact *const *)contacts.list, contacts.count);
 	for (struct work *work = turn->plan.first; ok && work; work = work->next)
-		if (work->attempt)
+		if (work->contact && work->attempt)
 			work->begun = begun_take(turn->begun, work->contact->seq, work->contact->at);
 	for (struct work *work = turn->plan.first; ok && work; work = work->next)
 		if (work->contact || work->lead)
@@ -234,8 +234,9 @@ static bool turn_transaction(struct turn *turn)
 {
 	if (!store_begin(turn->store) || !several_begin(turn))
 		return false;
+	turn->placing = moment_mono();
 	CRASH_POINT(turn_begun);
-	if (!gateway_report(turn) || !several_reported(turn) || !holds_load(turn) ||
+	if (!clock_move(turn) || !gateway_report(turn) || !several_reported(turn) || !holds_load(turn) ||
 	    (turn->config_new && !config_keep(turn)) || !recover_take(turn))
 		return false;
 	CRASH_POINT(turn_recovered);
@@ -262,6 +263,7 @@ static bool turn_transaction(struct turn *turn)
 		return false;
 	CRASH_POINT(turn_before_commit);
 	turn->late = change_is_late(turn);
+	pace_learn(turn, moment_mono() - turn->placing);
 	return !turn->late && store_commit(turn->store);
 }
 
@@ -395,12 +397,19 @@ static void finish_flights(struct turn *turn)
 	turn->outcomes = NULL;
 }
 
+/* Under the lock; then it is its owner's again. */
+static void request_done(struct request *request)
+{
+	request->done = true;
+	pthread_cond_signal(&request->answered);
+}
+
 static void give_answers(struct turn *turn)
 {
 	pthread_mutex_lock(&turn->lock);
 	for (struct request *request = turn->requests, *next; request; request = next) {
 		next = request->next;
-		request->done = true;
+		request_done(request);
 	}
 	turn->requests = NULL;
 	admissions_settle(turn);
@@ -423,7 +432,7 @@ static struct request **refuse_late(struct request **link, bool all, const char 
 		*link = request->next;
 		request->status = 503;
 		text_error(&request->problem, "%s; nothing was changed", why);
-		request->done = true;
+		request_done(request);
 	}
 	return link;
 }
@@ -440,10 +449,9 @@ static void refuse_requests(struct turn *turn, bool all, const char *why)
 
 static void turn_committed(struct turn *turn)
 {
-	if (turn->failing)
-		log_info("the store works again");
+	trouble_over(&turn->troubles, TROUBLE_STORE);
 	CRASH_POINT(turn_committed);
-	turn->failing = turn->lost = turn->reloaded = turn->overtaken = false;
+	turn->lost = turn->reloaded = turn->overtaken = false;
 	turn->contended = 0;
 	again_after_commit(turn);
 	erasures_after_commit(turn);
@@ -460,6 +468,7 @@ static void turn_committed(struct turn *turn)
 	/* publish first: whoever is answered next may read the counters */
 	stats_publish(turn, true);
 	several_after_commit(turn);
+	clock_moved(turn);
 	for (struct work *work = turn->plan.first; work; work = work->next) {
 		if (work->admission && !work->admission->refused)
 			work->admission->state = work->row.state;
@@ -505,10 +514,7 @@ static void turn_lost(struct turn *turn)
 		return;
 	}
 	turn->contended = 0;
-	if (!turn->failing)
-		log_error("the store failed: %s; nothing is taken from the queue until it works again",
-			  store_error(turn->store));
-	turn->failing = true;
+	trouble_is(&turn->troubles, TROUBLE_STORE, "the store failed: %s", store_error(turn->store));
 	turn_undo(turn);
 	stats_publish(turn, false);
 	refuse_requests(turn, false, "the store fails, so the change could not be made binding in time");
@@ -519,8 +525,7 @@ static bool turn_once(struct turn *turn)
 {
 	int64_t recovered = turn->recovered;
 
-	turn->now = moment_now() + turn->ahead + turn->clock;
-	turn->mono = moment_mono();
+	turn_look(turn);
 	turn->number++;
 	plan_begin(turn);
 	lines_begin_turn(turn);
@@ -540,13 +545,16 @@ static bool turn_once(struct turn *turn)
 /* --- the thread --- */
 
 /* Takes at most `max` off the front of a list whose elements begin with `next`; the rest stays. `head` points
- * to the first element's pointer, `tail` to the pointer to the last one's `next`. */
-static void *list_take(void *head, void *tail, size_t max)
+ * to the first element's pointer, `tail` to the pointer to the last one's `next`. `max` becomes what was
+ * taken. */
+static void *list_take(void *head, void *tail, size_t *max)
 {
 	void **first = head, **end = head;
+	size_t n = 0;
 
-	for (size_t n = 0; *end && n < max; n++)
+	for (; *end && n < *max; n++)
 		end = *end;
+	*max = n;
 	void *taken = end == first ? NULL : *first, *rest = *end;
 	*end = NULL;
 	*first = rest;
@@ -557,7 +565,7 @@ static void *list_take(void *head, void *tail, size_t max)
 
 /* Urgent first, then normal, then bulk, which keeps a tenth. As many as the channels take at once: the others
  * would be written twice and read again in between. */
-static void take_admissions(struct turn *turn)
+static void take_admissions(struct turn *turn, size_t most)
 {
 	const struct inbox_lane *bulk = &turn->inbox.lanes[LANE_BULK];
 	size_t room = lines_room(turn);
@@ -567,15 +575,15 @@ static void take_admissions(struct turn *turn)
 		turn->overflow =
 			turn->mono + (lines_are_brisk(turn) ? TURN_OVERFLOW_BRISK : TURN_OVERFLOW_EVERY);
 	}
-	room = room < TURN_ADMISSIONS_MAX ? room : TURN_ADMISSIONS_MAX;
+	most = most < TURN_ADMISSIONS_MAX ? most : TURN_ADMISSIONS_MAX;
+	room = room < most ? room : most;
 	const size_t tenth = room / 10, kept = bulk->count < tenth ? bulk->count : tenth;
 	struct admission **end = &turn->admissions;
 
 	for (int lane = 0; lane < LANES; lane++) {
 		struct inbox_lane *in = &turn->inbox.lanes[lane];
-		size_t most = lane == LANE_BULK ? room : room - kept,
-		       count = in->count < most ? in->count : most;
-		*end = list_take(&in->first, &in->tail, count);
+		size_t count = lane == LANE_BULK ? room : room - kept;
+		*end = list_take(&in->first, &in->tail, &count);
 		in->count -= count;
 		turn->inbox.admission_count -= count;
 		room -= count;
@@ -586,9 +594,14 @@ static void take_admissions(struct turn *turn)
 
 static void take_inbox(struct turn *turn)
 {
-	turn->outcomes = list_take(&turn->inbox.outcomes, &turn->inbox.outcomes_tail, TURN_OUTCOMES_MAX);
-	turn->requests = list_take(&turn->inbox.requests, &turn->inbox.requests_tail, TURN_REQUESTS_MAX);
-	take_admissions(turn);
+	size_t requests = TURN_REQUESTS_MAX;
+
+	turn->requests = list_take(&turn->inbox.requests, &turn->inbox.requests_tail, &requests);
+	const size_t most = pace_most(turn);
+	size_t outcomes = most / 2 < TURN_OUTCOMES_MAX ? most / 2 : TURN_OUTCOMES_MAX;
+	turn->outcomes = list_take(&turn->inbox.outcomes, &turn->inbox.outcomes_tail, &outcomes);
+	if (!turn->standing)
+		take_admissions(turn, most - outcomes);
 	pthread_cond_broadcast(&turn->space);
 }
 
@@ -605,7 +618,8 @@ static void pause_until(struct turn *turn, int64_t wait)
 
 static bool inbox_waits(const struct turn *turn)
 {
-	return turn->inbox.outcomes || turn->inbox.requests || turn->inbox.admission_count;
+	return turn->inbox.outcomes || turn->inbox.requests ||
+	       (turn->inbox.admission_count && !turn->standing);
 }
 
 /* Taken by an earlier run, whose transaction was lost. */
@@ -616,12 +630,11 @@ static bool taken_waits(const struct turn *turn)
 
 static bool turn_has_work(struct turn *turn, int64_t *wait)
 {
-	turn->now = moment_now() + turn->ahead + turn->clock;
-	turn->mono = moment_mono();
-	*wait = turn->stopping ? 20 * MOMENT_MS : lines_next(turn);
+	turn_look(turn);
+	*wait = turn->stopping ? 20 * MOMENT_MS : turn->standing ? TURN_STANDS_WAIT : lines_next(turn);
 	if (gateway_next_report(turn) < *wait)
 		*wait = gateway_next_report(turn);
-	if (turn->expiry.due - turn->now < *wait)
+	if (!turn->standing && turn->expiry.due - turn->now < *wait)
 		*wait = turn->expiry.due > turn->now ? turn->expiry.due - turn->now : 0;
 	if (erasures_next(turn) < *wait)
 		*wait = erasures_next(turn);
@@ -629,12 +642,12 @@ static bool turn_has_work(struct turn *turn, int64_t *wait)
 		*wait = prune_next(turn);
 	if (turn->receipts.due - turn->now < *wait)
 		*wait = turn->receipts.due > turn->now ? turn->receipts.due - turn->now : 0;
-	if (turn->inbox.admission_count && turn->overflow - turn->mono < *wait)
+	bool admits = turn->inbox.admission_count && !turn->standing;
+	if (admits && turn->overflow - turn->mono < *wait)
 		*wait = turn->overflow > turn->mono ? turn->overflow - turn->mono : 0;
-	return turn->inbox.outcomes || turn->inbox.requests ||
-	       (turn->inbox.admission_count && lines_room(turn)) || *wait == 0 || turn->again_count ||
-	       turn->receipts.found.count || turn->receipts.swept != MOMENT_NEVER ||
-	       turn->recovered != MOMENT_NEVER || turn->config_new;
+	return turn->inbox.outcomes || turn->inbox.requests || (admits && lines_room(turn)) || turn->moving ||
+	       *wait == 0 || turn->again_count || turn->receipts.found.count ||
+	       turn->receipts.swept != MOMENT_NEVER || turn->recovered != MOMENT_NEVER || turn->config_new;
 }
 
 static void reload_take(struct turn *turn)
@@ -766,6 +779,7 @@ struct turn *turn_new(struct store *store, struct config *config)
 	turn->name = xstrdup(config->gateway.name);
 	turn->config_new = true;
 	turn->alone = true;
+	turn->pace.most = PACE_NO_END;
 	turn->recovered = MOMENT_NEVER;
 	turn->receipts.count = -1;
 	turn->inbox.outcomes_tail = &turn->inbox.outcomes;
@@ -773,13 +787,15 @@ struct turn *turn_new(struct store *store, struct config *config)
 	for (int lane = 0; lane < LANES; lane++)
 		turn->inbox.lanes[lane].tail = &turn->inbox.lanes[lane].first;
 	turn->outbox.settled_tail = &turn->outbox.settled;
-	turn->outbox.behind = true;   /* an earlier run may have left some */
-	turn->erasing.pending = true; /* likewise */
+	turn->outbox.behind = true;    /* an earlier run may have left some */
+	turn->erasing.pending = true;  /* likewise */
+	turn->erasing.cleaning = true; /* likewise, and have been cut off before the files were clean */
 	digest_random(seed, sizeof seed);
 	for (size_t i = 0; i < sizeof seed; i++)
 		snprintf(turn->event_prefix + 2 * i, 3, "%02x", seed[i]);
 	memcpy(&turn->random, seed, sizeof turn->random);
 	turn->random |= 1;
+	troubles_init(&turn->troubles);
 	pthread_mutex_init(&turn->lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -826,11 +842,12 @@ bool turn_run_alone(struct turn *turn, struct request *request)
 	if (!turn->line_count)
 		lines_open(turn, turn->config, false, NULL);
 	request->next = NULL;
+	request->answered = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
 	turn->requests = request;
 	if (turn_once(turn)) {
 		/* what was taken back has ended when we say so */
-		while ((holds_busy(turn, true) || turn->again_count || turn->erasing.pending ||
-			turn->prune.running) &&
+		while ((holds_busy(turn, true) || turn->again_count ||
+			(turn->alone && turn->erasing.pending) || turn->prune.running) &&
 		       turn_once(turn))
 			;
 		erasures_clean(turn);
@@ -902,6 +919,7 @@ void turn_free(struct turn *turn)
 	begun_close(turn->begun); /* as it stands: the next start asks it */
 	free(turn->name);
 	config_drop(turn->config);
+	troubles_release(&turn->troubles);
 	pthread_mutex_destroy(&turn->lock);
 	pthread_cond_destroy(&turn->wake);
 	pthread_cond_destroy(&turn->space);
@@ -938,15 +956,16 @@ static bool request_is_in_inbox(const struct turn *turn, const struct request *r
 	return waiting;
 }
 
-/* False: `until` (monotonic) is over. */
-static bool wait_space(struct turn *turn, int64_t until)
+/* False: its deadline is over. */
+static bool wait_answer(struct turn *turn, struct request *request)
 {
+	const int64_t until = request->deadline;
 	const struct timespec at = {.tv_sec = (time_t)(until / MOMENT_S),
 				    .tv_nsec = (long)(until % MOMENT_S * 1000)};
 
 	if (moment_mono() > until)
 		return false;
-	pthread_cond_timedwait(&turn->space, &turn->lock, &at);
+	pthread_cond_clockwait(&request->answered, &turn->lock, CLOCK_MONOTONIC, &at);
 	return true;
 }
 
@@ -954,9 +973,11 @@ void turn_call(struct turn *turn, struct request *request)
 {
 	request->next = NULL;
 	request->done = false;
+	request->answered = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
 	pthread_mutex_lock(&turn->lock);
 	if (turn->outbox.ended) {
-		refuse_late(&request, true, "the gateway has ended");
+		struct request *only = request;
+		refuse_late(&only, true, "the gateway has ended");
 	} else {
 		*turn->inbox.requests_tail = request;
 		turn->inbox.requests_tail = &request->next;
@@ -964,14 +985,15 @@ void turn_call(struct turn *turn, struct request *request)
 		while (!request->done) {
 			/* what the turn has not taken by then is answered all the same */
 			if (!request->deadline || !request_is_in_inbox(turn, request))
-				pthread_cond_wait(&turn->space, &turn->lock);
-			else if (!wait_space(turn, request->deadline))
+				pthread_cond_wait(&request->answered, &turn->lock);
+			else if (!wait_answer(turn, request))
 				turn->inbox.requests_tail =
 					refuse_late(&turn->inbox.requests, false,
 						    "the gateway could not make the change binding in time");
 		}
 	}
 	pthread_mutex_unlock(&turn->lock);
+	pthread_cond_destroy(&request->answered);
 }
 
 bool turn_reload(struct turn *turn, struct config *config, struct text *error)
@@ -996,5 +1018,11 @@ unsigned turn_lanes(struct turn *turn)
 	pthread_mutex_lock(&turn->lock);
 	unsigned lanes = turn->inbox.stop ? 0 : turn->lanes;
 	pthread_mutex_unlock(&turn->lock);
+	lanes = troubles_stop(&turn->troubles) ? 0 : lanes;
 	return lanes;
+}
+
+struct troubles *turn_troubles(struct turn *turn)
+{
+	return &turn->troubles;
 }

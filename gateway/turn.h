@@ -5,6 +5,7 @@
 #define HEED_TURN_H
 
 #include <jansson.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,6 +14,7 @@
 #include "config.h"
 #include "queue.h"
 #include "store.h"
+#include "trouble.h"
 
 struct turn;
 
@@ -57,6 +59,7 @@ struct request {
 	json_t *answer;      /* owned; NULL */
 	/* the turn's */
 	bool done;
+	pthread_cond_t answered; /* who waits is woken alone */
 };
 
 /* What the turn tells of itself, for /metrics and /healthz. */
@@ -110,8 +113,12 @@ void turn_call(struct turn *turn, struct request *request);
 /* Any thread: takes over a new configuration between two turns (channels are opened anew). */
 bool turn_reload(struct turn *turn, struct config *config, struct text *error);
 void turn_stats(struct turn *turn, struct turn_stats *out);
-/* Which lanes may be read now (a mask of 1 << lane): 0 while the store fails, no bulk over max_backlog. */
+/* Which lanes may be taken now (a mask of 1 << lane): 0 while something stops all (trouble.h), no bulk over
+ * max_backlog. */
 unsigned turn_lanes(struct turn *turn);
+
+/* What keeps it from taking. Any thread. */
+struct troubles *turn_troubles(struct turn *turn);
 
 /* What the courier carries to the queue once it is committed. */
 struct carriage {

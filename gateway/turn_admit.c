@@ -124,8 +124,6 @@ bool admissions_take(struct turn *turn)
 {
 	struct admission *fit[TURN_ADMISSIONS_MAX];
 	const char *ids[TURN_ADMISSIONS_MAX];
-	struct message_row *known = xcalloc(TURN_ADMISSIONS_MAX, sizeof *known);
-	json_t *seen = json_object(); /* ids of this very batch */
 	size_t count = 0;
 	bool again = false;
 
@@ -142,6 +140,10 @@ bool admissions_take(struct turn *turn)
 		fit[count] = a;
 		ids[count++] = a->message.id;
 	}
+	if (!count)
+		return true;
+	struct message_row *known = xcalloc(count, sizeof *known);
+	json_t *seen = json_object(); /* ids of this very batch */
 	bool ok = store_find_messages(turn->store, ids, count, known);
 	for (size_t i = 0; ok && i < count; i++)
 		if (known[i].n) {

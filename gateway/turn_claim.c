@@ -62,6 +62,8 @@ static void row_claim(struct turn *turn, struct work *work, const struct outlet 
 		work_set_state(turn, work, STATE_QUEUED);
 		work_event(turn, work, STATE_QUEUED, NULL);
 	}
+	row_queued(row, turn->now);
+	row->due = MOMENT_NEVER;
 	row->claimed.give_up_at = row->give_up_at;
 	row->claimed.fault_since = row->fault_since;
 	row->claimed.wait_since = row->wait_since;
@@ -74,7 +76,6 @@ static void row_claim(struct turn *turn, struct work *work, const struct outlet 
 	row->tries++;
 	row->lease = turn->now + turn->config->gateway.lease;
 	row->gateway = turn->gateway;
-	row->due = MOMENT_NEVER;
 	xreplace(&row->waits_for, "");
 	xreplace(&row->channel, outlet->config->name);
 	work_set_state(turn, work, STATE_SENDING);
@@ -145,9 +146,9 @@ static bool is_due(const struct turn *turn, const struct work *lead, const struc
 }
 
 /* May it go in the contact of `lead`? It is due, not held, and chosen in the same way; a doubt goes again
- * with those that it went with. False: the store failed. */
+ * with those that it went with. *before: it may not begin later. False: the store failed. */
 static bool may_follow(struct turn *turn, const struct work *lead, struct work *work,
-		       const struct decision *of_lead, bool *may)
+		       const struct decision *of_lead, bool *may, int64_t *before)
 {
 	const struct message_row *row = &work->row;
 	const struct reasons *why = &of_lead->reasons;
@@ -156,6 +157,7 @@ static bool may_follow(struct turn *turn, const struct work *lead, struct work *
 
 	*may = false;
 	if (row->customer != lead->row.customer || strcmp(row->product, lead->row.product) != 0 ||
+	    row->purpose != lead->row.purpose || /* they count in other caps */
 	    (row->state == STATE_IN_DOUBT) != again || (again && !went_with(lead, row)) ||
 	    !is_due(turn, lead, row) || !work_message(work) || holds_cancel(turn, row) ||
 	    holds_stop(turn, row, NULL, NULL))
@@ -164,11 +166,13 @@ static bool may_follow(struct turn *turn, const struct work *lead, struct work *
 	bool ok = work_decide(turn, work, &lead->facts, false, &decision);
 	*may = ok && decision.kind == CHOOSE_SEND && decision.digest &&
 	       strcmp(decision.channel, of_lead->channel) == 0 && decision.address == of_lead->address;
+	*before = decision.before;
 	reasons_release(&decision.reasons);
 	return ok;
 }
 
-static void follow(struct turn *turn, struct work *lead, struct work *work)
+/* It may not begin later than `before`, and so the contact may not. */
+static void follow(struct turn *turn, struct work *lead, struct work *work, int64_t before)
 {
 	work->placed = true;
 	work->lead = lead;
@@ -178,9 +182,14 @@ static void follow(struct turn *turn, struct work *lead, struct work *work)
 	xreplace(&work->row.wait_channel, lead->row.wait_channel);
 	work->row.wait_since = lead->row.wait_since;
 	work->row.wait_until = lead->row.wait_until;
+	work->row.due = MOMENT_NEVER; /* what it stood is in those of the lead */
 	caps_share(lead, work);
 	row_claim(turn, work, lead->outlet);
+	work->row.wait_since = lead->row.wait_since;
+	work->row.wait_until = lead->row.wait_until;
 	item_make(turn, work, lead->attempt);
+	if (before < lead->attempt->begin_before)
+		lead->attempt->begin_before = before;
 	lead->followers++;
 }
 
@@ -189,6 +198,7 @@ static bool gather_rows(struct turn *turn, struct work *lead, const struct decis
 			const struct message_rows *rows)
 {
 	bool ok = true, may;
+	int64_t before;
 
 	for (size_t i = 0; ok && i < rows->count && lead->followers + 1 < DIGEST_MAX; i++) {
 		const struct message_row *row = &rows->rows[i];
@@ -196,9 +206,9 @@ static bool gather_rows(struct turn *turn, struct work *lead, const struct decis
 		    work_of(turn, row->n))
 			continue;
 		struct work *work = work_add(turn, WORK_DUE, row);
-		ok = may_follow(turn, lead, work, decision, &may);
+		ok = may_follow(turn, lead, work, decision, &may, &before);
 		if (ok && may) {
-			follow(turn, lead, work);
+			follow(turn, lead, work, before);
 		} else {
 			work->placed = work->unchanged = true; /* its own turn comes */
 		}
@@ -210,15 +220,16 @@ static bool gather_rows(struct turn *turn, struct work *lead, const struct decis
 static bool gather(struct turn *turn, struct work *lead, const struct decision *decision)
 {
 	bool ok = true, may;
-	int64_t after = 0;
+	int64_t after = 0, before;
 
 	for (struct work *work = turn->plan.first; ok && work && lead->followers + 1 < DIGEST_MAX;
 	     work = work->next) {
-		if (work == lead || work->placed || work->why == WORK_SETTLED || work->why == WORK_NEW)
+		if (work == lead || work->placed || work->why == WORK_NEW ||
+		    (work->why == WORK_SETTLED && !work->heir))
 			continue;
-		ok = may_follow(turn, lead, work, decision, &may);
+		ok = may_follow(turn, lead, work, decision, &may, &before);
 		if (ok && may)
-			follow(turn, lead, work);
+			follow(turn, lead, work, before);
 	}
 	for (size_t looked = 0; ok && looked < DIGEST_LOOK_MAX && after != MOMENT_NEVER;
 	     looked += DIGEST_SLICE) {

@@ -166,7 +166,8 @@ static bool erase_end(struct turn *turn, struct erasing *next, bool *done)
 		return false;
 	*done = !sending;
 	next->contact = (struct contact_place){0};
-	next->step = ERASE_CONTACTS;
+	next->event = 0; /* another gateway's may still say it all */
+	next->step = ERASE_EVENTS;
 	next->not_before = turn->mono + ERASE_PAUSE;
 	return sending || store_end_erasing(turn->store, next->customer);
 }

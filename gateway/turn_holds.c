@@ -133,31 +133,16 @@ bool holds_load(struct turn *turn)
 
 /* --- what it means for a message --- */
 
-/* The product's own, or that of the one it is a part of. */
-static const struct hold *product_hold(const struct turn *turn, const char *product)
+static const struct hold *find_in_turn(const void *turn, enum hold_kind kind, const char *name)
 {
-	const char *slash = strchr(product, '/');
-	const struct hold *hold = holds_find(turn, HOLD_PRODUCT, product);
-
-	if (!hold && slash) {
-		char *parent = xmemdup0(product, (size_t)(slash - product));
-		hold = holds_find(turn, HOLD_PRODUCT, parent);
-		free(parent);
-	}
-	return hold;
+	return holds_find(turn, kind, name);
 }
 
 static const struct hold *row_hold(const struct turn *turn, const struct message_row *row)
 {
-	const struct hold *hold = NULL;
-
-	if (!turn->hold_count)
-		return NULL;
-	if (*row->campaign)
-		hold = holds_find(turn, HOLD_CAMPAIGN, row->campaign);
-	if (!hold)
-		hold = product_hold(turn, row->product);
-	return hold ? hold : holds_find(turn, HOLD_LANE, lane_name(row->lane));
+	return turn->hold_count ? hold_of_message(find_in_turn, turn, row->campaign, row->product,
+						  lane_name(row->lane))
+				: NULL;
 }
 
 const struct hold *holds_stop(const struct turn *turn, const struct message_row *row, const struct line *line,
@@ -192,9 +177,9 @@ void work_hold(struct turn *turn, struct work *work, const struct hold *hold, co
 	char *key = with_line ? xstrdup(channel) : hold_key(hold->kind, hold->name);
 	bool waits = work->was != STATES && row->due != MOMENT_NEVER && row->due <= turn->now;
 
-	work_reason(work, REASON_held,
-		    json_pack("{s:s, s:s, s:s, s:s, s:s}", "kind", hold_kind_name(hold->kind), "name",
-			      hold->name, "by", hold_who(hold), "why", hold->why, "channel", channel));
+	work_reason(work, REASON_held, hold_reason_args(hold, channel));
+	if (strcmp(row->waits_for, key) != 0)
+		row_queued(row, turn->now);
 	if (!row->fault_since)
 		row->fault_since = turn->now;
 	/* it keeps its place among those that are held with it; what was called back was before them */

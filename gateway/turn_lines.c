@@ -223,6 +223,20 @@ static void outlet_rate(const struct turn *turn, struct outlet *outlet, int64_t 
 		bucket_begin(&outlet->bucket, from);
 }
 
+/* What its provider was sent under the configuration before counts in its rate, and it is still left alone.
+ */
+static void outlet_goes_on(const struct turn *turn, const struct line *line, struct outlet *outlet)
+{
+	struct line *before = line_find(turn, line->config->name);
+	const struct outlet *was = before ? line_find_outlet(before, outlet->config->provider) : NULL;
+
+	if (!was)
+		return;
+	outlet->breaker.paced_until = was->breaker.paced_until;
+	if (was->bucket.depth == outlet->bucket.depth && was->bucket.interval == outlet->bucket.interval)
+		outlet->bucket = was->bucket;
+}
+
 static bool line_open(struct turn *turn, struct line *line, const struct channel_config *config,
 		      bool with_channels, struct text *error)
 {
@@ -234,6 +248,7 @@ static bool line_open(struct turn *turn, struct line *line, const struct channel
 		struct outlet *outlet = &line->outlets[line->outlet_count++];
 		outlet->config = i ? &config->others[i - 1] : config;
 		outlet_rate(turn, outlet, moment_mono());
+		outlet_goes_on(turn, line, outlet);
 		if (with_channels && !(outlet->channel = channel_open(outlet->config, sink, error)))
 			return false;
 	}
@@ -309,7 +324,8 @@ void lines_begin_turn(struct turn *turn)
 {
 	retired_close(turn);
 	turn->unassigned.this_turn = MOMENT_NEVER;
-	turn->claiming = !turn->stopping && !turn->alone && turn->recovered == MOMENT_NEVER;
+	turn->claiming =
+		!turn->stopping && !turn->alone && !turn->standing && turn->recovered == MOMENT_NEVER;
 	for (size_t i = 0; i < turn->line_count; i++) {
 		turn->lines[i].next.this_turn = MOMENT_NEVER;
 		turn->lines[i].chosen = 0;
@@ -382,9 +398,10 @@ bool lines_take_due(struct turn *turn)
 		return true;
 	for (size_t i = 0; i < turn->line_count; i++) {
 		struct line *line = &turn->lines[i];
-		size_t budget = line_room(line);
+		size_t budget = line_room(line), left = pace_left(turn);
 		if (!budget || line->next.due > turn->now)
 			continue;
+		budget = budget < left ? budget : left;
 		if (!line_take(turn, line->config->name, budget, &taken))
 			return false;
 		/* those just taken are still in the index: then it says to look again next turn */
@@ -392,7 +409,8 @@ bool lines_take_due(struct turn *turn)
 			return false;
 	}
 	if (turn->unassigned.due <= turn->now) {
-		if (!line_take(turn, "", TURN_ADMISSIONS_MAX, &taken))
+		size_t left = pace_left(turn);
+		if (!line_take(turn, "", left < TURN_ADMISSIONS_MAX ? left : TURN_ADMISSIONS_MAX, &taken))
 			return false;
 		if (!taken && !hint_ask(turn, "", &turn->unassigned))
 			return false;
@@ -456,7 +474,7 @@ static void row_resumes(struct turn *turn, const struct line *line, const struct
 	if (!row->fault_since)
 		return;
 	struct work *work = work_add(turn, WORK_SETTLED, row);
-	row_fault_over(&work->row, turn->now);
+	row_fault_over_in_place(&work->row, turn->now);
 	if (row->state != STATE_DEFERRED || row->due > turn->now)
 		return;
 	work_reason(work, REASON_waits_turn, json_pack("{s:s}", "channel", line->config->name));

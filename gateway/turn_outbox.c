@@ -106,13 +106,27 @@ static void outbox_keep(struct turn *turn, struct event_row *row)
 	row->json = NULL;
 }
 
+/* Under the lock. Its own events can be kept as they are; where others publish some too, only those that
+ * follow what is known: their numbers are in the order of the commits, without gaps. */
+static bool outbox_keeps(const struct turn *turn)
+{
+	const struct pointers *events = &turn->plan.events;
+
+	if (turn->alone || !events->count)
+		return false;
+	const struct event_row *first = events->list[0];
+	return !turn->outbox.others || (turn->outbox.office && first->seq == turn->outbox.last_kept + 1 &&
+					turn->outbox.event_count < OUTBOX_MEMORY_MAX);
+}
+
 void outbox_after_commit(struct turn *turn)
 {
 	struct plan *plan = &turn->plan;
 
 	pthread_mutex_lock(&turn->lock);
 	turn->outbox.dropped = turn->outbox.dropping;
-	for (size_t i = 0; i < plan->events.count && !turn->alone && !turn->outbox.others; i++) {
+	bool keeps = outbox_keeps(turn);
+	for (size_t i = 0; i < plan->events.count && keeps; i++) {
 		struct event_row *row = plan->events.list[i];
 		turn->outbox.last_stored = row->seq;
 		if (turn->outbox.event_count >= OUTBOX_MEMORY_MAX)
@@ -184,7 +198,7 @@ bool turn_collect(struct turn *turn, int wait_ms, bool events, struct carriage *
 	}
 	pthread_mutex_lock(&turn->lock);
 	while (!turn->outbox.settled && !(events && turn->outbox.event_count) && !turn->outbox.ended)
-		if (pthread_cond_timedwait(&turn->space, &turn->lock, &until) != 0)
+		if (!wait_ms || pthread_cond_timedwait(&turn->space, &turn->lock, &until) != 0)
 			break;
 	out->settled = turn->outbox.settled;
 	turn->outbox.settled = NULL;

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "backoff.h"
+#include "inbound_private.h"
 #include "log.h"
-#include "turn_private.h"
 #include "xalloc.h"
 #include "banned.h"
 
@@ -137,6 +137,14 @@ static bool is_providers_fault(const struct turn *turn, const struct work *work,
 	       config->ops->has_provider;
 }
 
+/* The company sends faster than its provider has agreed to: that is not the customer's to pay for. */
+static bool is_over_rate(const struct turn *turn, const struct work *work, const struct outcome *outcome)
+{
+	const struct channel_config *config = config_channel(turn->config, work->row.channel);
+
+	return config && config->ops->has_provider && strncmp(outcome->code, "429", 3) == 0;
+}
+
 static void outcome_retry(struct turn *turn, struct work *work, const struct outcome *outcome)
 {
 	enum state state =
@@ -156,8 +164,11 @@ static void outcome_retry(struct turn *turn, struct work *work, const struct out
 		work_retry_at(turn, work, state,
 			      turn->now); /* the breaker holds it, for as long as was asked for */
 	} else {
+		int64_t due = next_try(turn, work, outcome->retry_after);
 		outcome_reason(work, REASON_retry, outcome);
-		work_retry_at(turn, work, state, next_try(turn, work, outcome->retry_after));
+		if (is_over_rate(turn, work, outcome))
+			row_wait_longer(&work->row, due - work->flight->claimed_at);
+		work_retry_at(turn, work, state, due);
 	}
 	work_event(turn, work, state, work->ended);
 }
@@ -225,9 +236,13 @@ static bool outcome_unsendable(struct turn *turn, struct work *work, const struc
 }
 
 /* It never left: as if it had not been claimed. */
-static void outcome_not_begun(struct turn *turn, struct work *work)
+static void outcome_not_begun(struct turn *turn, struct work *work, const struct outcome *outcome)
 {
-	work_end_contact(work, STATE_CALLED_BACK, NULL);
+	bool ours = outcome && strcmp(outcome->code, OUTCOME_CODE_DESCRIPTORS) == 0;
+
+	work_end_contact(work, STATE_CALLED_BACK, ours ? outcome : NULL);
+	if (ours)
+		turn_no_descriptors(turn);
 	work->row.attempts--;
 	work->row.tries--;
 	/* its clocks did not run: nothing was tried */
@@ -294,7 +309,7 @@ static bool work_outcome(struct turn *turn, struct work *work, const struct outc
 	case OUTCOME_UNSENDABLE:
 		return outcome_unsendable(turn, work, outcome);
 	case OUTCOME_NOT_BEGUN:
-		outcome_not_begun(turn, work);
+		outcome_not_begun(turn, work, outcome);
 		break;
 	}
 	return true;
@@ -375,7 +390,7 @@ struct work *flight_call_back(struct turn *turn, struct flight *flight)
 	if (outlet && flight->probe)
 		plan_note(turn, line, outlet, NOTE_NO_VERDICT, BREAKER_DOWN, 0);
 	for (struct work *work = first; work && work->flight == flight; work = work->next)
-		outcome_not_begun(turn, work);
+		outcome_not_begun(turn, work, NULL);
 	return first;
 }
 
@@ -425,6 +440,45 @@ static bool address_lives(struct turn *turn, int64_t address, const char *custom
 	return ok;
 }
 
+static void died_event(struct turn *turn, const char *customer_id, const char *channel, const char *provider)
+{
+	struct text data;
+
+	text_init(&data, 4096);
+	text_puts(&data, "{\"customer\":");
+	text_json(&data, customer_id);
+	text_puts(&data, ",\"channel\":");
+	text_json(&data, channel);
+	if (*provider) {
+		text_puts(&data, ",\"provider\":");
+		text_json(&data, provider);
+	}
+	text_putc(&data, '}');
+	event_add(turn, "heed.address.dead", customer_id, data.data);
+	text_release(&data);
+}
+
+/* To the others who have the address. */
+static bool died_for_others(struct turn *turn, int64_t address, int64_t customer, const char *channel,
+			    const char *provider)
+{
+	int64_t *owners = NULL;
+	size_t count = 0;
+	bool ok = store_customers_of_address(turn->store, address, &owners, &count);
+
+	for (size_t i = 0; ok && i < count && i < INBOUND_OWNERS_MAX; i++) {
+		struct customer *owner = NULL;
+		if (owners[i] == customer)
+			continue;
+		ok = customer_numbered(turn, owners[i], &owner);
+		if (owner)
+			died_event(turn, owner->id, channel, provider);
+		customer_free(owner);
+	}
+	free(owners);
+	return ok;
+}
+
 bool turn_address_dies(struct turn *turn, int64_t address, const char *channel, int64_t customer,
 		       const char *customer_id, const char *provider)
 {
@@ -441,7 +495,6 @@ bool turn_address_dies(struct turn *turn, int64_t address, const char *channel, 
 				.old_value = (char *)"\"ok\"",
 				.new_value = (char *)"\"dead\""};
 	struct change *const changes[] = {&change};
-	struct text data;
 	bool lives = true;
 
 	if (!address_lives(turn, address, customer_id, &lives))
@@ -451,17 +504,8 @@ bool turn_address_dies(struct turn *turn, int64_t address, const char *channel, 
 	if (!store_append_changes(turn->store, changes, 1) ||
 	    !store_set_address_state(turn->store, address, ADDRESS_DEAD, change.seq))
 		return false;
-	text_init(&data, 4096);
-	text_puts(&data, "{\"customer\":");
-	text_json(&data, customer_id);
-	text_puts(&data, ",\"channel\":");
-	text_json(&data, channel);
-	text_puts(&data, ",\"provider\":");
-	text_json(&data, provider);
-	text_putc(&data, '}');
-	event_add(turn, "heed.address.dead", customer_id, data.data);
-	text_release(&data);
-	return true;
+	died_event(turn, customer_id, channel, provider);
+	return died_for_others(turn, address, customer, channel, provider);
 }
 
 /* --- after a crash --- */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "erase.h"
 #include "message_fit.h"
 #include "turn_private.h"
 #include "xalloc.h"
@@ -143,25 +144,44 @@ const struct message *work_message(struct work *work)
 
 /* --- states, events, reasons --- */
 
-static const char *meta_text(struct work *work, char **owned)
+/* Its customer was erased: what it tells from now on has nothing of theirs. */
+static bool is_erased(struct turn *turn, const struct work *work)
 {
-	const json_t *meta = NULL;
+	const char *name = work->row.customer_id;
+	struct customer *customer = NULL;
 
-	*owned = NULL;
 	if (work->flight && work->flight->erased)
-		return NULL;
-	if (work->admission)
-		meta = work->admission->message.meta;
-	else if (work->flight && work->flight->attempt)
-		meta = work->flight->attempt->meta;
-	else if (work_message(work))
-		meta = work->message.meta;
-	if (!meta || !json_object_size(meta))
-		return NULL;
-	return *owned = json_dumps(meta, JSON_COMPACT);
+		return true;
+	if (!erased_is_name(name) || work->why == WORK_NEW)
+		return false;
+	/* unless the application's own ids look like that; the store may fail: then the turn is lost anyway
+	 */
+	bool known = store_get_customer(turn->store, name, &customer);
+	bool erased = !known || !customer || customer->erased_at;
+	customer_free(customer);
+	return erased;
 }
 
-static void add_reason_member(struct text *data, const struct work *work, const struct contact *contact)
+/* What its events say of the message as it came. */
+struct carried {
+	const char *traceparent;
+	const json_t *meta;
+};
+
+static struct carried carried_on(struct work *work)
+{
+	const struct attempt *attempt = work->flight ? work->flight->attempt : NULL;
+	const struct message *message = NULL;
+
+	/* nothing is read again; a digest's attempt speaks for its first message alone */
+	if (!work->admission && attempt && attempt->message == work->row.n)
+		return (struct carried){attempt->traceparent, attempt->meta};
+	message = work_message(work);
+	return message ? (struct carried){message->traceparent, message->meta} : (struct carried){"", NULL};
+}
+
+static void add_reason_member(struct text *data, const struct work *work, const struct contact *contact,
+			      bool erased)
 {
 	struct reason_part reason;
 
@@ -170,8 +190,14 @@ static void add_reason_member(struct text *data, const struct work *work, const 
 					      strlen(contact->reason_args)};
 	else if (!reasons_last(work->row.reasons, &reason))
 		return;
+	char *words = erased ? xmemdup0(reason.args, reason.args_len) : NULL,
+	     *left = erased ? erased_args(words) : NULL;
+	if (left)
+		reason = (struct reason_part){reason.code, left, reason.code_len, strlen(left)};
 	text_puts(data, ",\"reason\":");
 	reason_put(data, &reason);
+	free(words);
+	free(left);
 }
 
 static void add_member(struct text *data, const char *name, const char *value)
@@ -183,7 +209,8 @@ static void add_member(struct text *data, const char *name, const char *value)
 void work_event(struct turn *turn, struct work *work, enum state state, const struct contact *contact)
 {
 	struct text *data = event_begin(turn, "heed.message.", state_name(state), work->row.id);
-	char *owned;
+	const bool erased = is_erased(turn, work);
+	const struct carried carried = erased ? (struct carried){"", NULL} : carried_on(work);
 
 	add_member(data, "{\"message\":", work->row.id);
 	add_member(data, ",\"customer\":", work->row.customer_id);
@@ -194,18 +221,20 @@ void work_event(struct turn *turn, struct work *work, enum state state, const st
 		text_number(data, contact->attempt);
 		if (*contact->provider)
 			add_member(data, ",\"provider\":", contact->provider);
-		if (*contact->provider_ref)
+		if (*contact->provider_ref && !erased)
 			add_member(data, ",\"provider_ref\":", contact->provider_ref);
 	}
 	if (state != STATE_QUEUED)
-		add_reason_member(data, work, contact);
-	const char *meta = meta_text(work, &owned);
-	if (meta) {
+		add_reason_member(data, work, contact, erased);
+	if (json_object_size(carried.meta)) {
+		char *meta = json_dumps(carried.meta, JSON_COMPACT);
 		text_puts(data, ",\"meta\":");
 		text_puts(data, meta);
+		free(meta);
 	}
-	free(owned);
 	text_putc(data, '}');
+	if (*carried.traceparent)
+		add_member(data, ",\"traceparent\":", carried.traceparent);
 	event_end(turn);
 }
 
@@ -345,9 +374,9 @@ static bool place_send(struct turn *turn, struct work *work, const struct decisi
 
 	if (line && work->why == WORK_NEW)
 		line->chosen++;
-	if (hold) {
+	if (hold) { /* called back, it counts in no cap: others may go meanwhile */
 		work_hold(turn, work, hold, decision->channel);
-		return true;
+		return row->state == STATE_IN_DOUBT || row->best || caps_release(turn, work);
 	}
 	if (strcmp(row->channel, decision->channel) != 0) {
 		row->tries = 0; /* another channel: its own pauses, its own patience */
@@ -368,6 +397,7 @@ static bool place_send(struct turn *turn, struct work *work, const struct decisi
 		int64_t due = line_at_fault(line, NULL) ? turn->now : turn->now + BOUND_PAUSE;
 		work_reason(work, REASON_provider_at_fault,
 			    json_pack("{s:s, s:s}", "provider", at_fault->config->provider, "code", ""));
+		row_queued(row, turn->now);
 		if (!row->fault_since)
 			row->fault_since = turn->now;
 		work_wait(turn, work, stays ? row->state : STATE_DEFERRED, decision->channel, due);
@@ -498,16 +528,19 @@ bool work_decide(struct turn *turn, struct work *work, const struct facts *facts
 	return true;
 }
 
-/* The turn in the list, for the next time. The decision counts the time in which the provider was at fault,
- * the row does until it is over. */
+/* The turn in the list, for the next time. The decision leaves out the time in which the clock of the wait
+ * stood, the row does once that is over. */
 static void keep_turn_in_list(struct message_row *row, const struct decision *decision, int64_t now)
 {
+	int64_t stood = 0;
+
 	xreplace(&row->waited, decision->waited);
 	if (!decision->wait_channel)
 		return;
 	if (strcmp(row->wait_channel, decision->wait_channel) != 0)
 		row_fault_over(row, now);
-	int64_t stood = row->fault_since ? now - row->fault_since : 0;
+	else
+		stood = row_wait_stood(row, now);
 	xreplace(&row->wait_channel, decision->wait_channel);
 	row->wait_since = decision->wait_since - stood;
 	row->wait_until = decision->wait_until ? decision->wait_until - stood : 0;

@@ -8,7 +8,9 @@
 #include "bucket.h"
 #include "channel.h"
 #include "choose.h"
+#include "clock_watch.h"
 #include "moment.h"
+#include "trouble.h"
 #include "turn.h"
 
 /* Law 5: what one turn takes, and what may wait for it. */
@@ -32,6 +34,7 @@
 #define RECEIPTS_KEPT_MAX 100000  /* receipts of which nothing is known yet */
 #define RECEIPTS_A_TURN 200       /* of those, looked at in a sweep */
 #define TURN_WAIT_MAX (1 * MOMENT_S)
+#define TURN_STANDS_WAIT (100 * MOMENT_MS) /* while something keeps it from taking */
 #define TURN_FAILURE_PAUSE (500 * MOMENT_MS)
 #define SEVERAL_PAUSE (5 * MOMENT_MS) /* until what another gateway is at is looked at again */
 #define TURN_CONTENDED_MAX 200        /* turns lost to others in a row: then it is a failure */
@@ -130,9 +133,10 @@ struct work {
 	size_t followers;            /* of a digest: how many share this one's contact */
 	bool shares;                 /* `ended` is another work's too, and is saved there */
 	bool placed;                 /* it is chosen for already */
-	bool kept;                   /* of the tenth that bulk keeps: placed first */
-	bool probe;                  /* claimed while the breaker is open */
-	bool unchanged;              /* nothing to save after all */
+	bool heir;      /* counts from now on for the digest that it was in, and may go with it */
+	bool kept;      /* of the tenth that bulk keeps: placed first */
+	bool probe;     /* claimed while the breaker is open */
+	bool unchanged; /* nothing to save after all */
 };
 
 /* How much of a cap a customer has had: as stored, and what this run adds. */
@@ -200,6 +204,14 @@ struct erasing {
 	int64_t not_before; /* monotonic */
 };
 
+/* What a turn takes (turn_pace.c). */
+#define PACE_NO_END (SIZE_MAX / 4)
+struct pace {
+	int64_t asked; /* monotonic: when somebody last waited for an answer; 0: never */
+	int64_t each;  /* nanoseconds that a message costs a turn, but for the commit; 0: not known yet */
+	size_t most;   /* outcomes, new messages and what is due, in this turn */
+};
+
 struct pruning {
 	bool running;
 	int64_t next;       /* monotonic: when it runs by itself; 0: not known yet */
@@ -230,9 +242,11 @@ struct turn {
 	} receipts;
 	struct again *again;
 	size_t again_count;
+	bool again_known;                     /* what an earlier run left is among them */
 	struct erasing erasing, erasing_next; /* next: with this transaction */
 	int64_t clean_at;                     /* monotonic */
 	struct pruning prune;
+	struct pace pace;
 	struct hint expiry;     /* when something that waits expires */
 	struct hint unassigned; /* for rows that wait for nobody in particular */
 	struct flight *flights;
@@ -261,7 +275,12 @@ struct turn {
 	bool stopping, claiming;
 	int64_t now;   /* of this run, the store's clock */
 	int64_t clock; /* the store's ahead of ours */
-	int64_t ahead; /* of the wall clock: for tests that can't wait for tomorrow */
+	struct clock_watch watch;
+	int64_t moving; /* the clock is followed by so much with this transaction; 0 */
+	struct troubles troubles;
+	bool standing;     /* of this run: nothing is taken or begun */
+	int64_t next_look; /* monotonic: at the descriptors */
+	int64_t ahead;     /* of the wall clock: for tests that can't wait for tomorrow */
 	int64_t mono;
 	uint64_t random;
 	unsigned long number;
@@ -276,10 +295,10 @@ struct turn {
 	int64_t event_at;  /* the time that event_time shows */
 	char event_time[MOMENT_TEXT];
 	int64_t overflow;  /* monotonic: when the next may be admitted for which nobody has room */
+	int64_t placing;   /* monotonic: since when this turn has what others may lock */
 	int64_t recovered; /* n up to which rows left `sending` by a crash were dealt with; MOMENT_NEVER: all
 			    */
 	int contended;     /* turns in a row that were lost to other gateways */
-	bool failing;      /* the store failed at the last try */
 	bool lost;         /* the last transaction was rolled back */
 	bool late;         /* because a change could not be made binding in time */
 
@@ -438,9 +457,24 @@ void admission_erased(struct admission *admission, const char *name);
 
 /* turn_prune.c */
 void prune_start(struct turn *turn);
-bool prune_take(struct turn *turn); /* a slice */
+void prune_put_off(struct turn *turn); /* by itself it runs a day from now */
+bool prune_take(struct turn *turn);    /* a slice */
 void prune_after_commit(struct turn *turn);
 int64_t prune_next(const struct turn *turn);
+
+/* turn_stands.c */
+/* The time, the store's clock. */
+int64_t turn_clock(struct turn *turn);
+/* Before a run, and before one is waited for: the time, and whether anything keeps us from taking. */
+void turn_look(struct turn *turn);
+/* An attempt could not begin for want of a descriptor. */
+void turn_no_descriptors(struct turn *turn);
+/* In the transaction, first: where the clock is followed, what waits moves with it. False: the store failed.
+ */
+bool clock_move(struct turn *turn);
+void clock_moved(struct turn *turn); /* after the commit */
+/* When this gateway was seen last, by the store: is the clock behind that? False: the store failed. */
+bool clock_since_last_run(struct turn *turn, int64_t last);
 
 /* turn_claim.c */
 /* Makes it `sending`, with all that goes in one digest with it. False: the store failed. */
@@ -455,13 +489,23 @@ bool when_fill(struct turn *turn, const struct message_row *row, const struct cu
 bool caps_count(struct turn *turn, struct work *work, const struct customer *customer,
 		const struct product *product);
 /* It went in the contact of `lead`, which counts once: it is covered, and adds nothing. */
-void caps_share(const struct work *lead, struct work *work);
-/* It does not count any more. */
+void caps_share(struct work *lead, struct work *work);
+/* It does not count any more; where it counted for a digest, another one of it that goes on does. */
 bool caps_release(struct turn *turn, struct work *work);
 bool caps_write(struct turn *turn);
 /* What waits for a cap that was freed in this run becomes work; *any. */
 bool caps_freed(struct turn *turn, bool *any);
-void row_fault_over(struct message_row *row, int64_t now);
+/* The clocks of a row that waits. A provider at fault and a hold have all of them stand (fault_since). That
+ * of the wait stands besides from `due` on for a row that waits for the channel whose turn it is: rates, and
+ * others before it, are not the customer's trouble. */
+void row_fault_over(struct message_row *row, int64_t now); /* they go on, as the row leaves its place */
+/* They go on, and it keeps its place, waiting from `due` on. */
+void row_fault_over_in_place(struct message_row *row, int64_t now);
+/* Its place changes, whatever comes: the time that it queued there is taken off its wait. */
+void row_queued(struct message_row *row, int64_t now);
+/* How long the wait's clock has stood; not in wait_since and wait_until yet. */
+int64_t row_wait_stood(const struct message_row *row, int64_t now);
+void row_wait_longer(struct message_row *row, int64_t by);
 /* A message rests in the best that became of it: `state`, or what an earlier channel came to. */
 enum state row_rests(const struct message_row *row, enum state state);
 bool expiries_take(struct turn *turn);
@@ -473,6 +517,8 @@ bool several_begin(struct turn *turn);
 bool several_reported(struct turn *turn); /* once this gateway has its number */
 /* From `stripes` of a request: it changes this customer. */
 void stripe_change(struct turn *turn, const char *customer_id);
+/* Likewise: it brings a receipt for this reference, or contact (0: it names none). */
+void stripe_receipt(struct turn *turn, const char *provider_ref, int64_t contact);
 /* Before facts are read: locks whose choices they are. What can wait and is not to be had stays as it is. */
 bool several_place(struct turn *turn, struct work *first);
 void several_after_commit(struct turn *turn);
@@ -522,6 +568,14 @@ bool receipts_match(struct turn *turn); /* once the outcomes are written */
 void receipts_after_commit(struct turn *turn);
 void receipts_lost(struct turn *turn); /* the transaction was lost */
 void receipts_forget(struct pointers *keys);
+
+/* turn_pace.c */
+/* How many outcomes and new messages this turn takes; once its requests are taken. */
+size_t pace_most(struct turn *turn);
+/* How many rows that are due may come to that; never none for long. */
+size_t pace_left(const struct turn *turn);
+/* took: microseconds, without the commit and the wait for others' locks. */
+void pace_learn(struct turn *turn, int64_t took);
 
 /* turn_stats.c */
 void stats_publish(struct turn *turn, bool committed);

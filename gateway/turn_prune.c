@@ -19,6 +19,11 @@ void prune_start(struct turn *turn)
 		turn->prune = (struct pruning){.running = true};
 }
 
+void prune_put_off(struct turn *turn)
+{
+	turn->prune.next = turn->mono + PRUNE_EVERY;
+}
+
 bool prune_take(struct turn *turn)
 {
 	const struct prune limits = {.contents = turn->now - turn->config->history.content_keep,

@@ -93,9 +93,14 @@ void stats_publish(struct turn *turn, bool committed)
 			counters->states[i] += turn->plan.deltas.states[i];
 		count_outcomes(turn);
 	}
-	if (counters->states[STATE_QUEUED] + counters->states[STATE_DEFERRED] >
-	    turn->config->store.max_backlog)
+	int64_t backlog = counters->states[STATE_QUEUED] + counters->states[STATE_DEFERRED];
+	if (backlog > turn->config->store.max_backlog) {
 		lanes &= ~(1u << LANE_BULK);
+		trouble_is(&turn->troubles, TROUBLE_BACKLOG,
+			   "%lld messages wait, more than store.max_backlog allows", (long long)backlog);
+	} else {
+		trouble_over(&turn->troubles, TROUBLE_BACKLOG);
+	}
 	turn->lanes = committed && !turn->stopping ? lanes : 0;
 	tell_outlets(turn);
 	pthread_mutex_unlock(&turn->lock);

@@ -57,7 +57,9 @@ bool gateway_report(struct turn *turn)
 	if (!report_due(turn, turn->now))
 		return true;
 	file_boot_id(boot);
-	if (!store_report_gateway(turn->store, turn->name, boot, turn->now, &turn->gateway))
+	int64_t last;
+	if (!store_report_gateway(turn->store, turn->name, boot, turn->now, &turn->gateway, &last) ||
+	    (!turn->reported && !clock_since_last_run(turn, last)))
 		return false;
 	turn->reported = turn->now;
 	turn->look_for_abandoned = !store_is_alone(turn->store);

@@ -10,6 +10,8 @@
 
 /* Counters are kept so much longer than their period: a customer may move to where it is still that day. */
 #define CAP_KEPT (2 * MOMENT_DAY)
+#define COUNTED_MAX ((size_t)CHOOSE_CAPS_MAX * (COUNTER_NAME_MAX + 32)) /* bytes of a row's lines */
+#define COMPANIONS_SLICE 200 /* waiting rows of a customer that are read at once */
 
 enum state row_rests(const struct message_row *row, enum state state)
 {
@@ -18,18 +20,56 @@ enum state row_rests(const struct message_row *row, enum state state)
 	return state;
 }
 
+/* Its time has come, and the channel whose turn it is has no room: a rate, or others before it. */
+static bool queues(const struct message_row *row, int64_t now)
+{
+	return row->due < now && *row->waits_for && strcmp(row->waits_for, row->wait_channel) == 0;
+}
+
+int64_t row_wait_stood(const struct message_row *row, int64_t now)
+{
+	int64_t since = row->fault_since ? row->fault_since : now;
+
+	if (queues(row, now) && row->due < since)
+		since = row->due;
+	return now - since;
+}
+
+void row_wait_longer(struct message_row *row, int64_t by)
+{
+	if (row->wait_since)
+		row->wait_since += by;
+	if (row->wait_until)
+		row->wait_until += by;
+}
+
+void row_queued(struct message_row *row, int64_t now)
+{
+	int64_t until = row->fault_since ? row->fault_since : now;
+
+	if (queues(row, now) && row->due < until)
+		row_wait_longer(row, until - row->due);
+}
+
 /* The provider works again, or it is not waited for any more: the clocks that stood go on. */
+static void clocks_go_on(struct message_row *row, int64_t now, int64_t waited)
+{
+	if (row->give_up_at && row->fault_since)
+		row->give_up_at += now - row->fault_since;
+	row_wait_longer(row, waited);
+	row->fault_since = 0;
+}
+
 void row_fault_over(struct message_row *row, int64_t now)
 {
-	int64_t stood = row->fault_since ? now - row->fault_since : 0;
+	clocks_go_on(row, now, row_wait_stood(row, now));
+}
 
-	if (row->give_up_at)
-		row->give_up_at += stood;
-	if (row->wait_since)
-		row->wait_since += stood;
-	if (row->wait_until)
-		row->wait_until += stood;
-	row->fault_since = 0;
+void row_fault_over_in_place(struct message_row *row, int64_t now)
+{
+	int64_t queued = queues(row, now) ? now - row->due : 0;
+
+	clocks_go_on(row, now, row_wait_stood(row, now) - queued);
 }
 
 /* --- caps --- */
@@ -58,8 +98,8 @@ static struct cap_use *cap_use_of(struct turn *turn, int64_t customer, const cha
 	return use;
 }
 
-/* The row's lines are "ENDS NAME", with 0 for what another message of the same digest has counted. NULL: it
- * does not count there. */
+/* The row's lines are "ENDS NAME": with 0 for what another message of the same digest has counted, with a +
+ * in front where it counts for others too. NULL: it does not count there. */
 static const char *counts_in(const char *counted, const char *name)
 {
 	size_t len = strlen(name);
@@ -72,20 +112,78 @@ static const char *counts_in(const char *counted, const char *name)
 	return NULL;
 }
 
-void caps_share(const struct work *lead, struct work *work)
+void caps_share(struct work *lead, struct work *work)
 {
-	struct text lines;
+	struct text lines, shared;
 
-	text_init(&lines, (size_t)CHOOSE_CAPS_MAX * (COUNTER_NAME_MAX + 32));
+	if (*work->row.counted)
+		return;
+	text_init(&lines, COUNTED_MAX);
+	text_init(&shared, COUNTED_MAX);
 	for (const char *line = lead->row.counted; *line;
 	     line += strcspn(line, "\n"), line += *line == '\n') {
-		size_t space = strcspn(line, " ");
+		size_t size = strcspn(line, "\n"), space = strcspn(line, " ");
 		text_addf(&lines, "%s0", lines.len ? "\n" : "");
-		text_add(&lines, line + space, strcspn(line, "\n") - space);
+		text_add(&lines, line + space, size - space);
+		text_addf(&shared, "%s%s", shared.len ? "\n" : "", *line == '0' || *line == '+' ? "" : "+");
+		text_add(&shared, line, size);
 	}
-	if (!*work->row.counted && lines.len)
+	if (lines.len) {
 		xreplace(&work->row.counted, lines.data);
+		xreplace(&lead->row.counted, shared.data);
+	}
 	text_release(&lines);
+	text_release(&shared);
+}
+
+/* --- a digest of which the one that counted for all goes no further --- */
+
+static bool may_count(const struct message_row *row, const struct work *for_all)
+{
+	return row->n != for_all->row.n && row->customer == for_all->row.customer &&
+	       row->contact == for_all->row.contact && row->counted[0] == '0' && row->state != STATE_SENT &&
+	       row->state != STATE_DELIVERED;
+}
+
+/* One that waits in the store, as work that is saved. NULL in *out: there is none. False: the store failed.
+ */
+static bool waiting_companion(struct turn *turn, const struct work *for_all, struct work **out)
+{
+	int64_t after = 0;
+	bool ok = true;
+
+	*out = NULL;
+	while (ok && !*out && after != MOMENT_NEVER) {
+		struct message_rows rows = {0};
+		ok = store_waiting_of(turn->store, for_all->row.customer, after, COMPANIONS_SLICE, &rows);
+		for (size_t i = 0; ok && i < rows.count && !*out; i++)
+			if (may_count(&rows.rows[i], for_all) && !work_of(turn, rows.rows[i].n))
+				(*out = work_add(turn, WORK_SETTLED, &rows.rows[i]))->heir = true;
+		after = rows.count == COMPANIONS_SLICE ? rows.rows[rows.count - 1].n : MOMENT_NEVER;
+		message_rows_release(&rows);
+	}
+	return ok;
+}
+
+/* Another one counts for all instead. *handed false: there is none. False: the store failed. */
+static bool counters_hand_over(struct turn *turn, struct work *work, bool *handed)
+{
+	struct work *heir = NULL;
+	bool ok = true;
+
+	*handed = false;
+	if (*work->row.counted != '+' || !work->row.contact)
+		return true;
+	for (struct work *one = turn->plan.first; one && !heir; one = one->next)
+		if (may_count(&one->row, work))
+			heir = one;
+	if (!heir)
+		ok = waiting_companion(turn, work, &heir);
+	if (heir) {
+		xreplace(&heir->row.counted, work->row.counted);
+		*handed = true;
+	}
+	return ok;
 }
 
 /* Takes back the lines of the row that are not among `kept`. */
@@ -121,7 +219,7 @@ bool caps_count(struct turn *turn, struct work *work, const struct customer *cus
 	struct text lines;
 	bool ok = counters_drop(turn, work, counters, count);
 
-	text_init(&lines, (size_t)CHOOSE_CAPS_MAX * (COUNTER_NAME_MAX + 32));
+	text_init(&lines, COUNTED_MAX);
 	for (size_t i = 0; ok && i < count; i++) {
 		int64_t ends = counters[i].ends + CAP_KEPT;
 		struct cap_use *use = cap_use_of(turn, work->row.customer, counters[i].name, ends);
@@ -129,8 +227,8 @@ bool caps_count(struct turn *turn, struct work *work, const struct customer *cus
 		ok = use != NULL;
 		if (ok && !line)
 			use->more++;
-		text_addf(&lines, "%s%lld %s", i ? "\n" : "", line && *line == '0' ? 0 : (long long)ends,
-			  counters[i].name);
+		text_addf(&lines, "%s%s%lld %s", i ? "\n" : "", line && *line == '+' ? "+" : "",
+			  line && *line == '0' ? 0 : (long long)ends, counters[i].name);
 	}
 	if (ok)
 		xreplace(&work->row.counted, lines.len ? lines.data : "");
@@ -140,9 +238,11 @@ bool caps_count(struct turn *turn, struct work *work, const struct customer *cus
 
 bool caps_release(struct turn *turn, struct work *work)
 {
+	bool handed = false;
+
 	if (!*work->row.counted)
 		return true;
-	bool ok = counters_drop(turn, work, NULL, 0);
+	bool ok = counters_hand_over(turn, work, &handed) && (handed || counters_drop(turn, work, NULL, 0));
 	if (ok)
 		xreplace(&work->row.counted, "");
 	return ok;
@@ -202,7 +302,7 @@ bool when_fill(struct turn *turn, const struct message_row *row, const struct cu
 	in->expires_at = row->expires_at;
 	in->waited = row->waited;
 	in->wait_channel = row->wait_channel;
-	in->wait_since = row->wait_since + (row->fault_since ? turn->now - row->fault_since : 0);
+	in->wait_since = row->wait_since + row_wait_stood(row, turn->now);
 	in->taken = row->best == STATE_SENT || row->best == STATE_DELIVERED;
 	/* not where the next channel has its turn already and is only waited for */
 	in->sent = in->taken && row->state == STATE_SENT && strcmp(row->wait_channel, row->channel) == 0;

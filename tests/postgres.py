@@ -89,10 +89,10 @@ class Postgres:
         return subprocess.run(["psql", "-qAt", "-c", "SELECT 1", self.url()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL).returncode == 0
 
-    def ask(self, sql, database="postgres"):
+    def ask(self, sql, database="postgres", seconds=60):
         """The answer as psql prints it: a line a row, | between the columns."""
         done = subprocess.run(["psql", "-qAt", "-v", "ON_ERROR_STOP=1", "-c", sql, self.url(database)], text=True, stdin=subprocess.DEVNULL,
-                              capture_output=True, timeout=60)
+                              capture_output=True, timeout=seconds)
         assert done.returncode == 0, done.stderr
         return done.stdout.rstrip("\n")
 

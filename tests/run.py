@@ -5,6 +5,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import threading
 import time
 
 import postgres
@@ -25,7 +26,10 @@ ENVIRONMENT = dict(os.environ, ASAN_OPTIONS="detect_leaks=1:abort_on_error=0", U
 # What `make check` runs on PostgreSQL besides; `make check-postgres` runs everything.
 ON_POSTGRES = ["several"], ["messages", "holds", "log"]
 
+JOBS = ["-j", str(os.cpu_count() or 2)]
+
 passed = failed = 0
+counting = threading.Lock()
 
 
 def run(command, seconds=SECONDS, env=None):
@@ -39,11 +43,13 @@ def run(command, seconds=SECONDS, env=None):
 
 def say(name, good, bad, seconds, output=""):
     global passed, failed
-    passed += good
-    failed += bad
-    print(f"{'FAILED' if bad else 'ok':6} {name} ({good} passed{f', {bad} failed' if bad else ''}, {seconds:.1f} s)", flush=True)
+    lines = [f"{'FAILED' if bad else 'ok':6} {name} ({good} passed{f', {bad} failed' if bad else ''}, {seconds:.1f} s)"]
     if bad:
-        print("\n".join("    " + line for line in output.splitlines()[-80:]), flush=True)
+        lines += ["    " + line for line in output.splitlines()[-80:]]
+    with counting:
+        passed += good
+        failed += bad
+        print("\n".join(lines), flush=True)
 
 
 def step(name, command, seconds=SECONDS):
@@ -106,35 +112,41 @@ def on_postgres(gateways=1):
 
 def check_postgres():
     """All end-to-end tests on PostgreSQL: with one gateway, and with two for each that a test starts."""
-    if step("build", ["make", "-s", "-j", str(os.cpu_count() or 2), "all", "unit"], 600):
+    if step("build", ["make", "-s", *JOBS, "all", "unit"], 600):
         programs("build", ["test_store"])
         for gateways in (1, 2):
             files = end_to_end()
             pytest(f"tests/end_to_end on PostgreSQL with {gateways} gateways", files[0::2], files[1::2], env=on_postgres(gateways))
 
 
-def main():
-    jobs = ["-j", str(os.cpu_count() or 2)]
-    step("the check of the rooms", [sys.executable, "tests/rooms.py"])
-    step("the layout (clang-format)", ["make", "-s", "format-check"])
-    if not step("build with gcc, no warnings", ["make", "-s", *jobs, "all", "unit", "crash"], 600):
-        return
-    step("build with clang, no warnings", ["make", "-s", *jobs, "CC=clang", "O=build/clang", "all"], 600)
-    step("clang-tidy", ["make", "-s", *jobs, "tidy"], 900)
-    if step("build with ASan and UBSan", ["make", "-s", *jobs, *ASAN, "all", "unit", "fuzzers"], 600):
+def unhurried():
+    """What fills both cores: the analysis, the sanitizers, the model. It gives way to the tests that run beside it."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)  # on Linux a thread's own, and its children's
+    step("clang-tidy", ["make", "-s", *JOBS, "tidy"], 900)
+    if step("build with clang, ASan and UBSan, no warnings", ["make", "-s", *JOBS, *ASAN, "all", "unit", "fuzzers"], 600):
         programs("build/asan")
         step(f"each fuzzer for {FUZZ_INPUTS} inputs", [sys.executable, "tests/fuzz/fuzz.py", "--inputs", str(FUZZ_INPUTS)])
-    if step("build with TSan", ["make", "-s", *jobs, *TSAN, "all", "unit"], 600):
+    if step("build with TSan", ["make", "-s", *JOBS, *TSAN, *(f"build/tsan/tests/unit/{name}" for name in THREADED)], 600):
         programs("build/tsan", THREADED)
     step("the model of the promise (spin, small)", [sys.executable, "tests/model/model.py", "--small"])
-    if step("build the simulator", ["make", "-s", *jobs, "build/tests/simulate/simulate"], 300):
+    if step("build the simulator", ["make", "-s", *JOBS, "build/tests/simulate/simulate"], 300):
         step(f"the simulator, {LIVES} lives", ["build/tests/simulate/simulate", str(LIVES)])
-    pytest("tests/unit", ["tests/unit"])
-    pytest("tests/peers", ["tests/peers"])
-    files = end_to_end()
-    pytest("tests/end_to_end", files[0::2], files[1::2])
-    pytest("tests/end_to_end on PostgreSQL", [f"tests/end_to_end/test_{name}.py" for name in ON_POSTGRES[0]],
-           [f"tests/end_to_end/test_{name}.py" for name in ON_POSTGRES[1]], env=on_postgres())
+
+
+def main():
+    step("the check of the rooms", [sys.executable, "tests/rooms.py"])
+    step("the layout (clang-format)", ["make", "-s", "format-check"])
+    if not step("build with gcc, no warnings", ["make", "-s", *JOBS, "all", "unit", "crash"], 600):
+        return
+    with concurrent.futures.ThreadPoolExecutor(1) as beside:
+        rest = beside.submit(unhurried)
+        files = end_to_end()
+        pytest("tests/end_to_end", files[0::2], files[1::2])
+        pytest("tests/end_to_end on PostgreSQL", [f"tests/end_to_end/test_{name}.py" for name in ON_POSTGRES[0]],
+               [f"tests/end_to_end/test_{name}.py" for name in ON_POSTGRES[1]], env=on_postgres())
+        pytest("tests/unit", ["tests/unit"])
+        pytest("tests/peers", ["tests/peers"])
+        rest.result()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-/* heed customer import: a file in batches, each one call; a bad record is named and the rest goes on. */
+/* heed customer import: a file in batches, each one call; a bad record is named and the rest goes on. A batch
+ * is one change, and must be binding in time as any other: where the store takes longer, it goes in smaller
+ * ones. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,9 +16,9 @@
 #include "xalloc.h"
 #include "banned.h"
 
-#define BUSY_TRIES 20                  /* in a row, of what there was no time for */
-#define BUSY_PAUSE (100 * MOMENT_MS)   /* before the next */
 #define BATCH_BYTES (API_BODY_MAX / 4) /* of the file; as JSON it grows, but hardly fourfold */
+#define BUSY_PATIENCE (30 * MOMENT_S)  /* for one that is answered 503 however small it is */
+#define BUSY_PAUSE_MS 100
 
 struct import_run {
 	struct cli *cli;
@@ -26,6 +28,7 @@ struct import_run {
 	bool recreate;
 	long long lines[API_LIST_MAX];    /* of each customer of the batch */
 	long long batch_from;             /* where in the file the batch began */
+	size_t most;                      /* customers in a call */
 	long long imported, failed, kept; /* kept: choices that an import may not loosen */
 	struct cli_progress progress;
 };
@@ -51,78 +54,79 @@ static void say_kept(struct import_run *run, long long line, const char *id, con
 	run->kept += (long long)json_array_size(kept);
 }
 
-/* What became of each customer of a part of the batch. */
-static void judge(struct import_run *run, size_t from, const json_t *part, const json_t *answer)
+/* What became of each customer of the batch from the `from`th on. */
+static void judge(struct import_run *run, size_t from, size_t count, const json_t *answer)
 {
-	const long long *lines = run->lines + from;
-
-	for (size_t i = 0; i < json_array_size(part); i++) {
-		const json_t *result = json_array_get(answer, i),
+	for (size_t i = from; i < from + count; i++) {
+		const json_t *result = json_array_get(answer, i - from),
 			     *problem = json_object_get(result, "problem");
 		json_int_t status = json_integer_value(json_object_get(result, "status"));
-		const char *id = json_string_value(json_object_get(json_array_get(part, i), "id"));
+		const char *id = json_string_value(json_object_get(json_array_get(run->batch, i), "id"));
 		if (json_is_object(problem))
 			problem = json_object_get(problem, "detail");
 		if (status >= 200 && status < 300) {
 			run->imported++;
-			say_kept(run, lines[i], id ? id : "", json_object_get(result, "kept"));
+			say_kept(run, run->lines[i], id ? id : "", json_object_get(result, "kept"));
 		}
 		if (status < 200 || status >= 300)
-			failed(run, lines[i], id ? id : "",
+			failed(run, run->lines[i], id ? id : "",
 			       json_is_string(problem) ? json_string_value(problem) : "was not imported");
 	}
 }
 
-/* Some of the batch, in one call. False: nothing can be sent any more, and that is said; *busy: the gateway
- * (or this machine) could not do so much in time, and nothing of it was changed. */
-static bool send_part(struct import_run *run, size_t from, size_t count, bool last_try, bool *busy)
+/* One call. *busy: 503, nothing was changed, and it may be asked again. False, and said: it failed otherwise.
+ */
+static bool ask(struct import_run *run, size_t from, size_t count, bool last, bool *busy)
 {
-	json_t *part = json_array(), *answer = NULL;
+	json_t *some = json_array(), *answer = NULL;
 	struct text error;
 	int status = 0;
 
-	for (size_t i = from; i < from + count; i++)
-		json_array_append(part, json_array_get(run->batch, i));
 	text_init(&error, TEXT_ERROR_MAX);
+	for (size_t i = from; i < from + count; i++)
+		json_array_append(some, json_array_get(run->batch, i));
 	bool asked =
 		cli_ask(run->cli, "PATCH", run->recreate ? "/v1/customers?recreate=true" : "/v1/customers",
-			part, &status, &answer, &error);
+			some, &status, &answer, &error);
 	bool ok = asked && status >= 200 && status < 300 && json_is_array(answer);
-	*busy = asked && status == 503 && !last_try;
+	*busy = asked && status == 503 && !last;
 	if (ok)
-		judge(run, from, part, answer);
+		judge(run, from, count, answer);
 	else if (asked && !*busy)
 		cli_problem(status, answer);
 	else if (!asked)
 		cli_error("%s", error.data);
-	json_decref(part);
+	json_decref(some);
 	json_decref(answer);
 	text_release(&error);
-	return ok || *busy;
+	return ok;
 }
 
-/* Sends what was gathered: in smaller parts, and again, where it was too much for the time that a change may
- * take. False, and said: nothing can be sent any more. */
+/* Sends what was gathered. False, and said: nothing can be sent any more. */
 static bool flush(struct import_run *run)
 {
-	static const struct timespec pause = {.tv_nsec = BUSY_PAUSE * 1000};
-	size_t size = json_array_size(run->batch), from = 0;
-	bool ok = true, busy = false;
+	static const struct timespec pause = {.tv_nsec = BUSY_PAUSE_MS * 1000000L};
+	size_t count = json_array_size(run->batch), from = 0;
+	int64_t until = moment_mono() + BUSY_PATIENCE;
+	bool ok = true;
 
-	for (int tries = 0; ok && from < json_array_size(run->batch); tries++) {
-		size_t left = json_array_size(run->batch) - from, count = size < left ? size : left;
-		ok = send_part(run, from, count, tries >= BUSY_TRIES, &busy);
-		if (ok && !busy) {
-			from += count;
-			tries = -1;
-		} else if (ok) {
-			size = count > 1 ? count / 2 : 1;
+	while (ok && from < count) {
+		size_t some = count - from < run->most ? count - from : run->most;
+		bool busy;
+		if (ask(run, from, some, moment_mono() > until, &busy)) {
+			from += some;
+			until = moment_mono() + BUSY_PATIENCE;
+		} else if (busy) {
+			until = some > 1 ? moment_mono() + BUSY_PATIENCE : until;
+			run->most = some > 1 ? some / 2 : 1;
 			nanosleep(&pause, NULL);
+		} else {
+			ok = false;
 		}
 	}
 	if (!ok) {
 		cli_error("%s:%lld: and what follows was not imported", run->name, run->lines[from]);
-		run->failed += (long long)(json_array_size(run->batch) - from);
+		run->failed += (long long)(count - from);
 	}
 	json_array_clear(run->batch);
 	run->batch_from = import_bytes(run->file);
@@ -213,6 +217,7 @@ int customer_import(struct cli *cli, const char *name, const struct customer_giv
 	run->recreate = given->recreate;
 	run->name = name;
 	run->batch = json_array();
+	run->most = API_LIST_MAX;
 	cli_as_import(cli);
 	cli_progress_start(&run->progress, file_size(in));
 	import_all(run);

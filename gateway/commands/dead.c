@@ -106,6 +106,20 @@ static void show_cell(const char *name, const char *value)
 	text_release(&line);
 }
 
+/* All of it, NULs and what is no text included. */
+static void show_message(const struct dead_letter *letter)
+{
+	json_t *text = json_of_bytes(letter->message, letter->message_len);
+	size_t len = json_string_length(text);
+	char *shown = xmemdup0(json_string_value(text), len);
+
+	for (char *nul = shown; (nul = memchr(nul, '\0', len - (size_t)(nul - shown)));)
+		*nul = ' ';
+	show_cell("message", shown);
+	free(shown);
+	json_decref(text);
+}
+
 static void letter_show(const struct dead_letter *letter)
 {
 	char at[MOMENT_TEXT];
@@ -116,7 +130,7 @@ static void letter_show(const struct dead_letter *letter)
 	show_cell("stream", letter->stream);
 	show_cell("entry", letter->id);
 	show_cell("error", letter->error);
-	show_cell("message", letter->message);
+	show_message(letter);
 }
 
 /* --- retrying --- */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "moment.h"
 #include "banned.h"
 
 struct explain_words {
@@ -113,6 +114,10 @@ static int run_explain(const char *config_file, int argc, char **argv)
 	bool choice = words.customer && words.product;
 	if (words.message ? words.customer || words.product || words.purpose || words.at : !choice)
 		return cli_usage(&command_explain, "a message, or --customer and --product are wanted");
+	int64_t at;
+	if (words.at && !moment_parse(words.at, &at))
+		return cli_usage(&command_explain, "--at: '%s' is not a time such as 2026-11-22T22:00:00Z",
+				 words.at);
 	struct cli *cli = cli_open(config_file);
 	if (!cli)
 		return STATUS_USAGE;

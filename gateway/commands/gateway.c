@@ -12,6 +12,7 @@
 #include "../command.h"
 #include "../config.h"
 #include "../crash.h"
+#include "../descriptors.h"
 #include "../log.h"
 #include "../mail_reader.h"
 #include "../service.h"
@@ -83,8 +84,10 @@ static void gateway_stop(struct gateway *gateway)
 static bool gateway_listen(struct gateway *gateway, struct text *error)
 {
 	const struct config *config = gateway->config;
-	const struct web_service service = {gateway->service, service_handle, service_refuses,
-					    service_trusts};
+	const struct web_service service = {.context = gateway->service,
+					    .handle = service_handle,
+					    .refuses = service_refuses,
+					    .trusts = service_trusts};
 	struct web_listener listeners[DOORS] = {{DOOR_SOCKET, config->http.socket}};
 	size_t count = 1;
 
@@ -208,6 +211,7 @@ static int run(const char *config_file, int argc, char **argv)
 	pthread_sigmask(SIG_BLOCK, &signals, NULL); /* all threads: only the loop below takes them */
 	text_init(&error, TEXT_ERROR_MAX);
 	raise_limits();
+	descriptors_keep_back();
 	if (!(gateway.config = load(config_file, gateway.capture, &status)))
 		goto out;
 	if (!gateway_start(&gateway, &error)) {

@@ -216,8 +216,7 @@ static const struct command_option options_of_log[] = {
 	OPTION_VALUE(struct log_words, channel, "--channel", "CHANNEL", "On this channel only."),
 	OPTION_VALUE(struct log_words, state, "--state",
 		     "queued|deferred|sending|sent|delivered|in_doubt|suppressed|held_out|expired|cancelled|"
-		     "failed|retry|"
-		     "rejected|called_back",
+		     "failed|retry|rejected|called_back|received",
 		     "In this state only."),
 	OPTION_VALUE(struct log_words, since, "--since", "TIME",
 		     "Not older, as 2026-11-22T10:00:00Z or 1h (ago)."),

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "cli.h"
-#include "moment.h"
 #include "preference.h"
 #include "banned.h"
 
@@ -12,18 +11,14 @@ struct prefer_words {
 	bool stop, json;
 };
 
-/* A moment, or a time from now: 3d. "" ends the pause. */
-static json_t *paused_until(const char *word)
+/* False, and said: it is not UTF-8. */
+static bool add_word(json_t *body, const char *key, const char *word)
 {
-	char at[MOMENT_TEXT];
-	int64_t duration;
+	json_t *string = word ? json_string(word) : NULL;
 
-	if (!*word)
-		return json_null();
-	if (!duration_parse(word, &duration) || duration > INT64_MAX - moment_now())
-		return json_string(word);
-	moment_format(moment_now() + duration, at);
-	return json_string(at);
+	if (string)
+		json_object_set_new(body, key, string);
+	return !word || string || cli_error("%s: is not UTF-8", key) == STATUS_DONE;
 }
 
 /* Only what was given. NULL, and said: it can't be read. */
@@ -42,12 +37,14 @@ static json_t *prefer_body(const struct prefer_words *words)
 		json_object_set_new(body, "channels", channels);
 	else if (words->channels)
 		ok = cli_error("%s", error.data) == STATUS_DONE;
-	if (words->hours)
-		json_object_set_new(body, "hours", json_string(words->hours));
-	if (words->digest)
-		json_object_set_new(body, "digest", json_string(words->digest));
-	if (words->paused_until)
-		json_object_set_new(body, "paused_until", paused_until(words->paused_until));
+	ok = ok && add_word(body, "hours", words->hours) && add_word(body, "digest", words->digest);
+	json_t *paused = !words->paused_until   ? NULL
+			 : *words->paused_until ? cli_moment(words->paused_until)
+						: json_null(); /* ends the pause */
+	if (paused)
+		json_object_set_new(body, "paused_until", paused);
+	else if (words->paused_until)
+		ok = cli_error("paused_until: is not UTF-8") == STATUS_DONE;
 	if (!ok) {
 		json_decref(body);
 		body = NULL;

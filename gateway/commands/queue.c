@@ -59,6 +59,15 @@ static void show(const json_t *answer)
 	show_lanes(answer);
 	if (json_array_size(json_object_get(answer, "holds")))
 		cli_line("\nSomething is held or cancelled: `heed hold --list`");
+	const json_t *trouble;
+	size_t i;
+	json_array_foreach(json_object_get(answer, "troubles"), i, trouble)
+	{
+		char *says = cli_words(trouble, "says"), *stops = cli_words(trouble, "stops");
+		cli_error("%s; %s", says, stops);
+		free(says);
+		free(stops);
+	}
 	char *redis = cli_words(answer, "redis");
 	if (*redis)
 		cli_error("Redis: %s", redis);
@@ -102,8 +111,8 @@ const struct command command_queue = {
 	.usage = "queue [--json]",
 	.summary = "depths, ages and the sum of all states",
 	.help = "admitted is always the sum of the states below it. Dead letters and what waits in Redis are "
-		"not "
-		"admitted.",
+		"not admitted. What keeps the gateway from taking messages is said as well (with --json: "
+		"`troubles`).",
 	.options = options_of_queue,
 	.example = "heed queue\nheed queue --json",
 	.run = run_queue,

@@ -811,6 +811,120 @@ static void its_size_on_disk_is_known_where_it_has_one(void **state)
 	assert_true(strncmp(f->url, "sqlite:", 7) != 0 || bytes > 4096);
 }
 
+/* --- a clock that was set --- */
+
+/* Each row, and what becomes of it where the clock goes from 1000 by so much. */
+static const struct moved {
+	const char *id, *waits_for;
+	enum state state;
+	int64_t due, give_up_at, fault_since, wait_since, wait_until;
+	int64_t ahead[5], back[5]; /* the same five, by 500 and by -500 */
+} moved[] = {
+	{"pauses",
+	 "sms",
+	 STATE_DEFERRED,
+	 1010,
+	 2000,
+	 0,
+	 900,
+	 1900,
+	 {1510, 2500, 0, 1400, 2400},
+	 {510, 1500, 0, 400, 1400}},
+	{"its-turn", "sms", STATE_QUEUED, 990, 0, 0, 0, 0, {1490, 0, 0, 0, 0}, {490, 0, 0, 0, 0}},
+	{"at-fault",
+	 "sms",
+	 STATE_DEFERRED,
+	 800,
+	 2000,
+	 800,
+	 0,
+	 0,
+	 {1300, 2500, 1300, 0, 0},
+	 {300, 1500, 300, 0, 0}},
+	{"doubt", "sms", STATE_IN_DOUBT, 1010, 0, 0, 0, 0, {1510, 0, 0, 0, 0}, {510, 0, 0, 0, 0}},
+	{"hours",
+	 "",
+	 STATE_DEFERRED,
+	 1400,
+	 3000,
+	 0,
+	 1400,
+	 1900,
+	 {1400, 3000, 0, 1400, 1900},
+	 {500, 3000, 0, 1400, 1900}},
+	{"receipt", "", STATE_SENT, 1900, 0, 0, 900, 1900, {2400, 0, 0, 1400, 2400}, {1400, 0, 0, 400, 1400}},
+	{"held",
+	 "hold:campaign:spring",
+	 STATE_DEFERRED,
+	 1000,
+	 2000,
+	 900,
+	 0,
+	 0,
+	 {1000, 2500, 1400, 0, 0},
+	 {1000, 1500, 400, 0, 0}},
+	{"ended",
+	 "",
+	 STATE_DELIVERED,
+	 MOMENT_NEVER,
+	 2000,
+	 0,
+	 900,
+	 1900,
+	 {MOMENT_NEVER, 2000, 0, 900, 1900},
+	 {MOMENT_NEVER, 2000, 0, 900, 1900}},
+};
+#define MOVED (sizeof moved / sizeof moved[0])
+
+static void assert_moved(struct fixture *f, const char *id, const int64_t wanted[5])
+{
+	struct message_row row;
+
+	OK(store_find_messages(f->store, &id, 1, &row));
+	const int64_t is[5] = {row.due, row.give_up_at, row.fault_since, row.wait_since, row.wait_until};
+	for (int i = 0; i < 5; i++)
+		if (is[i] != wanted[i])
+			fail_msg("%s: number %d is %lld, not %lld", id, i, (long long)is[i],
+				 (long long)wanted[i]);
+	message_row_release(&row);
+}
+
+static void what_waits_for_a_while_follows_the_clock_and_what_waits_for_a_time_of_day_keeps_it(void **state)
+{
+	struct fixture *f = *state;
+	int64_t due;
+
+	if (store_is_shared(f->store))
+		skip(); /* the clock is the server's */
+	begin(f);
+	for (size_t i = 0; i < MOVED; i++) {
+		struct message_row row = row_of(moved[i].id, moved[i].waits_for, LANE_NORMAL, moved[i].due);
+		row.state = moved[i].state;
+		row.give_up_at = moved[i].give_up_at;
+		row.fault_since = moved[i].fault_since;
+		row.wait_since = moved[i].wait_since;
+		row.wait_until = moved[i].wait_until;
+		add_row(f, row);
+	}
+	commit(f);
+	begin(f);
+	OK(store_move_clock(f->store, 1000, 500));
+	for (size_t i = 0; i < MOVED; i++)
+		assert_moved(f, moved[i].id, moved[i].ahead);
+	OK(store_next_due(f->store, "sms", &due));
+	assert_int_equal(due, 1300);
+	store_rollback(f->store);
+	begin(f);
+	OK(store_move_clock(f->store, 1000, -500));
+	commit(f);
+	for (size_t i = 0; i < MOVED; i++)
+		assert_moved(f, moved[i].id, moved[i].back);
+	OK(store_next_due(f->store, "sms", &due));
+	assert_int_equal(due, 300);
+	OK(store_next_due(f->store, "", &due));
+	assert_int_equal(due, 500);
+}
+
 /* --- claims --- */
 
 static int64_t add_claimed(struct fixture *f, const char *id, int64_t gateway, int64_t lease)
@@ -828,16 +942,18 @@ static int64_t add_claimed(struct fixture *f, const char *id, int64_t gateway, i
 static void a_gateway_keeps_its_number(void **state)
 {
 	struct fixture *f = *state;
-	int64_t one, two, again;
+	int64_t one, two, again, before = -1;
 	char *name;
 
 	begin(f);
-	OK(store_report_gateway(f->store, "gw-1", "boot", 10, &one));
-	OK(store_report_gateway(f->store, "gw-2", "boot", 10, &two));
+	OK(store_report_gateway(f->store, "gw-1", "boot", 10, &one, &before));
+	OK(store_report_gateway(f->store, "gw-2", "boot", 10, &two, &before));
+	assert_int_equal(before, 0);
 	commit(f);
 	begin(f);
-	OK(store_report_gateway(f->store, "gw-1", "other", 20, &again));
+	OK(store_report_gateway(f->store, "gw-1", "other", 20, &again, &before));
 	commit(f);
+	assert_int_equal(before, store_is_shared(f->store) ? 0 : 10);
 	assert_int_equal(again, one);
 	assert_int_not_equal(two, one);
 	OK(store_gateway_name(f->store, two, &name));
@@ -852,11 +968,11 @@ static void what_is_abandoned_is_ones_own_and_what_the_silent_claimed(void **sta
 {
 	struct fixture *f = *state;
 	struct message_rows rows = {0};
-	int64_t one, two;
+	int64_t one, two, before;
 
 	begin(f);
-	OK(store_report_gateway(f->store, "gw-1", "boot", 100, &one));
-	OK(store_report_gateway(f->store, "gw-2", "boot", 50, &two));
+	OK(store_report_gateway(f->store, "gw-1", "boot", 100, &one, &before));
+	OK(store_report_gateway(f->store, "gw-2", "boot", 50, &two, &before));
 	add_claimed(f, "mine", one, 90);
 	add_claimed(f, "theirs", two, 60);
 	add_claimed(f, "theirs-held", two, 80);
@@ -1065,6 +1181,10 @@ static void the_log_is_filtered(void **state)
 	assert_log(f, (struct log_query){.customer = "nobody"}, "");
 	assert_log(f, (struct log_query){.product = "cards"}, "1 2 5 6 9 10");
 	assert_log(f, (struct log_query){.product = "cards/fraud"}, "2 6 10");
+	assert_log(f, (struct log_query){.products = ",cards/fraud,cards-x,"}, "2 3 6 7 10");
+	assert_log(f, (struct log_query){.products = ",cards,nothing,"}, "1 2 5 6 9 10");
+	assert_log(f, (struct log_query){.products = ",card,", .channel = "email"}, "");
+	assert_log(f, (struct log_query){.products = ",cards,", .product = "cards/fraud"}, "2 6 10");
 	assert_log(f, (struct log_query){.channel = "email"}, "2 5 8");
 	assert_log(f, (struct log_query){.channel = ""}, "3 6 9");
 	assert_log(f, (struct log_query){.message = "m"}, "1 5 9");
@@ -1536,6 +1656,48 @@ static void the_counters_are_the_sum_of_what_was_counted(void **state)
 	assert_int_equal(out.states[STATE_QUEUED], 3);
 	assert_int_equal(out.states[STATE_SENT], 2);
 	assert_int_equal(out.states[STATE_FAILED], 0);
+}
+
+/* --- who is looked at again --- */
+
+static void assert_again(struct fixture *f, const char *expected)
+{
+	struct again_at *list = NULL;
+	struct text line;
+	size_t count;
+
+	text_init(&line, 1000);
+	OK(store_get_again(f->store, &list, &count));
+	for (size_t i = 0; i < count; i++)
+		text_addf(&line, "%s%lld:%lld", i ? " " : "", (long long)list[i].customer,
+			  (long long)list[i].after);
+	assert_string_equal(line.data, expected);
+	text_release(&line);
+	free(list);
+}
+
+static void how_far_a_second_look_came_is_kept_until_it_is_dropped(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f);
+	OK(store_put_again(f->store, &(struct again_at){7, 100}));
+	OK(store_put_again(f->store, &(struct again_at){3, 5}));
+	commit(f);
+	begin(f);
+	OK(store_put_again(f->store, &(struct again_at){7, 200}));
+	assert_again(f, "3:5 7:200");
+	OK(store_drop_again(f->store, 3));
+	OK(store_drop_again(f->store, 9));
+	store_rollback(f->store);
+	begin(f);
+	assert_again(f, "3:5 7:100");
+	OK(store_drop_again(f->store, 3));
+	OK(store_drop_again(f->store, 7));
+	commit(f);
+	begin(f);
+	assert_again(f, "");
+	commit(f);
 }
 
 /* --- holds --- */
@@ -2713,6 +2875,24 @@ static bool files_have(const struct fixture *f, const char *bytes)
 	return found;
 }
 
+/* As it goes on with a message: its row gets longer, and others have to move to another page. */
+static void rows_grow(struct fixture *f, int64_t count, int step)
+{
+	for (int64_t n = 1; n <= count; n++) {
+		struct message_row row = {0};
+		if (n % 100 == 1)
+			begin(f);
+		OK(store_get_messages(f->store, &n, 1, &row));
+		free(row.reasons);
+		row.reasons = xasprintf("[{\"code\":\"chosen\",\"args\":{\"channel\":\"%0*d\"}}]",
+					(int)(n * step % 600) + 1, 7);
+		OK(store_save_messages(f->store, (struct message_row *const[]){&row}, 1));
+		message_row_release(&row);
+		if (n % 100 == 0)
+			commit(f);
+	}
+}
+
 static void what_is_taken_out_and_cleaned_is_in_no_file(void **state)
 {
 	struct fixture *f = *state;
@@ -2744,6 +2924,8 @@ static void what_is_taken_out_and_cleaned_is_in_no_file(void **state)
 		}
 		commit(f);
 	}
+	rows_grow(f, 20 * 40, 37);
+	rows_grow(f, 20 * 40, 101);
 	assert_true(files_have(f, "Quetzalcoatl"));
 	begin(f);
 	do
@@ -2752,6 +2934,8 @@ static void what_is_taken_out_and_cleaned_is_in_no_file(void **state)
 	commit(f);
 	OK(store_clean(f->store, &done));
 	assert_true(done);
+	assert_false(files_have(f, "Quetzalcoatl"));
+	rows_grow(f, 20 * 40, 3); /* what is still in memory does not bring it back */
 	assert_false(files_have(f, "Quetzalcoatl"));
 }
 
@@ -2799,6 +2983,55 @@ static void the_audit_reads_attempts_by_customer_in_pages(void **state)
 	READ_OK(store_audit_contacts(f->reader, &after, 2, &page, &count));
 	assert_int_equal(count, 0);
 	audit_contacts_free(page, count);
+	after = (struct audit_at){.customer = 1, .end = 2};
+	READ_OK(store_audit_contacts(f->reader, &after, 9, &page, &count));
+	assert_int_equal(count, 3);
+	assert_int_equal(page[2].customer, 1);
+	audit_contacts_free(page, count);
+	after = (struct audit_at){.customer = 2};
+	READ_OK(store_audit_contacts(f->reader, &after, 9, &page, &count));
+	assert_int_equal(count, 1);
+	audit_contacts_free(page, count);
+}
+
+/* In whatever order contacts came, with gaps between, in two months. */
+static void the_audit_finds_the_contact_of_each_message(void **state)
+{
+	enum { MANY = 400, FREE = 3 };
+	struct fixture *f = *state;
+	struct audit_message *page = NULL;
+	int64_t contacts[MANY], after = 0;
+	size_t count = 0, seen = 0;
+
+	begin(f);
+	for (int i = 0; i < MANY; i++) {
+		int n = i < MANY / 2 ? i : MANY - 1 - (i * 37) % (MANY / 2);
+		int64_t at = i < MANY / 4 ? MOMENT_DAY : 40 * MOMENT_DAY;
+		contacts[n] = add_contact(f, contact_of(at, 1, n + 1, "card-alerts", "sms", STATE_SENT));
+		for (int gap = i % 50 ? 0 : 100; gap > 0; gap--)
+			add_contact(f, contact_of(at, 1, 0, "card-alerts", "sms", STATE_SENT));
+	}
+	for (int n = 0; n < MANY; n++) {
+		char *id = xasprintf("m-%d", n);
+		struct message_row row = row_of(id, "", LANE_NORMAL, MOMENT_NEVER);
+		row.customer = 1;
+		row.state = STATE_SENT;
+		row.contact = n % 100 == FREE ? contacts[MANY - 1] + 1000 : contacts[n];
+		assert_int_equal(add_row(f, row), n + 1);
+		free(id);
+	}
+	commit(f);
+	do {
+		READ_OK(store_audit_messages(f->reader, after, 150, &page, &count));
+		for (size_t i = 0; i < count; i++, seen++) {
+			after = page[i].n;
+			bool there = (page[i].n - 1) % 100 != FREE;
+			assert_int_equal(page[i].contact_there, there);
+			assert_int_equal(page[i].contact_has_it, there);
+		}
+		audit_messages_free(page, count);
+	} while (count);
+	assert_int_equal(seen, MANY);
 }
 
 static void the_audit_reads_messages_with_their_contact_and_the_sum(void **state)
@@ -2974,16 +3207,16 @@ static void two_gateways_of_one_name_are_not_at_work_at_once(void **state)
 {
 	struct fixture *f = *state;
 	struct store *other = second_writer(f);
-	int64_t n = 0, again = 0, count = 0;
+	int64_t n = 0, again = 0, count = 0, before;
 
 	begin(f);
-	OK(store_report_gateway(f->store, "g1", "boot", 100, &n));
+	OK(store_report_gateway(f->store, "g1", "boot", 100, &n, &before));
 	commit(f);
 	assert_true(store_begin(other));
-	assert_false(store_report_gateway(other, "g1", "boot", 100, &again));
+	assert_false(store_report_gateway(other, "g1", "boot", 100, &again, &before));
 	assert_non_null(strstr(store_error(other), "a gateway with the name g1 is at work"));
 	store_rollback(other);
-	assert_true(store_begin(other) && store_report_gateway(other, "g2", "boot", 50, &again));
+	assert_true(store_begin(other) && store_report_gateway(other, "g2", "boot", 50, &again, &before));
 	assert_true(store_commit(other));
 	assert_true(again != n);
 	OK(store_count_gateways(f->store, 60, &count));
@@ -3091,6 +3324,7 @@ int main(void)
 		BOTH(what_is_sending_is_found_in_slices),
 		BOTH(a_gateway_keeps_its_number),
 		BOTH(the_audit_reads_attempts_by_customer_in_pages),
+		BOTH(the_audit_finds_the_contact_of_each_message),
 		BOTH(the_audit_reads_messages_with_their_contact_and_the_sum),
 		BOTH(a_set_of_products_and_changes_of_a_kind_are_read_again),
 		BOTH(what_is_abandoned_is_ones_own_and_what_the_silent_claimed),
@@ -3099,6 +3333,7 @@ int main(void)
 		ON("sqlite", months_of_an_earlier_heed_get_the_columns_that_came_since),
 		BOTH(the_oldest_of_each_lane_is_known),
 		BOTH(its_size_on_disk_is_known_where_it_has_one),
+		BOTH(what_waits_for_a_while_follows_the_clock_and_what_waits_for_a_time_of_day_keeps_it),
 		BOTH(a_contact_comes_back_whole_and_takes_its_outcome),
 		BOTH(the_log_names_what_a_contact_points_to),
 		BOTH(the_log_is_read_over_months),
@@ -3117,6 +3352,7 @@ int main(void)
 		BOTH(an_entry_keeps_its_hours_and_wait),
 		BOTH(changes_are_numbered_and_appended),
 		BOTH(a_set_of_products_is_numbered_when_it_changes),
+		BOTH(how_far_a_second_look_came_is_kept_until_it_is_dropped),
 		BOTH(holds_are_kept_until_they_are_dropped),
 		BOTH(what_waits_of_a_campaign_is_found_in_slices),
 		BOTH(events_go_out_in_order_and_are_never_numbered_again),

@@ -1,6 +1,7 @@
 """Answers of the API held against config/openapi.yaml: the harness asks for every one that comes over TCP."""
 import json
 import re
+import urllib.parse
 
 import jsonschema
 import yaml
@@ -19,6 +20,28 @@ def looked_up(node):
             target = target[part]
         node = target
     return node
+
+
+def parts(schema):
+    """The schema, and those that it is put together from."""
+    schema = looked_up(schema)
+    yield schema
+    for word in ("allOf", "anyOf", "oneOf"):
+        for one in schema.get(word, []):
+            yield from parts(one)
+
+
+def undescribed(schemas, value, where=""):
+    """The keys of an answer that no schema names. An object of which none is named may hold anything."""
+    known = [part for schema in schemas for part in parts(schema)]
+    if isinstance(value, list):
+        items = [part["items"] for part in known if "items" in part]
+        return [key for one in value for key in undescribed(items, one, where + "[]")]
+    if not isinstance(value, dict) or not any("properties" in part for part in known) or any(part.get("additionalProperties") for part in known):
+        return []
+    named = {key: [part["properties"][key] for part in known if key in part.get("properties", {})] for key in value}
+    return [f"{where}.{key}" for key in value if not named[key]] + \
+        [inner for key in value for inner in undescribed(named[key], value[key], f"{where}.{key}")]
 
 
 class Operation:
@@ -45,9 +68,13 @@ class Operation:
                 path = path.replace("{%s}" % parameter["name"], arguments.get(parameter["name"], parameter.get("example", "x")))
         return path
 
-    def query(self):
-        """The examples of its parameters."""
-        return "&".join(f"{p['name']}={p['example']}" for p in self.parameters if p["in"] == "query" and "example" in p)
+    def queries(self):
+        """What may stand behind the path: the examples of its parameters, all together, each by itself, and none where none is
+        required."""
+        asked = [p for p in self.parameters if p["in"] == "query" and "example" in p]
+        words = [urllib.parse.urlencode([(p["name"], p["example"])]) for p in asked]
+        needed = "&".join(word for word, p in zip(words, asked) if p.get("required"))
+        return list(dict.fromkeys(["&".join(words), needed, *words]))
 
     def check(self, status, headers, body):
         """The answer is one of those described, in one of the types described, and reads as described."""
@@ -65,14 +92,16 @@ class Operation:
         kind = headers["Content-Type"].partition(";")[0]
         assert kind in answer.get("content", {}), f"{self.id}: {status} as {kind} is not described"
         if kind.endswith("json"):
-            jsonschema.Draft202012Validator({**answer["content"][kind]["schema"], "components": DESCRIPTION["components"]}).validate(json.loads(body))
+            schema = answer["content"][kind]["schema"]
+            jsonschema.Draft202012Validator({**schema, "components": DESCRIPTION["components"]}).validate(json.loads(body))
+            assert not (keys := undescribed([schema], json.loads(body))), f"{self.id}: {status}: not described: {keys}"
 
 
 OPERATIONS = [Operation(path, method) for path, item in DESCRIPTION["paths"].items() for method in METHODS if method in item]
 
 
-def check(method, path, status, headers, body):
+def check(method, path, status, headers, body, public=False):
     """Nothing, where no operation fits."""
     for operation in OPERATIONS:
-        if not operation.public and operation.fits(method, path):
+        if operation.public == public and operation.fits(method, path):
             operation.check(status, headers, body if method != "HEAD" else b"")

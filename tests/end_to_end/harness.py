@@ -2,6 +2,7 @@
 wait is bounded; nothing needs the network; what is started here is ended here, by its own process id."""
 import contextlib
 import ctypes
+import datetime
 import hashlib
 import http.client
 import json
@@ -11,6 +12,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -65,6 +67,12 @@ def short_folder():
     return pathlib.Path(tempfile.mkdtemp(prefix="heed-", dir="/tmp"))
 
 
+def moment(seconds):
+    """In so many seconds, as the contract writes it."""
+    at = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
+    return at.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
 def merged(base, extra):
     """`extra` over `base`, objects key by key; None takes a key away."""
     out = dict(base)
@@ -102,6 +110,7 @@ class Redis:
         self.process = None
 
     def start(self):
+        self.mend()
         log = open(self.folder / "redis.log", "ab")
         with log:
             self.process = subprocess.Popen(
@@ -110,6 +119,13 @@ class Redis:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=end_with_us)
         wait_for(self.answers, what="Redis to answer")
         return self
+
+    def mend(self):
+        """As the README says: a transaction that a kill tore is cut off whole. Redis alone cuts off the last command, keeps the MULTI,
+        and after one more kill before the next EXEC throws away what it confirmed in between."""
+        for manifest in self.folder.glob("appendonlydir/*.manifest"):
+            done = subprocess.run(["redis-check-aof", "--fix", str(manifest)], input="y\n", text=True, capture_output=True, timeout=60)
+            assert done.returncode == 0, done.stdout + done.stderr
 
     def answers(self):
         with contextlib.suppress(redis_client.RedisError):
@@ -176,6 +192,48 @@ def forget_store(url):
     """A store in the tests' server goes; a file goes with its folder."""
     if schema_of(url):
         ask_server(f"SET client_min_messages = warning; DROP SCHEMA IF EXISTS {schema_of(url)} CASCADE")
+
+
+def store_rows(url, sql):
+    """What a query finds in a store of either kind, as tuples."""
+    if schema_of(url):
+        found = ask_store(url, f"SELECT coalesce(json_agg(to_json(r)), '[]') FROM ({sql}) r")
+        return [tuple(row.values()) for row in json.loads(found)]
+    with contextlib.closing(sqlite3.connect(f"file:{url[len('sqlite:'):]}?mode=ro", uri=True)) as db:
+        return db.execute(sql).fetchall()
+
+
+def change_store(url, *statements):
+    """Behind the gateway's back: it must not run."""
+    if schema_of(url):
+        ask_store(url, "; ".join(statements))
+        return
+    with contextlib.closing(sqlite3.connect(url[len("sqlite:"):], isolation_level=None)) as db:
+        for statement in statements:
+            db.execute(statement)
+
+
+def store_text(url):
+    """Of a store in the tests' server: all that is in it, as bytes."""
+    return subprocess.run(["pg_dump", "--data-only", "--schema", schema_of(url), SERVER], stdin=subprocess.DEVNULL, check=True,
+                          stdout=subprocess.PIPE, timeout=60).stdout
+
+
+@contextlib.contextmanager
+def store_held(url):
+    """Nobody can commit to it meanwhile."""
+    if schema_of(url):
+        with subprocess.Popen(["psql", "-qAt", SERVER], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+            holder.stdin.write(f"SET search_path = {schema_of(url)}; BEGIN; LOCK TABLE position; SELECT 'held';\n")
+            holder.stdin.flush()
+            assert holder.stdout.readline() == "held\n"
+            yield
+            holder.stdin.close()
+    else:
+        with contextlib.closing(sqlite3.connect(url[len("sqlite:"):], isolation_level=None)) as db:
+            db.execute("BEGIN IMMEDIATE")
+            yield
+            db.execute("ROLLBACK")
 
 
 # --- what a gateway is set up with, unless a test says otherwise ---
@@ -290,6 +348,10 @@ class Gateway:
                     other.config["http"][door] = f"127.0.0.1:{free_port()}"
             other.config["channels"] = self.config["channels"]
             other.write()
+            if (self.folder / "providers").exists():
+                shutil.copytree(self.folder / "providers", other.folder / "providers", dirs_exist_ok=True)
+            for path in (other.folder, *other.folder.rglob("*")):
+                shutil.chown(path, self.folder.stat().st_uid, self.folder.stat().st_gid)
             yield other
 
     # --- its files ---
@@ -399,6 +461,15 @@ class Gateway:
     def log_lines(self, part=""):
         return [line for line in self.stderr().splitlines() if part in line]
 
+    # --- its store, directly ---
+
+    @property
+    def store(self):
+        return self.config["store"]["url"]
+
+    def rows(self, sql):
+        return store_rows(self.store, sql)
+
     # --- the command line ---
 
     def cli(self, *args, input=None, seconds=PATIENCE, env=None):
@@ -451,8 +522,7 @@ class Gateway:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
             data = answer.read()
-            if door == "internal":
-                described.check(method, path, answer.status, answer.headers, data)
+            described.check(method, path, answer.status, answer.headers, data, public=door == "public")
             return answer.status, answer.headers, data
 
     def http_json(self, method, path, body=None, **more):

@@ -71,7 +71,7 @@ def test_a_batch_of_a_thousand_goes_through_and_one_more_does_not(gateway):
     assert status == 202 and {a["state"] for a in answers} <= {"queued", "sending", "delivered"}
     assert gateway.queue()["admitted"] == 1000
     assert gateway.http_json("POST", "/v1/messages", batch + [message()])[0] == 422
-    assert gateway.http_json("POST", "/v1/messages", [])[0] == 422
+    assert gateway.http_json("POST", "/v1/messages", []) == (202, [])
     gateway.wait_settled(60)
 
 
@@ -95,6 +95,22 @@ def test_check_says_what_would_happen_and_sends_nothing(gateway, receiver):
     assert gateway.queue()["admitted"] == 0 and stays(lambda: not receiver.requests, 0.2)
     for slip in ("check=maybe", "chek=true"):
         assert gateway.http_json("POST", f"/v1/messages?{slip}", message())[0] == 400
+
+
+def test_check_knows_what_operators_hold_and_took_back(gateway):
+    def check(**more):
+        answer = gateway.http_json("POST", "/v1/messages?check=true", message(**more))[1]
+        return answer["state"], answer["reasons"][-1]["says"]
+
+    gateway.cli_ok("hold", "--campaign", "spring", "--why", "a wrong date")
+    gateway.cli_ok("hold", "--lane", "bulk", "--why", "a full mailbox")
+    gateway.cli_ok("cancel", "--campaign", "winter", "--why", "it is over")
+    assert check(campaign="spring") == ("deferred", "campaign spring is held by cli: a wrong date")
+    assert check(lane="bulk") == ("deferred", "lane bulk is held by cli: a full mailbox")
+    assert check(campaign="winter") == ("cancelled", "it was taken back by cli: it is over")
+    assert check(campaign="summer")[0] == check()[0] == "queued"
+    for state, more in (("deferred", {"campaign": "spring"}), ("cancelled", {"campaign": "winter"})):    # and so it is
+        assert gateway.http_json("POST", "/v1/messages", message(**more))[1]["state"] == state
 
 
 def test_check_knows_what_is_there_already(gateway):

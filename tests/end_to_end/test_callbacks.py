@@ -163,8 +163,10 @@ def test_signed_and_strange_is_taken_for_what_it_is(gateway):
     assert writes(gateway, NUMBER, "a" * 100_000, "SMx2") == 200
     assert writes(gateway, NUMBER, "\u0001\ufffd\ud7ff\U0001f6d1 no keyword", "SMx3") == 200
     assert writes(gateway, "", "nobody", "SMx4") == 200
+    assert writes(gateway, "EXAMPLE", "STOP", "SMx5") == 200
+    assert writes(gateway, "12345", "start", "SMx6") == 200
     assert receipt(gateway, "S" * 5000, "delivered") == 200
-    wait_for(lambda: len(inbound(gateway)) == 3, what="three that were passed on")
+    wait_for(lambda: len(inbound(gateway)) == 5, what="those that were passed on")
     assert len(inbound(gateway)[1]["data"]["text"]) == 64 * 1024
 
 
@@ -186,6 +188,7 @@ def test_a_reply_is_passed_on_once_and_stands_in_the_history(gateway):
         "in", "reply", "Was that me?", [message], "+549…0100")
     assert out["direction"] == "out"
     assert "Was that me?" in gateway.cli_ok("log", "--customer", "c-1")
+    assert [c["summary"] for c in gateway.cli_json("log", "--state", "received")] == ["Was that me?"]
     assert gateway.event_types(message) == [f"heed.message.{state}" for state in ("queued", "sending", "sent")]
 
 
@@ -264,6 +267,8 @@ def test_a_contact_that_another_system_had_is_in_the_history(gateway):
     assert {k: lines[0][k] for k in ("kind", "direction", "channel", "at", "summary", "product", "provider")} == {
         "kind": "recorded", "direction": "in", "channel": "voice", "at": "2026-01-02T10:00:00.000Z", "summary": "asked for a new card",
         "product": "card-alerts", "provider": "call-centre"}
+    assert gateway.http_json("POST", "/v1/contacts", {"customer": "c-1", "channel": "visit", "summary": "came by"})[0] == 201
+    assert gateway.cli_json("history", "c-1")[0]["summary"] == "came by"
     assert not inbound(gateway)
 
 

@@ -55,6 +55,7 @@ def test_a_channel_that_is_not_in_the_list_is_never_used(heed, sms, mail, receiv
 
 def test_a_dead_address_is_passed_over_until_it_is_put_again(heed, sms, mail):
     heed.put(ANA)
+    heed.put({**ANA, "id": "c-2"})
     sms.script(TWILIO_PATH, DEAD, TAKEN)
     first = heed.send("c-1")
     heed.wait_state(first, "sent")
@@ -62,8 +63,9 @@ def test_a_dead_address_is_passed_over_until_it_is_put_again(heed, sms, mail):
     heed.wait_state(second, "sent")
     assert ends(heed, first) == [("sms", "rejected", 1), ("email", "sent", 2)] and ends(heed, second) == [("email", "sent", 1)]
     assert "address_dead" in heed.reasons(second) and len(sms.requests) == 1
-    event, = wait_for(lambda: [e for e in heed.events("c-1") if e["type"] == "heed.address.dead"])
-    assert event["data"]["channel"] == "sms"
+    for customer in ("c-1", "c-2"):     # both have the number
+        event, = wait_for(lambda: [e for e in heed.events(customer) if e["type"] == "heed.address.dead"])
+        assert event["data"] == {"customer": customer, "channel": "sms", "provider": "twilio"}
     heed.put(ANA)
     third = heed.send("c-1")
     heed.wait_state(third, "sent")

@@ -109,6 +109,26 @@ def latency(gateway, receiver, number):
     return time.monotonic() - begun
 
 
+def test_what_would_happen_to_a_message_counts_what_is_held(heed):
+    heed.put({"id": "c-1", "addresses": {"webhook": "https://example.com/hook"}})
+    def asked(**more):
+        message = {"customer": "c-1", "product": "card-alerts/fraud", "content": {"text": "?"}, **more}
+        return heed.api("POST", "/v1/messages?check=true", message)[1]
+    heed.prefer("c-1", "card-alerts", "webhook")
+    heed.cli_ok("hold", "--product", "card-alerts", "--why", "wrong amounts")
+    for answer in (asked(), heed.cli_object("explain", "--customer", "c-1", "--product", "card-alerts/fraud")):
+        assert (answer["state"], answer["channel"], answer["until"]) == ("deferred", "webhook", None)
+        assert answer["reasons"][-1]["code"] == "held" and "wrong amounts" in answer["reasons"][-1]["says"]
+    heed.cli_ok("release", "--product", "card-alerts")
+    assert asked()["state"] == "queued"
+    heed.cli_ok("hold", "--lane", "bulk", "--why", "later")
+    assert (asked()["state"], asked(lane="bulk")["state"]) == ("queued", "deferred")
+    heed.cli_ok("hold", "--channel", "webhook", "--why", "certificates")
+    assert asked()["reasons"][-1]["args"]["kind"] == "channel"
+    heed.cli_ok("cancel", "--campaign", "spring")
+    assert (asked(campaign="spring")["state"], asked(campaign="autumn")["state"]) == ("cancelled", "deferred")
+
+
 def test_an_urgent_message_does_not_wait_for_bulk(heed, receiver):
     put_customers(heed, receiver)
     idle = sorted(latency(heed, receiver, number) for number in range(20))

@@ -1,7 +1,13 @@
 """An import never loosens a choice that the customer made; what it may do beside, it does."""
+import http.server
 import json
+import socketserver
+import threading
 
 import pytest
+
+import harness
+from harness import stays
 
 ADDRESSES = {"email": "a@example.com", "sms": "+15005550001"}
 
@@ -43,3 +49,35 @@ def test_what_one_import_tightened_the_next_may_not_loosen_beyond_the_customers_
 def test_an_import_may_change_what_an_import_said(ana):
     assert imported(ana, "card-alerts", ["sms"]) == ["sms"]
     assert imported(ana, "card-alerts", ["email", "sms"]) == ["email", "sms"]
+
+
+class Busy(http.server.BaseHTTPRequestHandler):
+    """A gateway that can make no more than three customers binding in time."""
+    lists = []
+    address_string = staticmethod(str)
+
+    def do_PATCH(self):
+        customers = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.lists.append([customer["id"] for customer in customers])
+        few = len(customers) <= 3
+        body = json.dumps([{"status": 200}] * len(customers) if few else {"status": 503, "detail": "busy; nothing was changed"}).encode()
+        self.send_response(200 if few else 503)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Type", "application/json" if few else "application/problem+json")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_an_import_that_is_refused_by_a_busy_gateway_goes_on_in_smaller_parts(make_gateway):
+    gateway = make_gateway({"email": {"adapter": "capture"}})
+    ids = [f"c-{i}" for i in range(10)]
+    (gateway.folder / "import.jsonl").write_text("".join(json.dumps({"id": i}) + "\n" for i in ids))
+    with socketserver.ThreadingUnixStreamServer(gateway.socket, Busy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        printed = gateway.cli_object("customer", "import", gateway.folder / "import.jsonl")
+        server.shutdown()
+    assert printed == {"imported": 10, "failed": 0, "kept": 0}
+    assert [len(part) for part in Busy.lists] == [10, 5, 2, 2, 2, 2, 2] and sum(Busy.lists[2:], []) == ids

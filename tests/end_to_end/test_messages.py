@@ -146,5 +146,5 @@ def test_meta_and_traceparent_are_carried_on(heed, receiver):
     heed.wait_state(message, "delivered")
     assert receiver.requests[0].headers["traceparent"] == trace
     wait_for(lambda: "heed.message.delivered" in heed.event_types(message))
-    assert all(event["data"]["meta"] == {"order": "7"} for event in heed.events(message))
+    assert all(event["data"]["meta"] == {"order": "7"} and event["traceparent"] == trace for event in heed.events(message))
     assert heed.contacts(message)[0]["meta"] == {"order": "7"}

@@ -1,15 +1,15 @@
 """The customers' page and one-click unsubscribe as HTTP: what opens and what does not, what a form does, what it leaves."""
 import base64
+import concurrent.futures
 import json
 import re
-import sqlite3
 
 import pytest
 
 import harness
 from harness import wait_for
 from http_receiver import Answer
-from page import ANA, TEMPLATES, Page, chosen, code_sent, codes, link
+from page import ANA, TEMPLATES, Page, chosen, code_sent, codes, expired, forms, link
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
@@ -32,8 +32,7 @@ def body(message):
 
 def changes(heed, product):
     """What the log of changes says of the choice, oldest first."""
-    with sqlite3.connect(f"file:{heed.folder}/heed.db?mode=ro", uri=True) as db:
-        rows = db.execute("SELECT changed_by, source, evidence FROM change_log WHERE kind = 0 AND subject = ? ORDER BY seq", (product,)).fetchall()
+    rows = heed.rows(f"SELECT changed_by, source, evidence FROM change_log WHERE kind = 0 AND subject = '{product}' ORDER BY seq")
     return [(by, source, json.loads(evidence) if evidence else None) for by, source, evidence in rows]
 
 
@@ -132,8 +131,7 @@ def test_a_change_is_kept_with_what_was_shown_and_how_it_was_given(heed):
     assert chosen(heed)["channels"] == ["sms"] and chosen(heed)["changed_by"] == "page"
     by, source, evidence = changes(heed, "card-alerts")[-1]
     assert (by, source, evidence["how"], evidence["locale"], evidence["link"]) == ("page", "page", "one tap", "es", "choose")
-    with sqlite3.connect(f"file:{heed.folder}/heed.db?mode=ro", uri=True) as db:
-        kept = db.execute("SELECT name, source FROM template WHERE hash = ?", (evidence["wording"],)).fetchone()
+    (kept,) = heed.rows(f"SELECT name, source FROM template WHERE hash = '{evidence['wording']}'")
     assert kept[0] == "page es" and "Avisos" not in kept[1] and "Guardar" in kept[1]
 
 
@@ -205,6 +203,7 @@ def test_everything_is_stopped_after_it_was_asked_once_more(heed):
     assert "Do you really want to stop everything?" in page.text and "Changes to your contract" in page.text
     page.press("stop-all")
     assert page.status == 200 and "Everything is stopped" in page.text
+    assert "This cannot be stopped" in page.text.split("<section")[0] and "Changes to your contract" in page.text
     assert chosen(heed, "*")["channels"] == [] and chosen(heed, "offers")["channels"] == []
     assert chosen(heed, "legal")["channels"] == ["sms"]
     assert changes(heed, "*")[-1][0] == "page"
@@ -214,11 +213,9 @@ def test_when_the_promise_cannot_be_kept_it_says_so(heed):
     """The store is held by somebody else for longer than a change may take."""
     page = link(heed).get()
     form = page.form("stop", product="card-alerts")
-    with sqlite3.connect(heed.folder / "heed.db", isolation_level=None) as db:
-        db.execute("BEGIN IMMEDIATE")
+    with harness.store_held(heed.store):
         page.post(form)
         assert page.status == 503 and "nothing was changed" in page.text
-        db.execute("ROLLBACK")
     wait_for(lambda: page.post(form).status == 200, what="the store to be free again")
 
 
@@ -329,9 +326,8 @@ def test_codes_are_sent_five_times_an_hour_and_not_oftener(heed, sms):
 
 
 def test_no_code_goes_where_somebody_said_stop(heed, sms):
-    with sqlite3.connect(heed.folder / "heed.db") as db:
-        heed.stop()
-        db.execute("UPDATE address SET state = 2 WHERE channel = 'sms'")
+    heed.stop()
+    harness.change_store(heed.store, "UPDATE address SET state = 2 WHERE channel = 'sms'")
     heed.start()
     page = link(heed).get()
     form = page.form("code")
@@ -358,10 +354,19 @@ def test_a_new_address_is_confirmed_by_a_code_and_used_first(heed, sms):
     assert "+34600000200" in sms.requests[-1].body.decode().replace("%2B", "+")
     page.press("remove", channel="sms")
     assert page.status == 200 and heed.api("GET", "/v1/customers/ana")[1]["addresses"]["sms"] in ("+34600000100", ["+34600000100"])
-    with sqlite3.connect(f"file:{heed.folder}/heed.db?mode=ro", uri=True) as db:
-        kept = db.execute("SELECT changed_by, source, evidence FROM change_log WHERE kind = 1 ORDER BY seq").fetchall()
+    kept = heed.rows("SELECT changed_by, source, evidence FROM change_log WHERE kind = 1 ORDER BY seq")
     assert [(by, source) for by, source, _ in kept[-2:]] == [("page", "page:full")] * 2
     assert json.loads(kept[-2][2])["how"] == "address, confirmed by a code"
+
+
+def test_addresses_that_are_removed_in_two_windows_at_once_are_both_gone(heed):
+    numbers = [f"+346000001{n:02}" for n in range(8)]
+    heed.put({**ANA, "addresses": {"sms": numbers}})
+    page = link(heed, level="full").get("?view=addresses")
+    asked = [form for form in forms(page.text) if "remove" in form.buttons][:6]
+    with concurrent.futures.ThreadPoolExecutor(len(asked)) as windows:
+        done = list(windows.map(lambda form: Page(heed, page.url).post({**form.fields, "do": "remove"}).status, asked))
+    assert done == [200] * 6 and heed.api("GET", "/v1/customers/ana")[1]["addresses"]["sms"] == numbers[6:]
 
 
 def test_an_address_that_is_dead_stays_so_when_another_is_written(heed, sms):
@@ -373,8 +378,7 @@ def test_an_address_that_is_dead_stays_so_when_another_is_written(heed, sms):
     page.get("?view=addresses").press("add", channel="sms", address="+34600000200")
     page.press("confirm", code=code_sent(sms, 2))
     assert page.status == 200 and "The new address is in use" in page.text
-    with sqlite3.connect(f"file:{heed.folder}/heed.db?mode=ro", uri=True) as db:
-        states = dict(db.execute("SELECT value, state FROM address WHERE channel = 'sms'"))
+    states = dict(heed.rows("SELECT value, state FROM address WHERE channel = 'sms'"))
     assert states == {"+34600000100": 1, "+34600000200": 0}
 
 
@@ -416,8 +420,8 @@ def test_an_expired_link_offers_a_new_one_to_the_same_address(heed, mail, sms):
     heed.wait_state(heed.send("ana"), "sent")
     body_sent = wait_for(lambda: sms.requests)[-1].body.decode()
     token = re.search(r"%2Fp%2F([\w-]{36})", body_sent)[1]
-    expired = expire(token, "ana")
-    page = Page(heed, "/p/" + expired).get()
+    old = expired(token, "ana")
+    page = Page(heed, "/p/" + old).get()
     assert page.status == 410 and "+346…0100" in page.text
     assert page.post({"do": "stop", "product": "card-alerts"}).status == 410     # nothing but a new link
     assert chosen(heed)["channels"] == ["sms"]
@@ -427,18 +431,5 @@ def test_an_expired_link_offers_a_new_one_to_the_same_address(heed, mail, sms):
     new = re.search(r"%2Fp%2F([\w-]{36})", sent)[1]
     assert "new%20link" in sent and Page(heed, "/p/" + new).get().status == 200
     heed.put(ANA | {"addresses": {"email": "ana@example.com"}})
-    gone = Page(heed, "/p/" + expired).get()
+    gone = Page(heed, "/p/" + old).get()
     assert gone.status == 410 and "+346" not in gone.text
-
-
-def expire(token, customer):
-    """The same link, as it was made to end yesterday: signed as link.c does."""
-    import hashlib
-    import hmac
-    import time
-
-    raw = base64.urlsafe_b64decode(token)
-    minutes = int((time.time() - 86400 - 1735689600) // 60)
-    payload = raw[:12] + minutes.to_bytes(3, "big")
-    signed = b"".join(len(part).to_bytes(2, "big") + part for part in (b"heed link", payload, customer.encode()))
-    return base64.urlsafe_b64encode(payload + hmac.new(harness.SECRET.encode(), signed, hashlib.sha256).digest()[:12]).decode()

@@ -120,7 +120,7 @@ def test_a_cluster_survives_a_master_and_a_move_of_slots(make, cluster, receiver
     cluster.client.nodes_manager.initialize()
     ids += put(cluster.client, 2 * COUNT, COUNT)
     arrive_once(gateway, receiver, ids)
-    assert len(gateway.events()) >= 3 * len(ids), "what was queued, sending and delivered"
+    wait_for(lambda: len(gateway.events()) >= 3 * len(ids), 60, "what was queued, sending and delivered", pause=0.2)
 
 
 def test_with_sentinels_the_new_master_is_found(make, sentinels, receiver):

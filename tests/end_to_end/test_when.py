@@ -3,7 +3,7 @@ import datetime
 import json
 
 import harness
-from harness import PRODUCTS, TEMPLATES, merged, stays, wait_for
+from harness import PRODUCTS, TEMPLATES, merged, moment, stays, wait_for
 from http_receiver import Answer
 
 ANA = {"id": "c-1", "name": "Ana", "timezone": "UTC", "addresses": {"email": "ana@example.com", "sms": "+5491155550100"}}
@@ -13,11 +13,6 @@ DIGEST = {
     "digest/email.text": "{{#items}}* {{summary}}\n{{/items}}",
     "digest/sms": "{{#items}}{{summary}}; {{/items}}",
 }
-
-
-def moment(seconds):
-    at = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
-    return at.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def hours(begin, length=60):
@@ -56,7 +51,7 @@ def test_bad_hours_get_an_error_that_shows_the_right_form(heed):
     status, problem = heed.api("PUT", "/v1/customers/c-1/preferences/card-alerts", {"hours": "9 to 5"})
     assert status == 422 and "mon-fri 09:00-20:00" in problem["detail"], problem
     for words in (["--hours", "never"], ["--digest", "often"], ["--pause-until", "soon"], ["--channels", "sms{wait=long}"],
-                  ["--channels", "sms{hours=x}"]):
+                  ["--channels", "sms{hours=x}"], ["--hours", b"\xff".decode(errors="surrogateescape")]):
         done = heed.cli("prefer", "c-1", "card-alerts", *words)
         assert done.returncode == 1 and "heed: " in done.stderr, (words, done)
 
@@ -139,6 +134,16 @@ def test_send_at_and_expires_at(heed, mail):
     heed.sum_holds()
 
 
+def test_the_command_line_says_when(heed):
+    heed.put(ANA)
+    [sent] = heed.cli_json("send", "--customer", "c-1", "--product", "card-alerts", "--text", "?", "--send-at", "1h", "--expires-at",
+                           moment(7200))
+    heed.wait_state(sent["id"], "deferred")
+    assert moment(3500) < heed.explain(sent["id"])["until"] < moment(3700)
+    done = heed.cli("send", "--customer", "c-1", "--product", "card-alerts", "--text", "?", "--send-at", "soon")
+    assert done.returncode == 2 and "send_at" in done.stderr
+
+
 def test_what_waits_for_a_relay_that_is_down_expires_in_time(make_gateway, sms, mail):
     heed = gateway(make_gateway, sms, mail, {"card-alerts": {"expires_after": "2s"}})
     mail.close()
@@ -196,7 +201,7 @@ def test_a_digest_that_falls_due_goes_out_as_one(make_gateway, sms, mail):
     at = (now + datetime.timedelta(seconds=15)).replace(second=0, microsecond=0) + datetime.timedelta(minutes=1)
     heed.put({**ANA, "timezone": zone})
     heed.cli_ok("prefer", "c-1", "card-alerts", "--channels", "email", "--digest", at.strftime("daily %H:%M"))
-    messages = [heed.send("c-1", amount=str(i)) for i in range(3)]
+    messages = [heed.send("c-1", amount=str(i), meta={"order": str(i)}) for i in range(3)]
     for message in messages:
         heed.wait_state(message, "deferred")
     assert heed.explain(messages[0])["until"] == at.strftime("%Y-%m-%dT%H:%M:00.000Z")
@@ -208,8 +213,9 @@ def test_a_digest_that_falls_due_goes_out_as_one(make_gateway, sms, mail):
     contacts = [heed.contacts(message) for message in messages]
     assert contacts[0] == contacts[1] == contacts[2] and sorted(contacts[0][0]["messages"]) == sorted(messages)
     assert contacts[0][0]["template"] == "digest" and heed.cli_json("history", "c-1")[0]["messages"] == contacts[0][0]["messages"]
-    for message in messages:
+    for i, message in enumerate(messages):
         wait_for(lambda: heed.event_types(message) == ["heed.message.deferred", "heed.message.sending", "heed.message.sent"])
+        assert {event["data"]["meta"]["order"] for event in heed.events(message)} == {str(i)}
         assert heed.cli("explain", message).returncode == 0
     heed.sum_holds()
 
@@ -250,7 +256,7 @@ def test_all_advertising_together_has_a_limit(make_gateway, sms, mail):
 # --- a list with patience ---
 
 def test_when_its_wait_runs_out_the_next_channel_is_tried(heed, sms, mail):
-    sms.script(harness.TWILIO_PATH, lambda request: Answer(429, {"code": 20429, "message": "slow down"}))
+    sms.script(harness.TWILIO_PATH, lambda request: Answer(408, {"message": "it took too long"}))
     heed.put(ANA)
     heed.cli_ok("prefer", "c-1", "card-alerts", "--channels", "sms{wait=1s},email")
     message = heed.send("c-1")
@@ -259,6 +265,16 @@ def test_when_its_wait_runs_out_the_next_channel_is_tried(heed, sms, mail):
     assert contacts[-1]["channel"] == "email" and contacts[-1]["state"] == "sent"
     assert [r["code"] for r in heed.explain(message)["reasons"]] == ["wait_over", "chosen", "accepted"]
     assert len(mail.mails) == 1
+
+
+def test_a_provider_that_asks_for_less_is_waited_for(heed, sms, mail):
+    sms.script(harness.TWILIO_PATH, *[Answer(429, {"code": 20429, "message": "slow down"})] * 6,
+               lambda request: Answer(201, {"sid": "SM1", "status": "queued"}))
+    heed.put(ANA)
+    heed.cli_ok("prefer", "c-1", "card-alerts", "--channels", "sms{wait=500ms},email")
+    message = heed.send("c-1")
+    heed.wait_state(message, "sent")
+    assert [c["channel"] for c in heed.contacts(message)] == ["sms"] * 7 and mail.mails == []
 
 
 def test_the_hours_of_a_channel_use_up_its_wait(heed, sms, mail):
@@ -281,7 +297,7 @@ def test_explain_says_what_would_happen_at_another_time(heed):
     assert answer["state"] == "queued" and answer["channel"] == "email" and answer["until"] is None
     answer = at("2026-11-20T23:30:00Z")    # a Friday, 20:30 there
     assert answer["state"] == "deferred" and answer["until"] == "2026-11-23T12:00:00.000Z" and answer["channel"] == "email"
-    assert heed.cli("explain", "--customer", "c-1", "--product", "card-alerts", "--at", "noon").returncode == 1
+    assert heed.cli("explain", "--customer", "c-1", "--product", "card-alerts", "--at", "noon").returncode == 2
 
 
 def test_what_waits_survives_a_crash(heed, mail):

@@ -99,12 +99,16 @@ class Stand:
         self.kills = collections.Counter()
 
     def close(self):
+        failed = sys.exc_info()[0] is not None
         self.heed.close()
         self.redis.kill()
         for server in (self.hooks, self.sms, self.mail):
             server.close()
         harness.forget_store(self.heed.config["store"]["url"])
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if failed:
+            print(f"kept: {self.folder}", flush=True)
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def put(self):
         put_customers(self.heed, self.hooks)

@@ -1,14 +1,19 @@
-/* The simulator: customers, choices, times, outcomes, holds and crashes by chance, through the real turn with
- * the store in memory and a clock of its own, many short lives one after the other. A life is its seed: the
- * same seed is the same life. `make simulate SEEDS=N` runs the seeds 1 to N, SEEDS=FROM:N those from FROM on.
- * What must hold is written here a second time, from the contract: a hand-over that begins is on a channel of
- * the list that is in force, inside the hours, after send_at and the pause and the digest's time, before
- * expiry, under the cap, not held, not a second copy but in doubt; the sum holds; everything ends; each
- * message's events tell its state. */
+/* The simulator: customers, choices, times, outcomes, answers, erasures, holds, a store that fails and
+ * crashes, by chance, through the real turn with the store in memory and a clock of its own, many short lives
+ * one after the other. A life is its seed: the same seed is the same life. `make simulate SEEDS=N` runs the
+ * seeds 1 to N, SEEDS=FROM:N those from FROM on. What must hold is written here a second time, from the
+ * contract: a hand-over that begins is on a channel of the list that is in force, inside the hours, after
+ * send_at and the pause and the digest's time, before expiry, under the cap, not held, not to an address that
+ * is stopped or dead, not to whom was erased, not a second copy but in doubt; the sum and the audit hold;
+ * everything ends; each message's events tell its state; of who was erased nothing is left. */
 #include <stdio.h>
 #include <time.h>
 
+#include "inbound.h"
+#include "log.h"
+#include "reply.h"
 #include "unit/scratch.h"
+#include "unit/store_flaky.h"
 #include "unit/turn_fixture.h"
 #include "banned.h"
 
@@ -20,9 +25,11 @@
 #define ROUND_TIME (47 * MOMENT_MINUTE)  /* every window is an hour at least */
 #define STARTS INT64_C(1795341600000000) /* 2026-11-22T10:00Z; a life begins up to a year later */
 
-/* The linker puts these in the place of the clock: see the Makefile. */
+/* The linker puts these in the place of the clock, and of the log: see the Makefile. */
 int64_t __wrap_moment_now(void);
 int64_t __wrap_moment_mono(void);
+int __wrap_nanosleep(const struct timespec *time, struct timespec *left);
+void __wrap_log_line(enum log_level level, const char *format, ...);
 
 enum { ALERTS, FRAUD, TERMS, NEWS, QUIET, STAR, PRODUCT_COUNT };
 static const char *const products[] = {"alerts", "alerts/fraud", "terms", "news", "quiet", "*"};
@@ -59,19 +66,24 @@ static struct {
 	int64_t now, mono;
 	uint64_t random;
 	struct choice choices[CUSTOMERS][PRODUCT_COUNT];
-	bool dead[CUSTOMERS][CHANNELS];
+	enum death { FINE, DYING /* reported */, DEAD, MAYBE_DEAD } dead[CUSTOMERS][CHANNELS];
+	bool stopped[CUSTOMERS]; /* the number */
+	bool erased[CUSTOMERS];
 	bool held_product[PRODUCT_COUNT], held_channel[CHANNELS];
 	struct {
 		int customer, product;
 		int64_t send_at, expires_at; /* as it says itself; 0 */
 		int rejected;                /* channels, as bits */
-		int dead_then;               /* whose address was dead when it was claimed */
+		int dead_then;               /* whose address was dead or stopped when it was claimed */
+		bool refused;                /* it came when its customer was erased */
+		bool gone;                   /* its customer was erased since */
 		int taken, doubt;            /* the channel; -1 */
 		bool delivered;
 		int64_t counted_day[4]; /* claimed on, where it was taken; 0: free */
 	} messages[MESSAGES_MAX];
 	int count;
 	unsigned long seed;
+	char breach[256]; /* seen where a test may not be ended */
 } sim;
 
 int64_t __wrap_moment_now(void)
@@ -94,6 +106,21 @@ static void time_passes(int64_t time)
 {
 	sim.now += time;
 	sim.mono += time;
+}
+
+int __wrap_nanosleep(const struct timespec *time, struct timespec *left)
+{
+	(void)time; /* whoever waits so looks again until it is true: more at once is fewer looks */
+	(void)left;
+	time_passes(MOMENT_S);
+	return 0;
+}
+
+/* A store that fails is no news here. */
+void __wrap_log_line(enum log_level level, const char *format, ...)
+{
+	(void)level;
+	(void)format;
 }
 
 #define broken(...) fail_msg(__VA_ARGS__)
@@ -192,6 +219,12 @@ static void check_time(const char *id, int i, int channel, int place, const stru
 		broken("%s is advertising outside 09:00-20:00", id);
 }
 
+/* What heed itself answers has another name, and is nobody's choice. */
+static bool is_answer(const char *id)
+{
+	return strncmp(id, "m-", 2) != 0;
+}
+
 static int message_of(const char *id)
 {
 	return (int)strtol(id + 2, NULL, 10);
@@ -200,8 +233,12 @@ static int message_of(const char *id)
 /* It begins now: everything that stands against it is a breach. */
 static void check_begin(const char *id, int channel)
 {
+	if (is_answer(id))
+		return;
 	int i = message_of(id), customer = sim.messages[i].customer, product = sim.messages[i].product;
 	const struct choice *list = NULL;
+	if (sim.messages[i].gone || sim.messages[i].refused)
+		broken("%s begins, and its customer is erased; %s", id, contacts_of(id));
 	int place = place_of(customer, product, channel, &list);
 	struct message_row row = row_of(id);
 	int64_t admitted = row.admitted_at;
@@ -213,6 +250,8 @@ static void check_begin(const char *id, int channel)
 	message_row_release(&row);
 	if (place < 0)
 		broken("%s begins on %s, which is not chosen; %s", id, channels[channel], contacts_of(id));
+	if (channel == 1 && sim.stopped[customer])
+		broken("%s begins on a number that is stopped; %s", id, contacts_of(id));
 	if (sim.messages[i].rejected & 1 << channel)
 		broken("%s begins on %s, where it was rejected; %s; %s", id, channels[channel],
 		       contacts_of(id), events_of(id));
@@ -276,18 +315,58 @@ static struct turn_door door(void)
 
 static const struct asker operator= {.by = "cli", .actor = ""};
 
+/* A turn was committed: what was reported counts. */
+static void outcomes_count(void)
+{
+	for (int customer = 0; customer < CUSTOMERS && !world.turn->inbox.outcomes; customer++)
+		for (int channel = 0; channel < CHANNELS; channel++)
+			if (sim.dead[customer][channel] == DYING)
+				sim.dead[customer][channel] = DEAD;
+}
+
+static void a_turn(void)
+{
+	step();
+	outcomes_count();
+}
+
+/* All that came is dealt with: the order of what follows is known. */
+static void settle_down(void)
+{
+	do
+		a_turn();
+	while (world.turn->inbox.outcomes || world.turn->inbox.admission_count);
+}
+
+/* It was written again; what is reported may be seen before that or after. */
+static void may_be_used(enum death *address)
+{
+	*address = *address == DYING ? MAYBE_DEAD : FINE;
+}
+
 static void put_customer(int customer)
 {
+	const struct asker asker = {.by = "cli", .actor = "", .recreate = true};
+	const struct turn_door in = door();
 	char id[16], *json;
 
+	if (sim.erased[customer])
+		settle_down();
 	snprintf(id, sizeof id, "c-%d", customer);
 	json = xasprintf(
 		"{\"timezone\":\"%s\",\"addresses\":{\"email\":\"c%d@example.com\",\"sms\":\"+4930123450%d\","
 		"\"webhook\":\"https://c%d.example.com/\"}}",
 		zones[customer], customer, customer, customer);
-	customer_is(id, json);
+	json_t *body = json_loads(json, 0, NULL);
+	text_clear(&problem);
+	for (int channel = 0; channel < CHANNELS; channel++) /* the turn that hears of it may claim at once */
+		may_be_used(&sim.dead[customer][channel]);
+	int status = request_customer(&in, &asker, id, body, false, NULL, &problem);
+	if (status != 200 && status != 201)
+		broken("put: %d: %s", status, problem.data);
+	json_decref(body);
 	free(json);
-	memset(sim.dead[customer], 0, sizeof sim.dead[customer]);
+	sim.erased[customer] = false;
 }
 
 /* Any of the messages of the attempt, which may be a digest. */
@@ -312,6 +391,7 @@ static void do_admit(void)
 	sim.messages[i].customer = (int)chance(CUSTOMERS);
 	sim.messages[i].product = (int)chance(PRODUCT_COUNT - 1);
 	sim.messages[i].taken = sim.messages[i].doubt = -1;
+	sim.messages[i].refused = sim.erased[sim.messages[i].customer];
 	text_init(&more, 256);
 	if (chance(5) == 0) {
 		sim.messages[i].send_at =
@@ -343,7 +423,7 @@ static struct attempt *take(struct script *script, size_t at)
 static void note_outcome(struct attempt *attempt, int channel, enum outcome_kind kind,
 			 enum outcome_scope scope, bool delivered)
 {
-	for (size_t k = 0; k < messages_in(attempt); k++) {
+	for (size_t k = 0; k < messages_in(attempt) && !is_answer(attempt->message_id); k++) {
 		int i = message_of(message_in(attempt, k));
 		if (kind == OUTCOME_ACCEPTED) {
 			sim.messages[i].taken = channel;
@@ -353,23 +433,31 @@ static void note_outcome(struct attempt *attempt, int channel, enum outcome_kind
 			sim.messages[i].doubt = channel;
 		} else if (kind == OUTCOME_REJECTED) {
 			if (scope == SCOPE_ADDRESS) /* until it is written again */
-				sim.dead[sim.messages[i].customer][channel] = true;
+				sim.dead[sim.messages[i].customer][channel] =
+					sim.messages[i].gone ? MAYBE_DEAD : DYING;
 			else
 				sim.messages[i].rejected |= 1 << channel;
 		}
 	}
-	if (kind == OUTCOME_ACCEPTED)
+	if (kind == OUTCOME_ACCEPTED && !is_answer(attempt->message_id))
 		check_cap(message_in(attempt, 0), (int64_t)(intptr_t)attempt->channel_private);
 }
 
 static void watch(const struct attempt *attempt)
 {
 	((struct attempt *)(uintptr_t)attempt)->channel_private = (void *)(intptr_t)sim.now;
-	for (size_t k = 0; k < messages_in(attempt); k++) {
-		int i = message_of(message_in(attempt, k));
-		sim.messages[i].dead_then = 0;
-		for (int channel = 0; channel < CHANNELS; channel++)
-			sim.messages[i].dead_then |= sim.dead[sim.messages[i].customer][channel] << channel;
+	for (size_t k = 0; k < messages_in(attempt) && !is_answer(attempt->message_id); k++) {
+		int i = message_of(message_in(attempt, k)), customer = sim.messages[i].customer;
+		sim.messages[i].dead_then = sim.stopped[customer] << 1;
+		for (int channel = 0; channel < CHANNELS; channel++) {
+			sim.messages[i].dead_then |= (sim.dead[customer][channel] != FINE) << channel;
+			if (strcmp(attempt->channel->config->name, channels[channel]) == 0 &&
+			    (sim.dead[customer][channel] == DEAD || (channel == 1 && sim.stopped[customer])))
+				snprintf(sim.breach, sizeof sim.breach,
+					 "%s was claimed for %s of c-%d, which is %s", message_in(attempt, k),
+					 channels[channel], customer,
+					 sim.dead[customer][channel] == DEAD ? "dead" : "stopped");
+		}
 	}
 }
 
@@ -400,7 +488,7 @@ static void do_attempt(int channel, bool end)
 		kind = OUTCOME_NOT_BEGUN;
 	if (begun && kind == OUTCOME_NOT_BEGUN)
 		kind = OUTCOME_RETRY;
-	if (kind == OUTCOME_REJECTED && chance(2))
+	if (kind == OUTCOME_REJECTED && chance(2) && !is_answer(attempt->message_id))
 		scope = SCOPE_ADDRESS;
 	if (kind == OUTCOME_RETRY && chance(3) == 0)
 		scope = SCOPE_PROVIDER;
@@ -484,7 +572,7 @@ static void do_prefer(void)
 	int status = prefer(id, products[product], json.data, NULL);
 	if (status != 200)
 		*choice = before;
-	if (status != 200 && status != 422)
+	if (status != 200 && status != 422 && !(status == 404 && sim.erased[customer]))
 		broken("prefer: %d: %s", status, problem.data);
 	text_release(&json);
 }
@@ -518,11 +606,18 @@ static void do_operator(void)
 	if (!sim.count)
 		return;
 	int i = (int)chance((unsigned)sim.count);
-	unsigned how = chance(3);
+	unsigned how = chance(4);
 	snprintf(id, sizeof id, "m-%d", i);
 	if (chance(3) == 0) {
 		text_clear(&problem);
 		request_cancel(&in, &operator, id, "by chance", NULL, &problem);
+		return;
+	}
+	if (how == 3) {
+		int rejected = sim.messages[i].rejected;
+		sim.messages[i].rejected = 0; /* the turn that hears of it may hand over at once */
+		if (retry(id) != 200)
+			sim.messages[i].rejected = rejected;
 		return;
 	}
 	int doubt = sim.messages[i].doubt;
@@ -583,18 +678,78 @@ static void do_receipt(void)
 	}
 }
 
-/* A kill leaves in doubt whatever its row calls `sending`. */
+/* STOP and START, as a text message. */
+static void do_reply(void)
+{
+	const struct turn_door in = door();
+	int customer = (int)chance(CUSTOMERS);
+	bool stops = chance(2);
+	char *from = xasprintf("+4930123450%d", customer);
+	const struct inbound said = {.kind = INBOUND_SHORT,
+				     .channel = "sms",
+				     .provider = "twilio",
+				     .provider_ref = "",
+				     .from = from,
+				     .customer = "",
+				     .answers_ref = "",
+				     .product = "",
+				     .subject = "",
+				     .text = stops ? "Stop." : "START",
+				     .code = "",
+				     .detail = ""};
+
+	text_clear(&problem);
+	sim.stopped[customer] = stops;
+	if (!stops) /* who writes from it has it */
+		may_be_used(&sim.dead[customer][1]);
+	int status = request_inbound(&in, &said, NULL, &problem);
+	if (status != 200 && status != 201)
+		broken("%s: %d: %s", said.text, status, problem.data);
+	free(from);
+}
+
+static void do_erase(void)
+{
+	const struct turn_door in = door();
+	int customer = (int)chance(CUSTOMERS);
+	char id[16];
+
+	settle_down();
+	snprintf(id, sizeof id, "c-%d", customer);
+	text_clear(&problem);
+	for (int i = 0; i < sim.count; i++)
+		sim.messages[i].gone |= sim.messages[i].customer == customer;
+	int status = request_erase(&in, &operator, id, NULL, &problem);
+	if (status != 200)
+		broken("erase: %d: %s", status, problem.data);
+	sim.erased[customer] = true;
+	memset(sim.choices[customer], 0, sizeof sim.choices[customer]);
+	for (int channel = 0; channel < CHANNELS; channel++)
+		sim.dead[customer][channel] = MAYBE_DEAD;
+}
+
+/* A turn that the store lets down somewhere: it is turned again, as if it had not been. */
+static void do_fail(void)
+{
+	flaky_fail(1 + (long)chance(40));
+	if (turn_step(world.turn))
+		outcomes_count();
+	flaky_fail(0);
+}
+
+/* A kill leaves in doubt whatever its row calls `sending`; where it is remembered what had begun, only that.
+ */
 static void do_crash(void)
 {
-	do
-		step();
-	while (world.turn->inbox.outcomes || world.turn->inbox.admission_count);
+	settle_down();
 	for (int channel = 0; channel < CHANNELS; channel++)
 		for (size_t at = 0; at < script_at(channel)->held_count; at++) {
 			const struct attempt *attempt = script_at(channel)->held[at];
 			for (size_t k = 0; k < messages_in(attempt); k++) {
 				struct message_row row = row_of(message_in(attempt, k));
-				if (row.state == STATE_SENDING && row.epoch == attempt->epoch)
+				if (row.state == STATE_SENDING && row.epoch == attempt->epoch &&
+				    !is_answer(row.id) &&
+				    (!world.remembers || attempt->phase == ATTEMPT_BEGUN))
 					sim.messages[message_of(row.id)].doubt = channel;
 				message_row_release(&row);
 			}
@@ -625,7 +780,11 @@ static void something_happens(void)
 		put_customer((int)chance(CUSTOMERS));
 	else if (what < 87)
 		do_crash();
-	else if (what < 91)
+	else if (what < 89)
+		do_reply();
+	else if (what < 90)
+		chance(3) ? do_fail() : do_erase();
+	else if (what < 92)
 		time_passes((int64_t)chance(5 * 60) * MOMENT_S);
 	else if (what <
 		 95) /* to where the next hour begins: what is claimed now begins when hours have closed */
@@ -679,14 +838,14 @@ static void everything_ends(void)
 		}
 	}
 	for (int round = 0; round < ROUNDS_MAX; round++) {
-		step();
+		a_turn();
 		bool any = false;
 		for (int channel = 0; channel < CHANNELS; channel++)
 			while (script_at(channel)->held_count) {
 				do_attempt(channel, true);
 				any = true;
 			}
-		step();
+		a_turn();
 		if (!left_open())
 			return;
 		time_passes(any ? MOMENT_MS : until_next());
@@ -708,9 +867,38 @@ static void each_message_tells_how_it_ended(void)
 		snprintf(id, sizeof id, "m-%d", i);
 		const char *state = state_of(id), *events = events_of(id), *contacts = contacts_of(id);
 		const char *last = strrchr(events, ' ') ? strrchr(events, ' ') + 1 : events;
+		if (sim.messages[i].refused && strcmp(state, "unknown") == 0)
+			continue;
+		if (sim.messages[i].refused)
+			broken("%s came when its customer was erased, and is %s", id, state);
 		if (strcmp(last, state) != 0 || !*contacts || strstr(contacts, ":sending"))
 			broken("%s is %s, its events are %s, its contacts %s", id, state, events, contacts);
 	}
+}
+
+/* The log of changes is kept for ever, and has no trace of who is erased now. */
+static void of_who_is_erased_nothing_is_left(void)
+{
+	struct change *changes = NULL;
+	size_t count = 0;
+	bool any = false;
+
+	for (int customer = 0; customer < CUSTOMERS; customer++)
+		any |= sim.erased[customer];
+	if (!any)
+		return;
+	assert_true(store_read_changes_of_kind(world.reader, CHANGE_CUSTOMER, 0, 10000, &changes, &count));
+	for (int customer = 0; customer < CUSTOMERS; customer++) {
+		char *address = xasprintf("c%d@example.com", customer);
+		for (size_t i = 0; sim.erased[customer] && i < count; i++)
+			if (strstr(changes[i].new_value, address) || strstr(changes[i].old_value, address))
+				broken("c-%d is erased, and change %lld says %s", customer,
+				       (long long)changes[i].seq, changes[i].new_value);
+		free(address);
+	}
+	for (size_t i = 0; i < count; i++)
+		change_release(&changes[i]);
+	free(changes);
 }
 
 static void receipts_come(void)
@@ -728,7 +916,9 @@ static void a_life(unsigned long seed)
 	chance(2);
 	sim.now = STARTS + (int64_t)chance(365 * 24 * 60) * MOMENT_MINUTE + (int64_t)chance(60) * MOMENT_S;
 	sim.mono = MOMENT_HOUR;
+	world.remembers = seed % 8 == 0;
 	world_fresh();
+	flaky_attach(world.store);
 	world.turn->random = seed | 1;
 	world.email.watch = world.sms.watch = world.webhook.watch = watch;
 	for (int customer = 0; customer < CUSTOMERS; customer++)
@@ -736,12 +926,17 @@ static void a_life(unsigned long seed)
 	for (int i = 0; i < STEPS; i++) {
 		something_happens();
 		if (chance(3) == 0)
-			step();
+			a_turn();
+		if (*sim.breach)
+			broken("%s", sim.breach);
 		time_passes((int64_t)chance(10000) * MOMENT_MS);
 	}
 	everything_ends();
+	if (*sim.breach)
+		broken("%s", sim.breach);
 	sum_holds();
 	each_message_tells_how_it_ended();
+	of_who_is_erased_nothing_is_left();
 }
 
 static unsigned long first = 1, count = 1000;
@@ -751,7 +946,10 @@ static void what_must_hold_holds_in_every_life(void **state)
 	(void)state;
 	scratch_write("templates/messages/digest/email.text", "{{#items}}{{summary}};{{/items}}");
 	scratch_write("templates/messages/digest/sms", "{{count}} of them");
-	world_reload(world_config(NULL, PRODUCTS));
+	struct config *config = world_config(NULL, PRODUCTS);
+	config->replies = reply_set_load("templates", &problem);
+	assert_non_null(config->replies);
+	world_reload(config);
 	receipts_come();
 	for (unsigned long i = 0; i < count; i++)
 		a_life(first + i);

@@ -1,10 +1,15 @@
-"""Several gateways, one PostgreSQL, one Redis, and everything goes wrong: gateways are killed, one is stopped for longer than its
-lease and woken up, PostgreSQL and Redis crash, and customers change their minds through whichever gateway answers. Counts what was
-lost, what came twice without a doubt, and what left against a confirmed choice; all three have to be 0.
+"""Several gateways, one PostgreSQL, a Redis Cluster of three masters with replicas, and everything goes wrong: gateways are killed,
+one is stopped for longer than its lease and woken up, PostgreSQL crashes, masters of Redis are killed or stand still, and customers
+change their minds through whichever gateway answers. What was lost, what came twice without a doubt, what left against a confirmed
+choice, and the events that are missing have to be 0, but for writes that Redis had acknowledged and that a failover took with it:
+those are counted, and named.
 
     make torture-cluster [MESSAGES=20000] [GATEWAYS=4]
 """
 import collections
+import contextlib
+import json
+import logging
 import os
 import pathlib
 import random
@@ -13,21 +18,31 @@ import signal
 import sys
 import threading
 import time
+import zlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/end_to_end")]
 
+import redis as redis_client  # noqa: E402
+
 import harness  # noqa: E402
 import postgres  # noqa: E402
 from harness import wait_for, webhook_channel  # noqa: E402
-from http_receiver import HttpReceiver  # noqa: E402
+from race import Receivers, percentile  # noqa: E402
+from redis_many import Cluster  # noqa: E402
 
 MESSAGES = int(os.environ.get("MESSAGES", "20000"))
 COUNT = int(os.environ.get("GATEWAYS", "4"))
 CUSTOMERS = 200
-CHANGING = 40    # of them change their minds, again and again
+CHANGING = 40       # of them change their minds, again and again
+MINDS = 4           # at a time
+PARTITIONS = 8
+BATCH = 100         # messages put in at once
+BACKLOG = 3000      # that wait: more are put in only below this
 LEASE = 3
-PATIENCE = 600
+PATIENCE = 900
+REPLICATED = 2.0    # seconds before a master dies from which on what it acknowledged may not be with its replica
+REDIS_ERRORS = Exception    # the client library in the middle of a failover: it even copies its own locks
 
 
 class Torture:
@@ -35,12 +50,16 @@ class Torture:
         self.folder = harness.short_folder()
         self.server = postgres.Postgres().start()
         harness.SERVER, harness.STORE = self.server.url(), "postgresql"
-        self.redis = harness.Redis(self.folder / "r").start()
-        self.receiver = HttpReceiver()
-        first = harness.Gateway(self.folder / "g1", self.redis, {"webhook": webhook_channel()},
-                                config={"gateway": {"lease": f"{LEASE}s"}, "store": {"url": harness.store_url(self.folder / "g1", "postgresql")}})
+        self.cluster = Cluster(self.folder / "r").start()
+        self.receivers = Receivers()
+        first = harness.Gateway(self.folder / "g1", self.cluster, {"webhook": webhook_channel(
+            timeout="15s", retry={"first": "100ms", "factor": 2, "max": "2s", "give_up_after": "1h"})}, config={
+            "gateway": {"lease": f"{LEASE}s"}, "queue": {"partitions": PARTITIONS, "events_max": 20 * MESSAGES},
+            "store": {"url": harness.store_url(self.folder / "g1", "postgresql")}})
         self.gateways = [first.start()] + [first.beside(n).start() for n in range(2, COUNT + 1)]
-        self.sent, self.refused, self.changes, self.violations = [], 0, [], []
+        self.sent = {}          # message: (when it was acknowledged, its stream)
+        self.refused, self.changes, self.took = 0, [], []
+        self.failovers = []     # (since when writes may be lost, until when, the streams)
         self.stop = threading.Event()
         self.did = collections.Counter()
 
@@ -49,8 +68,8 @@ class Torture:
             if gateway.process:
                 gateway.process.kill()
                 gateway.wait()
-        self.receiver.close()
-        self.redis.kill()
+        self.receivers.close()
+        self.cluster.kill()
         self.server.close()
         if not os.environ.get("HEED_KEEP"):
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -59,42 +78,64 @@ class Torture:
 
     def people(self):
         for i in range(0, CUSTOMERS, 50):
-            lines = [{"id": f"c-{n}", "addresses": {"webhook": {"url": f"{self.receiver.url}/c-{n}"}},
+            lines = [{"id": f"c-{n}", "addresses": {"webhook": {"url": f"{self.receivers.url}/hook/c-{n}"}},
                       "preferences": [{"product": "card-alerts", "channels": ["webhook"]}]} for n in range(i, i + 50)]
             self.gateways[0].put(*lines)
 
-    def send(self):
-        pace = random.Random(1)
-        while len(self.sent) < MESSAGES:
-            pipe = []
-            for _ in range(50):
-                message = f"m-{len(self.sent) + len(pipe)}"
-                pipe.append((message, pace.randrange(CUSTOMERS)))
-            for message, customer in pipe:
-                while True:
-                    try:
-                        self.gateways[0].send(f"c-{customer}", id=message)
-                        break
-                    except Exception:    # Redis is being restarted: an application tries again
-                        time.sleep(0.05)
-                self.sent.append((message, customer))
+    def client(self):
+        """Of the cluster as it is now."""
+        for node in self.cluster.nodes:
+            with contextlib.suppress(REDIS_ERRORS):
+                return redis_client.RedisCluster(host="127.0.0.1", port=node.port, decode_responses=True, socket_timeout=2)
+        raise AssertionError("no node of the cluster answers")
 
-    def change_minds(self):
-        """Stops and starts again; what leaves between a confirmed stop and the next start, and was not listed, is a violation."""
-        chance = random.Random(2)
+    @staticmethod
+    def stream(customer):
+        return f"heed:outbound:{{{zlib.crc32(f'c-{customer}'.encode()) % PARTITIONS}}}"
+
+    def put_in(self, client, batch):
+        """Once all are acknowledged; True. Asked again, they are the same messages."""
+        pipe = client.pipeline()
+        for message, customer in batch:
+            pipe.xadd(self.stream(customer), {"message": json.dumps({"id": message, "customer": f"c-{customer}", "product": "card-alerts",
+                                                                     "content": {"text": message}})})
+        pipe.execute()
+        now = time.monotonic()
+        self.sent.update((message, (now, self.stream(customer))) for message, customer in batch)
+
+    def waiting(self, client):
+        return sum(client.xlen(f"heed:outbound:{{{n}}}") for n in range(PARTITIONS))
+
+    def send(self):
+        pace, client = random.Random(1), self.client()
+        while len(self.sent) < MESSAGES:
+            first = len(self.sent)
+            batch = [(f"m-{n}", pace.randrange(CUSTOMERS)) for n in range(first, min(first + BATCH, MESSAGES))]
+            while batch[0][0] not in self.sent:
+                try:
+                    while self.waiting(client) > BACKLOG:
+                        time.sleep(0.02)
+                    self.put_in(client, batch)
+                except REDIS_ERRORS:    # a failover is under way: an application tries again
+                    time.sleep(0.2)
+                    with contextlib.suppress(AssertionError):
+                        client = self.client()
+
+    def change_minds(self, which):
+        """Stops and starts again; what arrives between a confirmed stop and the next start, and was not listed, is a violation."""
+        chance = random.Random(f"mind {which}")
         while not self.stop.is_set():
-            customer, gateway = chance.randrange(CHANGING), chance.choice(self.gateways)
-            status, answer = self.prefer(gateway, customer, [])
+            customer = chance.randrange(which, CHANGING, MINDS)
+            status, answer = self.prefer(chance.choice(self.gateways), customer, [])
             if status != 200:
                 self.refused += 1
                 time.sleep(0.05)
                 continue
-            confirmed, listed = time.time(), set(answer["on_their_way"])
+            confirmed, listed = time.monotonic(), set(answer["on_their_way"])
             time.sleep(chance.uniform(0.02, 0.3))
-            before = time.time()
+            before = time.monotonic()
             while not self.stop.is_set():
-                status, answer = self.prefer(chance.choice(self.gateways), customer, ["webhook"])
-                if status == 200:
+                if self.prefer(chance.choice(self.gateways), customer, ["webhook"])[0] == 200:
                     break
                 time.sleep(0.05)
             self.changes.append((customer, confirmed, before, listed))
@@ -103,17 +144,15 @@ class Torture:
         start = time.monotonic()
         try:
             status, answer = gateway.api("PUT", f"/v1/customers/c-{customer}/preferences/card-alerts", {"channels": channels}, 10)
-        except Exception:
+        except Exception:    # it was killed, or stands still
             return 0, None
         if status == 200:
             self.took.append(time.monotonic() - start)
         return status, answer
 
-    took = []
-
     # --- what goes wrong ---
 
-    def kill_one(self, chance):
+    def kill_a_gateway(self, chance):
         gateway = chance.choice(self.gateways[1:])
         gateway.kill()
         time.sleep(chance.uniform(0, 1))
@@ -127,73 +166,132 @@ class Torture:
                     gateway.wait()
                 time.sleep(1)
 
-    def freeze_one(self, chance):
+    def freeze_a_gateway(self, chance):
         gateway = chance.choice(self.gateways[1:])
         gateway.process.send_signal(signal.SIGSTOP)
         time.sleep(LEASE * 2.5)
         gateway.process.send_signal(signal.SIGCONT)
 
-    def crash_postgres(self, chance):
+    def crash_postgresql(self, chance):
         self.server.stop(signal.SIGQUIT)
         time.sleep(chance.uniform(0, 1))
         self.server.start()
 
-    def crash_redis(self, chance):
-        self.redis.restart()
+    def master(self, chance):
+        victim = chance.choice(self.cluster.masters_alive())
+        client = self.client()
+        streams = {f"heed:outbound:{{{n}}}" for n in range(PARTITIONS)}
+        return victim, {stream for stream in streams if client.get_node_from_key(stream).port == victim.port}
+
+    def others_are_masters(self, victim):
+        with contextlib.suppress(REDIS_ERRORS):
+            others = [node for node in self.cluster.nodes if node is not victim]
+            return (sum(node.client.info("replication")["role"] == "master" for node in others) == self.cluster.masters and
+                    all(node.client.cluster("info")["cluster_state"] == "ok" for node in others))
+        return False
+
+    def is_replica(self, node):
+        with contextlib.suppress(REDIS_ERRORS):
+            return node.client.info("replication").get("master_link_status") == "up"
+        return False
+
+    def kill_a_master(self, chance):
+        victim, streams = self.master(chance)
+        since = time.monotonic() - REPLICATED
+        victim.stop()
+        wait_for(lambda: self.others_are_masters(victim), 60, "the replica to take over", pause=0.2)
+        self.failovers.append((since, time.monotonic(), streams))
+        victim.start()
+        wait_for(lambda: self.is_replica(victim), 60, "the old master to be a replica", pause=0.2)
+
+    def freeze_a_master(self, chance):
+        """It goes on acknowledging when it is woken, until it hears that it is not the master any more."""
+        victim, streams = self.master(chance)
+        since = time.monotonic() - REPLICATED
+        victim.process.send_signal(signal.SIGSTOP)
+        wait_for(lambda: self.others_are_masters(victim), 60, "the replica to take over", pause=0.2)
+        victim.process.send_signal(signal.SIGCONT)
+        wait_for(lambda: self.is_replica(victim), 60, "the old master to be a replica", pause=0.2)
+        self.failovers.append((since, time.monotonic(), streams))
 
     def go_wrong(self, sender):
         chance = random.Random(3)
+        kinds = [self.kill_a_gateway, self.freeze_a_gateway, self.crash_postgresql, self.kill_a_master, self.freeze_a_master]
         while sender.is_alive():
-            what = chance.choice([self.kill_one, self.kill_one, self.freeze_one, self.crash_postgres, self.crash_redis])
-            what(chance)
-            self.did[what.__name__] += 1
-            time.sleep(chance.uniform(0.5, 2))
+            chance.shuffle(kinds)
+            for what in kinds:
+                if not sender.is_alive():
+                    break
+                what(chance)
+                self.did[what.__name__] += 1
+                time.sleep(chance.uniform(0.5, 2))
 
     # --- the verdict ---
 
+    def lost_by_redis(self, message):
+        """Acknowledged by a master that died, or stood still, before its replica had it."""
+        when, stream = self.sent[message]
+        return any(since <= when <= until and stream in streams for since, until, streams in self.failovers)
+
+    def events_missing(self, states):
+        """Messages of which `heed:events` does not tell the beginning and the end."""
+        told, client, after = collections.defaultdict(set), self.client(), "-"
+        while entries := client.xrange("heed:events", after, "+", 10000):
+            for _, entry in entries:
+                event = json.loads(entry["event"])
+                told[event["subject"]].add(event["type"].rsplit(".", 1)[-1])
+            after = "(" + entries[-1][0]
+        names = {str(number): state for state, number in harness.STATE_NUMBERS.items()}
+        return [message for message, state in states.items() if not {names[state]} <= told[message]]
+
     def judge(self):
-        store = self.gateways[0].config["store"]["url"]
-        arrived = collections.Counter(r.headers["webhook-id"] for r in self.receiver.requests)
+        store = self.gateways[0].store
+        arrivals = self.receivers.stop()
+        arrived = collections.Counter(name for _, _, _, name in arrivals)
         states = dict(line.split("|") for line in harness.ask_store(store, "SELECT id, state FROM message").splitlines())
         doubts = set(harness.ask_store(store, "SELECT DISTINCT m.id FROM contact c JOIN message m ON m.n = c.message WHERE c.state = 5 OR "
                                               "c.late > 0 OR c.reason LIKE 'doubt%'").splitlines())
         suppressed = {i for i, state in states.items() if state == str(harness.STATE_NUMBERS["suppressed"])}
-        lost = [m for m, _ in self.sent if m not in states or (not arrived[m] and m not in suppressed)]
+        unknown = [m for m in self.sent if m not in states]
+        by_redis = [m for m in unknown if self.lost_by_redis(m)]
+        lost = [m for m in unknown if not self.lost_by_redis(m)] + [m for m in states if not arrived[m] and m not in suppressed]
         twice = [m for m, n in arrived.items() if n > 1 and m not in doubts]
-        against = []
-        by_customer = collections.defaultdict(list)
-        for r in self.receiver.requests:
-            by_customer[r.path].append(r)
+        against, by_customer = [], collections.defaultdict(list)
+        for when, _, path, name in arrivals:
+            by_customer[path].append((when, name))
         for customer, confirmed, before, listed in self.changes:
-            against += [r.headers["webhook-id"] for r in by_customer[f"/c-{customer}"]
-                        if confirmed + 0.01 < r.time < before and r.headers["webhook-id"] not in listed]
-        took = sorted(self.took)
-        print(f"{len(self.sent)} messages, {len(self.gateways)} gateways; {dict(self.did)}; {len(self.changes)} stops confirmed "
-              f"(p99 of an answer {took[int(len(took) * .99)] * 1000:.0f} ms), {self.refused} refused with 503 or unanswered")
-        print(f"lost: {len(lost)}; twice: {sum(n > 1 for n in arrived.values())}, without a doubt: {len(twice)}; "
-              f"against a confirmed choice: {len(against)}")
-        for name, some in (("lost", lost), ("twice", twice), ("against", against)):
+            against += [name for when, name in by_customer[f"/hook/c-{customer}"] if confirmed < when < before and name not in listed]
+        silent = self.events_missing(states)
+        print(f"{len(self.sent)} messages, {len(self.gateways)} gateways; {dict(self.did)}; {len(self.changes)} stops confirmed (an answer: p50 "
+              f"{percentile(self.took, .5):.0f} ms, p99 {percentile(self.took, .99):.0f} ms), {self.refused} refused with 503 or unanswered")
+        print(f"lost: {len(lost)}; lost by Redis in {len(self.failovers)} failovers, after it had acknowledged them: {len(by_redis)}; "
+              f"twice: {sum(n > 1 for n in arrived.values())}, without a doubt: {len(twice)}; against a confirmed choice: {len(against)}; "
+              f"events missing: {len(silent)}; suppressed: {len(suppressed)}")
+        for name, some in (("lost", lost), ("lost by Redis", by_redis), ("twice", twice), ("against", against), ("without their event", silent)):
             if some:
                 print(f"  {name}: {some[:10]}")
-        self.gateways[0].sum_holds()
+        for message in [m for m in lost if m in states][:3]:
+            print(self.gateways[0].cli("explain", message).stdout)
+        numbers = self.gateways[0].sum_holds()
         audit = self.gateways[0].cli("audit", seconds=PATIENCE)
-        audited = "not yet" not in audit.stderr
-        if audited:
-            print(f"heed audit: status {audit.returncode} {(audit.stdout + audit.stderr)[-400:].strip()}")
-        return not (lost or twice or against or (audited and audit.returncode))
+        print(f"heed audit: status {audit.returncode} {(audit.stdout + audit.stderr)[-400:].strip()}")
+        return not (lost or twice or against or silent or audit.returncode or numbers["dead"])
 
     def run(self):
         self.people()
-        threads = [threading.Thread(target=f, daemon=True) for f in (self.send, self.change_minds)]
+        sender = threading.Thread(target=self.send, daemon=True)
+        minds = [threading.Thread(target=self.change_minds, args=(n,), daemon=True) for n in range(MINDS)]
         start = time.monotonic()
-        for thread in threads:
+        for thread in [sender, *minds]:
             thread.start()
-        self.go_wrong(threads[0])    # here: what a thread starts ends with it
+        self.go_wrong(sender)    # here: what a thread starts ends with it
         self.stop.set()
-        for thread in threads:
+        for thread in [sender, *minds]:
             thread.join()
+        put_in = time.monotonic() - start
         wait_for(self.settled, PATIENCE, "all messages to end", pause=1)
-        print(f"{time.monotonic() - start:.0f} s")
+        print(f"put in for {put_in:.0f} s, all at their end after {time.monotonic() - start:.0f} s")
+        wait_for(self.published, PATIENCE, "all events to be published", pause=1)
         return self.judge()
 
     def settled(self):
@@ -204,8 +302,12 @@ class Torture:
                 return False
             raise
 
+    def published(self):
+        return harness.ask_store(self.gateways[0].store, "SELECT count(*) FROM outbox") == "0"
+
 
 def main():
+    logging.disable()    # the client library tells of every failover at length
     torture = Torture()
     try:
         good = torture.run()

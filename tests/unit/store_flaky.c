@@ -35,6 +35,9 @@ FLAKY(find_messages, const char *const ids[], size_t n, struct message_row out[]
 	FLAKY(waited_for, char ***names, size_t *n)(s, names, n) END
 	FLAKY(waiting_of, int64_t customer, int64_t after, size_t max,
 	      struct message_rows *out)(s, customer, after, max, out) END
+	FLAKY(put_again, const struct again_at *again)(s, again) END
+	FLAKY(drop_again, int64_t customer)(s, customer) END
+	FLAKY(get_again, struct again_at **out, size_t *n)(s, out, n) END
 	FLAKY(erase_customer, int64_t customer, const char *name, int64_t at)(s, customer, name, at) END
 	FLAKY(get_erasing, int64_t *customer, char **id)(s, customer, id) END
 	FLAKY(end_erasing, int64_t customer)(s, customer) END
@@ -123,6 +126,9 @@ void flaky_attach(struct store *store)
 	THROUGH(waited_for);
 	THROUGH(waiting_of);
 	THROUGH(doubts_of);
+	THROUGH(put_again);
+	THROUGH(drop_again);
+	THROUGH(get_again);
 	THROUGH(erase_customer);
 	THROUGH(get_erasing);
 	THROUGH(end_erasing);

@@ -10,6 +10,7 @@
 #include "api.h"
 #include "digest.h"
 #include "queue.h"
+#include "turn_private.h"
 #include "xalloc.h"
 
 /* --- a store, a turn and a configuration of the test's own --- */
@@ -23,6 +24,8 @@ static struct {
 	char asked_for[200];                 /* of the last request_*: its arguments */
 	char by[32], actor[32], message[32]; /* of the query: its own strings are gone by then */
 	char allow[100];                     /* the last header Allow */
+	char products[64];                   /* of the query */
+	struct hold holds[2];                /* that stand; their `why` tells whether there is one */
 } world;
 
 #define LATER INT64_C(32472144000123000)
@@ -47,7 +50,10 @@ static struct product products[] = {
 	 .purpose = PURPOSE_CRITICAL},
 };
 static struct product_set product_set = {.products = products, .count = 2};
-static struct channel_config channels[] = {{.name = (char *)"sms"}, {.name = (char *)"email"}};
+static struct channel_config other_sms = {.name = (char *)"sms", .provider = (char *)"vonage"};
+static struct channel_config channels[] = {
+	{.name = (char *)"sms", .provider = (char *)"twilio", .others = &other_sms, .other_count = 1},
+	{.name = (char *)"email", .provider = (char *)"relay"}};
 static struct config config = {.channels = channels, .channel_count = 2, .products = &product_set};
 
 /* The one line that is wanted of config.c, which would pull in every adapter. */
@@ -175,6 +181,7 @@ bool store_read_log(struct store_reader *reader, const struct log_query *query, 
 	(void)reader;
 	world.query = *query;
 	snprintf(world.message, sizeof world.message, "%s", query->message ? query->message : "");
+	snprintf(world.products, sizeof world.products, "%s", query->products ? query->products : "");
 	*out = NULL;
 	*count = 0;
 	if (world.store_fails || ++world.log_calls < world.contacts_from_call)
@@ -223,8 +230,11 @@ bool store_read_cap_used(struct store_reader *reader, int64_t customer, const ch
 bool store_read_holds(struct store_reader *reader, struct hold **out, size_t *count)
 {
 	(void)reader;
-	*out = NULL;
+	*out = xcalloc(2, sizeof **out);
 	*count = 0;
+	for (int i = 0; i < 2; i++)
+		if (world.holds[i].why)
+			hold_copy(&world.holds[i], &(*out)[(*count)++]);
 	return true;
 }
 
@@ -270,6 +280,11 @@ static int asked(const struct asker *asker, json_t **answer, struct text *proble
 	return 200;
 }
 
+static json_t *choices_of_two(void)
+{
+	return json_pack("{s:[{s:s}, {s:s}]}", "preferences", "product", "offers", "product", "cards");
+}
+
 int request_customer(const struct turn_door *door, const struct asker *asker, const char *id,
 		     const json_t *customer, bool merge, json_t **answer, struct text *problem)
 {
@@ -310,6 +325,10 @@ int request_preferences(const struct turn_door *door, const struct asker *asker,
 	char *rest = xasprintf("%zu %s", json_array_size(preferences), merge ? "merge" : "replace");
 	int status = asked(asker, answer, problem, customer, rest);
 	free(rest);
+	if (strcmp(customer, "of-two") == 0) {
+		json_decref(*answer);
+		*answer = choices_of_two();
+	}
 	return status;
 }
 
@@ -356,9 +375,10 @@ int request_cancel(const struct turn_door *door, const struct asker *asker, cons
 
 /* --- asking --- */
 
-static int a_turn, a_queue;
-static struct api api = {
-	.door = {.turn = (struct turn *)&a_turn}, .config = &config, .queue = (struct queue *)&a_queue};
+static struct turn a_turn = {.lock = PTHREAD_MUTEX_INITIALIZER,
+			     .troubles = {.lock = PTHREAD_MUTEX_INITIALIZER}};
+static int a_queue;
+static struct api api = {.door = {.turn = &a_turn}, .config = &config, .queue = (struct queue *)&a_queue};
 
 /* How the next requests come in. */
 static struct {
@@ -433,16 +453,18 @@ static void expect_problem(const char *method, const char *path, const char *bod
 
 /* --- the promises --- */
 
-static unsigned char shop_hash[SHA256_SIZE], ops_hash[SHA256_SIZE];
+static unsigned char shop_hash[SHA256_SIZE], ops_hash[SHA256_SIZE], clerk_hash[SHA256_SIZE];
 
-/* Two tokens, "shop-token" for the product offers and "ops-token" for everything. */
+/* "shop-token" for the product offers, "clerk-token" for offers and cards, "ops-token" for everything. */
 static void over_tcp(const char *authorization)
 {
 	static char *only[] = {(char *)"offers"};
-	static struct api_token tokens[2];
+	static char *both[] = {(char *)"offers", (char *)"cards"};
+	static struct api_token tokens[3];
 
 	digest_sha256("shop-token", 10, shop_hash);
 	digest_sha256("ops-token", 9, ops_hash);
+	digest_sha256("clerk-token", 11, clerk_hash);
 	tokens[0] = (struct api_token){.name = (char *)"shop",
 				       .by = (char *)"api:shop",
 				       .scopes = SCOPE_READ | SCOPE_WRITE,
@@ -452,9 +474,15 @@ static void over_tcp(const char *authorization)
 				       .by = (char *)"api:ops",
 				       .scopes = SCOPE_READ | SCOPE_OPS | SCOPE_WRITE | SCOPE_HISTORY};
 	memcpy(tokens[0].hash, shop_hash, sizeof shop_hash);
+	tokens[2] = (struct api_token){.name = (char *)"clerk",
+				       .by = (char *)"api:clerk",
+				       .scopes = SCOPE_READ | SCOPE_HISTORY,
+				       .products = both,
+				       .product_count = 2};
 	memcpy(tokens[1].hash, ops_hash, sizeof ops_hash);
+	memcpy(tokens[2].hash, clerk_hash, sizeof clerk_hash);
 	config.http.tokens = tokens;
-	config.http.token_count = 2;
+	config.http.token_count = 3;
 	asks.door = DOOR_INTERNAL;
 	asks.headers[0] = (struct api_header){"authorization", authorization};
 	asks.header_count = authorization ? 1 : 0;
@@ -516,6 +544,77 @@ static void only_json_is_taken_and_given(void **state)
 	expect_problem("GET", "/v1/queue", "", 406, "application/json");
 	asks.headers[0] = (struct api_header){"Accept", "text/html, application/*;q=0.1"};
 	json_decref(ask("GET", "/v1/queue", "", 200));
+}
+
+static void a_patch_may_say_that_it_is_one(void **state)
+{
+	(void)state;
+	asks.header_count = 1;
+	asks.headers[0] = (struct api_header){"Content-Type", "application/merge-patch+json"};
+	json_decref(ask("PATCH", "/v1/customers/c-1", "{}", 200));
+	expect_problem("PUT", "/v1/customers/c-1", "{}", 415, "application/json");
+}
+
+static void a_body_that_is_packed_is_refused(void **state)
+{
+	(void)state;
+	asks.header_count = 1;
+	asks.headers[0] = (struct api_header){"Content-Encoding", "gzip"};
+	expect_problem("PUT", "/v1/customers/c-1", "{}", 415, "Content-Encoding");
+	asks.headers[0] = (struct api_header){"Content-Encoding", "identity"};
+	json_decref(ask("PUT", "/v1/customers/c-1", "{}", 200));
+}
+
+static void a_parameter_that_nobody_knows_is_told(void **state)
+{
+	(void)state;
+	expect_problem("GET", "/v1/log?chanel=sms", "", 400, "no parameter 'chanel' here; there are: after");
+	expect_problem("GET", "/v1/queue?x", "", 400, "no parameter 'x' here");
+	expect_problem("GET", "/v1/log?=1", "", 400, "no parameter '' here");
+	expect_problem("GET", "/v1/log?limit=1&limit=2", "", 400, "twice");
+	expect_problem("PUT", "/v1/customers/c-1?recreate=yes", "{}", 400, "true or false");
+	json_decref(ask("GET", "/openapi.json?probe=1", "", 200));
+	assert_string_equal(world.asked_for, "");
+}
+
+static void what_may_be_left_out_may_be_left_out_with_the_body(void **state)
+{
+	(void)state;
+	expect("POST", "/v1/messages/m-1/cancel", "", 200, "{\"done\":true}");
+	expect("POST", "/v1/campaigns/spring/cancel", "", 200, "{\"done\":true}");
+	expect_problem("POST", "/v1/messages/m-1/cancel", "7", 422, "object");
+	expect_problem("POST", "/v1/messages/m-1/settle", "", 400, "not JSON");
+}
+
+static void expect_field(const char *method, const char *path, const char *body, const char *field)
+{
+	json_t *problem = ask(method, path, body, 422);
+
+	assert_string_equal(json_string_value(json_object_get(problem, "field")), field);
+	json_decref(problem);
+}
+
+static void a_key_that_does_not_fit_is_named(void **state)
+{
+	(void)state;
+	expect_field("POST", "/v1/holds", "{\"channel\":\"sms\"}", "why");
+	expect_field("POST", "/v1/holds", "{\"channel\":7,\"why\":\"x\"}", "channel");
+	expect_field("POST", "/v1/holds", "{\"pigeon\":\"x\",\"why\":\"x\"}", "pigeon");
+	expect_field("POST", "/v1/explain", "{\"customer\":\"c/1\",\"product\":7}", "product");
+	expect_field("POST", "/v1/messages/m-1/cancel", "{\"why\":[]}", "why");
+	expect_field("POST", "/v1/messages/m-1/settle", "{}", "as");
+	expect_field("POST", "/v1/messages/m-1/settle", "{\"as\":\"lost\"}", "as");
+}
+
+static void the_methods_of_a_path_can_be_asked_for(void **state)
+{
+	(void)state;
+	assert_null(ask("OPTIONS", "/v1/holds", "", 204));
+	assert_string_equal(world.allow, "GET, HEAD, POST, DELETE");
+	expect_problem("OPTIONS", "/v1/nothing", "", 404, "nothing at this path");
+	json_t *problem = ask("TRACE", "/v1/holds", "", 405);
+	assert_null(json_object_get(problem, "field"));
+	json_decref(problem);
 }
 
 static void a_problem_names_the_field(void **state)
@@ -632,7 +731,19 @@ static void all_preferences_are_put_in_one_commit(void **state)
 	assert_string_equal(world.asked_for, "c-1 2 replace");
 	expect("PUT", "/v1/customers/c-1/preferences", "[{}]", 200, "{\"done\":true}");
 	assert_string_equal(world.asked_for, "c-1 1 replace");
-	expect_problem("PUT", "/v1/customers/c-1/preferences", "{}", 422, "preferences: is missing");
+	expect_problem("PUT", "/v1/customers/c-1/preferences", "{}", 422, "preferences: ");
+	expect_problem("PUT", "/v1/customers/c-1/preferences", "{\"preferences\":[],\"x\":1}", 422,
+		       "nothing beside");
+}
+
+static void a_limited_token_is_told_of_its_own_choices_only(void **state)
+{
+	(void)state;
+	over_tcp("Bearer shop-token");
+	expect("PUT", "/v1/customers/of-two/preferences", "[{\"product\":\"offers\"}]", 200,
+	       "{\"preferences\":[{\"product\":\"offers\"}]}");
+	expect_problem("PUT", "/v1/customers/of-two/preferences", "[{\"product\":\"cards\"}]", 403,
+		       "not for cards");
 }
 
 static void a_preference_is_shown_or_what_applies_in_its_place(void **state)
@@ -691,7 +802,22 @@ static void the_log_is_filtered_by_what_is_asked(void **state)
 	expect_problem("GET", "/v1/log?limit=0", "", 400, "limit");
 	expect_problem("GET", "/v1/log?limit=1001", "", 400, "limit");
 	expect_problem("GET", "/v1/log?after=x", "", 400, "after");
-	expect_problem("GET", "/v1/log?wait=31s", "", 400, "wait");
+	expect_problem("GET", "/v1/log?wait=31", "", 400, "wait");
+	json_decref(ask("GET", "/v1/log?wait=0s", "", 200));
+	json_decref(ask("GET", "/v1/log?wait=3d", "", 200)); /* there is something: it waits for nothing */
+}
+
+static void a_limited_token_sees_all_of_its_products_and_no_other(void **state)
+{
+	(void)state;
+	over_tcp("Bearer clerk-token");
+	json_decref(ask("GET", "/v1/log", "", 200));
+	assert_string_equal(world.products, ",offers,cards,");
+	json_decref(ask("GET", "/v1/customers/c%2F1/history", "", 200));
+	assert_string_equal(world.products, ",offers,cards,");
+	json_decref(ask("GET", "/v1/log?product=cards/fraud", "", 200));
+	assert_string_equal(world.products, "");
+	expect_problem("GET", "/v1/log?product=card", "", 403, "not for card");
 }
 
 /* The cursor of a first page is the store's before it was read; behind it, that of the last contact shown. */
@@ -773,6 +899,38 @@ static void what_would_happen_is_explained(void **state)
 	json_decref(answer);
 }
 
+static void expect_held(const char *product, enum hold_kind kind, const char *name, const char *state)
+{
+	world.holds[0] = (struct hold){.kind = kind,
+				       .name = (char *)name,
+				       .why = (char *)"a wrong price",
+				       .by = (char *)"api:ops",
+				       .actor = (char *)""};
+	char *body = xasprintf("{\"customer\":\"c/1\",\"product\":\"%s\"}", product);
+	json_t *answer = ask("POST", "/v1/explain", body, 200);
+	const json_t *reasons = json_object_get(answer, "reasons"),
+		     *last = json_array_get(reasons, json_array_size(reasons) - 1);
+	bool held = strcmp(json_string_value(json_object_get(last, "code")), "held") == 0;
+
+	assert_string_equal(json_string_value(json_object_get(answer, "state")), state);
+	assert_string_equal(json_string_value(json_object_get(answer, "channel")), "email");
+	assert_true(held == (strcmp(state, "deferred") == 0));
+	assert_true(json_is_null(json_object_get(answer, "until")));
+	json_decref(answer);
+	free(body);
+}
+
+static void what_operators_hold_is_explained(void **state)
+{
+	(void)state;
+	expect_held("cards", HOLD_CHANNEL, "email", "deferred");
+	expect_held("cards", HOLD_PROVIDER, "relay", "deferred");
+	expect_held("cards/fraud", HOLD_PRODUCT, "cards", "deferred");
+	expect_held("cards", HOLD_PRODUCT, "cards/fraud", "queued");
+	expect_held("cards", HOLD_CHANNEL, "sms", "queued");
+	expect_held("cards", HOLD_CAMPAIGN, "spring", "queued");
+}
+
 static void an_explanation_needs_words_that_fit(void **state)
 {
 	(void)state;
@@ -849,6 +1007,32 @@ static void the_sum_is_told_without_redis(void **state)
 	json_decref(answer);
 }
 
+static void what_keeps_the_gateway_from_taking_is_said(void **state)
+{
+	(void)state;
+	json_t *answer = ask("GET", "/v1/queue", "", 200);
+	assert_null(json_object_get(answer, "troubles"));
+	json_decref(answer);
+	trouble_is(&a_turn.troubles, TROUBLE_STORE, "the disk is full");
+	trouble_is(&a_turn.troubles, TROUBLE_BACKLOG, "7 messages wait");
+	answer = ask("GET", "/v1/queue", "", 200);
+	const json_t *troubles = json_object_get(answer, "troubles");
+	assert_int_equal(json_array_size(troubles), 2);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(troubles, 0), "cause")),
+			    "store");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(troubles, 1), "says")),
+			    "7 messages wait");
+	json_decref(answer);
+	expect_problem("GET", "/readyz", "", 503, "the disk is full; nothing is taken");
+	trouble_over(&a_turn.troubles, TROUBLE_STORE);
+	a_turn.lanes = 1;
+	answer = ask("GET", "/readyz", "", 200);
+	assert_int_equal(json_array_size(json_object_get(answer, "troubles")), 1);
+	json_decref(answer);
+	trouble_over(&a_turn.troubles, TROUBLE_BACKLOG);
+	a_turn.lanes = 0;
+}
+
 static void a_store_that_fails_is_503(void **state)
 {
 	(void)state;
@@ -882,6 +1066,12 @@ int main(void)
 		story(changes_are_made_by_the_tokens_name),
 		story(the_public_door_shows_nothing_of_the_others),
 		story(only_json_is_taken_and_given),
+		story(a_patch_may_say_that_it_is_one),
+		story(a_body_that_is_packed_is_refused),
+		story(a_parameter_that_nobody_knows_is_told),
+		story(what_may_be_left_out_may_be_left_out_with_the_body),
+		story(a_key_that_does_not_fit_is_named),
+		story(the_methods_of_a_path_can_be_asked_for),
 		story(a_problem_names_the_field),
 		story(bodies_are_checked_before_anything_is_done),
 		story(an_import_is_bounded),
@@ -891,20 +1081,24 @@ int main(void)
 		story(what_the_turn_refuses_is_a_problem_with_its_words),
 		story(the_product_of_a_preference_may_be_a_part_or_a_star),
 		story(all_preferences_are_put_in_one_commit),
+		story(a_limited_token_is_told_of_its_own_choices_only),
 		story(a_preference_is_shown_or_what_applies_in_its_place),
 		story(a_contact_is_shown_as_the_contract_says),
 		story(the_log_is_filtered_by_what_is_asked),
+		story(a_limited_token_sees_all_of_its_products_and_no_other),
 		story(a_cursor_misses_nothing),
 		story(a_call_that_waits_answers_as_soon_as_there_is_something),
 		story(a_call_that_waits_ends_when_the_gateway_stops),
 		story(a_history_is_newest_first_and_goes_on),
 		story(a_message_is_explained),
 		story(what_would_happen_is_explained),
+		story(what_operators_hold_is_explained),
 		story(an_explanation_needs_words_that_fit),
 		story(until_is_when_a_message_goes_on_by_itself),
 		story(an_operator_settles_and_retries),
 		story(the_queue_is_the_sum_and_what_waits),
 		story(the_sum_is_told_without_redis),
+		story(what_keeps_the_gateway_from_taking_is_said),
 		story(a_store_that_fails_is_503),
 		story(a_process_that_only_reads_changes_nothing),
 	};

@@ -236,6 +236,53 @@ static void a_counter_that_is_off_by_one(void **state)
 	finds("sum sum ", "1 are sent, and the counter says 2");
 }
 
+static void one_more_than_the_cap_of_the_product(void **state)
+{
+	(void)state;
+	world_reload(world_config(NULL, "tips: { channels: [sms], default: [sms], cap: 2/day }\n"));
+	for (int i = 0; i < 3; i++) {
+		char *id = xasprintf("t-%d", i);
+		admit(id, "ana", "tips", "");
+		steps();
+		if (i < 2) {
+			begin(&world.sms, id);
+			taken(&world.sms, id);
+			steps();
+		}
+		free(id);
+	}
+	is(state_of("t-2"), "deferred");
+	finds("", "");
+	behind_our_back("UPDATE product_set SET body = replace(body, '2/day', '1/day')");
+	finds("cap ", "was claimed when its product's cap was used up: 1 a day");
+}
+
+static void what_came_in_force_while_it_reads_is_known(void **state)
+{
+	struct found found = {0};
+	struct audit *audit = audit_new(remember, &found);
+
+	(void)state;
+	assert_true(audit_read_customers(audit, world.reader, 0, 0));
+	world_reload(world_config(NULL, "tips: { channels: [sms], default: [sms] }\n"));
+	customer_with_all("eve");
+	admit("t-1", "eve", "tips", "");
+	steps();
+	begin(&world.sms, "t-1");
+	assert_true(audit_read_customers(audit, world.reader, 0, 0));
+	is(found.codes, "");
+	audit_free(audit);
+}
+
+static void a_row_that_went_without_being_counted_as_pruned(void **state)
+{
+	(void)state;
+	behind_our_back("DELETE FROM message WHERE id = 'm-2'");
+	finds("sum sum ", "0 are suppressed, and the counter says 1");
+	behind_our_back("INSERT INTO number VALUES ('pruned.suppressed', 1)");
+	finds("", "");
+}
+
 static void a_state_that_was_changed_without_its_counter(void **state)
 {
 	(void)state;
@@ -268,6 +315,9 @@ int main(void)
 		FOUND(a_message_with_anothers_contact),
 		FOUND(a_settled_message_whose_contact_is_still_sending),
 		FOUND(a_counter_that_is_off_by_one),
+		FOUND(one_more_than_the_cap_of_the_product),
+		FOUND(what_came_in_force_while_it_reads_is_known),
+		FOUND(a_row_that_went_without_being_counted_as_pruned),
 		FOUND(a_state_that_was_changed_without_its_counter),
 	};
 

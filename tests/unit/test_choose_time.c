@@ -154,6 +154,24 @@ static void each_rule_of_time_says_until_when(void **state)
 	decides(s, CHOOSE_SEND, "chosen_default");
 }
 
+static void a_digest_is_at_its_time_also_after_what_held_it(void **state)
+{
+	struct scene *s = *state;
+	s->input.choices.own = &s->own;
+	s->own.digest = "daily 18:00";
+	/* what may go at the very time of a digest goes with it */
+	s->input.send_at = NOON + 6 * MOMENT_HOUR;
+	defers(s, "send_at", NOON + 6 * MOMENT_HOUR);
+	s->input.send_at = 0;
+	s->own.paused_until = NOON + 30 * MOMENT_HOUR;
+	defers(s, "paused", NOON + 30 * MOMENT_HOUR);
+	s->own.paused_until = 0;
+	s->input.cap_count = 1;
+	s->input.caps[0] =
+		(struct choose_cap){.cap = {.count = 1, .per = CAP_DAY}, .until = NOON + 12 * MOMENT_HOUR};
+	defers(s, "digest cap", NOON + 30 * MOMENT_HOUR); /* not at midnight */
+}
+
 static void advertising_has_hours_where_nobody_knows_better(void **state)
 {
 	struct scene *s = *state;
@@ -472,6 +490,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_SCENE(each_rule_of_time_says_until_when),
+		IN_SCENE(a_digest_is_at_its_time_also_after_what_held_it),
 		IN_SCENE(advertising_has_hours_where_nobody_knows_better),
 		IN_SCENE(what_is_urgent_is_held_by_nothing_but_its_own_time),
 		IN_SCENE(what_may_not_stop_is_not_paused_by_the_choice_for_all),

@@ -96,10 +96,11 @@ static void an_event_about_somebody_else_is_left_alone(void **state)
 	char *left = erased_event(
 		KEY, "ana",
 		"{\"type\":\"t\",\"subject\":\"ana\",\"data\":{\"customer\":\"ana\",\"product\":\"p\","
-		"\"meta\":{\"name\":\"Ana\"},\"text\":\"I am Ana\"}}");
+		"\"meta\":{\"name\":\"Ana\"},\"text\":\"I am Ana\"},\"traceparent\":\"00-ab\"}");
 	assert_non_null(strstr(left, "\"product\":\"p\""));
 	assert_null(strstr(left, "ana\""));
 	assert_null(strstr(left, "Ana"));
+	assert_null(strstr(left, "00-ab"));
 	free(left);
 }
 
@@ -126,17 +127,24 @@ static void ana_has_messages(void)
 	step();
 }
 
+static void ana_is_gone_from(const char *message)
+{
+	struct message_row row = row_of(message);
+
+	is(row.body, "");
+	assert_null(strstr(row.reasons, "ana@"));
+	assert_true(erased_is_name(row.customer_id));
+	message_row_release(&row);
+}
+
 static void ana_is_gone(void)
 {
 	struct customer *customer = NULL;
 	struct preference *preferences = NULL;
 	struct change *changes = NULL;
-	struct message_row row = row_of("m-1");
 	size_t count = 0, n = 0;
 
-	is(row.body, "");
-	assert_true(erased_is_name(row.customer_id));
-	message_row_release(&row);
+	ana_is_gone_from("m-1");
 	assert_true(store_read_customer(world.reader, "ana", &customer, &preferences, &n));
 	assert_null(customer);
 	assert_true(store_read_changes(world.reader, 0, 0, 1000, &changes, &count));
@@ -190,21 +198,81 @@ static void a_doubt_stays_one_and_is_not_sent_again(void **state)
 	sum_holds();
 }
 
+/* What was published since there were `before`, as text; the caller frees. */
+static char *published_since(size_t before)
+{
+	json_t *since = json_array();
+
+	collect();
+	for (size_t i = before; i < world.event_count; i++)
+		json_array_append(since, json_array_get(world_events(), i));
+	char *events = json_dumps(since, JSON_COMPACT);
+	json_decref(since);
+	return events;
+}
+
 static void its_events_go_by_the_other_name(void **state)
 {
 	(void)state;
 	ana_has_messages();
-	size_t before = json_array_size(world.events);
-	assert_int_equal(erase("ana", NULL), 200);
 	collect();
-	json_t *since = json_array();
-	for (size_t i = before; i < json_array_size(world.events); i++)
-		json_array_append(since, json_array_get(world.events, i));
-	char *events = json_dumps(since, JSON_COMPACT);
-	json_decref(since);
+	size_t before = world.event_count;
+	assert_int_equal(erase("ana", NULL), 200);
+	char *events = published_since(before);
 	assert_non_null(strstr(events, "heed.message.cancelled"));
 	assert_null(strstr(events, "\"ana\""));
 	free(events);
+}
+
+/* What the first commit of an erasure leaves, and a kill directly after it. */
+static void killed_after_the_first_commit(const char *id)
+{
+	struct customer *customer = NULL;
+	char name[ERASED_NAME_SIZE];
+
+	erased_customer(store_erasure_key(world.store), id, name);
+	assert_true(store_begin(world.store) && store_get_customer(world.store, id, &customer) &&
+		    store_erase_customer(world.store, customer->n, name, moment_now()) &&
+		    store_commit(world.store));
+	customer_free(customer);
+	world_crash();
+}
+
+static void one_that_a_kill_cuts_off_goes_on_and_tells_nothing_of_theirs(void **state)
+{
+	static const char meta[] = ",\"meta\":{\"order\":\"of ana\"}";
+
+	(void)state;
+	customer_with_all("ana");
+	admit("waits", "ana", "card-alerts",
+	      ",\"meta\":{\"order\":\"of ana\"},\"send_at\":\"2100-01-01T00:00:00Z\"");
+	admit("flies", "ana", "card-alerts", meta);
+	step();
+	begin(&world.email, "flies");
+	collect();
+	size_t before = world.event_count;
+	killed_after_the_first_commit("ana");
+	steps_for(600 * MOMENT_MS);
+	assert_true(erasures_finished(world.turn));
+	is(state_of("waits"), "cancelled");
+	is(state_of("flies"), "in_doubt");
+	char *events = published_since(before);
+	assert_non_null(strstr(events, "heed.message.cancelled"));
+	assert_non_null(strstr(events, "heed.message.in_doubt"));
+	assert_null(strstr(events, "ana"));
+	free(events);
+	ana_is_gone_from("waits");
+	ana_is_gone_from("flies");
+	sum_holds();
+}
+
+static void the_files_are_cleaned_after_a_kill_that_came_before(void **state)
+{
+	(void)state;
+	world_crash();
+	assert_false(erasures_finished(world.turn));
+	steps();
+	assert_true(erasures_finished(world.turn));
 }
 
 static void a_store_that_fails_anywhere_leaves_an_erasure_that_can_be_asked_for_again(void **state)
@@ -236,6 +304,8 @@ int main(void)
 		ON_BOTH(what_waits_or_has_not_begun_is_cancelled),
 		ON_BOTH(a_doubt_stays_one_and_is_not_sent_again),
 		ON_BOTH(its_events_go_by_the_other_name),
+		ON_BOTH(one_that_a_kill_cuts_off_goes_on_and_tells_nothing_of_theirs),
+		ON_BOTH(the_files_are_cleaned_after_a_kill_that_came_before),
 		IN_MEMORY(a_store_that_fails_anywhere_leaves_an_erasure_that_can_be_asked_for_again),
 	};
 

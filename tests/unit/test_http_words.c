@@ -20,12 +20,15 @@ static void what_is_accepted_is_the_nearest_of_what_is_named(void **state)
 {
 	static const struct {
 		const char *accept;
-		bool takes, names;
+		bool takes, prefers; /* application/json, and that to text/html */
 	} cases[] = {
 		{"", true, false},
 		{"*/*", true, false},
 		{"application/json", true, true},
-		{"text/html, application/json;q=0.1", true, true},
+		{"text/html, application/json;q=0.1", true, false},
+		{"text/html;q=0.1, application/json;q=0.15", true, true},
+		{"text/html;q=1.0, application/json;q=1", true, true},
+		{"text/*, application/json;q=0.1", true, true},
 		{"text/html,application/*", true, false},
 		{"text/html", false, false},
 		{"application/json;q=0, */*", false, false},
@@ -41,8 +44,8 @@ static void what_is_accepted_is_the_nearest_of_what_is_named(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		if (http_accepts(cases[i].accept, "application/json") != cases[i].takes)
 			fail_msg("accepts: %s", cases[i].accept);
-		if (http_asks_for(cases[i].accept, "application/json") != cases[i].names)
-			fail_msg("asks for: %s", cases[i].accept);
+		if (http_prefers(cases[i].accept, "application/json", "text/html") != cases[i].prefers)
+			fail_msg("prefers: %s", cases[i].accept);
 	}
 }
 

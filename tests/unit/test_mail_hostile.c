@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
+#include <sys/time.h>
 
 #include "file.h"
 #include "mail_in.h"
@@ -22,7 +22,7 @@
 #define MAILS_MAX (1024 * 1024)
 #define HOSTILE_MAX (3 * 1024 * 1024) /* more than is read */
 #define PEAK_MAX_KIB (400 * 1024)     /* of the whole process, without a sanitizer */
-#define FOREVER_S 900
+#define FOREVER_S 1800                /* of CPU: it holds on a machine that is busy */
 
 static uint64_t seed;
 
@@ -277,7 +277,7 @@ static void hostile_mails_are_read_within_their_bounds(void **state)
 	size_t of = 0;
 
 	(void)state;
-	alarm(FOREVER_S);
+	setitimer(ITIMER_PROF, &(const struct itimerval){.it_value.tv_sec = FOREVER_S}, NULL);
 	for (unsigned i = 0; i < count; i++) {
 		struct text mail;
 		struct mail_parsed parsed;
@@ -299,6 +299,8 @@ static void hostile_mails_are_read_within_their_bounds(void **state)
 		mail_parsed_release(&parsed);
 		mail_verdict_release(&verdict);
 		text_release(&mail);
+		if ((i + 1) % 1000 == 0)
+			print_message("%u mails\n", i + 1);
 	}
 	getrusage(RUSAGE_SELF, &usage);
 	print_message("%u mails in %.1f s, the slowest (kind %zu) in %.0f ms, at most %ld MiB\n", count,

@@ -121,6 +121,27 @@ static void test_what_is_wrong_is_said_in_plain_words(void **state)
 	expect_refused("\"data\":{},\"data\":{}", "duplicate");
 }
 
+static void test_times_before_1970_are_times_too(void **state)
+{
+	static const char *const over[] = {"1970-01-01T00:00:00Z", "1969-12-31T23:59:59Z",
+					   "0001-01-01T00:00:00Z"};
+	struct message message;
+	struct text error;
+
+	(void)state;
+	text_init(&error, TEXT_ERROR_MAX);
+	for (size_t i = 0; i < 3; i++) {
+		char *keys = xasprintf("\"send_at\":\"1960-01-01T00:00:00Z\",\"expires_at\":\"%s\"", over[i]);
+		assert_true(read_with(keys, &message, &error));
+		assert_true(message.expires_at == 1 && message.send_at == 0); /* 0 is none */
+		message_release(&message);
+		free(keys);
+	}
+	text_release(&error);
+	expect_refused("\"send_at\":\"2030-01-01T00:00:00Z\",\"expires_at\":\"1969-01-01T00:00:00Z\"",
+		       "expires_at: is not after send_at");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -129,6 +150,7 @@ int main(void)
 		cmocka_unit_test(test_a_traceparent_that_is_no_string_is_an_error),
 		cmocka_unit_test(test_a_number_beyond_64_bits_is_taken_and_stays_the_same_message),
 		cmocka_unit_test(test_what_is_wrong_is_said_in_plain_words),
+		cmocka_unit_test(test_times_before_1970_are_times_too),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

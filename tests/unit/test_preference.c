@@ -190,6 +190,22 @@ static void hours_that_never_open_together_are_refused(void **unused)
 		&cards, "channels[0].hours: sat 10:00-14:00 never opens together with hours: ");
 }
 
+static void blanks_are_no_hours(void **unused)
+{
+	struct preference preference;
+	struct text error;
+	json_t *json = json_loads(
+		"{\"hours\":\" \\t\",\"channels\":[{\"channel\":\"sms\",\"hours\":\"  \"}]}", 0, NULL);
+	(void)unused;
+	text_init(&error, TEXT_ERROR_MAX);
+	assert_true(preference_from_json(json, &cards, known, 3, &preference, &error));
+	assert_string_equal(preference.hours, "");
+	assert_string_equal(preference.channels[0].hours, "");
+	preference_release(&preference);
+	text_release(&error);
+	json_decref(json);
+}
+
 static void the_words_of_the_command_line_have_hours_and_wait(void **unused)
 {
 	static const char *const bad[] = {"sms{", "sms{hours}", "sms{wait=2h}email", "{wait=2h}", "sms{}"};
@@ -255,6 +271,8 @@ static void where_nothing_was_chosen_the_answer_is_what_applies(void **unused)
 	silent.product = "*";
 	choices = (struct choices){.star = &silent};
 	assert_json(preference_applied_json(NULL, &choices), WITHOUT_CHANNELS("*", "null", "default"));
+	silent.paused_until = MOMENT_S; /* does not hold what may not be stopped */
+	assert_json(preference_applied_json(&terms, &choices), APPLIES("terms", "[\"sms\"]", "default"));
 	choices = (struct choices){0};
 	assert_json(preference_applied_json(&cards, &choices), APPLIES("cards", "[\"sms\"]", "default"));
 	assert_json(preference_applied_json(NULL, &choices), APPLIES("*", "null", "default"));
@@ -273,6 +291,7 @@ int main(void)
 		cmocka_unit_test(the_choice_for_all_products_may_name_any_channel_or_none),
 		cmocka_unit_test(hours_digest_and_pause_are_kept_as_they_were_written),
 		cmocka_unit_test(bad_hours_get_an_error_that_shows_the_right_form),
+		cmocka_unit_test(blanks_are_no_hours),
 		cmocka_unit_test(hours_that_never_open_together_are_refused),
 		cmocka_unit_test(the_words_of_the_command_line_have_hours_and_wait),
 		cmocka_unit_test(words_of_the_command_line_become_a_list),

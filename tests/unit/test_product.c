@@ -160,7 +160,9 @@ static void one_wrong_key_does_not_hide_what_others_contradict(void **state)
 	is_refused("a: { purpose: advert, channels: [sms, sms], default: [email] }\n"
 		   "a/b: { title: B, channels: [email], default: [sms] }\n"
 		   "c: { channels: 7, default: [email] }\n"
-		   "d: { chanels: [sms], default: [sms] }\n",
+		   "d: { chanels: [sms], default: [sms] }\n"
+		   "e: { channels: [sms], title: E, cap: 20/year, quiet_hours: night, urgent: true }\n"
+		   "e/f: { purpose: critical, urgent: true }\n",
 		   ":1: a.purpose: is \"advert\"");
 	scratch_has(report.errors.data, ":1: a.channels: names sms twice");
 	scratch_has(report.errors.data, ":1: a.default: has the default email");
@@ -168,9 +170,13 @@ static void one_wrong_key_does_not_hide_what_others_contradict(void **state)
 	scratch_has(report.errors.data, ":2: a/b.default: has the default sms");
 	scratch_has(report.errors.data, ":3: c.channels: ");
 	/* what only follows from those is not told as well */
+	scratch_has(report.errors.data, ":5: e.cap: ");
+	scratch_has(report.errors.data, ":5: e.quiet_hours: ");
+	scratch_has(report.errors.data, ":5: e.urgent: ");
 	assert_null(strstr(report.errors.data, "c.default"));
 	assert_null(strstr(report.errors.data, "d.default"));
 	assert_null(strstr(report.errors.data, "d: has no channels"));
+	assert_null(strstr(report.errors.data, "e/f.cap"));
 }
 
 static void when_it_may_go_is_checked_and_inherited(void **state)

@@ -313,6 +313,24 @@ static void a_token_must_fit_key_body_url_and_time(void **state)
 	free(early);
 }
 
+static void a_token_of_no_time_that_there_is_fits_no_time(void **state)
+{
+	static const char *const times[] = {"\"iat\":17960000000000", "\"iat\":1e300",
+					    "\"iat\":-1e300",         "\"exp\":1e300,\"nbf\":1e300",
+					    "\"exp\":-9e18",          "\"exp\":\"never\""};
+	char body[2 * SHA256_SIZE + 1], url[2 * SHA256_SIZE + 1];
+
+	(void)state;
+	digest_sha256_hex("a=1", 3, body);
+	digest_sha256_hex("https://m.example.com/in/sms/x", 30, url);
+	for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+		char *claims =
+			xasprintf("{%s,\"payload_hash\":\"%s\",\"url_hash\":\"%s\"}", times[i], body, url);
+		assert_int_equal(with_token(HS256, claims, "key"), CALLBACK_UNSIGNED);
+		free(claims);
+	}
+}
+
 static void what_is_no_token_is_no_crash(void **state)
 {
 	static const char *const values[] = {"",
@@ -410,6 +428,7 @@ int main(void)
 		cmocka_unit_test(without_a_key_nothing_is_believed),
 		cmocka_unit_test(twilios_own_example_is_signed),
 		cmocka_unit_test(a_token_must_fit_key_body_url_and_time),
+		cmocka_unit_test(a_token_of_no_time_that_there_is_fits_no_time),
 		cmocka_unit_test(what_is_no_token_is_no_crash),
 		cmocka_unit_test(a_hmac_covers_what_the_file_says),
 		cmocka_unit_test(what_is_signed_and_broken_is_refused),

@@ -315,7 +315,7 @@ static void a_put_with_one_bad_preference_writes_nothing(void **state)
 				      "{\"product\":\"terms\",\"channels\":[]}]}",
 				      NULL),
 			 422);
-	assert_non_null(strstr(problem.data, "preferences.1: "));
+	assert_non_null(strstr(problem.data, "preferences[1]."));
 	struct customer *customer = NULL;
 	struct preference *preferences = NULL;
 	size_t count = 0;
@@ -409,9 +409,50 @@ static void each_customer_of_an_import_stands_alone(void **state)
 	is(state_of("m-2"), "unknown");
 }
 
+static void hours_and_channels_of_two_choices_must_meet(void **state)
+{
+	(void)state;
+	customer_with_all("ana");
+	assert_int_equal(prefer("ana", "*",
+				"{\"channels\":[{\"channel\":\"sms\",\"hours\":\"sat 10:00-14:00\"}]}", NULL),
+			 200);
+	assert_int_equal(prefer("ana", "card-alerts", "{\"hours\":\"mon-fri 09:00-20:00\"}", NULL), 422);
+	assert_non_null(strstr(problem.data, "a message about card-alerts would never go by sms"));
+	assert_int_equal(prefer("ana", "card-alerts", "{\"hours\":\"fri-sat 09:00-20:00\"}", NULL), 200);
+	assert_int_equal(prefer("ana", "*",
+				"{\"channels\":[{\"channel\":\"sms\",\"hours\":\"sun 10:00-14:00\"}]}", NULL),
+			 422);
+	assert_int_equal(prefer("ana", "*", "{\"channels\":[\"sms\"]}", NULL), 200);
+	/* advertising to whom no zone is known of goes by day */
+	assert_int_equal(prefer("ana", "news",
+				"{\"channels\":[{\"channel\":\"sms\",\"hours\":\"21:00-23:00\"}]}", NULL),
+			 422);
+	assert_int_equal(prefer("ana", "news",
+				"{\"hours\":\"20:00-23:00\",\"channels\":[{\"channel\":\"sms\",\"hours\":"
+				"\"21:00-23:00\"}]}",
+				NULL),
+			 200);
+	/* what the company changed since keeps nobody from a stop, or a pause */
+	assert_int_equal(prefer("ana", "card-alerts",
+				"{\"channels\":[{\"channel\":\"sms\",\"hours\":\"21:00-23:00\"}]}", NULL),
+			 200);
+	world_reload(world_config(NULL, "card-alerts: { channels: [sms, email], default: [sms], quiet_hours: "
+					"\"20:00-24:00\" }\n"));
+	step();
+	assert_int_equal(prefer("ana", "*", "{\"channels\":[]}", NULL), 200);
+	const char *later = "{\"channels\":[{\"channel\":\"sms\",\"hours\":\"21:00-23:00\"}],\"paused_"
+			    "until\":\"2100-01-01T00:00:00Z\"}";
+	assert_int_equal(prefer("ana", "card-alerts", later, NULL), 200);
+	assert_int_equal(prefer("ana", "card-alerts", "{\"channels\":[]}", NULL), 200);
+	assert_int_equal(prefer("ana", "card-alerts", later, NULL), 422);
+	assert_non_null(
+		strstr(problem.data, "channels[0].hours: 21:00-23:00 never opens together with the quiet"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		IN_MEMORY(hours_and_channels_of_two_choices_must_meet),
 		ON_BOTH(what_has_not_begun_is_called_back_and_chosen_again_in_the_same_commit),
 		ON_BOTH(a_stop_suppresses_what_has_not_begun_and_lists_what_has),
 		ON_BOTH(what_is_in_doubt_is_listed),

@@ -468,10 +468,24 @@ static void a_rate_is_kept_and_the_rest_waits_queued_for_the_exact_moment(void *
 	assert_int_equal(world.email.handed, 1);
 	is(state_of("m-1"), "queued");
 	int64_t wait = lines_next(world.turn);
-	assert_true(wait > 0 && wait <= 50 * MOMENT_MS);
+	assert_true(wait > 0 && wait <= 51 * MOMENT_MS);
 	steps_for(240 * MOMENT_MS);
 	assert_in_range(world.email.handed, 3, 6);
 	sum_holds();
+}
+
+static void a_reload_gives_nothing_away(void **state)
+{
+	(void)state;
+	customer_with_all("ana");
+	rate("1/h");
+	admit("m-1", "ana", "card-alerts", "");
+	admit("m-2", "ana", "card-alerts", "");
+	step();
+	is(state_of("m-1"), "sending");
+	lines_open(world.turn, world.config, true, NULL);
+	steps();
+	is(state_of("m-2"), "queued");
 }
 
 static void an_urgent_critical_message_is_not_held_by_the_rate(void **state)
@@ -645,6 +659,7 @@ int main(void)
 		ON_BOTH(a_cancelled_campaign_ends_and_so_does_what_still_comes_of_it),
 		ON_BOTH(without_a_gateway_a_cancelled_campaign_has_ended_when_it_is_answered),
 		IN_MEMORY(a_rate_is_kept_and_the_rest_waits_queued_for_the_exact_moment),
+		IN_MEMORY(a_reload_gives_nothing_away),
 		IN_MEMORY(an_urgent_critical_message_is_not_held_by_the_rate),
 		IN_MEMORY(a_provider_that_asks_for_less_is_left_alone_for_that_long),
 		IN_MEMORY(the_next_provider_takes_over_while_the_first_is_at_fault_and_gives_back),

@@ -170,15 +170,20 @@ static void what_expires_while_it_is_claimed_is_not_begun(void **state)
 
 /* --- hours and pauses --- */
 
-static void deferred_for_hours_it_goes_where_the_customer_moved_to(void **state)
+static void one_deferred_for_hours(void)
 {
-	(void)state;
 	customer_with_all("ana");
 	chooses("card-alerts", "{\"channels\":[\"email\"],\"hours\":\"%s\"}", hours_opening(SOON));
 	admit("m-1", "ana", "card-alerts", "");
 	steps();
 	is(state_of("m-1"), "deferred");
 	is(reasons_of("m-1"), "outside_hours");
+}
+
+static void deferred_for_hours_it_goes_where_the_customer_moved_to(void **state)
+{
+	(void)state;
+	one_deferred_for_hours();
 	chooses("card-alerts", "{\"channels\":[\"sms\"],\"hours\":\"%s\"}", hours_opening(SOON));
 	steps();
 	is(state_of("m-1"), "deferred");
@@ -191,10 +196,7 @@ static void deferred_for_hours_it_goes_where_the_customer_moved_to(void **state)
 static void deferred_for_hours_it_goes_at_once_when_the_customer_opens_them(void **state)
 {
 	(void)state;
-	customer_with_all("ana");
-	chooses("card-alerts", "{\"channels\":[\"email\"],\"hours\":\"%s\"}", hours_opening(SOON));
-	admit("m-1", "ana", "card-alerts", "");
-	steps();
+	one_deferred_for_hours();
 	chooses("card-alerts", "{\"channels\":[\"%s\"]}", "email");
 	steps();
 	is(state_of("m-1"), "sending");
@@ -203,10 +205,7 @@ static void deferred_for_hours_it_goes_at_once_when_the_customer_opens_them(void
 static void deferred_for_hours_it_is_suppressed_when_the_customer_stops(void **state)
 {
 	(void)state;
-	customer_with_all("ana");
-	chooses("card-alerts", "{\"channels\":[\"email\"],\"hours\":\"%s\"}", hours_opening(SOON));
-	admit("m-1", "ana", "card-alerts", "");
-	steps();
+	one_deferred_for_hours();
 	is(prefer_way("ana", "card-alerts", "[]"), "");
 	is(state_of("m-1"), "suppressed");
 	sum_holds();
@@ -273,6 +272,34 @@ static void what_falls_due_together_is_one_contact_of_all(void **state)
 	sum_holds();
 }
 
+static void a_digest_begins_only_while_all_in_it_are_worth_sending(void **state)
+{
+	(void)state;
+	products_are(DIGEST_PRODUCTS);
+	customer_with_all("ana");
+	chooses("card-alerts", "{\"channels\":[\"email\"],\"digest\":\"%s\"}", "hourly");
+	admit("m-1", "ana", "card-alerts", "");
+	admit_at("m-2", "card-alerts", "expires_at", MOMENT_HOUR + 30 * MOMENT_MINUTE);
+	steps();
+	later(MOMENT_HOUR);
+	struct message_row row = row_of("m-2");
+	assert_int_equal(held(&world.email, "m-1")->item_count, 2);
+	assert_true(held(&world.email, "m-1")->begin_before == row.expires_at);
+	message_row_release(&row);
+}
+
+static void advertising_has_a_digest_of_its_own(void **state)
+{
+	(void)state;
+	three_for_the_next_hour();
+	chooses("card-alerts", "{\"channels\":[\"email\"],\"digest\":\"hourly\",\"hours\":\"%s\"}",
+		"00:00-24:00");
+	admit("m-4", "ana", "card-alerts", ",\"purpose\":\"marketing\"");
+	steps();
+	later(MOMENT_HOUR);
+	assert_int_equal(held(&world.email, "m-1")->item_count, 3);
+}
+
 static void a_digest_counts_once_in_a_cap(void **state)
 {
 	(void)state;
@@ -286,6 +313,53 @@ static void a_digest_counts_once_in_a_cap(void **state)
 	later(MOMENT_HOUR);
 	is(state_of("m-4"), "deferred");
 	assert_non_null(strstr(reasons_of("m-4"), "cap"));
+}
+
+static int cancel(const char *message)
+{
+	const struct turn_door in = {.turn = world.turn, .alone = true};
+	const struct asker operator= {.by = "cli", .actor = ""};
+
+	text_clear(&problem);
+	return request_cancel(&in, &operator, message, "", NULL, &problem);
+}
+
+/* The digest without its first message is sent, and the cap of one a week is used up. */
+static void the_rest_goes_and_is_counted(void)
+{
+	assert_int_equal(held(&world.email, "m-2")->item_count, 2);
+	begin(&world.email, "m-2");
+	taken(&world.email, "m-2");
+	step();
+	is(state_of("m-3"), "sent");
+	admit("m-4", "ana", "card-alerts", "");
+	later(MOMENT_HOUR);
+	is(state_of("m-4"), "deferred");
+	assert_non_null(strstr(reasons_of("m-4"), "cap"));
+	sum_holds();
+}
+
+static void a_digest_counts_though_the_message_that_counted_for_all_is_taken_back(void **state)
+{
+	(void)state;
+	three_for_the_next_hour();
+	later(MOMENT_HOUR);
+	assert_int_equal(cancel("m-1"), 200);
+	steps();
+	the_rest_goes_and_is_counted();
+}
+
+static void a_digest_that_is_put_off_counts_though_its_first_message_is_taken_back(void **state)
+{
+	(void)state;
+	three_for_the_next_hour();
+	later(MOMENT_HOUR);
+	begin(&world.email, "m-1");
+	report(&world.email, "m-1", OUTCOME_RETRY, SCOPE_MESSAGE, "451");
+	step();
+	assert_int_equal(cancel("m-1"), 200);
+	later(MOMENT_S);
+	the_rest_goes_and_is_counted();
 }
 
 static void a_digest_that_is_put_off_goes_together_again(void **state)
@@ -409,6 +483,25 @@ static void what_was_refused_does_not_count_and_the_next_may_go(void **state)
 	sum_holds();
 }
 
+static void what_is_held_lets_others_go_within_the_cap(void **state)
+{
+	(void)state;
+	const struct turn_door in = {.turn = world.turn, .alone = true};
+	const struct asker operator= {.by = "cli", .actor = ""};
+	products_are("card-alerts: { channels: [email], default: [email], cap: 1/day }\n");
+	customer_with_all("ana");
+	admit("m-1", "ana", "card-alerts", ",\"campaign\":\"spring\"");
+	admit("m-2", "ana", "card-alerts", "");
+	steps();
+	is(state_of("m-1"), "sending");
+	is(reasons_of("m-2"), "cap");
+	assert_int_equal(request_hold(&in, &operator, HOLD_CAMPAIGN, "spring", "?", NULL, &problem), 200);
+	steps();
+	is(state_of("m-1"), "deferred");
+	is(state_of("m-2"), "sending");
+	sum_holds();
+}
+
 static void all_marketing_together_has_a_limit(void **state)
 {
 	(void)state;
@@ -427,9 +520,27 @@ static void all_marketing_together_has_a_limit(void **state)
 
 /* --- a list with patience --- */
 
+static struct channel_config *channel_of(const char *name)
+{
+	for (size_t i = 0; i < world.config->channel_count; i++)
+		if (strcmp(world.config->channels[i].name, name) == 0)
+			return &world.config->channels[i];
+	fail_msg("no channel %s", name);
+	return NULL;
+}
+
+static void sms_is_tried_again_after(int64_t pause)
+{
+	struct retry_policy *retry = &channel_of("sms")->retry;
+
+	retry->first = retry->max = pause;
+	retry->give_up_after = MOMENT_DAY;
+}
+
 static void after_its_wait_the_next_channel_is_tried(void **state)
 {
 	(void)state;
+	sms_is_tried_again_after(MOMENT_MINUTE);
 	customer_with_all("ana");
 	chooses("card-alerts", "{\"channels\":[{\"channel\":\"sms\",\"wait\":\"%s\"},\"email\"]}", "5s");
 	admit("m-1", "ana", "card-alerts", "");
@@ -462,6 +573,80 @@ static void a_provider_at_fault_uses_up_no_wait(void **state)
 	step();
 	is(contacts_of("m-1"), "1:sms:retry");
 	is(state_of("m-1"), "deferred");
+}
+
+static void a_rate_uses_up_no_wait(void **state)
+{
+	(void)state;
+	struct text error;
+
+	text_init(&error, TEXT_ERROR_MAX);
+	rate_parse("1/m", &channel_of("sms")->rate, &error);
+	text_release(&error);
+	lines_open(world.turn, world.config, true, NULL);
+	customer_with_all("ana");
+	chooses("card-alerts", "{\"channels\":[{\"channel\":\"sms\",\"wait\":\"%s\"},\"email\"]}", "5s");
+	admit("m-1", "ana", "card-alerts", "");
+	admit("m-2", "ana", "card-alerts", "");
+	step();
+	is(state_of("m-1"), "sending");
+	is(state_of("m-2"), "queued");
+	world.turn->ahead += 10 * MOMENT_MINUTE;
+	world.turn->lines[1].outlets[0].bucket = (struct bucket){0}; /* its clock is not moved */
+	steps();
+	is(contacts_of("m-2"), "1:sms:sending");
+	struct message_row row = row_of("m-2");
+	assert_in_range(row.wait_until - world.turn->now, 4 * MOMENT_S, 5 * MOMENT_S);
+	message_row_release(&row);
+}
+
+static void a_provider_that_says_too_many_uses_up_no_wait(void **state)
+{
+	(void)state;
+	sms_is_tried_again_after(MOMENT_MINUTE);
+	customer_with_all("ana");
+	chooses("card-alerts", "{\"channels\":[{\"channel\":\"sms\",\"wait\":\"%s\"},\"email\"]}", "5s");
+	admit("m-1", "ana", "card-alerts", "");
+	step();
+	begin(&world.sms, "m-1");
+	report(&world.sms, "m-1", OUTCOME_RETRY, SCOPE_MESSAGE, "429");
+	step();
+	struct message_row row = row_of("m-1");
+	assert_true(row.due > world.turn->now + 20 * MOMENT_S && row.wait_until > row.due);
+	message_row_release(&row);
+}
+
+static void a_queue_and_a_hold_after_it_use_up_no_wait(void **state)
+{
+	const struct asker operator= {.by = "cli", .actor = ""};
+
+	(void)state;
+	const struct turn_door in = {.turn = world.turn, .alone = true};
+	line_find(world.turn, "sms")->outlets[0].channel->credit = 1;
+	customer_with_all("ana");
+	chooses("card-alerts", "{\"channels\":[{\"channel\":\"sms\",\"wait\":\"%s\"},\"email\"]}", "5s");
+	admit("m-1", "ana", "card-alerts", "");
+	admit("m-2", "ana", "card-alerts", "");
+	step();
+	begin(&world.sms, "m-1");
+	for (int kind = HOLD_CHANNEL; kind <= HOLD_PRODUCT; kind += HOLD_PRODUCT - HOLD_CHANNEL) {
+		const char *name = kind == HOLD_CHANNEL ? "sms" : "card-alerts";
+		later(MOMENT_MINUTE);
+		assert_int_equal(
+			request_hold(&in, &operator,(enum hold_kind) kind, name, "?", NULL, &problem), 200);
+		later(MOMENT_MINUTE);
+		is(state_of("m-2"), "deferred");
+		assert_int_equal(
+			request_release(&in, &operator,(enum hold_kind) kind, name, "", NULL, &problem), 200);
+		later(MOMENT_MINUTE);
+		is(state_of("m-2"), "queued");
+	}
+	taken(&world.sms, "m-1");
+	steps();
+	is(contacts_of("m-2"), "1:sms:sending");
+	struct message_row row = row_of("m-2");
+	assert_in_range(row.wait_until - world.turn->now, 4 * MOMENT_S, 5 * MOMENT_S);
+	message_row_release(&row);
 }
 
 static void without_receipts_sent_ends_the_wait(void **state)
@@ -627,16 +812,24 @@ int main(void)
 		ON_BOTH(deferred_for_hours_it_is_suppressed_when_the_customer_stops),
 		ON_BOTH(a_pause_holds_until_it_is_over_but_not_what_is_urgent),
 		ON_BOTH(what_falls_due_together_is_one_contact_of_all),
+		ON_BOTH(a_digest_begins_only_while_all_in_it_are_worth_sending),
+		ON_BOTH(advertising_has_a_digest_of_its_own),
 		ON_BOTH(a_digest_counts_once_in_a_cap),
+		ON_BOTH(a_digest_counts_though_the_message_that_counted_for_all_is_taken_back),
+		ON_BOTH(a_digest_that_is_put_off_counts_though_its_first_message_is_taken_back),
 		ON_BOTH(a_digest_that_is_put_off_goes_together_again),
 		ON_BOTH(a_digest_in_doubt_is_sent_again_as_it_was),
 		ON_BOTH(a_digest_is_called_back_whole),
 		ON_BOTH(what_is_on_its_way_in_a_digest_is_listed_by_message),
 		ON_BOTH(no_more_than_the_cap_goes_in_a_day_however_many_come_at_once),
 		ON_BOTH(what_was_refused_does_not_count_and_the_next_may_go),
+		ON_BOTH(what_is_held_lets_others_go_within_the_cap),
 		ON_BOTH(all_marketing_together_has_a_limit),
 		ON_BOTH(after_its_wait_the_next_channel_is_tried),
 		ON_BOTH(a_provider_at_fault_uses_up_no_wait),
+		ON_BOTH(a_rate_uses_up_no_wait),
+		ON_BOTH(a_provider_that_says_too_many_uses_up_no_wait),
+		ON_BOTH(a_queue_and_a_hold_after_it_use_up_no_wait),
 		ON_BOTH(without_receipts_sent_ends_the_wait),
 		ON_BOTH(without_a_receipt_in_time_the_next_channel_is_tried_and_the_best_result_stands),
 		ON_BOTH(a_receipt_ends_the_wait),

@@ -193,6 +193,8 @@ static void turn_by_hand(void)
 	text_release(&error);
 }
 
+static void events_clear(void);
+
 static void stores_open(void)
 {
 	struct text error;
@@ -213,7 +215,7 @@ static int world_open(void **state, const char *kind)
 	world = (struct world){.email = {.name = "email", .credit = 100},
 			       .sms = {.name = "sms", .credit = 100},
 			       .webhook = {.name = "webhook", .credit = 100}};
-	world.events = json_array();
+	world.parsed = json_array();
 	world.event_ids = json_object();
 	world.dead = json_array();
 	text_init(&problem, TEXT_ERROR_MAX);
@@ -266,7 +268,10 @@ int world_close(void **state)
 	store_reader_close(world.reader);
 	store_close(world.store);
 	config_drop(world.config);
-	json_decref(world.events);
+	world_events(); /* each of them is JSON */
+	events_clear();
+	free(world.events);
+	json_decref(world.parsed);
 	json_decref(world.event_ids);
 	json_decref(world.dead);
 	text_release(&problem);
@@ -288,8 +293,7 @@ void world_fresh(void)
 	turn_end();
 	store_reader_close(world.reader);
 	store_close(world.store);
-	json_array_clear(world.events);
-	json_object_clear(world.event_ids);
+	events_clear();
 	json_array_clear(world.dead);
 	snprintf(world.url, sizeof world.url, "memory:fresh-%d", ++run);
 	stores_open();
@@ -485,11 +489,11 @@ void steps(void)
 {
 	for (int i = 0; i < 1000; i++) {
 		step();
-		world.turn->now = moment_now() + world.turn->ahead;
-		world.turn->mono = moment_mono();
+		turn_look(world.turn);
 		if (!world.turn->inbox.outcomes && !world.turn->inbox.admission_count &&
-		    lines_next(world.turn) > 0 && !world.turn->config_new &&
-		    !world.turn->receipts.found.count && world.turn->receipts.swept == MOMENT_NEVER)
+		    (world.turn->standing || lines_next(world.turn) > 0) && !world.turn->moving &&
+		    !world.turn->config_new && !world.turn->receipts.found.count &&
+		    world.turn->receipts.swept == MOMENT_NEVER)
 			return;
 	}
 	fail_msg("the turn does not come to rest");
@@ -560,6 +564,49 @@ void taken(struct script *script, const char *message)
 
 /* --- out --- */
 
+/* A member of an event, which has it before all that is not heed's own. */
+static size_t event_member(const char *event, const char *name, const char **value)
+{
+	const char *at = strstr(event, name);
+
+	assert_non_null(at);
+	*value = at + strlen(name);
+	return strcspn(*value, "\"");
+}
+
+static void events_clear(void)
+{
+	while (world.event_count)
+		free(world.events[--world.event_count]);
+	json_array_clear(world.parsed);
+	json_object_clear(world.event_ids);
+}
+
+/* Takes the text. */
+static void event_came(char *event)
+{
+	const char *id;
+	size_t len = event_member(event, "\"id\":\"", &id);
+	const json_t *before = json_object_getn(world.event_ids, id, len);
+
+	if (before) {
+		world.repeated++;
+		assert_string_equal(event, world.events[json_integer_value(before)]);
+		free(event);
+		return;
+	}
+	json_object_setn_new(world.event_ids, id, len, json_integer((json_int_t)world.event_count));
+	world.events = xreallocarray(world.events, world.event_count + 1, sizeof *world.events);
+	world.events[world.event_count++] = event;
+}
+
+json_t *world_events(void)
+{
+	for (size_t i = json_array_size(world.parsed); i < world.event_count; i++)
+		json_array_append_new(world.parsed, parse(world.events[i]));
+	return world.parsed;
+}
+
 void collect(void)
 {
 	struct carriage carriage;
@@ -576,18 +623,8 @@ void collect(void)
 		admission_free(carriage.settled);
 	}
 	for (size_t i = 0; i < carriage.event_count; i++) {
-		json_t *event = parse(carriage.events[i].json);
-		const char *id = json_string_value(json_object_get(event, "id"));
-		if (json_object_get(world.event_ids, id)) {
-			world.repeated++;
-			assert_true(json_equal(event, json_object_get(world.event_ids, id)));
-			json_decref(event);
-		} else {
-			json_array_append(world.events, event);
-			json_object_set_new(world.event_ids, id, event);
-		}
+		event_came(carriage.events[i].json);
 		turn_published(world.turn, carriage.events[i].seq);
-		free(carriage.events[i].json);
 	}
 	free(carriage.events);
 }
@@ -653,27 +690,31 @@ const char *contacts_of(const char *message)
 const char *events_of(const char *subject)
 {
 	char *out = room();
-	json_t *event;
-	size_t i;
+	size_t wanted = strlen(subject);
 
 	collect();
-	json_array_foreach(world.events, i, event)
-	{
-		const char *type = json_string_value(json_object_get(event, "type"));
-		if (strcmp(json_string_value(json_object_get(event, "subject")), subject) == 0)
-			add_word(out, "%s", strncmp(type, "heed.message.", 13) == 0 ? type + 13 : type);
+	for (size_t i = 0; i < world.event_count; i++) {
+		const char *type, *of;
+		size_t len = event_member(world.events[i], "\"subject\":\"", &of);
+		if (len != wanted || strncmp(of, subject, len) != 0)
+			continue;
+		len = event_member(world.events[i], "\"type\":\"", &type);
+		size_t skip = strncmp(type, "heed.message.", 13) == 0 ? 13 : 0;
+		add_word(out, "%.*s", (int)(len - skip), type + skip);
 	}
 	return out;
 }
 
-size_t events_typed(const char *type)
+size_t events_typed(const char *wanted)
 {
-	size_t count = 0, i;
-	json_t *event;
+	size_t count = 0;
 
 	collect();
-	json_array_foreach(world.events, i, event) count +=
-		strcmp(json_string_value(json_object_get(event, "type")), type) == 0;
+	for (size_t i = 0; i < world.event_count; i++) {
+		const char *type;
+		size_t len = event_member(world.events[i], "\"type\":\"", &type);
+		count += len == strlen(wanted) && strncmp(type, wanted, len) == 0;
+	}
 	return count;
 }
 

@@ -51,8 +51,10 @@ struct world {
 	bool corrupt;   /* by the test: the audit is not asked at its end */
 	bool remembers; /* turns from now on know what had begun before a crash */
 	struct script email, sms, webhook;
-	/* what the courier was given: JSON, in order */
-	json_t *events, *event_ids;
+	/* what the courier was given: JSON, in order; see world_events */
+	char **events;
+	size_t event_count;
+	json_t *parsed, *event_ids;
 	size_t repeated; /* with the same id and words: not in `events` again */
 	size_t acknowledged;
 	json_t *dead; /* errors of dead letters */
@@ -144,6 +146,8 @@ size_t sum_holds(void);
 /* The audit finds nothing. Every test ends with it, and so does sum_holds. */
 void audit_holds(void);
 void collect(void);
+/* All that was given to the courier: a list, borrowed. */
+json_t *world_events(void);
 
 #define is(text, wanted) assert_string_equal(text, wanted)
 
