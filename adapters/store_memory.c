@@ -346,6 +346,7 @@ void contact_read(const struct contact *from, struct contact *out)
 	out->detail = xstrdup(from->detail);
 	out->customer_id = xstrdup("");
 	out->address_value = xstrdup("");
+	out->words = NULL;
 	out->message_ids = NULL;
 	out->message_count = 0;
 	out->meta = xstrdup("");

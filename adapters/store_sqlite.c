@@ -115,6 +115,7 @@ static void sqlite_close(struct store *base)
 	months_release(store);
 	if (store->batch.max)
 		text_release(&store->batch);
+	checkpoint_close(store->checkpoint);
 	sql_close(&store->sql);
 	if (store->lock >= 0)
 		close(store->lock); /* the file stays: taking it away would let two hold two locks */
@@ -190,6 +191,8 @@ static struct store *sqlite_open(const char *where, bool migrate, struct text *e
 		if (!ok)
 			text_error(error, "%s", store->base.error.data);
 	}
+	if (ok)
+		store->checkpoint = checkpoint_open(sql);
 	if (!ok) {
 		text_release(&store->base.error);
 		sqlite_close(&store->base);
@@ -204,6 +207,7 @@ static bool sqlite_begin(struct store *base)
 {
 	struct sql *sql = &of(base)->sql;
 
+	checkpoint_step(of(base)->checkpoint);
 	return sql_run(sql, sql_statement(sql, SQL_BEGIN, "BEGIN IMMEDIATE"));
 }
 

@@ -442,6 +442,7 @@ bool sqlite_clean(struct store *base, bool *done)
 {
 	struct sql *sql = &of(base)->sql;
 
+	checkpoint_settle(of(base)->checkpoint);
 	sqlite3_busy_timeout(sql->db, 0); /* readers are not waited for */
 	int code = sqlite3_wal_checkpoint_v2(sql->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 	sqlite3_busy_timeout(sql->db, SQL_BUSY_WAIT_MS);

@@ -1,7 +1,7 @@
 /* The store on SQLite, in parts: store_sqlite.c opens, locks, migrates and commits; _sql.c runs statements;
  * _vfs.c writes pages; _rows.c reads rows for the writer and the readers; _messages.c, _claims.c,
- * _contacts.c, _people.c and _outbox.c write; _read.c is the readers. One connection, one thread at a time.
- */
+ * _contacts.c, _people.c and _outbox.c write; _checkpoint.c brings the WAL into the file; _read.c is the
+ * readers. One connection, one thread at a time. */
 #ifndef HEED_STORE_SQLITE_PRIVATE_H
 #define HEED_STORE_SQLITE_PRIVATE_H
 
@@ -195,6 +195,16 @@ int month_of(int64_t at); /* 202611 */
 /* Gives months that an earlier heed made the columns that came since. */
 bool months_widen(struct sql *sql);
 
+/* --- checkpoints (_checkpoint.c) --- */
+
+/* Takes over from SQLite's own. NULL: that stays. */
+struct checkpoint *checkpoint_open(struct sql *writer);
+/* Between two transactions: begins one, or ends it, where it is time to. */
+void checkpoint_step(struct checkpoint *checkpoint);
+/* Waits for the disk: nothing of ours is in the way of another one. */
+void checkpoint_settle(struct checkpoint *checkpoint);
+void checkpoint_close(struct checkpoint *checkpoint); /* before the writer */
+
 /* --- the writer --- */
 
 struct month {
@@ -213,6 +223,7 @@ struct store_sqlite {
 	struct month *months;
 	size_t month_count;
 	struct text batch; /* of events, while it is made */
+	struct checkpoint *checkpoint;
 	bool months_stale; /* a rollback may have taken some away */
 };
 

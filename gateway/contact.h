@@ -51,7 +51,17 @@ struct contact {
 	char **message_ids;
 	size_t message_count;
 	char *meta; /* JSON object of the (first) message; "" */
+
+	/* Where it is set, the texts that no outcome changes (all but provider_ref, summary, content, code
+	 * and detail) stand in it, shared by copies in one thread: they are not to be replaced. NULL: each is
+	 * owned by itself. */
+	struct contact_words *words;
 };
+
+/* Puts those texts, which may be anybody's or NULL (""), into one block; the others are made empty. */
+void contact_gather(struct contact *contact);
+/* A copy that shares them; the others are empty in it. Of a gathered one only. */
+void contact_share(const struct contact *contact, struct contact *out);
 
 /* As `log` and `history` print it (contract), address masked. A new reference. */
 json_t *contact_to_json(const struct contact *contact);

@@ -85,17 +85,34 @@ static struct contact *contact_claim(struct turn *turn, struct work *work, const
 				     const struct decision *decision)
 {
 	const struct reason *why = &decision->reasons.list[decision->reasons.count - 1];
-	struct contact *contact = contact_new(turn, work, &work->facts, decision->preference);
+	const struct preference *preference = decision->preference;
+	const char *template = decision->digest ? TEMPLATE_DIGEST : work->row.template;
+	const struct template *found = *template ? templates_find(turn->config->templates, template) : NULL;
+	struct contact *contact = xcalloc(1, sizeof *contact);
 
-	contact->state = STATE_SENDING;
-	contact->attempt = work->row.attempts;
-	xreplace(&contact->channel, outlet->config->name);
-	xreplace(&contact->provider, outlet->config->provider);
-	contact->captured = outlet->config->captured_by == registry_capture();
-	contact->address = decision->address->n;
-	contact->address_seq = decision->address->seq;
-	xreplace(&contact->reason, reason_code_name(why->code));
-	xreplace(&contact->reason_args, why->args);
+	*contact = (struct contact){
+		.at = turn->now,
+		.customer = work->row.customer,
+		.message = work->row.n,
+		.direction = DIRECTION_OUT,
+		.state = STATE_SENDING,
+		.attempt = work->row.attempts,
+		.captured = outlet->config->captured_by == registry_capture(),
+		.address = decision->address->n,
+		.address_seq = decision->address->seq,
+		.customer_seq = work->facts.customer->seq,
+		.products_seq = turn->config->products->seq,
+		.preference = preference ? preference->version : 0,
+		.preference_seq = preference ? preference->seq : 0,
+		.product = work->row.product,
+		.channel = (char *)outlet->config->name,
+		.provider = (char *)outlet->config->provider,
+		.template = (char *)template,
+		.template_hash = found ? (char *)template_hash(found) : NULL,
+		.reason = (char *)reason_code_name(why->code),
+		.reason_args = why->args,
+	};
+	contact_gather(contact);
 	return contact;
 }
 
@@ -249,7 +266,6 @@ static bool digest_make(struct turn *turn, struct work *lead, const struct decis
 	json_decref(attempt->data);
 	attempt->content = NULL;
 	attempt->data = json_object();
-	xreplace(&lead->contact->template, TEMPLATE_DIGEST);
 	return ok;
 }
 
@@ -280,8 +296,6 @@ bool work_claim(struct turn *turn, struct work *work, struct outlet *outlet, con
 	work->attempt = attempt_make(turn, work, outlet, decision, product);
 	if (ok && decision->digest)
 		ok = digest_make(turn, work, decision);
-	if (work->attempt->template)
-		xreplace(&work->contact->template_hash, template_hash(work->attempt->template));
 	work_event(turn, work, STATE_SENDING, work->contact);
 	digest_tell(turn, work);
 	return ok;

@@ -39,7 +39,10 @@ void contact_outcome(struct contact *contact, enum state state, const struct out
 static void work_end_contact(struct work *work, enum state state, const struct outcome *outcome)
 {
 	work->ended = xcalloc(1, sizeof *work->ended);
-	contact_copy(&work->flight->contact, work->ended);
+	if (work->flight->contact.words)
+		contact_share(&work->flight->contact, work->ended);
+	else
+		contact_copy(&work->flight->contact, work->ended);
 	contact_outcome(work->ended, state, outcome);
 }
 

@@ -39,6 +39,7 @@ void contact_copy(const struct contact *contact, struct contact *out)
 		*texts[i] = xstrdup(*texts[i] ? *texts[i] : "");
 	out->message_ids = NULL;
 	out->message_count = 0;
+	out->words = NULL;
 }
 
 /* Where the work on a row stands, or would. */
