@@ -270,10 +270,8 @@ struct turn {
 	bool again_known;    /* what an earlier run left is in `again` */
 	bool look_for_abandoned, overtaken; /* overtaken: others may have claimed what is in flight */
 	bool alone;
-	bool again_known; /* what an earlier run left to be looked at again is in `again` */
 	bool config_new;  /* its products and templates are not kept yet */
 	bool reloaded;    /* what was claimed under the old one and has not begun is chosen again */
-	bool holds_known; /* what stands in `holds` is what the store says */
 	bool standing;    /* of this run: nothing is taken or begun */
 	bool stopping, claiming;
 	int64_t now;   /* of this run, the store's clock */
