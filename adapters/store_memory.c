@@ -656,6 +656,7 @@ const struct store_ops store_memory_ops = {
 	.read_ages = memory_read_ages,
 	.read_changes = memory_read_changes,
 	.audit_contacts = memory_audit_contacts,
+	.audit_changes = memory_audit_changes,
 	.audit_messages = memory_audit_messages,
 	.audit_sum = memory_audit_sum,
 	.read_products = memory_read_products,

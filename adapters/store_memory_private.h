@@ -245,6 +245,8 @@ bool memory_read_counters(struct store_reader *, struct counters *out);
 bool memory_read_ages(struct store_reader *, int64_t oldest[LANES]);
 bool memory_audit_contacts(struct store_reader *, struct audit_at *after, size_t limit,
 			   struct audit_contact **out, size_t *count);
+bool memory_audit_changes(struct store_reader *, struct audit_at *after, size_t limit, struct change **out,
+			  size_t *count);
 bool memory_audit_messages(struct store_reader *, int64_t after, size_t limit, struct audit_message **out,
 			   size_t *count);
 bool memory_audit_sum(struct store_reader *, struct counters *rows, struct counters *kept);

@@ -415,3 +415,43 @@ bool memory_read_changes_of_kind(struct store_reader *reader, enum change_kind k
 	changes_read(memory, 0, kind, after, limit, out, count);
 	return memory_leave(memory);
 }
+
+static int by_customer(const void *a, const void *b)
+{
+	const struct change *left = a, *right = b;
+
+	if (left->customer != right->customer)
+		return left->customer < right->customer ? -1 : 1;
+	return (left->seq > right->seq) - (left->seq < right->seq);
+}
+
+static bool is_audited(const struct change *change, const struct audit_at *after)
+{
+	return (change->kind == CHANGE_PREFERENCE || change->kind == CHANGE_CUSTOMER) &&
+	       (!after->end || change->customer < after->end) &&
+	       (change->customer > after->customer ||
+		(change->customer == after->customer && change->seq > after->seq));
+}
+
+bool memory_audit_changes(struct store_reader *reader, struct audit_at *after, size_t limit,
+			  struct change **out, size_t *count)
+{
+	struct memory *memory = memory_enter(reader);
+	struct change *all = NULL;
+	size_t total = 0;
+
+	if (!memory)
+		return false;
+	changes_read(memory, 0, CHANGE_KINDS, 0, SIZE_MAX, &all, &total);
+	for (size_t i = 0; i < total; i++)
+		if (is_audited(&all[i], after))
+			all[(*count)++] = all[i];
+		else
+			change_release(&all[i]);
+	if (*count)
+		qsort(all, *count, sizeof *all, by_customer);
+	for (; *count > limit; --*count)
+		change_release(&all[*count - 1]);
+	*out = all;
+	return memory_leave(memory);
+}

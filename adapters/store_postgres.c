@@ -344,6 +344,7 @@ const struct store_ops store_postgres_ops = {
 	.read_size = postgres_read_size,
 	.read_changes = postgres_read_changes,
 	.audit_contacts = postgres_audit_contacts,
+	.audit_changes = postgres_audit_changes,
 	.audit_messages = postgres_audit_messages,
 	.audit_sum = postgres_audit_sum,
 	.read_products = postgres_read_products,

@@ -125,6 +125,7 @@ enum statement {
 	PG_CHANGES_OF_KIND,
 	PG_AUDIT_CONTACTS,
 	PG_AUDIT_MESSAGES,
+	PG_AUDIT_CHANGES,
 	PG_AUDIT_SUM,
 	PG_PRODUCTS_GET,
 	STATEMENTS
@@ -379,6 +380,8 @@ bool postgres_read_size(struct store_reader *, int64_t *bytes);
 bool postgres_read_ages(struct store_reader *, int64_t oldest[LANES]);
 bool postgres_audit_contacts(struct store_reader *, struct audit_at *after, size_t limit,
 			     struct audit_contact **out, size_t *count);
+bool postgres_audit_changes(struct store_reader *, struct audit_at *after, size_t limit, struct change **out,
+			    size_t *count);
 bool postgres_audit_messages(struct store_reader *, int64_t after, size_t limit, struct audit_message **out,
 			     size_t *count);
 bool postgres_audit_sum(struct store_reader *, struct counters *rows, struct counters *kept);

@@ -454,6 +454,21 @@ bool postgres_read_changes(struct store_reader *reader, int64_t customer, int64_
 	return pg_read_changes(postgres_reader_pg(reader), customer, after, limit, out, count);
 }
 
+bool postgres_audit_changes(struct store_reader *reader, struct audit_at *after, size_t limit,
+			    struct change **out, size_t *count)
+{
+	struct pg_query query;
+
+	pg_query_init(&query, postgres_reader_pg(reader), PG_AUDIT_CHANGES, "nnnn",
+		      CHANGE_COLUMNS "WHERE (customer, seq) > ($1, $2) AND customer < $4 AND kind IN (0, 1) "
+				     "ORDER BY customer, seq LIMIT $3");
+	pg_put_number(&query, after->customer);
+	pg_put_number(&query, after->seq);
+	pg_put_number(&query, (int64_t)limit);
+	pg_put_number(&query, after->end ? after->end : INT64_MAX);
+	return take_changes(&query, out, count);
+}
+
 bool postgres_read_changes_of_kind(struct store_reader *reader, enum change_kind kind, int64_t after,
 				   size_t limit, struct change **out, size_t *count)
 {

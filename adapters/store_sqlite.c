@@ -380,6 +380,7 @@ const struct store_ops store_sqlite_ops = {
 	.read_size = sqlite_read_size,
 	.read_changes = sqlite_read_changes,
 	.audit_contacts = sqlite_audit_contacts,
+	.audit_changes = sqlite_audit_changes,
 	.audit_messages = sqlite_audit_messages,
 	.audit_sum = sqlite_audit_sum,
 	.read_products = sqlite_read_products,

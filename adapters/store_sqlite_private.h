@@ -103,6 +103,7 @@ enum statement {
 	SQL_CHANGES,
 	SQL_CHANGES_OF,
 	SQL_CHANGES_OF_KIND,
+	SQL_AUDIT_CHANGES,
 	SQL_AUDIT_MESSAGES,
 	SQL_AUDIT_SEVERAL,
 	SQL_AUDIT_SUM,
@@ -347,6 +348,8 @@ bool sqlite_read_size(struct store_reader *, int64_t *bytes);
 bool sqlite_read_ages(struct store_reader *, int64_t oldest[LANES]);
 bool sqlite_audit_contacts(struct store_reader *, struct audit_at *after, size_t limit,
 			   struct audit_contact **out, size_t *count);
+bool sqlite_audit_changes(struct store_reader *, struct audit_at *after, size_t limit, struct change **out,
+			  size_t *count);
 bool sqlite_audit_messages(struct store_reader *, int64_t after, size_t limit, struct audit_message **out,
 			   size_t *count);
 bool sqlite_audit_sum(struct store_reader *, struct counters *rows, struct counters *kept);

@@ -539,3 +539,22 @@ bool sqlite_read_changes_of_kind(struct store_reader *reader, enum change_kind k
 	put_number(&cells, (int64_t)limit);
 	return take_changes(sql, statement, out, count);
 }
+
+/* In this order by its index. */
+bool sqlite_audit_changes(struct store_reader *reader, struct audit_at *after, size_t limit,
+			  struct change **out, size_t *count)
+{
+	struct sql *sql = sql_of(reader);
+	sqlite3_stmt *statement = sql_statement(
+		sql, SQL_AUDIT_CHANGES,
+		CHANGE_COLUMNS "INDEXED BY change_log_by_customer WHERE customer >= ?1 AND customer < ?4 "
+			       "AND (customer > ?1 OR seq > ?2) AND kind IN (0, 1) "
+			       "ORDER BY customer, seq LIMIT ?3");
+	struct cells cells = sql_cells(statement);
+
+	put_number(&cells, after->customer);
+	put_number(&cells, after->seq);
+	put_number(&cells, (int64_t)limit);
+	put_number(&cells, after->end ? after->end : INT64_MAX);
+	return take_changes(sql, statement, out, count);
+}

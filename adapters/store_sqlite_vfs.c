@@ -154,8 +154,19 @@ static int file_shm_unmap(sqlite3_file *file, int drop)
 	return real(file)->pMethods->xShmUnmap(real(file), drop);
 }
 
+/* For who asks for a map of the file, and only reads (the audit): nobody else has one. */
+static int file_fetch(sqlite3_file *file, sqlite3_int64 at, int size, void **out)
+{
+	return real(file)->pMethods->xFetch(real(file), at, size, out);
+}
+
+static int file_unfetch(sqlite3_file *file, sqlite3_int64 at, void *page)
+{
+	return real(file)->pMethods->xUnfetch(real(file), at, page);
+}
+
 static const sqlite3_io_methods methods = {
-	.iVersion = 2, /* no xFetch: the file is not mapped */
+	.iVersion = 3,
 	.xClose = file_close,
 	.xRead = file_read,
 	.xWrite = write_page,
@@ -172,6 +183,8 @@ static const sqlite3_io_methods methods = {
 	.xShmLock = file_shm_lock,
 	.xShmBarrier = file_shm_barrier,
 	.xShmUnmap = file_shm_unmap,
+	.xFetch = file_fetch,
+	.xUnfetch = file_unfetch,
 };
 
 /* --- the file system --- */

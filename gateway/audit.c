@@ -97,8 +97,6 @@ static void customer_forget(struct audit *audit)
 	for (size_t i = 0; i < audit->choice_count; i++)
 		preference_release(&audit->choices[i].preference);
 	audit->fact_count = audit->choice_count = 0;
-	audit->customer = 0;
-	audit_caps_forget(audit->caps);
 }
 
 void audit_free(struct audit *audit)
@@ -300,6 +298,8 @@ static bool choice_read(const char *value, struct preference *out)
 void audit_customer(struct audit *audit, int64_t customer, const struct change changes[], size_t count)
 {
 	customer_forget(audit);
+	if (customer != audit->customer)
+		audit_caps_forget(audit->caps);
 	audit->customer = customer;
 	audit->facts = xreallocarray(audit->facts, count + 1, sizeof *audit->facts);
 	audit->choices = xreallocarray(audit->choices, count + 1, sizeof *audit->choices);

@@ -55,26 +55,45 @@ static bool take_kind(struct audit *audit, struct store_reader *reader, enum cha
 
 /* --- contacts --- */
 
-static bool take_customer(struct audit *audit, struct store_reader *reader, int64_t customer)
+/* The changes of the customers of a page of contacts, read behind it, in the same order. */
+struct beside {
+	struct audit_at at;
+	struct change *page;
+	size_t count, next;
+	bool more;
+};
+
+static bool beside_fill(struct beside *beside, struct store_reader *reader)
+{
+	changes_free(beside->page, beside->count);
+	beside->page = NULL;
+	beside->next = beside->count = 0;
+	bool ok = store_audit_changes(reader, &beside->at, AUDIT_CHANGES, &beside->page, &beside->count);
+	beside->more = beside->count == AUDIT_CHANGES;
+	return ok;
+}
+
+/* Moves on to the customer, and tells the audit all that is known of him. */
+static bool take_customer(struct audit *audit, struct store_reader *reader, struct beside *beside,
+			  int64_t customer)
 {
 	struct change *all = NULL;
 	size_t total = 0;
-	bool ok = true, more = true;
+	bool ok = true;
 
-	while (ok && more) {
-		struct change *changes = NULL;
-		size_t count = 0;
-		ok = store_read_changes(reader, customer, total ? all[total - 1].seq : 0, AUDIT_CHANGES,
-					&changes, &count);
-		more = count == AUDIT_CHANGES;
-		if (!total) {
-			all = changes;
-		} else {
-			all = xreallocarray(all, total + count, sizeof *all);
-			memcpy(all + total, changes, count * sizeof *all);
-			free(changes);
+	while (ok) {
+		if (beside->next == beside->count && beside->more) {
+			ok = beside_fill(beside, reader);
+			continue;
 		}
-		total += count;
+		if (beside->next == beside->count || beside->page[beside->next].customer > customer)
+			break;
+		struct change *change = &beside->page[beside->next++];
+		if (change->customer < customer)
+			continue;
+		all = xreallocarray(all, total + 1, sizeof *all);
+		all[total++] = *change;
+		*change = (struct change){0}; /* it is ours */
 	}
 	if (ok)
 		audit_customer(audit, customer, all, total);
@@ -99,6 +118,24 @@ static bool take_common(struct audit *audit, struct store_reader *reader,
 	       take_kind(audit, reader, CHANGE_HOLD, log, &reached->holds);
 }
 
+/* Of whom the page before had the last contacts is looked at again: he may have changed his mind since. */
+static bool take_page(struct audit *audit, struct store_reader *reader, const struct audit_contact page[],
+		      size_t count)
+{
+	struct beside beside = {.at = {.customer = count ? page[0].customer : 0,
+				       .end = count ? page[count - 1].customer + 1 : 0},
+				.more = true};
+	bool ok = take_common(audit, reader, page, count);
+
+	for (size_t i = 0; ok && i < count; i++) {
+		if (!i || page[i].customer != page[i - 1].customer)
+			ok = take_customer(audit, reader, &beside, page[i].customer);
+		audit_contact(audit, &page[i]);
+	}
+	changes_free(beside.page, beside.count);
+	return ok;
+}
+
 bool audit_read_customers(struct audit *audit, struct store_reader *reader, int64_t from, int64_t to)
 {
 	struct audit_at after = {.customer = from, .end = to};
@@ -108,13 +145,8 @@ bool audit_read_customers(struct audit *audit, struct store_reader *reader, int6
 		struct audit_contact *page = NULL;
 		size_t count = 0;
 		ok = store_audit_contacts(reader, &after, AUDIT_PAGE, &page, &count) &&
-		     take_common(audit, reader, page, count);
+		     take_page(audit, reader, page, count);
 		more = count >= AUDIT_PAGE;
-		for (size_t i = 0; ok && i < count; i++)
-			if (!audit_contact(audit, &page[i])) {
-				ok = take_customer(audit, reader, page[i].customer);
-				audit_contact(audit, &page[i]);
-			}
 		audit_contacts_free(page, count);
 	}
 	return ok;

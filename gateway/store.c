@@ -734,6 +734,21 @@ bool store_audit_contacts(struct store_reader *reader, struct audit_at *after, s
 	return !limit || reader->ops->audit_contacts(reader, after, limit, out, count);
 }
 
+bool store_audit_changes(struct store_reader *reader, struct audit_at *after, size_t limit,
+			 struct change **out, size_t *count)
+{
+	*out = NULL;
+	*count = 0;
+	if (!limit)
+		return true;
+	bool ok = reader->ops->audit_changes(reader, after, limit, out, count);
+	if (*count) {
+		after->customer = (*out)[*count - 1].customer;
+		after->seq = (*out)[*count - 1].seq;
+	}
+	return ok;
+}
+
 bool store_audit_messages(struct store_reader *reader, int64_t after, size_t limit,
 			  struct audit_message **out, size_t *count)
 {

@@ -524,6 +524,9 @@ struct audit_at {
 bool store_audit_contacts(struct store_reader *reader, struct audit_at *after, size_t limit,
 			  struct audit_contact **out, size_t *count);
 void audit_contacts_free(struct audit_contact *list, size_t count);
+/* What the log has of customers' facts and choices, by customer, then seq, likewise. */
+bool store_audit_changes(struct store_reader *reader, struct audit_at *after, size_t limit,
+			 struct change **out, size_t *count);
 /* By n, above `after`. */
 bool store_audit_messages(struct store_reader *reader, int64_t after, size_t limit,
 			  struct audit_message **out, size_t *count);

@@ -194,6 +194,8 @@ struct store_ops {
 	bool (*read_ages)(struct store_reader *, int64_t oldest[LANES]);
 	bool (*audit_contacts)(struct store_reader *, struct audit_at *after, size_t limit,
 			       struct audit_contact **out, size_t *count);
+	bool (*audit_changes)(struct store_reader *, struct audit_at *after, size_t limit,
+			      struct change **out, size_t *count);
 	bool (*audit_messages)(struct store_reader *, int64_t after, size_t limit, struct audit_message **out,
 			       size_t *count);
 	bool (*audit_sum)(struct store_reader *, struct counters *rows, struct counters *kept);

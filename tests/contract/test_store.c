@@ -2994,6 +2994,54 @@ static void the_audit_reads_attempts_by_customer_in_pages(void **state)
 	audit_contacts_free(page, count);
 }
 
+static void the_audit_reads_changes_by_customer_in_pages(void **state)
+{
+	static const struct {
+		int64_t customer;
+		enum change_kind kind;
+	} log[] = {{3, CHANGE_CUSTOMER},   {1, CHANGE_CUSTOMER}, {0, CHANGE_HOLD},
+		   {3, CHANGE_PREFERENCE}, {1, CHANGE_ADDRESS},  {1, CHANGE_PREFERENCE},
+		   {2, CHANGE_PREFERENCE}};
+	static const size_t expected[] = {1, 5, 6, 0, 3};
+	struct fixture *f = *state;
+	struct audit_at after = {.customer = 1, .end = 4};
+	struct change *page = NULL;
+	int64_t seq[7];
+	size_t count = 0, seen = 0;
+
+	begin(f);
+	for (size_t i = 0; i < 7; i++) {
+		struct change change = {.kind = log[i].kind,
+					.customer = log[i].customer,
+					.subject = (char *)"p",
+					.by = (char *)"cli",
+					.actor = (char *)"",
+					.source = (char *)"",
+					.evidence = (char *)"",
+					.old_value = (char *)"",
+					.new_value = (char *)"{}"};
+		OK(store_append_changes(f->store, (struct change *const[]){&change}, 1));
+		seq[i] = change.seq;
+	}
+	commit(f);
+	do {
+		READ_OK(store_audit_changes(f->reader, &after, 2, &page, &count));
+		for (size_t i = 0; i < count; i++, seen++) {
+			assert_true(seen < 5);
+			assert_int_equal(page[i].seq, seq[expected[seen]]);
+			assert_int_equal(page[i].customer, log[expected[seen]].customer);
+			change_release(&page[i]);
+		}
+		free(page);
+	} while (count);
+	assert_int_equal(seen, 5);
+	after = (struct audit_at){.customer = 2, .end = 3};
+	READ_OK(store_audit_changes(f->reader, &after, 9, &page, &count));
+	assert_int_equal(count, 1);
+	change_release(&page[0]);
+	free(page);
+}
+
 /* In whatever order contacts came, with gaps between, in two months. */
 static void the_audit_finds_the_contact_of_each_message(void **state)
 {
@@ -3324,6 +3372,7 @@ int main(void)
 		BOTH(what_is_sending_is_found_in_slices),
 		BOTH(a_gateway_keeps_its_number),
 		BOTH(the_audit_reads_attempts_by_customer_in_pages),
+		BOTH(the_audit_reads_changes_by_customer_in_pages),
 		BOTH(the_audit_finds_the_contact_of_each_message),
 		BOTH(the_audit_reads_messages_with_their_contact_and_the_sum),
 		BOTH(a_set_of_products_and_changes_of_a_kind_are_read_again),
