@@ -270,9 +270,9 @@ struct turn {
 	bool again_known;    /* what an earlier run left is in `again` */
 	bool look_for_abandoned, overtaken; /* overtaken: others may have claimed what is in flight */
 	bool alone;
-	bool config_new;  /* its products and templates are not kept yet */
-	bool reloaded;    /* what was claimed under the old one and has not begun is chosen again */
-	bool standing;    /* of this run: nothing is taken or begun */
+	bool config_new; /* its products and templates are not kept yet */
+	bool reloaded;   /* what was claimed under the old one and has not begun is chosen again */
+	bool standing;   /* of this run: nothing is taken or begun */
 	bool stopping, claiming;
 	int64_t now;   /* of this run, the store's clock */
 	int64_t clock; /* the store's ahead of ours */

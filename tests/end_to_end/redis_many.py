@@ -89,7 +89,7 @@ class Cluster(Many):
         return self
 
     def cli(self, *words):
-        done = subprocess.run(["redis-cli", *words], text=True, capture_output=True, timeout=60, stdin=subprocess.DEVNULL)
+        done = subprocess.run(["redis-cli", *words], text=True, capture_output=True, timeout=300, stdin=subprocess.DEVNULL)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
