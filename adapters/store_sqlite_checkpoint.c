@@ -77,18 +77,21 @@ static void checkpoint_run(const struct checkpoint *checkpoint, bool sync)
 		abort(); /* commits would not be on the disk */
 }
 
+static void let_go(struct checkpoint *checkpoint)
+{
+	if (!sqlite3_get_autocommit(checkpoint->holder.db))
+		sqlite3_exec(checkpoint->holder.db, "COMMIT", NULL, NULL, NULL);
+}
+
 /* From here on the WAL is not begun anew. */
 static bool hold(struct checkpoint *checkpoint)
 {
-	sqlite3 *db = checkpoint->holder.db;
+	bool held = sqlite3_exec(checkpoint->holder.db, "BEGIN; SELECT count(*) FROM meta", NULL, NULL,
+				 NULL) == SQLITE_OK;
 
-	return sqlite3_exec(db, "BEGIN; SELECT count(*) FROM meta", NULL, NULL, NULL) == SQLITE_OK;
-}
-
-static void let_go(struct checkpoint *checkpoint)
-{
-	if (checkpoint->holder.db && !sqlite3_get_autocommit(checkpoint->holder.db))
-		sqlite3_exec(checkpoint->holder.db, "COMMIT", NULL, NULL, NULL);
+	if (!held)
+		let_go(checkpoint);
+	return held;
 }
 
 struct checkpoint *checkpoint_open(struct sql *writer)
