@@ -229,7 +229,6 @@ struct turn {
 	int64_t share; /* gateways that share the rates; 0: there are no others */
 	struct holding *holds;
 	size_t hold_count;
-	bool holds_known; /* what stands here is what the store says */
 	char **releasing; /* waits_for of what a hold that is gone left behind */
 	size_t releasing_count;
 	struct {
@@ -267,18 +266,19 @@ struct turn {
 	int64_t gateway;     /* its number; 0: not reported yet */
 	int64_t reported;    /* when it said last that it is alive, by the store's clock; 0: never */
 	struct begun *begun; /* NULL: there is none */
-	bool begun_asked;    /* it still says what the run before left */
 	bool look_for_abandoned, overtaken; /* overtaken: others may have claimed what is in flight */
 	bool alone;
-	bool config_new; /* its products and templates are not kept yet */
-	bool reloaded;   /* what was claimed under the old one and has not begun is chosen again */
+	bool config_new;  /* its products and templates are not kept yet */
+	bool reloaded;    /* what was claimed under the old one and has not begun is chosen again */
+	bool holds_known; /* what stands here is what the store says */
+	bool begun_asked; /* it still says what the run before left */
 	bool stopping, claiming;
+	bool standing; /* of this run: nothing is taken or begun */
 	int64_t now;   /* of this run, the store's clock */
 	int64_t clock; /* the store's ahead of ours */
 	struct clock_watch watch;
 	int64_t moving; /* the clock is followed by so much with this transaction; 0 */
 	struct troubles troubles;
-	bool standing;     /* of this run: nothing is taken or begun */
 	int64_t next_look; /* monotonic: at the descriptors */
 	int64_t ahead;     /* of the wall clock: for tests that can't wait for tomorrow */
 	int64_t mono;
