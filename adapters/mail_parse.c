@@ -112,13 +112,14 @@ static char *lower(const char *s)
 	return out;
 }
 
+/* On top of those that are there. */
 static void headers_take(GMimeHeaderList *from, struct mail_headers *to)
 {
-	int count = g_mime_header_list_get_count(from);
+	int count = g_mime_header_list_get_count(from), room = MAIL_IN_HEADERS - (int)to->count;
 
-	if (count > MAIL_IN_HEADERS)
-		count = MAIL_IN_HEADERS;
-	to->list = xcalloc((size_t)count + 1, sizeof *to->list);
+	if (count > room)
+		count = room;
+	to->list = xreallocarray(to->list, to->count + (size_t)count + 1, sizeof *to->list);
 	for (int i = 0; i < count; i++) {
 		GMimeHeader *header = g_mime_header_list_get_header_at(from, i);
 		const char *raw = g_mime_header_get_raw_value(header);
@@ -284,6 +285,7 @@ bool mail_parse(const char *bytes, size_t len, struct mail_parsed *out)
 {
 	static pthread_once_t started = PTHREAD_ONCE_INIT;
 	struct taking taking = {.out = out};
+	bool is_mail = false;
 
 	*out = (struct mail_parsed){.parts = xcalloc(MAIL_IN_PARTS, sizeof *out->parts)};
 	pthread_once(&started, start);
@@ -297,14 +299,18 @@ bool mail_parse(const char *bytes, size_t len, struct mail_parsed *out)
 	GMimeParser *parser = g_mime_parser_new_with_stream(stream);
 	GMimeMessage *message = g_mime_parser_construct_message(parser, NULL);
 	if (message) {
+		GMimeObject *body = g_mime_message_get_mime_part(message);
 		headers_take(g_mime_object_get_header_list(GMIME_OBJECT(message)), &out->headers);
-		object_take(&taking, g_mime_message_get_mime_part(message), 0, 0);
-		if (out->headers.count)
+		is_mail = out->headers.count > 0;
+		object_take(&taking, body, 0, 0);
+		if (is_mail)
 			body_as_text(out, clean);
+		if (body) /* GMime keeps those that begin with Content- apart */
+			headers_take(g_mime_object_get_header_list(body), &out->headers);
 		g_object_unref(message);
 	}
 	g_object_unref(parser);
 	g_object_unref(stream);
 	g_byte_array_free(clean, TRUE);
-	return out->headers.count > 0;
+	return is_mail;
 }

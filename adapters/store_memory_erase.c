@@ -78,6 +78,23 @@ bool memory_end_erasing(struct store *store, int64_t customer)
 	return true;
 }
 
+bool memory_stamp_customer(struct store *store, int64_t customer, int64_t seq)
+{
+	if (!slots_get(&of(store)->tables[CUSTOMERS], customer))
+		return text_error(&store->error, "store: there is no customer %lld", (long long)customer);
+	const struct memory_customer *from = slots_get(&of(store)->tables[CUSTOMERS], customer);
+	struct memory_customer *copy = customer_copied(of(store), customer);
+	copy->seq = seq;
+	copy->addresses = xcalloc(from->address_count, sizeof *copy->addresses);
+	for (; copy->address_count < from->address_count; copy->address_count++) {
+		copy->addresses[copy->address_count] = from->addresses[copy->address_count];
+		copy->addresses[copy->address_count].details =
+			xstrdup(from->addresses[copy->address_count].details);
+	}
+	memory_put(of(store), CUSTOMERS, customer, copy);
+	return true;
+}
+
 bool memory_rename_address(struct store *store, int64_t address, const char *value)
 {
 	if (!slots_get(&of(store)->tables[ADDRESSES], address))

@@ -228,6 +228,34 @@ bool memory_customers_of_address(struct store *store, int64_t address, int64_t *
 	return true;
 }
 
+bool memory_put_again(struct store *store, const struct again_at *again)
+{
+	int64_t *after = xmalloc(sizeof *after);
+
+	*after = again->after;
+	memory_put(of(store), AGAIN, again->customer, after);
+	return true;
+}
+
+bool memory_drop_again(struct store *store, int64_t customer)
+{
+	memory_put(of(store), AGAIN, customer, NULL);
+	return true;
+}
+
+bool memory_get_again(struct store *store, struct again_at **out, size_t *count)
+{
+	const struct slots *slots = &of(store)->tables[AGAIN];
+
+	for (size_t n = 1; n < slots->size; n++) {
+		if (!slots->at[n])
+			continue;
+		*out = xreallocarray(*out, *count + 1, sizeof **out);
+		(*out)[(*count)++] = (struct again_at){(int64_t)n, *(int64_t *)slots->at[n]};
+	}
+	return true;
+}
+
 bool memory_drop_hold(struct store *store, enum hold_kind kind, const char *name)
 {
 	struct memory *memory = of(store);

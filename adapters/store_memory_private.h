@@ -21,6 +21,7 @@ enum table {
 	GATEWAYS,
 	PRODUCT_SETS, /* their bodies, by the change that they came with */
 	RECEIPTS,
+	AGAIN, /* int64_t, by customer */
 	TABLES
 };
 
@@ -180,6 +181,7 @@ bool memory_read_facts(struct store *, struct facts *const facts[], size_t count
 bool memory_get_customer(struct store *, const char *id, struct customer **out);
 bool memory_get_preferences(struct store *, int64_t customer, struct preference **out, size_t *count);
 bool memory_put_customer(struct store *, struct customer *customer);
+bool memory_stamp_customer(struct store *, int64_t customer, int64_t seq);
 bool memory_erase_customer(struct store *, int64_t customer, const char *name, int64_t at);
 bool memory_get_erasing(struct store *, int64_t *customer, char **id);
 bool memory_end_erasing(struct store *, int64_t customer);
@@ -205,6 +207,9 @@ bool memory_get_receipts(struct store *, int64_t after, size_t limit, struct kep
 			 size_t *count);
 bool memory_count_receipts(struct store *, int64_t *count);
 bool memory_customers_of_address(struct store *, int64_t address, int64_t **customers, size_t *count);
+bool memory_put_again(struct store *, const struct again_at *again);
+bool memory_drop_again(struct store *, int64_t customer);
+bool memory_get_again(struct store *, struct again_at **out, size_t *count);
 bool memory_put_hold(struct store *, const struct hold *hold);
 bool memory_drop_hold(struct store *, enum hold_kind kind, const char *name);
 bool memory_get_holds(struct store *, struct hold **out, size_t *count);

@@ -126,6 +126,20 @@ bool postgres_put_customer(struct store *store, struct customer *customer)
 	       (!customer->address_count || (put_addresses(pg, customer) && link_addresses(pg, customer)));
 }
 
+bool postgres_stamp_customer(struct store *store, int64_t customer, int64_t seq)
+{
+	struct pg *pg = pg_of(store);
+	struct pg_query query;
+	int64_t changed = 0;
+
+	pg_query_init(&query, pg, PG_STAMP_CUSTOMER, "nn", "UPDATE customer SET seq = $1 WHERE n = $2");
+	pg_put_number(&query, seq);
+	pg_put_number(&query, customer);
+	bool ok = pg_query_done(&query, &changed);
+	return ok && (changed == 1 ||
+		      text_error(pg->error, "store: there is no customer %lld", (long long)customer));
+}
+
 bool postgres_put_preference(struct store *store, int64_t customer, const struct preference *preference)
 {
 	struct pg_query query;
@@ -364,6 +378,48 @@ bool postgres_put_template(struct store *store, const char *hash, const char *na
 	pg_put_number(&query, at);
 	pg_put_text(&query, source);
 	return pg_query_done(&query, NULL);
+}
+
+/* --- who is looked at again --- */
+
+bool postgres_put_again(struct store *store, const struct again_at *again)
+{
+	struct pg_query query;
+
+	pg_query_init(&query, pg_of(store), PG_PUT_AGAIN, "nn",
+		      "INSERT INTO again (customer, after) VALUES ($1, $2) "
+		      "ON CONFLICT (customer) DO UPDATE SET after = excluded.after");
+	pg_put_number(&query, again->customer);
+	pg_put_number(&query, again->after);
+	return pg_query_done(&query, NULL);
+}
+
+bool postgres_drop_again(struct store *store, int64_t customer)
+{
+	struct pg_query query;
+
+	pg_query_init(&query, pg_of(store), PG_DROP_AGAIN, "n", "DELETE FROM again WHERE customer = $1");
+	pg_put_number(&query, customer);
+	return pg_query_done(&query, NULL);
+}
+
+bool postgres_get_again(struct store *store, struct again_at **out, size_t *count)
+{
+	struct pg_query query;
+
+	pg_query_init(&query, pg_of(store), PG_AGAIN, "",
+		      "SELECT customer, after FROM again ORDER BY customer");
+	bool ok = pg_query_run(&query);
+	if (ok && query.rows)
+		*out = xreallocarray(*out, (size_t)query.rows, sizeof **out);
+	for (int i = 0; ok && i < query.rows; i++) {
+		struct cells cells = pg_cells(&query, i);
+		struct again_at *again = &(*out)[(*count)++];
+		again->customer = pg_get_number(&cells);
+		again->after = pg_get_number(&cells);
+	}
+	pg_query_release(&query);
+	return ok;
 }
 
 /* --- holds --- */

@@ -67,6 +67,7 @@ enum statement {
 	PG_SAVE_CUSTOMER,
 	PG_DROP_ADDRESSES,
 	PG_PUT_ADDRESSES,
+	PG_STAMP_CUSTOMER,
 	PG_LINK_ADDRESSES,
 	PG_ADDRESS_STATE,
 	PG_ADDRESS_OWNERS,
@@ -80,6 +81,9 @@ enum statement {
 	PG_COUNT_RECEIPTS,
 	PG_PUT_PREFERENCE,
 	PG_PUT_HOLD,
+	PG_PUT_AGAIN,
+	PG_DROP_AGAIN,
+	PG_AGAIN,
 	PG_DROP_HOLD,
 	PG_HOLDS,
 	PG_CAP_USED,
@@ -295,6 +299,7 @@ bool postgres_read_facts(struct store *, struct facts *const facts[], size_t cou
 bool postgres_get_customer(struct store *, const char *id, struct customer **out);
 bool postgres_get_preferences(struct store *, int64_t customer, struct preference **out, size_t *count);
 bool postgres_put_customer(struct store *, struct customer *customer);
+bool postgres_stamp_customer(struct store *, int64_t customer, int64_t seq);
 bool postgres_erase_customer(struct store *, int64_t customer, const char *name, int64_t at);
 bool postgres_get_erasing(struct store *, int64_t *customer, char **id);
 bool postgres_end_erasing(struct store *, int64_t customer);
@@ -320,6 +325,9 @@ bool postgres_drop_receipt(struct store *, const char *provider, const char *pro
 bool postgres_get_receipts(struct store *, int64_t after, size_t limit, struct kept_receipt **out,
 			   size_t *count);
 bool postgres_count_receipts(struct store *, int64_t *count);
+bool postgres_put_again(struct store *, const struct again_at *again);
+bool postgres_drop_again(struct store *, int64_t customer);
+bool postgres_get_again(struct store *, struct again_at **out, size_t *count);
 bool postgres_put_hold(struct store *, const struct hold *hold);
 bool postgres_drop_hold(struct store *, enum hold_kind kind, const char *name);
 bool postgres_get_holds(struct store *, struct hold **out, size_t *count);

@@ -147,15 +147,30 @@ static bool put_link(struct sql *sql, int64_t customer, size_t position, const s
 	return sql_run(sql, statement);
 }
 
+bool sqlite_stamp_customer(struct store *store, int64_t customer, int64_t seq)
+{
+	struct sql *sql = &of(store)->sql;
+	sqlite3_stmt *statement =
+		sql_statement(sql, SQL_CUSTOMER_STAMP, "UPDATE customer SET seq = ? WHERE n = ?");
+	struct cells cells = sql_cells(statement);
+
+	put_number(&cells, seq);
+	put_number(&cells, customer);
+	if (!sql_run(sql, statement))
+		return false;
+	return sqlite3_changes(sql->db) == 1 ||
+	       text_error(sql->error, "store: there is no customer %lld", (long long)customer);
+}
+
 bool sqlite_put_customer(struct store *store, struct customer *customer)
 {
 	struct sql *sql = &of(store)->sql;
 	sqlite3_stmt *statement =
 		sql_statement(sql, SQL_ADDRESSES_DROP, "DELETE FROM customer_address WHERE customer = ?");
 	struct cells cells = sql_cells(statement);
-	bool ok = put_facts(of(store), customer);
+	bool known = customer->n, ok = put_facts(of(store), customer);
 
-	if (ok) {
+	if (ok && known) {
 		put_number(&cells, customer->n);
 		ok = sql_run(sql, statement);
 	}
@@ -244,6 +259,45 @@ bool sqlite_last_choice(struct store *store, int64_t customer, const char *produ
 		*choice = xstrdup((const char *)sqlite3_column_text(statement, 0));
 	sqlite3_reset(statement);
 	return more >= 0;
+}
+
+bool sqlite_put_again(struct store *store, const struct again_at *again)
+{
+	struct sql *sql = &of(store)->sql;
+	sqlite3_stmt *statement =
+		sql_statement(sql, SQL_AGAIN_PUT, "REPLACE INTO again (customer, after) VALUES (?, ?)");
+	struct cells cells = sql_cells(statement);
+
+	put_number(&cells, again->customer);
+	put_number(&cells, again->after);
+	return sql_run(sql, statement);
+}
+
+bool sqlite_drop_again(struct store *store, int64_t customer)
+{
+	struct sql *sql = &of(store)->sql;
+	sqlite3_stmt *statement = sql_statement(sql, SQL_AGAIN_DROP, "DELETE FROM again WHERE customer = ?");
+	struct cells cells = sql_cells(statement);
+
+	put_number(&cells, customer);
+	return sql_run(sql, statement);
+}
+
+bool sqlite_get_again(struct store *store, struct again_at **out, size_t *count)
+{
+	struct sql *sql = &of(store)->sql;
+	sqlite3_stmt *statement =
+		sql_statement(sql, SQL_AGAIN, "SELECT customer, after FROM again ORDER BY customer");
+	int more;
+
+	while ((more = sql_step(sql, statement)) > 0) {
+		struct cells cells = sql_cells(statement);
+		*out = xreallocarray(*out, *count + 1, sizeof **out);
+		struct again_at *again = &(*out)[(*count)++];
+		again->customer = get_number(&cells);
+		again->after = get_number(&cells);
+	}
+	return more == 0;
 }
 
 bool sqlite_put_hold(struct store *store, const struct hold *hold)

@@ -50,6 +50,7 @@ enum statement {
 	SQL_CUSTOMER_BY_N,
 	SQL_CUSTOMER_ADD,
 	SQL_CUSTOMER_SAVE,
+	SQL_CUSTOMER_STAMP,
 	SQL_ADDRESSES_DROP,
 	SQL_ADDRESS_LINK,
 	SQL_ADDRESS_FIND,
@@ -65,6 +66,9 @@ enum statement {
 	SQL_PREFERENCES,
 	SQL_PREFERENCES_CHAIN,
 	SQL_PREFERENCE_PUT,
+	SQL_AGAIN_PUT,
+	SQL_AGAIN_DROP,
+	SQL_AGAIN,
 	SQL_HOLD_PUT,
 	SQL_HOLD_DROP,
 	SQL_HOLDS,
@@ -263,6 +267,7 @@ bool sqlite_read_facts(struct store *, struct facts *const facts[], size_t count
 bool sqlite_get_customer(struct store *, const char *id, struct customer **out);
 bool sqlite_get_preferences(struct store *, int64_t customer, struct preference **out, size_t *count);
 bool sqlite_put_customer(struct store *, struct customer *customer);
+bool sqlite_stamp_customer(struct store *, int64_t customer, int64_t seq);
 bool sqlite_erase_customer(struct store *, int64_t customer, const char *name, int64_t at);
 bool sqlite_get_erasing(struct store *, int64_t *customer, char **id);
 bool sqlite_end_erasing(struct store *, int64_t customer);
@@ -288,6 +293,9 @@ bool sqlite_drop_receipt(struct store *, const char *provider, const char *provi
 bool sqlite_get_receipts(struct store *, int64_t after, size_t limit, struct kept_receipt **out,
 			 size_t *count);
 bool sqlite_count_receipts(struct store *, int64_t *count);
+bool sqlite_put_again(struct store *, const struct again_at *again);
+bool sqlite_drop_again(struct store *, int64_t customer);
+bool sqlite_get_again(struct store *, struct again_at **out, size_t *count);
 bool sqlite_put_hold(struct store *, const struct hold *hold);
 bool sqlite_drop_hold(struct store *, enum hold_kind kind, const char *name);
 bool sqlite_get_holds(struct store *, struct hold **out, size_t *count);

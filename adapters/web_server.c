@@ -136,6 +136,23 @@ static void *on_request_line(void *context, const char *uri, struct MHD_Connecti
 	return in;
 }
 
+static bool reserve(struct web_server *server, size_t len)
+{
+	size_t taken = server->body_bytes;
+
+	do {
+		if (len > server->service.bodies_max - taken)
+			return false;
+	} while (!atomic_compare_exchange_weak(&server->body_bytes, &taken, taken + len));
+	return true;
+}
+
+static void give_back(struct web_server *server, struct incoming *in)
+{
+	atomic_fetch_sub(&server->body_bytes, in->reserved);
+	in->reserved = 0;
+}
+
 static void on_completed(void *context, struct MHD_Connection *connection, void **request,
 			 enum MHD_RequestTerminationCode why)
 {
@@ -154,7 +171,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 	peer_until(&server->peers, in->peer, moment_mono() + IDLE_DEADLINE, false);
 	if (!in->complete && answered && fd)
 		peer_linger(fd->connect_fd);
-	atomic_fetch_sub(&server->body_bytes, in->reserved);
+	give_back(server, in);
 	free(in->path);
 	free(in->query);
 	text_release(&in->body);
@@ -424,13 +441,17 @@ static void on_piece(struct web_server *server, struct incoming *in, const char 
 {
 	if (in->refused)
 		return;
-	in->reserved += len;
-	if (atomic_fetch_add(&server->body_bytes, len) + len > API_BODIES_MAX)
+	if (!reserve(server, len)) {
 		in->refused = MHD_HTTP_SERVICE_UNAVAILABLE;
-	else if (!text_add(&in->body, piece, len))
-		in->refused = MHD_HTTP_CONTENT_TOO_LARGE;
-	if (in->refused)
+	} else {
+		in->reserved += len;
+		if (!text_add(&in->body, piece, len))
+			in->refused = MHD_HTTP_CONTENT_TOO_LARGE;
+	}
+	if (in->refused) { /* what is thrown away takes nobody's room */
 		text_release(&in->body);
+		give_back(server, in);
+	}
 }
 
 static enum MHD_Result run(struct listener *listener, struct MHD_Connection *connection, const char *method,
@@ -532,6 +553,8 @@ struct web_server *web_server_open(const struct web_listener listeners[], size_t
 	size_t connections = 0;
 
 	server->service = *service;
+	if (!service->bodies_max)
+		server->service.bodies_max = API_BODIES_MAX;
 	for (size_t i = 0; i < count; i++)
 		connections += connections_max(listeners[i].door) + PEERS_SPARE;
 	bool ok = peers_open(&server->peers, connections) ||

@@ -262,7 +262,9 @@ static bool read_json(struct call *call, bool may_be_empty)
 		return true;
 	}
 	text_init(&error, TEXT_ERROR_MAX);
-	call->body = json_read(request->body_len ? request->body : "", request->body_len, true, &error);
+	call->body = request->tree ? json_incref(request->tree)
+				   : json_read(request->body_len ? request->body : "", request->body_len,
+					       true, &error);
 	if (!call->body)
 		call_problem(call, 400, "body: %s", error.data);
 	text_release(&error);

@@ -55,6 +55,7 @@ struct api_request {
 	const char *query;  /* as it came, "" */
 	const char *body;   /* raw; NUL-terminated behind its length */
 	size_t body_len;
+	json_t *tree; /* in this process: the body as it would read; NULL: `body` is to be read */
 	const struct api_header *headers;
 	size_t header_count;
 	/* Who asks: an IP address as text; "" on the socket. Behind a trusted proxy the one that it names. */
@@ -122,6 +123,7 @@ struct web_service {
 	bool (*refuses)(void *context, const struct api_request *request, struct api_response *response);
 	/* Is the address (text) a proxy of ours, whose connections are not counted? */
 	bool (*trusts)(void *context, const char *address);
+	size_t bodies_max; /* bytes; 0: API_BODIES_MAX */
 };
 
 struct web_listener {

@@ -7,8 +7,8 @@
 
 #define CLOCKS_DIFFER (5 * MOMENT_MINUTE)
 
-static const char *const keys[] = {"customer", "channel", "direction", "at",          "subject",
-				   "text",     "product", "provider",  "provider_ref"};
+static const char *const keys[] = {"customer", "channel", "direction", "at",       "subject",
+				   "text",     "summary", "product",   "provider", "provider_ref"};
 
 static bool known_keys(struct call *call)
 {
@@ -24,7 +24,7 @@ static bool known_keys(struct call *call)
 			call_problem(
 				call, 422,
 				"%s: is not a key of a contact; those are customer, channel, direction, at, "
-				"subject, text, product, provider, provider_ref",
+				"subject, text, summary, product, provider, provider_ref",
 				key);
 			return false;
 		}
@@ -114,11 +114,13 @@ void api_contact_post(struct call *call)
 		.kind = INBOUND_RECORDED, .from = "", .answers_ref = "", .code = "", .detail = ""};
 	struct text problem;
 	json_t *answer = NULL;
+	bool told = json_object_get(call->body, "subject") || json_object_get(call->body, "summary");
 
 	if (!call_wants_object(call) || !call_may_change(call) || !known_keys(call) ||
 	    !read_word(call, "customer", true, ID_MAX, &in.customer) || !read_channel(call, &in) ||
 	    !read_word(call, "subject", false, TEMPLATE_SUBJECT_MAX, &in.subject) ||
-	    !read_word(call, "text", !json_object_get(call->body, "subject"), INBOUND_TEXT_MAX, &in.text) ||
+	    !read_word(call, "summary", false, TEMPLATE_SUBJECT_MAX, &in.summary) ||
+	    !read_word(call, "text", !told, INBOUND_TEXT_MAX, &in.text) ||
 	    !read_word(call, "product", false, ID_MAX, &in.product) ||
 	    !read_word(call, "provider", false, INBOUND_SOURCE_MAX, &in.provider) ||
 	    !read_word(call, "provider_ref", false, ID_MAX, &in.provider_ref) || !read_direction(call, &in) ||

@@ -142,7 +142,9 @@ static bool explain_holds(struct call *call, const struct known_by *about, struc
 			    *cancel->why ? cancel->why : "-");
 	} else if (hold && decision->kind == CHOOSE_SEND) {
 		json_t *args = hold_reason_args(hold, decision->channel);
-		reasons_add(&decision->reasons, REASON_held, "O", args);
+		struct reason held = {REASON_held, json_dumps(args, JSON_COMPACT)};
+		reasons_add_copy(&decision->reasons, &held);
+		free(held.args);
 		json_decref(args);
 		decision->kind = CHOOSE_DEFER;
 		decision->until = MOMENT_NEVER;

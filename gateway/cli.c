@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "moment.h"
 #include "suggest.h"
 #include "url.h"
 #include "xalloc.h"
@@ -38,6 +39,17 @@ int cli_usage(const struct command *command, const char *format, ...)
 	fprintf(stderr, "usage: heed [--config FILE] %s\n`heed %s --help` says more.\n", command->usage,
 		command->name);
 	return STATUS_USAGE;
+}
+
+json_t *cli_moment(const char *word)
+{
+	char at[MOMENT_TEXT];
+	int64_t duration;
+
+	if (!duration_parse(word, &duration) || duration > INT64_MAX - moment_now())
+		return json_string(word);
+	moment_format(moment_now() + duration, at);
+	return json_string(at);
 }
 
 int cli_error(const char *format, ...)

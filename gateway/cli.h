@@ -23,6 +23,9 @@ bool cli_parse(const struct command *command, int argc, char **argv, void *given
 bool cli_is_choice(const char *value);
 /* The value of --limit; 100 without (NULL). False, and said: it is not a number, or less than `least`. */
 bool cli_limit(const struct command *command, const char *word, long long least, long long *limit);
+/* A moment, or a time from now (3d), as JSON has it; what is neither stays as it is. NULL: it is not UTF-8.
+ */
+json_t *cli_moment(const char *word);
 /* `heed: …` and the usage, on standard error. */
 __attribute__((format(printf, 2, 3))) int cli_usage(const struct command *command, const char *format, ...);
 /* `heed: what: why`. */

@@ -151,14 +151,13 @@ static void call_here(struct cli *cli, const char *method, const char *path, con
 			  .queue = cli->queue};
 	size_t path_len = strcspn(path, "?");
 	char *only_path = xmemdup0(path, path_len);
-	char *sent = send ? json_dumps(send, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
 	struct api_request request = {.door = DOOR_SOCKET,
 				      .method = method,
 				      .peer = "",
 				      .path = only_path,
 				      .query = path[path_len] ? path + path_len + 1 : "",
-				      .body = sent ? sent : "",
-				      .body_len = sent ? strlen(sent) : 0,
+				      .body = "",
+				      .tree = (json_t *)send,
 				      .asker = cli->asker};
 	struct api_response response;
 
@@ -166,7 +165,6 @@ static void call_here(struct cli *cli, const char *method, const char *path, con
 	*status = response.status;
 	*body = json_incref(response.body);
 	api_response_release(&response);
-	free(sent);
 	free(only_path);
 }
 

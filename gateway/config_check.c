@@ -285,7 +285,9 @@ static void wanted(const struct config_key *key, const json_t *value, struct tex
 		text_puts(out, "a list of text, [a, b],");
 		break;
 	case KEY_LOCALES:
-		text_puts(out, "a map of locale to text, { en: … },");
+		text_puts(out, strstr(key->path, "request.") || strstr(key->path, "callbacks.")
+				       ? "a map of name to text, { NAME: … },"
+				       : "a map of locale to text, { en: … },");
 		break;
 	case KEY_WORD:
 		add_words(key->limits, out);

@@ -200,6 +200,7 @@ char *erased_event(const char *key, const char *id, const char *event)
 		if (subject && strcmp(subject, id) == 0)
 			json_object_set_new(json, "subject", json_string(name));
 		json_object_set_new(json, "data", left);
+		json_object_del(json, "traceparent"); /* the trace may lead to whom it was for */
 		out = json_dumps(json, JSON_COMPACT);
 	}
 	json_decref(json);

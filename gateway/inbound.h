@@ -50,8 +50,9 @@ struct inbound {
 	enum direction direction;   /* INBOUND_RECORDED */
 	int64_t at;                 /* INBOUND_RECORDED: when it was; 0: now */
 	const char *subject, *text; /* "" */
-	const char *quoted;         /* what the text answers, as it quotes it; NULL: nothing */
-	const char *code, *detail;  /* of a bounce: "5.1.1", and the words; "" */
+	const char *summary; /* INBOUND_RECORDED: in the place of what the text begins with; NULL or "" */
+	const char *quoted;  /* what the text answers, as it quotes it; NULL: nothing */
+	const char *code, *detail; /* of a bounce: "5.1.1", and the words; "" */
 };
 
 /* Answer: {"contact": seq, "customers": [ids], "kind", "repeated"?, "did"?, "on_their_way"?}. 201; 200 where

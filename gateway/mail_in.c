@@ -90,9 +90,11 @@ static bool is_server(const struct mail_parsed *mail)
 
 static bool is_machine(const struct mail_parsed *mail)
 {
-	const char *submitted = mail_header(&mail->headers, "auto-submitted");
+	const char *submitted = mail_header(&mail->headers, "auto-submitted"),
+		   *path = mail_header(&mail->headers, "return-path");
 
-	return is_server(mail) || strncmp(mail_header(&mail->headers, "return-path"), "<>", 2) == 0 ||
+	return is_server(mail) || strncmp(path, "<>", 2) == 0 ||
+	       (*path == '<' && mail_is_server(path + 1, strlen(path + 1))) ||
 	       (*submitted && strncasecmp(submitted, "no", 2) != 0);
 }
 
@@ -263,6 +265,23 @@ static bool has_status_part(const struct mail_parsed *mail)
 	return false;
 }
 
+/* A receipt for reading that tells of a mail which nobody read: a filter or a full mailbox threw it away. */
+static bool is_thrown_away(const struct mail_parsed *mail)
+{
+	bool thrown = false;
+
+	for (size_t i = 0; i < mail->count && !thrown; i++) {
+		if (mail->parts[i].inside ||
+		    strcmp(mail->parts[i].type, "message/disposition-notification") != 0)
+			continue;
+		char *said = field_of(mail->parts[i].text, "disposition");
+		thrown = strncasecmp(said, "automatic-action", 16) == 0 &&
+			 strcasestr(mail->parts[i].text, "; deleted");
+		free(said);
+	}
+	return thrown;
+}
+
 static enum mail_kind kind_of(const struct mail_view *view, struct mail_verdict *out)
 {
 	static const char *const vacations[] = {"out of office",       "out of the office",
@@ -274,7 +293,7 @@ static enum mail_kind kind_of(const struct mail_view *view, struct mail_verdict 
 
 	if (read_complaint(view, out))
 		return MAIL_COMPLAINT;
-	if (is_report(headers, "disposition-notification"))
+	if (is_report(headers, "disposition-notification") && !is_thrown_away(view->mail))
 		return MAIL_AUTO;
 	if (has_status_part(view->mail) || view->machine) {
 		out->report = mail_read_report(view, view->machine, out);

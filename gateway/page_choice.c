@@ -270,7 +270,9 @@ static void order_typed(const struct choice_form *shown, const json_t *form, str
 /* The ticked line counts; but who writes times of their own, and leaves the tick where it was, means them. */
 static void hours_typed(const struct choice_form *shown, const json_t *form, struct choice_form *out)
 {
-	const char *value = form_field(form, "hours"), *own = form_field(form, "hours_own");
+	const bool asked = json_object_get(form, "hours") != NULL; /* a form need not ask for them */
+	const char *value = asked ? form_field(form, "hours") : shown->hours;
+	const char *own = asked ? form_field(form, "hours_own") : shown->own.data;
 
 	snprintf(out->hours, sizeof out->hours, "%s", value);
 	if (strcmp(value, shown->hours) == 0 && *own && strcmp(own, shown->own.data) != 0)

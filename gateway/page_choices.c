@@ -127,11 +127,13 @@ static json_t *days_of(const struct page_view *view, const struct choice_form *f
 	return list;
 }
 
+/* By its city: Buenos Aires of America/Argentina/Buenos_Aires. */
 static json_t *zone_help(const struct page_view *view)
 {
 	const char *name =
 		*view->customer->timezone ? view->customer->timezone : view->config->customers.timezone;
-	char *shown = xstrdup(name);
+	const char *city = strrchr(name, '/');
+	char *shown = xstrdup(city ? city + 1 : name);
 
 	for (char *c = shown; *c; c++)
 		*c = *c == '_' ? ' ' : *c;
@@ -198,6 +200,7 @@ static json_t *line_of(const struct page_view *view, const struct choice *choice
 	const struct product *product = choice->product;
 	const char *description =
 		product ? product_description(product, view->language, view->config->customers.locale) : "";
+	const bool urgent = product && product->urgent; /* neither hours nor digest nor pause holds it */
 	struct choice_form form;
 	struct text first;
 	char id[40];
@@ -219,12 +222,13 @@ static json_t *line_of(const struct page_view *view, const struct choice *choice
 		channels_of(view, choice, &form), "hours", hours_of(view, choice, &form), "hours_own",
 		form.own.data, "digests", digests_of(view, &form), "days", days_of(view, &form),
 		"digest_time", form.time, "may_stop", choice_may_stop(choice), "may_pause",
-		choice_may_stop(choice) && runs, "runs", runs, "is_paused",
+		choice_may_stop(choice) && runs && !urgent, "runs", runs, "is_paused",
 		choice_paused(choice, view->now) != 0, "zone_help", zone_help(view), "follow",
 		follow_of(view, choice));
 	if (product && product->parent)
 		model_set(line, "part",
 			  say(view->words, "part_of", "product", choice_title(view, product->parent), NULL));
+	model_set(line, "may_time", json_boolean(!urgent));
 	model_set(line, "open", json_boolean(strcmp(view->open, choice->name) == 0));
 	set_typed(view, line, &form, typed);
 	set_form_of(view, line, "form_save", "line", choice->name);

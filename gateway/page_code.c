@@ -162,8 +162,8 @@ static void send_link(struct page *page)
 		json_t *paragraphs = json_array();
 		json_array_append_new(paragraphs, say(page->view.words, "sent_text", "address", mask, NULL));
 		page_show(page, 200, "message",
-			  page_message(&page->view, say(page->view.words, "sent_title", NULL), paragraphs,
-				       NULL, NULL));
+			  page_message(&page->view, PAGE_CHOICES, say(page->view.words, "sent_title", NULL),
+				       paragraphs, NULL, NULL));
 		free(mask);
 	}
 	text_release(&url);

@@ -5,11 +5,13 @@
 
 #include "channel.h"
 #include "page_private.h"
+#include "xalloc.h"
 #include "banned.h"
 
 #define WHAT_MAX 4096
 #define HISTORY_PAGE 30 /* contacts on a page */
 #define WAITING_SHOWN 50
+#define CHANGED_MEANWHILE_MAX 8 /* times that it is done anew, to what there is by then */
 
 /* --- what was sent --- */
 
@@ -81,31 +83,60 @@ static json_t *addresses_but(const struct customer *customer, const char *channe
 	return list;
 }
 
-/* Takes the addresses of the channel; `written` is the new one. */
-static void write_addresses(struct page *page, const char *channel, json_t *list, const char *written,
-			    const char *how, const char *done)
+/* What a form asks for: one address less on the channel, or (written) this one first. */
+struct address_change {
+	const char *channel, *value;
+	bool written;
+	const char *how, *done;
+};
+
+/* As they are now, with the change. 409: somebody changed the customer between our reading and the turn. */
+static int ask_addresses(struct page *page, const struct address_change *change, json_t **answer,
+			 struct text *problem)
 {
-	json_t *evidence = page_evidence(&page->view, how), *answer = NULL;
-	const struct asker asker = {
-		.by = "page", .actor = "", .source = "page:full", .evidence = evidence, .written = written};
-	json_t *body = json_pack("{s:s, s:{s:O}}", "id", page->view.customer->id, "addresses", channel, list);
+	const struct customer *customer = page->view.customer;
+	json_t *evidence = page_evidence(&page->view, change->how);
+	json_t *list = addresses_but(customer, change->channel, change->value);
+	const struct asker asker = {.by = "page",
+				    .actor = "",
+				    .source = "page:full",
+				    .evidence = evidence,
+				    .written = change->written ? change->value : "",
+				    .facts = customer->seq};
+
+	if (change->written)
+		json_array_insert_new(list, 0, json_string(change->value));
+	json_t *body = json_pack("{s:s, s:{s:o}}", "id", customer->id, "addresses", change->channel, list);
+	int status =
+		request_customer(&page->call->api->door, &asker, customer->id, body, true, answer, problem);
+	json_decref(evidence);
+	json_decref(body);
+	return status;
+}
+
+static void change_addresses(struct page *page, const struct address_change *change)
+{
+	json_t *answer = NULL;
 	struct text problem;
+	int status = 409;
 
 	text_init(&problem, TEXT_ERROR_MAX);
-	int status = request_customer(&page->call->api->door, &asker, page->view.customer->id, body, true,
-				      &answer, &problem);
+	for (int i = 0; status == 409 && i < CHANGED_MEANWHILE_MAX; i++) {
+		if (i && !page_again(page))
+			goto out; /* answered */
+		text_clear(&problem);
+		status = ask_addresses(page, change, &answer, &problem);
+	}
 	if (status >= 400) {
 		page_refused(page, status);
 	} else if (page_again(page)) {
-		json_t *notice = notice_new(NOTICE_DONE, say(page->view.words, done, NULL));
+		json_t *notice = notice_new(NOTICE_DONE, say(page->view.words, change->done, NULL));
 		page_add_way(page, notice, answer);
 		page_show(page, 200, "addresses", page_addresses(&page->view, notice, NULL));
 	}
+out:
 	text_release(&problem);
-	json_decref(evidence);
 	json_decref(answer);
-	json_decref(body);
-	json_decref(list);
 }
 
 static const char *example_of(enum address_kind kind)
@@ -171,9 +202,11 @@ static void confirm_address(struct page *page)
 		return;
 	snprintf(what, sizeof what, "add %s %s", channel, value);
 	if (page_code_right(page, what, &wrong)) {
-		json_t *list = addresses_but(page->view.customer, channel, value);
-		json_array_insert_new(list, 0, json_string(value));
-		write_addresses(page, channel, list, value, "address, confirmed by a code", "address_added");
+		change_addresses(page, &(struct address_change){.channel = channel,
+								.value = value,
+								.written = true,
+								.how = "address, confirmed by a code",
+								.done = "address_added"});
 	} else if (*wrong) {
 		page_show(
 			page, 422, "code",
@@ -184,20 +217,22 @@ static void confirm_address(struct page *page)
 static void remove_address(struct page *page, const char *channel, const char *key)
 {
 	const struct customer *customer = page->view.customer;
-	const struct address *found = NULL;
-	char own[16];
+	char own[16], *found = NULL;
 
 	for (size_t i = 0; i < customer->address_count && !found; i++) {
 		const struct address *address = &customer->addresses[i];
 		snprintf(own, sizeof own, "%u", (unsigned)link_address(address->channel, address->value));
 		if (strcmp(address->channel, channel) == 0 && strcmp(own, key) == 0)
-			found = address;
+			found = xstrdup(address->value);
 	}
 	if (found)
-		write_addresses(page, channel, addresses_but(customer, channel, found->value), "",
-				"address removed", "address_removed");
+		change_addresses(page, &(struct address_change){.channel = channel,
+								.value = found,
+								.how = "address removed",
+								.done = "address_removed"});
 	else /* it is gone already */
 		page_show(page, 200, "addresses", page_addresses(&page->view, NULL, NULL));
+	free(found);
 }
 
 /* --- data: what the API does for applications, done for the customer --- */
@@ -244,11 +279,13 @@ static void ask_erase(struct page *page)
 	json_t *paragraphs = json_array(), *ask;
 
 	json_array_append_new(paragraphs, say(words, "erase_help", NULL));
+	json_array_append_new(paragraphs, say(words, "erase_ask_text", NULL));
 	ask = json_pack("{s:s, s:o, s:s, s:o}", "do", "erase", "label", say(words, "erase_yes", NULL),
 			"class", "danger", "tick", say(words, "erase_tick", NULL));
 	page_set_form(&page->view, ask, "form", "erase");
 	page_show(page, 200, "message",
-		  page_message(&page->view, say(words, "erase_ask", NULL), paragraphs, ask, "no_back"));
+		  page_message(&page->view, PAGE_DATA, say(words, "erase_ask", NULL), paragraphs, ask,
+			       "no_back"));
 }
 
 /* --- GET and POST --- */

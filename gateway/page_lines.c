@@ -265,6 +265,9 @@ static void stop_all(struct page *page)
 		page_refused(page, status);
 	} else if (page_again(page)) {
 		json_t *notice = notice_new(NOTICE_DONE, say(page->view.words, "done_all", NULL));
+		json_t *stays = page_stays(page);
+		if (stays)
+			notice_add(notice, stays);
 		page_add_way(page, notice, answer);
 		page->view.focus = NULL;
 		page_show(page, 200, "choices", page_choices(&page->view, notice, NULL));

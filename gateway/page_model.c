@@ -65,14 +65,23 @@ void page_set_form(const struct page_view *view, json_t *object, const char *key
 	model_set(object, key, json_string(token));
 }
 
-static json_t *languages(const struct page_view *view)
+static const struct {
+	const char *query, *word;
+} parts[] = {[PAGE_CHOICES] = {"", "nav_choices"},
+	     [PAGE_ADDRESSES] = {"view=addresses", "nav_addresses"},
+	     [PAGE_HISTORY] = {"view=history", "nav_history"},
+	     [PAGE_DATA] = {"view=data", "nav_data"}};
+
+/* The same part of the page in each of them. */
+static json_t *languages(const struct page_view *view, enum page_part part)
 {
 	json_t *list = json_array();
 	const char *language;
 
 	for (size_t i = 0; (language = pages_language_at(view->config->pages, i)); i++) {
 		const json_t *words = pages_words(view->config->pages, language);
-		char *href = xasprintf("%s?lang=%s", view->token, language);
+		char *href = xasprintf("%s?lang=%s%s%s", view->token, language, *parts[part].query ? "&" : "",
+				       parts[part].query);
 		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b}", "code", language, "name",
 						      say_word(words, "language"), "href", href, "current",
 						      strcmp(language, view->language) == 0));
@@ -85,12 +94,6 @@ static json_t *languages(const struct page_view *view)
 
 static json_t *views(const struct page_view *view, enum page_part part)
 {
-	static const struct {
-		const char *query, *word;
-	} parts[] = {{"", "nav_choices"},
-		     {"view=addresses", "nav_addresses"},
-		     {"view=history", "nav_history"},
-		     {"view=data", "nav_data"}};
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
@@ -120,7 +123,7 @@ json_t *page_base(const struct page_view *view, enum page_part part, json_t *hea
 	model_set(model, "logo", json_boolean(pages_asset(pages, "logo")));
 	model_set(model, "assets", json_string(pages_assets_version(pages)));
 	model_set(model, "self", page_href(view, ""));
-	model_set(model, "languages", languages(view));
+	model_set(model, "languages", languages(view, part));
 	if (view->customer && view->link.kind == LINK_FULL)
 		model_set(model, "views", views(view, part));
 	model_set(model, "heading", heading);
@@ -162,6 +165,8 @@ static json_t *new_address(const struct page_view *view, const struct channel_co
 {
 	static const char *const types[] = {"email", "tel", "url", "text"}, *const fills[] = {"email", "tel",
 											      "url", "off"};
+	static const char *const asks[] = {"address_new_email", "address_new_phone", "address_new_url",
+					   "address_new"};
 	const enum address_kind kind = channel_addresses(config).kind;
 	const char *channel = json_string_value(json_object_get(bad, "channel"));
 	char form[FORM_NAME_MAX];
@@ -171,7 +176,7 @@ static json_t *new_address(const struct page_view *view, const struct channel_co
 	bool mine = channel && strcmp(channel, config->name) == 0;
 	json_t *new = json_pack("{s:s, s:s, s:s, s:s, s:o}", "id", id, "channel", config->name, "type",
 				types[kind], "autocomplete", fills[kind], "label",
-				say(view->words, "address_new", "channel", label, NULL));
+				say(view->words, asks[kind], "channel", label, NULL));
 	model_set(new, "value", mine ? json_incref(json_object_get(bad, "value")) : json_string(""));
 	model_set(new, "error", mine ? json_incref(json_object_get(bad, "error")) : json_false());
 	snprintf(form, sizeof form, "add %s", config->name);
@@ -314,10 +319,10 @@ json_t *page_data(const struct page_view *view)
 	return model;
 }
 
-json_t *page_message(const struct page_view *view, json_t *heading, json_t *paragraphs, json_t *ask,
-		     const char *back)
+json_t *page_message(const struct page_view *view, enum page_part part, json_t *heading, json_t *paragraphs,
+		     json_t *ask, const char *back)
 {
-	json_t *model = page_base(view, PAGE_CHOICES, heading, NULL);
+	json_t *model = page_base(view, part, heading, NULL);
 
 	model_set(model, "paragraphs", paragraphs);
 	model_set(model, "action", page_href(view, ""));

@@ -70,8 +70,8 @@ json_t *page_history(const struct page_view *view, const struct contact contacts
 json_t *page_data(const struct page_view *view);
 /* A page that only says something, and may ask for one tap: message.html. `ask` (taken) is NULL or
  * {"do","label","class","form","hidden","tick"}; `back` is the word of a link to the choices, or NULL. */
-json_t *page_message(const struct page_view *view, json_t *heading, json_t *paragraphs, json_t *ask,
-		     const char *back);
+json_t *page_message(const struct page_view *view, enum page_part part, json_t *heading, json_t *paragraphs,
+		     json_t *ask, const char *back);
 /* code.html. `action` is what the form does; `wrong` a word's key or "". */
 json_t *page_code(const struct page_view *view, const char *action, const char *channel, const char *address,
 		  const char *ticket, const char *wrong);

@@ -35,6 +35,8 @@ const char *page_field(const struct page *page, const char *name);
 json_t *page_how(const struct page *page, const char *how);
 /* The lines of a notice after a change: how many messages were on their way. */
 void page_add_way(const struct page *page, json_t *notice, const json_t *answer);
+/* A line that says what stays although everything is stopped; NULL: nothing does. */
+json_t *page_stays(const struct page *page);
 /* What the store refused, on a page of its own; after 503 or what the form can't show. */
 void page_refused(struct page *page, int status);
 extern const struct asker page_asker; /* changed_by: page */

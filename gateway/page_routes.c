@@ -51,7 +51,7 @@ void page_say(struct page *page, int status, const char *heading, const char *te
 	if (*text)
 		json_array_append_new(paragraphs, say(words, text, NULL));
 	page_show(page, status, "message",
-		  page_message(&page->view, say(words, heading, NULL), paragraphs, NULL, back));
+		  page_message(&page->view, PAGE_CHOICES, say(words, heading, NULL), paragraphs, NULL, back));
 }
 
 void page_refused(struct page *page, int status)
@@ -242,35 +242,46 @@ static void show_expired(struct page *page)
 		json_array_append_new(paragraphs, say(words, "expired_none", NULL));
 	}
 	page_show(page, 410, "message",
-		  page_message(&page->view, say(words, "expired_title", NULL), paragraphs, ask, NULL));
+		  page_message(&page->view, PAGE_CHOICES, say(words, "expired_title", NULL), paragraphs, ask,
+			       NULL));
 }
 
-/* What stays although everything is stopped. */
-static void ask_stop_all(struct page *page)
+json_t *page_stays(const struct page *page)
 {
-	const json_t *words = page->view.words;
-	const struct product_set *set = page->view.config->products;
-	json_t *paragraphs = json_array(), *ask;
+	const struct page_view *view = &page->view;
+	const struct product_set *set = view->config->products;
+	json_t *line = NULL;
 	struct text stays;
 
 	text_init(&stays, SAY_MAX);
 	for (size_t i = 0; i < set->count; i++)
 		if (!set->products[i].may_stop)
 			text_addf(&stays, "%s %s", stays.len ? "," : "",
-				  product_title(&set->products[i], page->view.language,
-						page->view.config->customers.locale));
-	json_array_append_new(paragraphs, say(words, "stop_all_help", NULL));
+				  product_title(&set->products[i], view->language,
+						view->config->customers.locale));
 	if (stays.len) {
-		json_t *line = say(words, "stop_all_stays", NULL);
-		json_array_append_new(paragraphs, json_sprintf("%s%s", json_string_value(line), stays.data));
-		json_decref(line);
+		json_t *word = say(view->words, "stop_all_stays", NULL);
+		line = json_sprintf("%s%s", json_string_value(word), stays.data);
+		json_decref(word);
 	}
+	text_release(&stays);
+	return line;
+}
+
+static void ask_stop_all(struct page *page)
+{
+	const json_t *words = page->view.words;
+	json_t *paragraphs = json_array(), *ask, *stays = page_stays(page);
+
+	json_array_append_new(paragraphs, say(words, "stop_all_help", NULL));
+	if (stays)
+		json_array_append_new(paragraphs, stays);
 	ask = json_pack("{s:s, s:o, s:s}", "do", "stop-all", "label", say(words, "stop_all_yes", NULL),
 			"class", "danger");
 	page_set_form(&page->view, ask, "form", "stop-all");
 	page_show(page, 200, "message",
-		  page_message(&page->view, say(words, "stop_all_ask", NULL), paragraphs, ask, "no_back"));
-	text_release(&stays);
+		  page_message(&page->view, PAGE_CHOICES, say(words, "stop_all_ask", NULL), paragraphs, ask,
+			       "no_back"));
 }
 
 void api_page_get(struct call *call)

@@ -17,7 +17,7 @@ static json_t *titled(const struct page *page, const char *key)
 static void say_titled(struct page *page, int status, const char *heading, json_t *paragraphs)
 {
 	page_show(page, status, "message",
-		  page_message(&page->view, titled(page, heading), paragraphs, NULL, NULL));
+		  page_message(&page->view, PAGE_CHOICES, titled(page, heading), paragraphs, NULL, NULL));
 }
 
 static bool is_stopped(const struct choice *choice)
@@ -57,8 +57,8 @@ void api_unsubscribe_get(struct call *call)
 					"name", "List-Unsubscribe", "value", "One-Click");
 			page_set_form(&page.view, ask, "form", "unsubscribe");
 			page_show(&page, 200, "message",
-				  page_message(&page.view, titled(&page, "unsubscribe_title"), paragraphs,
-					       ask, NULL));
+				  page_message(&page.view, PAGE_CHOICES, titled(&page, "unsubscribe_title"),
+					       paragraphs, ask, NULL));
 		}
 	}
 	page_close(&page);

@@ -253,19 +253,23 @@ void say_why(struct text *out, const json_t *words, const struct zone *zone, con
 	static const char *const moments[] = {"until", "at"};
 	const char *like = in_map(words, "why", code);
 	const char *channel = json_string_value(json_object_get(args, "channel"));
-	struct text name, moment;
+	struct text name, by, moment;
 
 	text_init(&name, SAY_MAX);
+	text_init(&by, SAY_MAX);
 	text_init(&moment, SAY_MAX);
 	say_channel(&name, words, channel ? channel : "");
+	say_by(&by, words, channel ? channel : "");
 	for (size_t i = 0; i < 2 && !moment.len; i++) {
 		const char *stored = json_string_value(json_object_get(args, moments[i]));
 		int64_t at;
 		if (stored && moment_parse(stored, &at))
 			say_date_time(&moment, words, zone, at);
 	}
-	const struct value values[] = {{"channel", name.data}, {"until", moment.data}, {"product", product}};
-	fill(out, *like ? like : say_word(words, "why.other"), values, 3);
+	const struct value values[] = {
+		{"channel", name.data}, {"by", by.data}, {"until", moment.data}, {"product", product}};
+	fill(out, *like ? like : say_word(words, "why.other"), values, sizeof values / sizeof values[0]);
 	text_release(&name);
+	text_release(&by);
 	text_release(&moment);
 }

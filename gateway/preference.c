@@ -146,6 +146,15 @@ const struct preference_entry *choices_never_open(const struct product *product,
 	return never;
 }
 
+bool preference_never_opens(const struct preference *preference, const struct preference_entry *entry,
+			    const char *with, struct text *error)
+{
+	return text_error(error,
+			  "channels[%zu].hours: %s never opens together with %s; hours that share some time "
+			  "with them would be right",
+			  (size_t)(entry - preference->channels), entry->hours, with);
+}
+
 /* Nobody has to get marketing, so there a pause holds for every product. */
 bool choice_may_pause(const struct product *product, enum purpose purpose)
 {
@@ -361,19 +370,16 @@ static bool read_time(const json_t *json, const struct product *product, struct 
 	return read_digest(json, out, error);
 }
 
-/* A channel's hours come on top of the customer's, or of the product's quiet hours. */
-static bool hours_agree(const struct product *product, const struct preference *out, struct text *error)
+/* A channel's hours come on top of the customer's own. */
+static bool hours_agree(const struct preference *out, struct text *error)
 {
 	const struct choices choices = {.own = out};
 	struct text with;
 
 	text_init(&with, TEXT_ERROR_MAX);
-	const struct preference_entry *entry = choices_never_open(product, true, &choices, &with);
+	const struct preference_entry *entry = choices_never_open(NULL, true, &choices, &with);
 	if (entry)
-		text_error(error,
-			   "channels[%zu].hours: %s never opens together with %s; hours that share some time "
-			   "with them would be right",
-			   (size_t)(entry - out->channels), entry->hours, with.data);
+		preference_never_opens(out, entry, with.data, error);
 	text_release(&with);
 	return !entry;
 }
@@ -415,7 +421,7 @@ bool preference_from_json(const json_t *json, const struct product *product, con
 				   .changed_by = xstrdup("")};
 	return check_keys(json, error) && read_time(json, product, out, error) &&
 	       read_channels(json_object_get(json, "channels"), product, known, known_count, out, error) &&
-	       hours_agree(product, out, error);
+	       hours_agree(out, error);
 }
 
 #define LIST_EXAMPLE "sms{hours=mon-fri 09:00-18:00,wait=2h},email"

@@ -70,14 +70,17 @@ const struct preference *choices_time(const struct choices *choices);
  */
 const struct preference_entry *choices_never_open(const struct product *product, bool zone_known,
 						  const struct choices *choices, struct text *with);
+/* Says so of an entry of the preference. False. */
+bool preference_never_opens(const struct preference *preference, const struct preference_entry *entry,
+			    const char *with, struct text *error);
 /* Does a pause hold a message of this purpose about it? What may not be stopped may not be paused. */
 bool choice_may_pause(const struct product *product, enum purpose purpose);
 
 /* Reads {"channels":…, …} as PUT takes it: keys left out take their default; product, version, changed_*,
  * source, given_at, evidence and on_their_way are the caller's affair and skipped. `product` NULL: "*".
- * Checks names against the product and against `known` (the configured channels), and that the hours open
- * at some time. False: `error` says which field and what would be right.
- * Release *out in both cases. */
+ * Checks names against the product and against `known` (the configured channels), and that its hours and
+ * those of its channels open at some time. False: `error` says which field and what would be right. Release
+ * *out in both cases. */
 bool preference_from_json(const json_t *json, const struct product *product, const char *const *known,
 			  size_t known_count, struct preference *out, struct text *error);
 /* A channel's name, or {"channel", "hours", "wait"} where it has any. A new reference. */

@@ -24,15 +24,15 @@ struct writing {
 	struct customer *customer;
 	const char **products; /* that were changed; borrowed */
 	size_t count;
+	struct preference *before; /* of "stop everything" */
+	size_t before_count;
 	json_t *kept, *not_stopped;
 };
 
-static bool write_one(struct writing *w, const char *product, const json_t *json, bool merge)
+static void changes(struct writing *w, const char *product)
 {
 	w->products = xreallocarray(w->products, w->count + 1, sizeof *w->products);
 	w->products[w->count++] = product;
-	return preference_write(w->request, w->turn, w->asked->asker, w->customer, product, json, merge,
-				w->kept);
 }
 
 static bool is_among(const struct writing *w, const char *product)
@@ -57,7 +57,9 @@ static bool write_list(struct writing *w)
 			return request_refuse(w->request, 422, "preferences[%zu].product: %s", i,
 					      product ? "stands there twice"
 						      : "is missing; it is required, a string");
-		ok = write_one(w, product, item, w->asked->merge);
+		changes(w, product);
+		ok = preference_write(w->request, w->turn, w->asked->asker, w->customer, product, item,
+				      w->asked->merge, w->kept);
 		if (ok && w->request->status) {
 			char *why = xstrdup(w->request->problem.data);
 			request_refuse(w->request, w->request->status == 404 ? 422 : w->request->status,
@@ -70,27 +72,28 @@ static bool write_list(struct writing *w)
 	return ok;
 }
 
+static bool stop_one(struct writing *w, const char *product)
+{
+	changes(w, product);
+	return preference_stop(w->request, w->turn, w->asked->asker, w->customer, product, w->asked->json);
+}
+
 /* False: the store failed. */
 static bool write_stops(struct writing *w)
 {
-	struct preference *all = NULL;
-	json_t *stop = w->asked->json ? json_copy((json_t *)w->asked->json) : json_object();
-	size_t count = 0;
-	bool ok = store_get_preferences(w->turn->store, w->customer->n, &all, &count);
+	bool ok = store_get_preferences(w->turn->store, w->customer->n, &w->before, &w->before_count) &&
+		  stop_one(w, "*");
 
-	json_object_set_new(stop, "channels", json_array());
-	ok = ok && write_one(w, "*", stop, true);
-	for (size_t i = 0; ok && !w->request->status && i < count; i++) {
-		const struct product *product = product_find(w->turn->config->products, all[i].product);
-		if (strcmp(all[i].product, "*") == 0 || !all[i].has_channels || !product)
-			continue; /* one that is not in the products file is of no message */
-		if (!product->may_stop)
+	for (size_t i = 0; ok && !w->request->status && i < w->before_count; i++) {
+		const struct preference *chosen = &w->before[i];
+		const struct product *product = product_find(w->turn->config->products, chosen->product);
+		if (strcmp(chosen->product, "*") == 0 || !chosen->has_channels)
+			continue;
+		if (product && !product->may_stop)
 			json_array_append_new(w->not_stopped, json_string(product->name));
 		else
-			ok = write_one(w, product->name, stop, true);
+			ok = stop_one(w, chosen->product);
 	}
-	preferences_free(all, count);
-	json_decref(stop);
 	return ok;
 }
 
@@ -149,6 +152,7 @@ static bool choices_run(struct request *request, struct turn *turn, bool (*write
 	else if (ok)
 		ok = write_all(&w, write);
 	customer_free(w.customer);
+	preferences_free(w.before, w.before_count);
 	free(w.products);
 	json_decref(w.kept);
 	json_decref(w.not_stopped);

@@ -99,10 +99,11 @@ static bool write_facts(struct turn *turn, const struct asker *asker, const stru
 	*changed = !old || !same_facts(old, new);
 	new->n = old ? old->n : 0;
 	new->seq = old ? old->seq : 0;
-	/* twice for a new one: the log wants the row's number, the row wants the log's */
+	/* the log wants the row's number, the row wants the log's */
 	bool ok = store_put_customer(turn->store, new);
 	if (ok && *changed)
-		ok = append_facts(turn, asker, old, new) && store_put_customer(turn->store, new);
+		ok = append_facts(turn, asker, old, new) &&
+		     store_stamp_customer(turn->store, new->n, new->seq);
 	for (size_t i = 0; ok && i < new->address_count; i++)
 		if (written[i] && new->addresses[i].state == ADDRESS_DEAD) {
 			ok = revive(turn, asker, new, &new->addresses[i]);
@@ -112,9 +113,37 @@ static bool write_facts(struct turn *turn, const struct asker *asker, const stru
 	return ok;
 }
 
+/* Of a preference that an import brings for somebody new: does it say that nothing was chosen? */
+static bool says_nothing(const struct turn *turn, const json_t *item)
+{
+	const char *product = json_string_value(json_object_get(item, "product"));
+
+	return product && json_object_size(item) == 2 && json_is_null(json_object_get(item, "channels")) &&
+	       (strcmp(product, "*") == 0 || product_find(turn->config->products, product));
+}
+
+/* Somebody new in an import: a column has a cell for everybody, and most say nothing. */
+static bool says_anything(const struct turn *turn, const struct put *put, const struct customer *old,
+			  const json_t *item)
+{
+	return old || put->id || strcmp(put->asker->by, "import") != 0 || !says_nothing(turn, item);
+}
+
+/* Could a preference still be refused? */
+static bool any_says(const struct turn *turn, const struct put *put, const struct customer *old,
+		     const json_t *json)
+{
+	const json_t *list = json_object_get(json, "preferences"), *item;
+	bool any = list && !json_is_array(list) && !json_is_null(list);
+	size_t i;
+
+	json_array_foreach((json_t *)list, i, item) any = any || says_anything(turn, put, old, item);
+	return any;
+}
+
 static bool write_preferences(struct request *request, struct turn *turn, const struct put *put,
-			      const struct customer *customer, const json_t *json, json_t *kept,
-			      bool *changed)
+			      const struct customer *old, const struct customer *customer, const json_t *json,
+			      json_t *kept, bool *changed)
 {
 	const json_t *list = json_object_get(json, "preferences");
 	json_t *item;
@@ -127,6 +156,8 @@ static bool write_preferences(struct request *request, struct turn *turn, const 
 	json_array_foreach((json_t *)list, i, item)
 	{
 		const char *product = json_string_value(json_object_get(item, "product"));
+		if (!says_anything(turn, put, old, item))
+			continue;
 		if (!product)
 			return request_refuse(
 				request, 422,
@@ -186,8 +217,8 @@ static bool recreate(struct request *request, struct turn *turn, const struct pu
 	return ok;
 }
 
-/* One customer, whole or not at all: the transaction is shared with others, so it stands behind a save point.
- */
+/* One customer, whole or not at all: the transaction is shared with others, so it stands behind a save point,
+ * where something could still be refused once something is written. */
 static bool put_one(struct request *request, struct turn *turn, const struct put *put, const char *id,
 		    const json_t *json, json_t **answer)
 {
@@ -222,6 +253,10 @@ static bool put_one(struct request *request, struct turn *turn, const struct put
 		request_refuse(request, 404, "customer %s: was erased", id);
 		goto out;
 	}
+	if (put->asker->facts && (!old || old->seq != put->asker->facts)) {
+		request_refuse(request, 409, "customer %s: was changed meanwhile; read it again", id);
+		goto out;
+	}
 	bool merge = put->merge && old;
 	if (merge) {
 		struct customer *copy = customer_copy(old);
@@ -232,13 +267,14 @@ static bool put_one(struct request *request, struct turn *turn, const struct put
 		request->status = 422;
 		goto out;
 	}
-	ok = store_save_point(turn->store);
-	begun = ok;
+	begun = put->asker->recreate || any_says(turn, put, old, whole);
+	ok = !begun || store_save_point(turn->store);
+	begun = begun && ok;
 	bool refused = false;
 	ok = ok && recreate(request, turn, put, id, old, &new, &refused);
 	if (ok && !refused)
 		ok = write_facts(turn, put->asker, old, &new, &changed) &&
-		     write_preferences(request, turn, put, &new, whole, kept, &changed);
+		     write_preferences(request, turn, put, old, &new, whole, kept, &changed);
 	if (!ok || request->status)
 		goto out;
 	const struct touched touched = {0};
@@ -246,11 +282,15 @@ static bool put_one(struct request *request, struct turn *turn, const struct put
 		ok = false;
 		goto out;
 	}
-	ok = store_get_customer(turn->store, id, &stored);
-	if (!ok || !stored)
-		goto out;
-	*answer = customer_to_json(stored, false);
-	json_object_set_new(*answer, "version", json_integer((json_int_t)stored->seq));
+	*answer = json_object();
+	if (put->id) { /* in an import nobody looks at it */
+		ok = store_get_customer(turn->store, id, &stored);
+		if (!ok || !stored)
+			goto out;
+		json_decref(*answer);
+		*answer = customer_to_json(stored, false);
+		json_object_set_new(*answer, "version", json_integer((json_int_t)stored->seq));
+	}
 	json_object_set_new(*answer, "on_their_way", way_list(on_their_way));
 	if (json_array_size(kept))
 		json_object_set(*answer, "kept", kept);

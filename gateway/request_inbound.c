@@ -209,7 +209,8 @@ static void keep_words(const struct turn *turn, const struct incoming *incoming,
 	const struct inbound *in = incoming->in;
 	const struct product *product = product_find(turn->config->products, contact->product);
 	enum content_kept kept = product ? product->content : turn->config->history.content;
-	char *summary = templates_summary(*in->text ? in->text : in->subject);
+	const char *given = in->summary ? in->summary : "";
+	char *summary = templates_summary(*given ? given : *in->text ? in->text : in->subject);
 
 	if (kept != CONTENT_NONE)
 		xreplace(&contact->summary, summary);

@@ -202,6 +202,15 @@ static void changed_event(struct turn *turn, const struct customer *customer,
 	json_decref(data);
 }
 
+static bool has_entry(const struct preference *preference, const struct preference_entry *entry)
+{
+	bool has = false;
+
+	for (size_t i = 0; i < preference->channel_count; i++)
+		has = has || &preference->channels[i] == entry;
+	return has;
+}
+
 /* The hours of a channel may stand in one choice and those of the message in another: a part that follows the
  * list of its product, a product that follows that of "*". False: refused, for they never open together. */
 static bool hours_open(struct request *request, const struct turn *turn, const struct customer *customer,
@@ -224,12 +233,16 @@ static bool hours_open(struct request *request, const struct turn *turn, const s
 		const struct choices choices = {.own = own, .parent = over[0], .star = over[1]};
 		const struct preference_entry *entry =
 			choices_never_open(product, *customer->timezone != '\0', &choices, &with);
-		if (entry && (own == new || over[0] == new || over[1] == new)) {
+		bool listed = has_entry(new, entry), timed = choices_time(&choices) == new;
+		fits = !entry || (!listed && !timed);
+		if (!fits && listed && i == count) {
+			preference_never_opens(new, entry, with.data, &request->problem);
+			request->status = 422;
+		} else if (!fits) {
 			request_refuse(request, 422,
 				       "hours: a message about %s would never go by %s: its hours, %s, never "
 				       "open together with %s",
 				       product->name, entry->channel, entry->hours, with.data);
-			fits = false;
 		}
 		text_clear(&with);
 	}
@@ -237,12 +250,12 @@ static bool hours_open(struct request *request, const struct turn *turn, const s
 	return fits;
 }
 
-bool preference_write(struct request *request, struct turn *turn, const struct asker *asker,
-		      const struct customer *customer, const char *product_name, const json_t *json,
-		      bool merge, json_t *kept)
+/* `product` NULL: for all of them, or for one that is not in the products file. */
+static bool choice_write(struct request *request, struct turn *turn, const struct asker *asker,
+			 const struct customer *customer, const char *product_name,
+			 const struct product *product, const json_t *json, bool merge, json_t *kept)
 {
 	const struct config *config = turn->config;
-	const struct product *product = product_find(config->products, product_name);
 	static const struct preference nothing = {.hours = (char *)"", .digest = (char *)"immediate"};
 	const bool import = strcmp(asker->by, "import") == 0;
 	struct preference *all = NULL, new = {0};
@@ -251,8 +264,6 @@ bool preference_write(struct request *request, struct turn *turn, const struct a
 	int64_t given;
 	bool ok = true;
 
-	if (!product && strcmp(product_name, "*") != 0)
-		return request_refuse(request, 404, "product: %s is not in the products file", product_name);
 	if (!json_is_object(json))
 		return request_refuse(request, 422,
 				      "preference: must be a JSON object like {\"channels\": [\"email\"]}");
@@ -292,6 +303,29 @@ out:
 	preferences_free(all, count);
 	preference_release(&new);
 	json_decref(whole);
+	return ok;
+}
+
+bool preference_write(struct request *request, struct turn *turn, const struct asker *asker,
+		      const struct customer *customer, const char *product_name, const json_t *json,
+		      bool merge, json_t *kept)
+{
+	const struct product *product = product_find(turn->config->products, product_name);
+
+	if (!product && strcmp(product_name, "*") != 0)
+		return request_refuse(request, 404, "product: %s is not in the products file", product_name);
+	return choice_write(request, turn, asker, customer, product_name, product, json, merge, kept);
+}
+
+bool preference_stop(struct request *request, struct turn *turn, const struct asker *asker,
+		     const struct customer *customer, const char *product_name, const json_t *how)
+{
+	const struct product *product = product_find(turn->config->products, product_name);
+	json_t *stop = how ? json_copy((json_t *)how) : json_object();
+
+	json_object_set_new(stop, "channels", json_array());
+	bool ok = choice_write(request, turn, asker, customer, product_name, product, stop, true, NULL);
+	json_decref(stop);
 	return ok;
 }
 

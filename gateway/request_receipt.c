@@ -184,6 +184,13 @@ bool receipt_take(struct turn *turn, const struct receipt *receipt, const struct
 	return receipt_apply(turn, contact, receipt);
 }
 
+static void receipt_stripes(struct request *request, struct turn *turn)
+{
+	const struct receipt *receipt = ((struct receipt_request *)request)->receipt;
+
+	stripe_receipt(turn, receipt->provider_ref, receipt->contact);
+}
+
 static bool receipt_run(struct request *request, struct turn *turn)
 {
 	const struct receipt *receipt = ((struct receipt_request *)request)->receipt;
@@ -201,7 +208,7 @@ static bool receipt_run(struct request *request, struct turn *turn)
 
 int request_receipt(const struct turn_door *door, const struct receipt *receipt, struct text *problem)
 {
-	struct receipt_request asked = {.base = {.run = receipt_run, .stripes = stripes_of_message},
+	struct receipt_request asked = {.base = {.run = receipt_run, .stripes = receipt_stripes},
 					.receipt = receipt};
 
 	return request_run(door, &asked.base, NULL, problem);

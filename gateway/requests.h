@@ -24,6 +24,8 @@ struct asker {
 	/* the one address that was written, normalised, "" for none; NULL: all that are there. A dead one
 	 * that is written again may be used again. */
 	const char *written;
+	int64_t facts; /* customer.seq of the facts that were read: others are refused with 409; 0: not asked
+			*/
 };
 
 /* Where a request is run: by the running turn's thread, or in ours when we hold the store alone. */

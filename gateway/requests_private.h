@@ -43,5 +43,9 @@ void preferences_free(struct preference *list, size_t count);
 bool preference_write(struct request *request, struct turn *turn, const struct asker *asker,
 		      const struct customer *customer, const char *product, const json_t *json, bool merge,
 		      json_t *kept);
+/* Writes `[]`, also where the product is not in the products file now: it may come back. `how`: source,
+ * evidence, given_at; NULL. */
+bool preference_stop(struct request *request, struct turn *turn, const struct asker *asker,
+		     const struct customer *customer, const char *product, const json_t *how);
 
 #endif

@@ -389,6 +389,11 @@ bool store_put_customer(struct store *store, struct customer *customer)
 	return WRITE(store, put_customer(store, customer));
 }
 
+bool store_stamp_customer(struct store *store, int64_t customer, int64_t seq)
+{
+	return WRITE(store, stamp_customer(store, customer, seq));
+}
+
 bool store_erase_customer(struct store *store, int64_t customer, const char *name, int64_t at)
 {
 	return WRITE(store, erase_customer(store, customer, name, at));
@@ -512,6 +517,23 @@ bool store_count_receipts(struct store *store, int64_t *count)
 {
 	*count = 0;
 	return READ(store, count_receipts(store, count));
+}
+
+bool store_put_again(struct store *store, const struct again_at *again)
+{
+	return WRITE(store, put_again(store, again));
+}
+
+bool store_drop_again(struct store *store, int64_t customer)
+{
+	return WRITE(store, drop_again(store, customer));
+}
+
+bool store_get_again(struct store *store, struct again_at **out, size_t *count)
+{
+	*out = NULL;
+	*count = 0;
+	return READ(store, get_again(store, out, count));
 }
 
 bool store_put_hold(struct store *store, const struct hold *hold)

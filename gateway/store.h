@@ -297,6 +297,8 @@ bool store_get_preferences(struct store *store, int64_t customer, struct prefere
  * address row that exists is shared and keeps its state; a new one starts as it is given. Gives address.n;
  * reads back its state and seq. */
 bool store_put_customer(struct store *store, struct customer *customer);
+/* The number of the last change of the facts, where nothing else of them changed. */
+bool store_stamp_customer(struct store *store, int64_t customer, int64_t seq);
 /* Erasure, in slices (erase.h says what is left). The customer loses id, name, locale and addresses for the
  * one-way name, and is one of those that are being erased until store_end_erasing. */
 bool store_erase_customer(struct store *store, int64_t customer, const char *name, int64_t at);
@@ -344,6 +346,15 @@ bool store_drop_receipt(struct store *store, const char *provider, const char *p
 bool store_get_receipts(struct store *store, int64_t after, size_t limit, struct kept_receipt **out,
 			size_t *count);
 bool store_count_receipts(struct store *store, int64_t *count);
+/* A customer of whom more waits than one turn looks at, and the n that it came to; it takes the place of the
+ * customer's last one. */
+struct again_at {
+	int64_t customer, after;
+};
+bool store_put_again(struct store *store, const struct again_at *again);
+bool store_drop_again(struct store *store, int64_t customer);
+/* All, by customer; the caller frees *out. */
+bool store_get_again(struct store *store, struct again_at **out, size_t *count);
 /* Takes the place of one of the same kind and name. */
 bool store_put_hold(struct store *store, const struct hold *hold);
 bool store_drop_hold(struct store *store, enum hold_kind kind, const char *name);

@@ -109,6 +109,7 @@ struct store_ops {
 	bool (*get_customer)(struct store *, const char *id, struct customer **out);
 	bool (*get_preferences)(struct store *, int64_t customer, struct preference **out, size_t *count);
 	bool (*put_customer)(struct store *, struct customer *customer);
+	bool (*stamp_customer)(struct store *, int64_t customer, int64_t seq);
 	bool (*erase_customer)(struct store *, int64_t customer, const char *name, int64_t at);
 	bool (*get_erasing)(struct store *, int64_t *customer, char **id);
 	bool (*end_erasing)(struct store *, int64_t customer);
@@ -135,6 +136,9 @@ struct store_ops {
 	bool (*get_receipts)(struct store *, int64_t after, size_t limit, struct kept_receipt **out,
 			     size_t *count);
 	bool (*count_receipts)(struct store *, int64_t *count);
+	bool (*put_again)(struct store *, const struct again_at *again);
+	bool (*drop_again)(struct store *, int64_t customer);
+	bool (*get_again)(struct store *, struct again_at **out, size_t *count);
 	bool (*put_hold)(struct store *, const struct hold *hold);
 	bool (*drop_hold)(struct store *, enum hold_kind kind, const char *name);
 	bool (*get_holds)(struct store *, struct hold **out, size_t *count);

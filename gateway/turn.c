@@ -230,19 +230,6 @@ static bool change_is_late(const struct turn *turn)
 	return false;
 }
 
-/* From what grew with their number; what a commit or somebody else's lock takes does not. */
-static void pace_learn(struct turn *turn)
-{
-	int64_t took = moment_mono() - turn->placing;
-	bool asked = turn->requests != NULL;
-
-	if (asked && took > TURN_LONG)
-		turn->pace = turn->pace / 2 > TURN_ADMISSIONS_MIN ? turn->pace / 2 : TURN_ADMISSIONS_MIN;
-	else if (took < TURN_LONG / 2 || !asked)
-		turn->pace = turn->pace + turn->pace / 4 < TURN_ADMISSIONS_MAX ? turn->pace + turn->pace / 4
-									       : TURN_ADMISSIONS_MAX;
-}
-
 static bool turn_transaction(struct turn *turn)
 {
 	if (!store_begin(turn->store) || !several_begin(turn))
@@ -275,8 +262,8 @@ static bool turn_transaction(struct turn *turn)
 	if (!outbox_before_commit(turn))
 		return false;
 	CRASH_POINT(turn_before_commit);
-	pace_learn(turn);
 	turn->late = change_is_late(turn);
+	pace_learn(turn, moment_mono() - turn->placing);
 	return !turn->late && store_commit(turn->store);
 }
 
@@ -410,12 +397,19 @@ static void finish_flights(struct turn *turn)
 	turn->outcomes = NULL;
 }
 
+/* Under the lock; then it is its owner's again. */
+static void request_done(struct request *request)
+{
+	request->done = true;
+	pthread_cond_signal(&request->answered);
+}
+
 static void give_answers(struct turn *turn)
 {
 	pthread_mutex_lock(&turn->lock);
 	for (struct request *request = turn->requests, *next; request; request = next) {
 		next = request->next;
-		request->done = true;
+		request_done(request);
 	}
 	turn->requests = NULL;
 	admissions_settle(turn);
@@ -438,7 +432,7 @@ static struct request **refuse_late(struct request **link, bool all, const char 
 		*link = request->next;
 		request->status = 503;
 		text_error(&request->problem, "%s; nothing was changed", why);
-		request->done = true;
+		request_done(request);
 	}
 	return link;
 }
@@ -551,13 +545,16 @@ static bool turn_once(struct turn *turn)
 /* --- the thread --- */
 
 /* Takes at most `max` off the front of a list whose elements begin with `next`; the rest stays. `head` points
- * to the first element's pointer, `tail` to the pointer to the last one's `next`. */
-static void *list_take(void *head, void *tail, size_t max)
+ * to the first element's pointer, `tail` to the pointer to the last one's `next`. `max` becomes what was
+ * taken. */
+static void *list_take(void *head, void *tail, size_t *max)
 {
 	void **first = head, **end = head;
+	size_t n = 0;
 
-	for (size_t n = 0; *end && n < max; n++)
+	for (; *end && n < *max; n++)
 		end = *end;
+	*max = n;
 	void *taken = end == first ? NULL : *first, *rest = *end;
 	*end = NULL;
 	*first = rest;
@@ -568,7 +565,7 @@ static void *list_take(void *head, void *tail, size_t max)
 
 /* Urgent first, then normal, then bulk, which keeps a tenth. As many as the channels take at once: the others
  * would be written twice and read again in between. */
-static void take_admissions(struct turn *turn)
+static void take_admissions(struct turn *turn, size_t most)
 {
 	const struct inbox_lane *bulk = &turn->inbox.lanes[LANE_BULK];
 	size_t room = lines_room(turn);
@@ -578,15 +575,15 @@ static void take_admissions(struct turn *turn)
 		turn->overflow =
 			turn->mono + (lines_are_brisk(turn) ? TURN_OVERFLOW_BRISK : TURN_OVERFLOW_EVERY);
 	}
-	room = room < turn->pace ? room : turn->pace;
+	most = most < TURN_ADMISSIONS_MAX ? most : TURN_ADMISSIONS_MAX;
+	room = room < most ? room : most;
 	const size_t tenth = room / 10, kept = bulk->count < tenth ? bulk->count : tenth;
 	struct admission **end = &turn->admissions;
 
 	for (int lane = 0; lane < LANES; lane++) {
 		struct inbox_lane *in = &turn->inbox.lanes[lane];
-		size_t most = lane == LANE_BULK ? room : room - kept,
-		       count = in->count < most ? in->count : most;
-		*end = list_take(&in->first, &in->tail, count);
+		size_t count = lane == LANE_BULK ? room : room - kept;
+		*end = list_take(&in->first, &in->tail, &count);
 		in->count -= count;
 		turn->inbox.admission_count -= count;
 		room -= count;
@@ -597,10 +594,14 @@ static void take_admissions(struct turn *turn)
 
 static void take_inbox(struct turn *turn)
 {
-	turn->outcomes = list_take(&turn->inbox.outcomes, &turn->inbox.outcomes_tail, TURN_OUTCOMES_MAX);
-	turn->requests = list_take(&turn->inbox.requests, &turn->inbox.requests_tail, TURN_REQUESTS_MAX);
+	size_t requests = TURN_REQUESTS_MAX;
+
+	turn->requests = list_take(&turn->inbox.requests, &turn->inbox.requests_tail, &requests);
+	const size_t most = pace_most(turn);
+	size_t outcomes = most / 2 < TURN_OUTCOMES_MAX ? most / 2 : TURN_OUTCOMES_MAX;
+	turn->outcomes = list_take(&turn->inbox.outcomes, &turn->inbox.outcomes_tail, &outcomes);
 	if (!turn->standing)
-		take_admissions(turn);
+		take_admissions(turn, most - outcomes);
 	pthread_cond_broadcast(&turn->space);
 }
 
@@ -778,7 +779,7 @@ struct turn *turn_new(struct store *store, struct config *config)
 	turn->name = xstrdup(config->gateway.name);
 	turn->config_new = true;
 	turn->alone = true;
-	turn->pace = TURN_ADMISSIONS_MAX;
+	turn->pace.most = PACE_NO_END;
 	turn->recovered = MOMENT_NEVER;
 	turn->receipts.count = -1;
 	turn->inbox.outcomes_tail = &turn->inbox.outcomes;
@@ -841,6 +842,7 @@ bool turn_run_alone(struct turn *turn, struct request *request)
 	if (!turn->line_count)
 		lines_open(turn, turn->config, false, NULL);
 	request->next = NULL;
+	request->answered = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
 	turn->requests = request;
 	if (turn_once(turn)) {
 		/* what was taken back has ended when we say so */
@@ -954,15 +956,16 @@ static bool request_is_in_inbox(const struct turn *turn, const struct request *r
 	return waiting;
 }
 
-/* False: `until` (monotonic) is over. */
-static bool wait_space(struct turn *turn, int64_t until)
+/* False: its deadline is over. */
+static bool wait_answer(struct turn *turn, struct request *request)
 {
+	const int64_t until = request->deadline;
 	const struct timespec at = {.tv_sec = (time_t)(until / MOMENT_S),
 				    .tv_nsec = (long)(until % MOMENT_S * 1000)};
 
 	if (moment_mono() > until)
 		return false;
-	pthread_cond_timedwait(&turn->space, &turn->lock, &at);
+	pthread_cond_clockwait(&request->answered, &turn->lock, CLOCK_MONOTONIC, &at);
 	return true;
 }
 
@@ -970,9 +973,11 @@ void turn_call(struct turn *turn, struct request *request)
 {
 	request->next = NULL;
 	request->done = false;
+	request->answered = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
 	pthread_mutex_lock(&turn->lock);
 	if (turn->outbox.ended) {
-		refuse_late(&request, true, "the gateway has ended");
+		struct request *only = request;
+		refuse_late(&only, true, "the gateway has ended");
 	} else {
 		*turn->inbox.requests_tail = request;
 		turn->inbox.requests_tail = &request->next;
@@ -980,14 +985,15 @@ void turn_call(struct turn *turn, struct request *request)
 		while (!request->done) {
 			/* what the turn has not taken by then is answered all the same */
 			if (!request->deadline || !request_is_in_inbox(turn, request))
-				pthread_cond_wait(&turn->space, &turn->lock);
-			else if (!wait_space(turn, request->deadline))
+				pthread_cond_wait(&request->answered, &turn->lock);
+			else if (!wait_answer(turn, request))
 				turn->inbox.requests_tail =
 					refuse_late(&turn->inbox.requests, false,
 						    "the gateway could not make the change binding in time");
 		}
 	}
 	pthread_mutex_unlock(&turn->lock);
+	pthread_cond_destroy(&request->answered);
 }
 
 bool turn_reload(struct turn *turn, struct config *config, struct text *error)

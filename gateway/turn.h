@@ -5,6 +5,7 @@
 #define HEED_TURN_H
 
 #include <jansson.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -58,6 +59,7 @@ struct request {
 	json_t *answer;      /* owned; NULL */
 	/* the turn's */
 	bool done;
+	pthread_cond_t answered; /* who waits is woken alone */
 };
 
 /* What the turn tells of itself, for /metrics and /healthz. */

@@ -1,8 +1,8 @@
 /* Looking again at what waits of one customer: the choice changed, an address, a cap was freed. A customer
  * may have any number of rows that wait, so a turn takes TURN_AGAIN_MAX of them in all, and what is left is
  * taken by the next turns. Nothing of the promise hangs on it: whatever waits is chosen for in the
- * transaction that claims it. It is for what may go sooner than it waits, and for what may end. What a crash
- * leaves unlooked at is chosen again when it is due. */
+ * transaction that claims it. It is for what may go sooner than it waits, and for what may end. The store
+ * knows how far it came: the next start goes on. */
 #include <stdlib.h>
 
 #include "turn_private.h"
@@ -53,21 +53,46 @@ bool again_look(struct turn *turn, int64_t customer, again_wants wants, const vo
 	size_t count = 0;
 	bool ok = again_slice(turn, customer, 0, wants, context, &last, &count);
 
-	if (ok && last != MOMENT_NEVER)
+	if (ok && last != MOMENT_NEVER) {
+		ok = store_put_again(turn->store, &(struct again_at){customer, last});
 		again_remember(turn, customer, last);
+	}
 	if (added)
 		*added += count;
 	return ok;
 }
 
+/* What a run before left, or another gateway has in hand: twice does no harm. */
+static bool again_load(struct turn *turn)
+{
+	struct again_at *left = NULL;
+	size_t count = 0;
+	bool ok = store_get_again(turn->store, &left, &count);
+
+	for (size_t i = 0; ok && i < count; i++)
+		again_remember(turn, left[i].customer, left[i].after);
+	turn->again_known = ok;
+	free(left);
+	return ok;
+}
+
+static bool again_write(struct turn *turn, const struct again *again)
+{
+	if (again->next == MOMENT_NEVER)
+		return store_drop_again(turn->store, again->customer);
+	return again->next == again->after ||
+	       store_put_again(turn->store, &(struct again_at){again->customer, again->next});
+}
+
 bool again_take(struct turn *turn)
 {
 	size_t added = 0;
-	bool ok = true;
+	bool ok = turn->again_known || again_load(turn);
 
 	for (size_t i = 0; ok && i < turn->again_count && turn->plan.looked < TURN_AGAIN_MAX; i++) {
 		struct again *again = &turn->again[i];
-		ok = again_slice(turn, again->customer, again->after, NULL, NULL, &again->next, &added);
+		ok = again_slice(turn, again->customer, again->after, NULL, NULL, &again->next, &added) &&
+		     again_write(turn, again);
 	}
 	return ok;
 }

@@ -398,9 +398,10 @@ bool lines_take_due(struct turn *turn)
 		return true;
 	for (size_t i = 0; i < turn->line_count; i++) {
 		struct line *line = &turn->lines[i];
-		size_t budget = line_room(line);
+		size_t budget = line_room(line), left = pace_left(turn);
 		if (!budget || line->next.due > turn->now)
 			continue;
+		budget = budget < left ? budget : left;
 		if (!line_take(turn, line->config->name, budget, &taken))
 			return false;
 		/* those just taken are still in the index: then it says to look again next turn */
@@ -408,7 +409,8 @@ bool lines_take_due(struct turn *turn)
 			return false;
 	}
 	if (turn->unassigned.due <= turn->now) {
-		if (!line_take(turn, "", TURN_ADMISSIONS_MAX, &taken))
+		size_t left = pace_left(turn);
+		if (!line_take(turn, "", left < TURN_ADMISSIONS_MAX ? left : TURN_ADMISSIONS_MAX, &taken))
 			return false;
 		if (!taken && !hint_ask(turn, "", &turn->unassigned))
 			return false;

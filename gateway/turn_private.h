@@ -15,9 +15,6 @@
 
 /* Law 5: what one turn takes, and what may wait for it. */
 #define TURN_ADMISSIONS_MAX 500
-/* A change waits for the turn that is under way. While there are some, turns that take longer admit fewer. */
-#define TURN_LONG (250 * MOMENT_MS)
-#define TURN_ADMISSIONS_MIN 100
 /* Where nobody has room some are admitted now and then all the same: admission waits for no channel. */
 #define TURN_OVERFLOW_MAX 50
 #define TURN_OVERFLOW_EVERY (5 * MOMENT_MS)
@@ -207,6 +204,14 @@ struct erasing {
 	int64_t not_before; /* monotonic */
 };
 
+/* What a turn takes (turn_pace.c). */
+#define PACE_NO_END (SIZE_MAX / 4)
+struct pace {
+	int64_t asked; /* monotonic: when somebody last waited for an answer; 0: never */
+	int64_t each;  /* nanoseconds that a message costs a turn, but for the commit; 0: not known yet */
+	size_t most;   /* outcomes, new messages and what is due, in this turn */
+};
+
 struct pruning {
 	bool running;
 	int64_t next;       /* monotonic: when it runs by itself; 0: not known yet */
@@ -237,9 +242,11 @@ struct turn {
 	} receipts;
 	struct again *again;
 	size_t again_count;
+	bool again_known;                     /* what an earlier run left is among them */
 	struct erasing erasing, erasing_next; /* next: with this transaction */
 	int64_t clean_at;                     /* monotonic */
 	struct pruning prune;
+	struct pace pace;
 	struct hint expiry;     /* when something that waits expires */
 	struct hint unassigned; /* for rows that wait for nobody in particular */
 	struct flight *flights;
@@ -288,8 +295,7 @@ struct turn {
 	int64_t event_at;  /* the time that event_time shows */
 	char event_time[MOMENT_TEXT];
 	int64_t overflow;  /* monotonic: when the next may be admitted for which nobody has room */
-	size_t pace;       /* how many a turn admits */
-	int64_t placing;   /* monotonic: since when this turn does what grows with that number */
+	int64_t placing;   /* monotonic: since when this turn has what others may lock */
 	int64_t recovered; /* n up to which rows left `sending` by a crash were dealt with; MOMENT_NEVER: all
 			    */
 	int contended;     /* turns in a row that were lost to other gateways */
@@ -511,6 +517,8 @@ bool several_begin(struct turn *turn);
 bool several_reported(struct turn *turn); /* once this gateway has its number */
 /* From `stripes` of a request: it changes this customer. */
 void stripe_change(struct turn *turn, const char *customer_id);
+/* Likewise: it brings a receipt for this reference, or contact (0: it names none). */
+void stripe_receipt(struct turn *turn, const char *provider_ref, int64_t contact);
 /* Before facts are read: locks whose choices they are. What can wait and is not to be had stays as it is. */
 bool several_place(struct turn *turn, struct work *first);
 void several_after_commit(struct turn *turn);
@@ -560,6 +568,14 @@ bool receipts_match(struct turn *turn); /* once the outcomes are written */
 void receipts_after_commit(struct turn *turn);
 void receipts_lost(struct turn *turn); /* the transaction was lost */
 void receipts_forget(struct pointers *keys);
+
+/* turn_pace.c */
+/* How many outcomes and new messages this turn takes; once its requests are taken. */
+size_t pace_most(struct turn *turn);
+/* How many rows that are due may come to that; never none for long. */
+size_t pace_left(const struct turn *turn);
+/* took: microseconds, without the commit and the wait for others' locks. */
+void pace_learn(struct turn *turn, int64_t took);
 
 /* turn_stats.c */
 void stats_publish(struct turn *turn, bool committed);

@@ -8,6 +8,7 @@
  * that is known beforehand is locked first, in one statement and in order; what turns up later (rows that are
  * due) is only claimed where its stripe can be had without waiting. So nobody waits for each other in a
  * circle. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +35,24 @@ void stripe_change(struct turn *turn, const char *customer_id)
 	want(turn, store_stripe_of(customer_id), true);
 }
 
+/* Under each of these names a receipt may come. Who keeps one that is early, and who has the outcome that it
+ * is about, must not pass each other by: one of the two has to see what the other has written. */
+static void want_receipt(struct turn *turn, const char *provider_ref, int64_t contact, bool exclusive)
+{
+	char name[32];
+
+	snprintf(name, sizeof name, "contact %lld", (long long)contact);
+	if (contact)
+		want(turn, store_stripe_of(name), exclusive);
+	if (*provider_ref)
+		want(turn, store_stripe_of(provider_ref), exclusive);
+}
+
+void stripe_receipt(struct turn *turn, const char *provider_ref, int64_t contact)
+{
+	want_receipt(turn, provider_ref, contact, true);
+}
+
 /* Whose counters it reads nobody else may count in meanwhile. */
 static bool is_capped(const struct turn *turn, const char *name, bool marketing)
 {
@@ -51,6 +70,8 @@ static void want_known(struct turn *turn)
 		const struct flight *flight = attempt->turn_private;
 		want(turn, store_stripe_of(flight->row.customer_id),
 		     is_capped(turn, flight->row.product, flight->row.purpose == PURPOSE_MARKETING));
+		if (gives_receipts(turn, flight->contact.channel, flight->contact.provider))
+			want_receipt(turn, attempt->outcome.provider_ref, flight->contact.seq, false);
 	}
 	for (const struct admission *a = turn->admissions; a; a = a->next)
 		if (a->message.customer)

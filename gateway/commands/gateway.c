@@ -84,8 +84,10 @@ static void gateway_stop(struct gateway *gateway)
 static bool gateway_listen(struct gateway *gateway, struct text *error)
 {
 	const struct config *config = gateway->config;
-	const struct web_service service = {gateway->service, service_handle, service_refuses,
-					    service_trusts};
+	const struct web_service service = {.context = gateway->service,
+					    .handle = service_handle,
+					    .refuses = service_refuses,
+					    .trusts = service_trusts};
 	struct web_listener listeners[DOORS] = {{DOOR_SOCKET, config->http.socket}};
 	size_t count = 1;
 

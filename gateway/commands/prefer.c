@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "cli.h"
-#include "moment.h"
 #include "preference.h"
 #include "banned.h"
 
@@ -11,20 +10,6 @@ struct prefer_words {
 	const char *channels, *hours, *digest, *paused_until;
 	bool stop, json;
 };
-
-/* A moment, or a time from now: 3d. "" ends the pause. */
-static json_t *paused_until(const char *word)
-{
-	char at[MOMENT_TEXT];
-	int64_t duration;
-
-	if (!*word)
-		return json_null();
-	if (!duration_parse(word, &duration) || duration > INT64_MAX - moment_now())
-		return json_string(word);
-	moment_format(moment_now() + duration, at);
-	return json_string(at);
-}
 
 /* False, and said: it is not UTF-8. */
 static bool add_word(json_t *body, const char *key, const char *word)
@@ -53,7 +38,9 @@ static json_t *prefer_body(const struct prefer_words *words)
 	else if (words->channels)
 		ok = cli_error("%s", error.data) == STATUS_DONE;
 	ok = ok && add_word(body, "hours", words->hours) && add_word(body, "digest", words->digest);
-	json_t *paused = words->paused_until ? paused_until(words->paused_until) : NULL;
+	json_t *paused = !words->paused_until   ? NULL
+			 : *words->paused_until ? cli_moment(words->paused_until)
+						: json_null(); /* ends the pause */
 	if (paused)
 		json_object_set_new(body, "paused_until", paused);
 	else if (words->paused_until)

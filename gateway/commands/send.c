@@ -8,6 +8,7 @@
 #include "cli.h"
 #include "json_read.h"
 #include "message.h"
+#include "moment.h"
 #include "queue.h"
 #include "xalloc.h"
 #include "banned.h"
@@ -200,7 +201,7 @@ static int send_file(struct send *send, const char *name)
 struct send_options {
 	const char *file, *lane;
 	const char *customer, *product, *template, *id, *locale, *purpose, *campaign, *traceparent;
-	const char *data, *content, *meta, *text, *subject;
+	const char *data, *content, *meta, *text, *subject, *send_at, *expires_at;
 	bool json;
 };
 
@@ -226,6 +227,26 @@ static bool set_json(json_t *message, const char *key, const char *value)
 	return json != NULL;
 }
 
+/* A moment, or a time from now: 2h. */
+static bool set_moment(json_t *message, const char *key, const char *option, const char *value)
+{
+	char from_now[MOMENT_TEXT];
+	int64_t at;
+
+	if (value && !moment_parse(value, &at)) {
+		if (!duration_parse(value, &at)) {
+			cli_usage(&command_send,
+				  "%s: '%s' is neither a time such as 2026-11-22T10:00:00Z nor a duration "
+				  "such as 2h",
+				  option, value);
+			return false;
+		}
+		moment_format(moment_now() + at, from_now);
+		value = from_now;
+	}
+	return set_text(message, key, value);
+}
+
 /* NULL, and said: something is not what it should be. */
 static json_t *message_make(const struct send_options *options)
 {
@@ -240,6 +261,8 @@ static json_t *message_make(const struct send_options *options)
 		  set_text(message, "purpose", options->purpose) &&
 		  set_text(message, "campaign", options->campaign) &&
 		  set_text(message, "traceparent", options->traceparent) &&
+		  set_moment(message, "send_at", "--send-at", options->send_at) &&
+		  set_moment(message, "expires_at", "--expires-at", options->expires_at) &&
 		  set_text(content, "subject", options->subject) && set_text(content, "text", options->text);
 	if (ok && json_object_size(content))
 		json_object_set(message, "content", content);
@@ -273,7 +296,8 @@ static bool options_fit(const struct send_options *options, struct send *send)
 {
 	bool words = options->customer || options->product || options->template || options->content ||
 		     options->text || options->subject || options->data || options->meta || options->id ||
-		     options->locale || options->purpose || options->campaign || options->traceparent;
+		     options->locale || options->purpose || options->campaign || options->traceparent ||
+		     options->send_at || options->expires_at;
 
 	if (options->file && words)
 		cli_usage(&command_send,
@@ -337,7 +361,10 @@ static const struct command_option options_of_send[] = {
 		     "Instead of the customer's, as es-AR."),
 	OPTION_VALUE(struct send_options, purpose, "--purpose", "service|marketing|critical",
 		     "Where it is stricter than the product's."),
-	OPTION_VALUE(struct send_options, campaign, "--campaign", "NAME", "For reports."),
+	OPTION_VALUE(struct send_options, send_at, "--send-at", "TIME",
+		     "Not before: 2027-01-31T08:00:00Z, or from now: 2h."),
+	OPTION_VALUE(struct send_options, expires_at, "--expires-at", "TIME", "Not after, likewise."),
+	OPTION_VALUE(struct send_options, campaign, "--campaign", "NAME", "For holds and reports."),
 	OPTION_VALUE(struct send_options, meta, "--meta", "JSON",
 		     "An object of texts, carried on to events, log and webhooks."),
 	OPTION_VALUE(struct send_options, traceparent, "--traceparent", "TRACEPARENT",

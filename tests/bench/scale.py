@@ -1,5 +1,5 @@
 """`make bench-scale`: what a message costs as the store grows, and what it takes to look into a large one. The rows that make
-it large are copied by SQL; what is measured goes through heed."""
+it large are copied by SQL; what is measured goes through heed. Bounded in time: what there was no time to copy is said."""
 import argparse
 import contextlib
 import http.client
@@ -41,40 +41,47 @@ class Door(http.client.HTTPConnection):
         return (time.monotonic() - began) * 1000, json.loads(body)
 
 
-def grow(path, table, made, count, sample):
-    """Copies the `sample` first rows of a table until there are `count` more; `made`: SQL by column, with {k}."""
+def grow(path, table, made, count, sample, until):
+    """Copies the `sample` first rows of a table until there are `count` more, or the time is up: how many came; `made`: SQL by
+    column, with {k}."""
+    copied = 0
     with contextlib.closing(sqlite3.connect(path)) as db:
         names = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
         for k in range(1, count // sample + 1):
+            if time.monotonic() > until:
+                break
+            copied += sample
             values = ", ".join(made[name].format(k=k * sample) if name in made else name for name in names)
             db.execute(f"INSERT INTO {table} ({', '.join(names)}) SELECT {values} FROM {table} WHERE rowid IN "
                        f"(SELECT rowid FROM {table} ORDER BY rowid LIMIT {sample})")
         db.commit()
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return copied
 
 
-def add_contacts(heed, count):
-    """Over all customers, so that each has his share."""
+def add_contacts(heed, count, until):
+    """Over all customers, so that each has his share. How many came."""
     path = heed.folder / "heed.db"
     with contextlib.closing(sqlite3.connect(path)) as db:
         table = db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'contact_[0-9]*' ORDER BY name DESC").fetchone()[0]
         first, changed = db.execute(f"SELECT max(seq), max(changed) FROM {table}").fetchone()
-    grow(path, table, {"seq": f"{first} + seq + {{k}}", "changed": f"{changed} + seq + {{k}}",
-                       "customer": f"(customer * 7919 + {{k}} * 31) % {heed.customers} + 1"}, count, SAMPLE)
+    copied = grow(path, table, {"seq": f"{first} + seq + {{k}}", "changed": f"{changed} + seq + {{k}}",
+                       "customer": f"(customer * 7919 + {{k}} * 31) % {heed.customers} + 1"}, count, SAMPLE, until)
     with contextlib.closing(sqlite3.connect(path)) as db:
         top = db.execute(f"SELECT max(seq), max(changed) FROM {table}").fetchone()
         db.executemany("REPLACE INTO number (name, value) VALUES (?, ?)", [("last.contact", top[0]), ("last.changed", top[1])])
         db.commit()
+    return copied
 
 
-def add_deferred(heed, count):
-    """Messages that wait until the year 2100."""
+def add_deferred(heed, count, until):
+    """Messages that wait until the year 2100. How many came."""
     path, due = heed.folder / "heed.db", 4102444800 * 1000000
     with contextlib.closing(sqlite3.connect(path)) as db:
         top = db.execute("SELECT max(n) FROM message").fetchone()[0]
         deferred = db.execute("SELECT value FROM number WHERE name = 'state.deferred'").fetchone()
     grow(path, "message", {"n": f"{top} + n + {{k}}", "id": f"'d-' || ({top} + n + {{k}})", "state": "1", "waits_for": "''",
-                           "due": str(due), "lease": "0"}, count, SAMPLE)
+                           "due": str(due), "lease": "0"}, count, SAMPLE, until)
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute("INSERT INTO waiting (waits_for, lane, due, message, customer) SELECT waits_for, lane, due, n, customer FROM message "
                    "WHERE n > ?", (top,))
@@ -84,6 +91,7 @@ def add_deferred(heed, count):
         db.execute("REPLACE INTO number (name, value) VALUES ('last.message', ?)", (added[1],))
         db.commit()
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return added[0]
 
 
 def cost(heed, count, run):
@@ -136,7 +144,9 @@ def main():
     words.add_argument("--deferred", type=int, default=1000000)
     words.add_argument("--imported", type=int, default=1000000)
     words.add_argument("--messages", type=int, default=20000)
+    words.add_argument("--minutes", type=float, default=20.0, help="nothing is copied any more after two thirds of them")
     words = words.parse_args()
+    until = time.monotonic() + words.minutes * 60 * 2 / 3
     folder = harness.short_folder()
     redis, nginx, sink = stage.Redis(folder / "r"), stage.Nginx(folder / "n"), stage.Sink(folder / "m")
     run, first = 0, 0.0
@@ -150,14 +160,13 @@ def main():
             show(f"{customers:,} customers", result, first)
         there = 0
         for contacts in words.contacts:
-            add_contacts(heed, contacts - there)
-            there = contacts
+            there += add_contacts(heed, contacts - there, until)
             run += 1
-            show(f"and {contacts:,} contacts", cost(heed, words.messages, run), first)
+            show(f"and {there:,} contacts", cost(heed, words.messages, run), first)
         if words.deferred:
-            add_deferred(heed, words.deferred)
+            deferred = add_deferred(heed, words.deferred, until)
             run += 1
-            show(f"and {words.deferred:,} deferred", cost(heed, words.messages, run), first)
+            show(f"and {deferred:,} deferred", cost(heed, words.messages, run), first)
         log("")
         look(heed)
         import_time(folder, stage.Heed(folder / "hi", redis, nginx, sink, 10), words.imported)

@@ -1,6 +1,7 @@
 """What the benchmarks stand on: servers on loopback in a folder of their own, customers, messages, and what each process
 has used. All that is started here is ended here, by its own process id."""
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
@@ -17,6 +18,7 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/end_to_end"))
 
+import certificates
 import harness
 import redis as redis_client
 
@@ -173,6 +175,36 @@ class Sink:
         end(self.process)
 
 
+class TlsDoor:
+    """nginx, which takes the TLS off in front of the sink, for what goes through libcurl."""
+
+    def __init__(self, folder, sink):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True)
+        self.port = free_port()
+        certificates.relay_certificate(self.folder)
+        self.ca = self.folder / "ca.pem"
+        (self.folder / "nginx.conf").write_text(f"""
+load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+daemon off; worker_processes 1; pid {self.folder}/nginx.pid; error_log {self.folder}/error.log;
+{"user " + pwd.getpwuid(os.getuid()).pw_name + ";" if os.getuid() == 0 else ""}
+events {{ worker_connections 512; }}
+stream {{
+  server {{
+    listen 127.0.0.1:{self.port} ssl; tcp_nodelay on;
+    ssl_certificate {self.folder}/relay.pem; ssl_certificate_key {self.folder}/relay.key;
+    proxy_pass 127.0.0.1:{sink.port};
+  }}
+}}
+""")
+        self.process = start(["nginx", "-p", self.folder, "-c", self.folder / "nginx.conf"], self.folder / "log")
+        harness.wait_for(lambda: answers(self.port), what="nginx to take TLS")
+        self.pid = children_of(self.process.pid)[0]
+
+    def close(self):
+        end(self.process)
+
+
 # --- what is sent, and to whom ---
 
 PRODUCTS = {f"alerts-{channel}": {"title": {"en": f"Alerts by {channel}"}, "description": {"en": "Payments"}, "channels": CHANNELS,
@@ -246,6 +278,12 @@ def fill(redis, load, count, customers, stream="heed:outbound", start=0, run="")
         pipe.execute()
 
 
+def schema_hash():
+    """A store that an earlier heed made is not taken."""
+    steps = sorted((ROOT / "config/schema").glob("*.sql"))
+    return hashlib.sha256(b"".join(step.read_bytes() for step in steps)).hexdigest()[:8]
+
+
 class Heed:
     """A gateway on a store that has customers already."""
 
@@ -276,7 +314,7 @@ class Heed:
 
     def make_customers(self, nginx):
         """Copied from a store that was made once. The receiver's port is another each time: it is put in place here."""
-        kept = CACHE / f"store-{self.customers}.db"
+        kept = CACHE / f"store-{self.customers}-{schema_hash()}.db"
         if not kept.exists():
             CACHE.mkdir(parents=True, exist_ok=True)
             base = min(self.customers, BASE)
@@ -292,6 +330,16 @@ class Heed:
                        (nginx.url + "/",))
             db.commit()
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def mail_through(self, relay, ca=None):
+        """From the next start on."""
+        config = harness.yaml.safe_load((self.folder / "heed.yaml").read_text())
+        email = config["channels"]["email"]
+        email["relay"] = relay
+        email.pop("ca", None)
+        if ca:
+            email["ca"] = str(ca)
+        (self.folder / "heed.yaml").write_text(harness.yaml_text(config))
 
     def start(self, under=()):
         began = time.monotonic()

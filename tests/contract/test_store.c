@@ -1273,6 +1273,23 @@ static void putting_a_customer_again_replaces_the_facts(void **state)
 	customer_free(again);
 }
 
+static void a_customer_is_stamped_and_keeps_the_rest(void **state)
+{
+	struct fixture *f = *state;
+	struct customer *back = NULL;
+
+	begin(f);
+	int64_t n = put_customer(f, "ana", "a@x.example", "+491");
+	OK(store_stamp_customer(f->store, n, 77));
+	OK(store_get_customer(f->store, "ana", &back));
+	assert_false(store_stamp_customer(f->store, n + 1, 78));
+	store_rollback(f->store);
+	assert_int_equal(back->seq, 77);
+	assert_int_equal(back->address_count, 2);
+	assert_string_equal(back->addresses[1].value, "+491");
+	customer_free(back);
+}
+
 static void an_address_and_its_state_are_shared(void **state)
 {
 	struct fixture *f = *state;
@@ -1639,6 +1656,48 @@ static void the_counters_are_the_sum_of_what_was_counted(void **state)
 	assert_int_equal(out.states[STATE_QUEUED], 3);
 	assert_int_equal(out.states[STATE_SENT], 2);
 	assert_int_equal(out.states[STATE_FAILED], 0);
+}
+
+/* --- who is looked at again --- */
+
+static void assert_again(struct fixture *f, const char *expected)
+{
+	struct again_at *list = NULL;
+	struct text line;
+	size_t count;
+
+	text_init(&line, 1000);
+	OK(store_get_again(f->store, &list, &count));
+	for (size_t i = 0; i < count; i++)
+		text_addf(&line, "%s%lld:%lld", i ? " " : "", (long long)list[i].customer,
+			  (long long)list[i].after);
+	assert_string_equal(line.data, expected);
+	text_release(&line);
+	free(list);
+}
+
+static void how_far_a_second_look_came_is_kept_until_it_is_dropped(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f);
+	OK(store_put_again(f->store, &(struct again_at){7, 100}));
+	OK(store_put_again(f->store, &(struct again_at){3, 5}));
+	commit(f);
+	begin(f);
+	OK(store_put_again(f->store, &(struct again_at){7, 200}));
+	assert_again(f, "3:5 7:200");
+	OK(store_drop_again(f->store, 3));
+	OK(store_drop_again(f->store, 9));
+	store_rollback(f->store);
+	begin(f);
+	assert_again(f, "3:5 7:100");
+	OK(store_drop_again(f->store, 3));
+	OK(store_drop_again(f->store, 7));
+	commit(f);
+	begin(f);
+	assert_again(f, "");
+	commit(f);
 }
 
 /* --- holds --- */
@@ -3331,6 +3390,7 @@ int main(void)
 		BOTH(a_follower_sees_each_change_once_in_order),
 		BOTH(a_customer_comes_back_with_addresses_in_order),
 		BOTH(putting_a_customer_again_replaces_the_facts),
+		BOTH(a_customer_is_stamped_and_keeps_the_rest),
 		BOTH(an_address_and_its_state_are_shared),
 		BOTH(an_address_keeps_its_state_while_nobody_has_it),
 		BOTH(customers_are_found_by_address_on_any_channel),
@@ -3341,6 +3401,7 @@ int main(void)
 		BOTH(an_entry_keeps_its_hours_and_wait),
 		BOTH(changes_are_numbered_and_appended),
 		BOTH(a_set_of_products_is_numbered_when_it_changes),
+		BOTH(how_far_a_second_look_came_is_kept_until_it_is_dropped),
 		BOTH(holds_are_kept_until_they_are_dropped),
 		BOTH(what_waits_of_a_campaign_is_found_in_slices),
 		BOTH(events_go_out_in_order_and_are_never_numbered_again),

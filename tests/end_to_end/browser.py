@@ -138,6 +138,9 @@ class Browser:
     def width_needed(self):
         return self.driver.execute_script("return document.documentElement.scrollWidth")
 
+    def execute(self, script):
+        return self.driver.execute_script(script)
+
     def axe(self, only=None):
         """Violations that axe-core finds, in words; of all its rules, or one."""
         self.driver.execute_script(AXE.read_text())

@@ -350,6 +350,8 @@ class Gateway:
             other.write()
             if (self.folder / "providers").exists():
                 shutil.copytree(self.folder / "providers", other.folder / "providers", dirs_exist_ok=True)
+            for path in (other.folder, *other.folder.rglob("*")):
+                shutil.chown(path, self.folder.stat().st_uid, self.folder.stat().st_gid)
             yield other
 
     # --- its files ---

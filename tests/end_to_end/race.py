@@ -13,10 +13,12 @@ import threading
 import time
 
 import harness
+import page
 import redis as redis_client
 
 CHANNELS = ("email", "sms", "webhook")
 BACKLOG = 1500     # entries in the stream: more are added only below this, so that it is never empty
+LINK = ".link"     # how a message's name ends whose mail is looked at for its List-Unsubscribe
 PAUSE = 0.3        # seconds at the most between an answer and the next change of the customer
 
 
@@ -56,8 +58,8 @@ class _Http(asyncio.Protocol):
 
 
 class _Smtp(asyncio.Protocol):
-    def __init__(self, arrived):
-        self.arrived, self.data, self.body, self.at = arrived, b"", False, 0.0
+    def __init__(self, arrived, links):
+        self.arrived, self.links, self.data, self.body, self.at = arrived, links, b"", False, 0.0
 
     def connection_made(self, transport):
         self.transport = transport
@@ -93,19 +95,24 @@ class _Smtp(asyncio.Protocol):
             return
         name = re.search(rb"(?im)^subject: (\S+)", self.data[:end]).group(1).decode()
         self.arrived.append((self.at, "email", "", name))
+        if name.endswith(LINK):
+            self.links[name] = re.search(rb"(?i)\nlist-unsubscribe:\s*<([^>]+)>", self.data[:end]).group(1).decode()
         self.data, self.body, self.at = self.data[end + 5:], False, 0.0
         self.transport.write(b"250 taken\r\n")
 
 
 def _receive(pipe):
-    arrived = []
+    arrived, links = [], {}
 
     async def serve():
         loop = asyncio.get_running_loop()
         web = await loop.create_server(lambda: _Http(arrived), "127.0.0.1", 0, backlog=512)
-        mail = await loop.create_server(lambda: _Smtp(arrived), "127.0.0.1", 0, backlog=512)
+        mail = await loop.create_server(lambda: _Smtp(arrived, links), "127.0.0.1", 0, backlog=512)
         pipe.send([server.sockets[0].getsockname()[1] for server in (web, mail)])
-        while not pipe.poll():
+        while not pipe.poll() or pipe.recv() != "stop":
+            if links:
+                pipe.send(links.copy())
+                links.clear()
             await asyncio.sleep(0.05)
 
     harness.end_with_us()
@@ -114,7 +121,7 @@ def _receive(pipe):
 
 
 class Receivers:
-    """`url`, `smtp`; stop() gives [(when, channel, path, message), …]."""
+    """`url`, `smtp`; links(count): {message: its List-Unsubscribe}; stop() gives [(when, channel, path, message), …]."""
 
     def __init__(self):
         context = multiprocessing.get_context("fork")
@@ -123,6 +130,13 @@ class Receivers:
         self._process.start()
         web, mail = self._pipe.recv()
         self.url, self.smtp = f"http://127.0.0.1:{web}", f"smtp://127.0.0.1:{mail}"
+
+    def links(self, count):
+        found = {}
+        while len(found) < count:
+            assert self._pipe.poll(harness.PATIENCE), f"{count - len(found)} mails did not come"
+            found.update(self._pipe.recv())
+        return found
 
     def stop(self):
         self._pipe.send("stop")
@@ -179,7 +193,8 @@ class Stream:
 
 class Customer(threading.Thread):
     """Changes again and again until `end`, each time when the last one was answered. `changes`: [(asked, answered, what,
-    listed), …]; a change that was refused (503) leaves `what` as it was."""
+    listed), …]; a change that was refused (503) leaves `what` as it was. `listed`: the ids, or where a page is answered how
+    many it says."""
 
     def __init__(self, gateway, name, end):
         super().__init__(daemon=True)
@@ -191,6 +206,7 @@ class Customer(threading.Thread):
         try:
             while time.monotonic() < self.end:
                 what = self.decide()
+                self.look()
                 asked = time.monotonic()
                 status, answer = self.ask(what)
                 answered = time.monotonic()
@@ -199,7 +215,8 @@ class Customer(threading.Thread):
                     self.changes.append((asked, answered, self.now(), None))
                 else:
                     assert status in (200, 201), (status, answer)
-                    self.changes.append((asked, answered, what, set(answer["on_their_way"])))
+                    listed = answer["on_their_way"]
+                    self.changes.append((asked, answered, what, listed if isinstance(listed, int) else set(listed)))
                 time.sleep(self.random.uniform(0, PAUSE))
         except Exception as error:       # told by the test
             self.error = error
@@ -214,6 +231,9 @@ class Customer(threading.Thread):
 
     def decide(self):
         return self.random.choice([*CHANNELS, *CHANNELS, ""])
+
+    def look(self):
+        """What is done before it asks, and not timed."""
 
     def ask(self, what):
         return self._api("PUT", f"/v1/customers/{self.name}/preferences/{self.product()}", {"channels": [what] if what else []})
@@ -281,6 +301,36 @@ def percentile(times, part):
     return sorted(times)[min(len(times) - 1, int(len(times) * part))] * 1000
 
 
+def _page_answer(opened):
+    count = re.search(r"(One message|(\d+) messages) had already left", opened.text)
+    return opened.status, {"on_their_way": int(count[2] or 1) if count else 0}
+
+
+class OnThePage(Customer):
+    """Presses a button of the page: one tap to move it, or to stop it."""
+
+    def look(self):
+        self.page = (page.link(self.gateway, self.name, product="card-alerts") if not self.changes else self.page).get()
+
+    def ask(self, what):
+        return _page_answer(self.page.post(self.page.form(f"move:{what}" if what else "stop", product="card-alerts")))
+
+    def decide(self):
+        return self.random.choice([channel for channel in (*CHANNELS, "") if channel != self.now()])
+
+
+class OneClick(Customer):
+    """Unsubscribes as a mail program does, and has it sent again by the API. `url`: a List-Unsubscribe."""
+
+    url = ""
+
+    def decide(self):
+        return "" if self.now() else self.random.choice(CHANNELS)
+
+    def ask(self, what):
+        return super().ask(what) if what else _page_answer(page.Page(self.gateway, self.url).post({"List-Unsubscribe": "One-Click"}))
+
+
 def facts(receivers, customer, number):
     return {"id": customer.name, "addresses": {"email": f"{customer.name}@example.com", "sms": f"+54911555502{number:02}",
                                                "webhook": f"{receivers.url}/hook/{customer.name}/0"},
@@ -289,13 +339,19 @@ def facts(receivers, customer, number):
 
 def breaches(customer, arrived):
     """What arrived against a choice that was confirmed, and was not listed by its answer."""
-    found, at = [], 0
+    found, at, told = [], 0, {}
     for when, channel, path, message in arrived:
         while at < len(customer.changes) and customer.changes[at][1] <= when:
             at += 1        # `at` changes were answered before it arrived
         what, listed = (customer.changes[at - 1][2], customer.changes[at - 1][3]) if at else (customer.first(), set())
         asked_since = at < len(customer.changes) and customer.changes[at][0] <= when
-        if customer.fits(what, channel, path) or listed is None or message in listed:
+        if customer.fits(what, channel, path) or listed is None:
+            continue
+        if isinstance(listed, int):    # a page says how many, not which
+            told.setdefault(at, set()).add(message)
+            if len(told[at]) <= listed:
+                continue
+        elif message in listed:
             continue
         if asked_since and customer.fits(customer.changes[at][2], channel, path):
             continue

@@ -187,6 +187,23 @@ def test_the_examples_of_the_readme_work_and_leave_no_route_out(world):
         assert any(operation.fits(method, path) for method, path in asked), f"{operation.method} {operation.path} is not in the README"
 
 
+def test_the_public_examples_of_the_readme_work_and_leave_no_route_out(world):
+    gateway, _ = world
+    block = re.search(r"^```sh public\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S).group(1)
+    gateway.put({"id": "c-reads", "addresses": {"email": "reads@example.com"}})
+    gateway.wait_state(gateway.send("c-reads"), "sent")
+    known = {"HEED_PUBLIC": gateway.config["http"]["public_url"],
+             "LINK": gateway.http_json("POST", "/v1/customers/c-reads/link")[1]["url"].rpartition("/")[2],
+             "STOP": re.search(r"/u/([\w-]+)>", gateway.cli_object("captured", "--customer", "c-reads")["content"])[1]}
+    done = subprocess.run(["bash", "-e", "-c", block], env={**os.environ, **known}, text=True, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    assert "Sus mensajes" in done.stdout and "is stopped" in done.stdout and '"status":403' in done.stdout
+    assert gateway.api("GET", "/v1/customers/c-reads/preferences/card-alerts")[1]["changed_by"] == "unsubscribe"
+    asked = re.findall(r'^public (\w+) [\'"]?([^\s\'"?]+)', block, re.M)
+    for operation in OPERATIONS:
+        assert not operation.public or any(operation.fits(method, path) for method, path in asked), operation.id
+
+
 def test_the_table_of_routes_and_the_description_are_the_same():
     there = {(method, path): more for method, path, *more in ROUTES}
     described = {(o.method, route_of(o)): o for o in OPERATIONS}

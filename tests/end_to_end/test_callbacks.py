@@ -267,6 +267,8 @@ def test_a_contact_that_another_system_had_is_in_the_history(gateway):
     assert {k: lines[0][k] for k in ("kind", "direction", "channel", "at", "summary", "product", "provider")} == {
         "kind": "recorded", "direction": "in", "channel": "voice", "at": "2026-01-02T10:00:00.000Z", "summary": "asked for a new card",
         "product": "card-alerts", "provider": "call-centre"}
+    assert gateway.http_json("POST", "/v1/contacts", {"customer": "c-1", "channel": "visit", "summary": "came by"})[0] == 201
+    assert gateway.cli_json("history", "c-1")[0]["summary"] == "came by"
     assert not inbound(gateway)
 
 

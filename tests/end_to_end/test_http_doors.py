@@ -1,7 +1,11 @@
 """The listeners, from outside: which door shows what, and to whom."""
+import contextlib
+import http.client
+import socket
+
 import pytest
 
-from harness import http_doors, webhook_channel
+from harness import http_doors, wait_for, webhook_channel
 
 
 @pytest.fixture
@@ -48,6 +52,43 @@ def test_a_reload_takes_tokens_over_and_leaves_the_listeners(doors):
     doors.reload()
     doors.config["http"]["internal"] = old
     assert doors.http("GET", "/v1/queue")[0] == 401
+
+
+def an_address_of_its_own():
+    """Of this machine, and not its loopback; "" where there is none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        try:
+            one.connect(("192.0.2.1", 9))    # nothing is sent
+            return one.getsockname()[0]
+        except OSError:
+            return ""
+
+
+@pytest.mark.parametrize("trusted", (False, True))
+def test_one_address_has_so_many_connections_at_most(make_gateway, receiver, trusted):
+    host = an_address_of_its_own()
+    if not host or host.startswith("127."):
+        pytest.skip("this machine has no address but its loopback")
+    gateway = make_gateway({"webhook": webhook_channel()}, config=http_doors(host, trusted_proxies=[host] if trusted else [])).start()
+    port = int(gateway.config["http"]["internal"].rpartition(":")[2])
+    with contextlib.ExitStack() as held:
+        for _ in range(100):
+            one = held.enter_context(socket.create_connection((host, port), timeout=60))
+            one.sendall(b"GET /healthz HTTP/1.1\r\nHost: heed\r\n\r\n")
+            assert one.recv(20).startswith(b"HTTP/1.1 200")
+        if trusted:
+            assert gateway.http("GET", "/healthz")[0] == 200
+        else:
+            with pytest.raises((OSError, http.client.HTTPException)):
+                gateway.http("GET", "/healthz")
+        assert gateway.api("GET", "/v1/queue")[0] == 200     # others are served
+    wait_for(lambda: answers(gateway), what="those that ended to make room")
+
+
+def answers(gateway):
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        return gateway.http("GET", "/healthz")[0] == 200
+    return False
 
 
 def test_who_made_a_change_over_tcp_is_the_token(doors):

@@ -67,7 +67,8 @@ def request(method, path, body=b"", headers=()):
 def corpus():
     """Every documented request, as bytes."""
     for operation in OPERATIONS:
-        path = operation.address() + ("?" + operation.query() if operation.query() else "")
+        query = operation.queries()[0]
+        path = operation.address() + ("?" + query if query else "")
         for body in operation.bodies.values() or [None]:
             yield request(operation.method, path, json.dumps(body).encode() if body is not None else b"")
 

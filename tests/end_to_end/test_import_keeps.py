@@ -1,6 +1,8 @@
 """An import never loosens a choice that the customer made; what it may do beside, it does."""
+import http.server
 import json
-import subprocess
+import socketserver
+import threading
 
 import pytest
 
@@ -49,12 +51,33 @@ def test_an_import_may_change_what_an_import_said(ana):
     assert imported(ana, "card-alerts", ["email", "sms"]) == ["email", "sms"]
 
 
-def test_an_import_that_is_refused_by_a_busy_store_goes_on_in_smaller_parts(heed):
-    file = heed.folder / "import.jsonl"
-    file.write_text("".join(json.dumps({"id": f"c-{i}", "addresses": {"email": f"{i}@example.com"}}) + "\n" for i in range(20)))
-    with harness.store_held(heed.store):
-        process = subprocess.Popen([harness.HEED, "--config", heed.config_file, "customer", "import", file, "--json"], text=True,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
-        stays(lambda: process.poll() is None, 3)    # longer than a change may take
-    said, complaints = process.communicate(timeout=60)
-    assert process.returncode == 0 and json.loads(said) == {"imported": 20, "failed": 0, "kept": 0}, complaints
+class Busy(http.server.BaseHTTPRequestHandler):
+    """A gateway that can make no more than three customers binding in time."""
+    lists = []
+    address_string = staticmethod(str)
+
+    def do_PATCH(self):
+        customers = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.lists.append([customer["id"] for customer in customers])
+        few = len(customers) <= 3
+        body = json.dumps([{"status": 200}] * len(customers) if few else {"status": 503, "detail": "busy; nothing was changed"}).encode()
+        self.send_response(200 if few else 503)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Type", "application/json" if few else "application/problem+json")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_an_import_that_is_refused_by_a_busy_gateway_goes_on_in_smaller_parts(make_gateway):
+    gateway = make_gateway({"email": {"adapter": "capture"}})
+    ids = [f"c-{i}" for i in range(10)]
+    (gateway.folder / "import.jsonl").write_text("".join(json.dumps({"id": i}) + "\n" for i in ids))
+    with socketserver.ThreadingUnixStreamServer(gateway.socket, Busy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        printed = gateway.cli_object("customer", "import", gateway.folder / "import.jsonl")
+        server.shutdown()
+    assert printed == {"imported": 10, "failed": 0, "kept": 0}
+    assert [len(part) for part in Busy.lists] == [10, 5, 2, 2, 2, 2, 2] and sum(Busy.lists[2:], []) == ids

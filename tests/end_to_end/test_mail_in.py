@@ -2,6 +2,7 @@
 import json
 import re
 
+import harness
 from harness import email_channel, wait_for
 
 ANA = {"id": "c-1", "name": "Ana", "addresses": {"email": "ana@customer.test", "webhook": {"url": "http://127.0.0.1:9/x"}}}
@@ -230,10 +231,12 @@ def test_it_works_without_a_gateway_and_a_mail_server_keeps_what_cannot_be_taken
     assert heed.explain(message)["state"] in ("deferred", "failed")
     heed.start().wait_state(message, "failed")
     heed.stop()
-    (heed.folder / "heed.db").rename(heed.folder / "away.db")
-    (heed.folder / "heed.db").mkdir()
+    store = heed.store
+    heed.config["store"]["url"] = "postgresql://nobody@/nothing?host=/nowhere" if harness.schema_of(store) else f"sqlite:{heed.folder}"
+    heed.write()
     done = heed.cli("inbound", "email", "--sysexits", input=bounce)
     assert done.returncode == 75 and done.stderr
     assert heed.cli("inbound", "email", input=bounce).returncode == 1
     assert heed.cli("inbound", "email", "--sysexits", input="").returncode == 65
     assert heed.cli("inbound", "pigeon", "--check", "--sysexits", input=bounce).returncode == 0
+    heed.config["store"]["url"] = store

@@ -3,16 +3,22 @@ keyboard, and held against the rules of accessibility (axe-core). HEED_SHOTS=FOL
 import os
 import pathlib
 import subprocess
+import threading
 
 import pytest
 from selenium.webdriver.common.keys import Keys
 
 import harness
 from browser import AXE, Browser
-from page import chosen, code_sent, link
+from http_receiver import Answer
+from page import chosen, code_sent, expired, link
 
 SHOTS = os.environ.get("HEED_SHOTS")
 WIDTHS = (320, 375, 1440)
+# What can be tapped and is less than 44 pixels wide or high; a box or radio is as large as its label.
+TOO_SMALL = """return [...document.querySelectorAll("a:not(.skip), button, input:not([type=hidden]), select, summary")]
+    .filter(e => e.offsetParent).map(e => [e.outerHTML.slice(0, 80), (e.closest("label.tick") || e).getBoundingClientRect()])
+    .filter(([, at]) => at.width < 44 || at.height < 44).map(([words, at]) => `${words}: ${at.width} x ${at.height}`)"""
 
 
 @pytest.fixture(scope="module")
@@ -42,15 +48,17 @@ def axe():
         pytest.skip(f"axe-core is not there: {done.stderr.strip()[-200:]}")
 
 
-def looks_right(browser, name):
+def looks_right(browser, name, widths=WIDTHS):
     """Nothing is wider than the window at any width, in either scheme, and axe-core finds no violation."""
     for dark in (False, True):
-        for width in WIDTHS:
+        for width in WIDTHS if SHOTS else widths:
             browser.size(width, 900, dark)
             assert browser.width_needed() <= width, f"{name} at {width}"
             if SHOTS:
                 browser.screenshot(pathlib.Path(SHOTS) / f"{name}-{width}{'-dark' if dark else ''}.png")
         assert browser.axe("color-contrast" if dark else None) == [], f"{name}, {'dark' if dark else 'light'}"
+    browser.size(320, 900)
+    assert browser.execute(TOO_SMALL) == [], name
     browser.size(1280, 900)
 
 
@@ -61,7 +69,7 @@ def test_choose_reorder_and_save(heed, windows, javascript):
     browser.tick("Text message", line).choose("place-sms", "1", line).choose("place-email", "2", line)
     browser.tick("Monday to Friday", line).choose("digest", "daily", line)
     browser.press("Save", line)
-    assert "Saved" in browser.notice() and "This is confirmed: nothing more leaves against it." in browser.notice()
+    assert "Saved" in browser.notice() and "This is confirmed: from now on, nothing leaves against it." in browser.notice()
     assert "You get it by text message; if that is not possible, by e-mail." in browser.notice()
     assert "notice" in browser.focused().get_attribute("class") and browser.driver.title.startswith("Saved")
     now = chosen(heed)
@@ -161,7 +169,50 @@ def test_every_page_is_accessible_and_fits_its_window(heed, browser, sms, axe):
     looks_right(browser, "history")
     browser.press("Your data")
     looks_right(browser, "data")
-    browser.open(link(heed).url + "?ask=stop")
-    looks_right(browser, "ask")
-    browser.open(heed.config["http"]["public_url"] + "/p/nothing")
-    looks_right(browser, "forged")
+    browser.press("Erase everything")
+    looks_right(browser, "erase")
+
+
+def test_what_answers_and_what_refuses_is_accessible_too(heed, browser, sms, mail, axe):
+    page = link(heed, product="card-alerts")
+    browser.open(page.url)
+    answers = threading.Event()
+    sms.script(harness.TWILIO_PATH, lambda request: (answers.wait(60), Answer(201, {"sid": "SM1"}))[1])
+    heed.prefer("ana", "card-alerts", "sms")
+    line = browser.line("Card alerts")
+    browser.tick("Text message", line).press("Save", line)
+    looks_right(browser, "conflict", (320,))
+    heed.wait_state(heed.send("ana"), "sending", "in_doubt")
+    browser.open(page.url).press("Stop “Card alerts”")
+    assert "had already left and may still arrive" in browser.notice()
+    answers.set()
+    looks_right(browser, "saved", (320,))
+    browser.press("Stop everything")
+    looks_right(browser, "ask", (320,))
+    heed.prefer("ana", "statements", "email")
+    heed.wait_state(heed.send("ana", product="statements"), "sent")
+    browser.open(mail.mails[-1].message["List-Unsubscribe"][1:-1])
+    looks_right(browser, "unsubscribe", (320,))
+    browser.press("Yes, stop it")
+    looks_right(browser, "unsubscribed", (320,))
+    for name, token in (("forged", "nothing"), ("expired", expired(page.path[3:], "ana"))):
+        browser.open(f"{heed.config['http']['public_url']}/p/{token}")
+        looks_right(browser, name, (320,))
+
+
+def test_a_language_keeps_the_part_of_the_page(heed, browser):
+    browser.open(link(heed, level="full").url + "?view=history").press("Français")
+    assert browser.text("h1") == "Ce que nous vous avons envoyé"
+
+
+@pytest.mark.parametrize("language", ("de", "es", "fr"))
+def test_no_word_of_a_language_is_wider_than_a_small_window(heed, browser, language):
+    page = link(heed, product="card-alerts", level="full").url
+    browser.size(320, 900)
+    for view in ("", "&view=addresses", "&view=history", "&view=data", "&view=erase", "&ask=stop"):
+        browser.open(f"{page}?lang={language}{view}")
+        for line in browser.all("summary"):
+            line.click()
+        assert browser.width_needed() <= 320, view
+        assert browser.execute(TOO_SMALL) == [], view
+    browser.size(1280, 900)

@@ -1,4 +1,5 @@
 """heed send and heed dead: they talk to Redis, whether a gateway runs or not."""
+import datetime
 import json
 import os
 import pty
@@ -36,10 +37,21 @@ def test_send_puts_a_message_in_and_prints_the_id_that_it_will_have(idle):
 
 def test_send_takes_every_key_of_a_message(idle):
     more = {"--id": "m-1", "--locale": "es-AR", "--purpose": "critical", "--campaign": "spring", "--meta": '{"a":"b"}',
-            "--traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+            "--traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "--send-at": "2030-01-01T08:00:00Z", "--expires-at": "2030-01-01T09:00:00Z"}
     assert idle.cli_ok(*WORDS, *(word for pair in more.items() for word in pair)) == "m-1\n"
     assert in_stream(idle)[0][1] == {**MESSAGE, "id": "m-1", "locale": "es-AR", "purpose": "critical", "campaign": "spring",
-                                     "meta": {"a": "b"}, "traceparent": more["--traceparent"]}
+                                     "meta": {"a": "b"}, "traceparent": more["--traceparent"], "send_at": more["--send-at"],
+                                     "expires_at": more["--expires-at"]}
+
+
+def test_a_time_may_be_said_from_now_on(idle):
+    idle.cli_ok(*WORDS, "--send-at", "2h", "--expires-at", "3h")
+    message = in_stream(idle)[0][1]
+    at, end = (datetime.datetime.fromisoformat(message[key].replace("Z", "+00:00")) for key in ("send_at", "expires_at"))
+    assert 3590 < (end - at).total_seconds() < 3660
+    assert 7000 < (at - datetime.datetime.now(datetime.timezone.utc)).total_seconds() <= 7200
+    assert idle.cli(*WORDS, "--send-at", "soon").returncode == 2
 
 
 def test_send_takes_the_words_themselves(idle):

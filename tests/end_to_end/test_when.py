@@ -134,6 +134,16 @@ def test_send_at_and_expires_at(heed, mail):
     heed.sum_holds()
 
 
+def test_the_command_line_says_when(heed):
+    heed.put(ANA)
+    [sent] = heed.cli_json("send", "--customer", "c-1", "--product", "card-alerts", "--text", "?", "--send-at", "1h", "--expires-at",
+                           moment(7200))
+    heed.wait_state(sent["id"], "deferred")
+    assert moment(3500) < heed.explain(sent["id"])["until"] < moment(3700)
+    done = heed.cli("send", "--customer", "c-1", "--product", "card-alerts", "--text", "?", "--send-at", "soon")
+    assert done.returncode == 2 and "send_at" in done.stderr
+
+
 def test_what_waits_for_a_relay_that_is_down_expires_in_time(make_gateway, sms, mail):
     heed = gateway(make_gateway, sms, mail, {"card-alerts": {"expires_after": "2s"}})
     mail.close()

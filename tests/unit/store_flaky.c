@@ -35,6 +35,9 @@ FLAKY(find_messages, const char *const ids[], size_t n, struct message_row out[]
 	FLAKY(waited_for, char ***names, size_t *n)(s, names, n) END
 	FLAKY(waiting_of, int64_t customer, int64_t after, size_t max,
 	      struct message_rows *out)(s, customer, after, max, out) END
+	FLAKY(put_again, const struct again_at *again)(s, again) END
+	FLAKY(drop_again, int64_t customer)(s, customer) END
+	FLAKY(get_again, struct again_at **out, size_t *n)(s, out, n) END
 	FLAKY(erase_customer, int64_t customer, const char *name, int64_t at)(s, customer, name, at) END
 	FLAKY(get_erasing, int64_t *customer, char **id)(s, customer, id) END
 	FLAKY(end_erasing, int64_t customer)(s, customer) END
@@ -59,6 +62,7 @@ FLAKY(find_messages, const char *const ids[], size_t n, struct message_row out[]
 	FLAKY(get_customer, const char *id, struct customer **out)(s, id, out) END
 	FLAKY(get_preferences, int64_t customer, struct preference **out, size_t *n)(s, customer, out, n) END
 	FLAKY(put_customer, struct customer *customer)(s, customer) END
+	FLAKY(stamp_customer, int64_t customer, int64_t seq)(s, customer, seq) END
 	FLAKY(put_preference, int64_t customer, const struct preference *p)(s, customer, p) END
 	FLAKY(set_address_state, int64_t address, enum address_state state, int64_t seq)(s, address, state,
 											 seq) END
@@ -122,6 +126,9 @@ void flaky_attach(struct store *store)
 	THROUGH(waited_for);
 	THROUGH(waiting_of);
 	THROUGH(doubts_of);
+	THROUGH(put_again);
+	THROUGH(drop_again);
+	THROUGH(get_again);
 	THROUGH(erase_customer);
 	THROUGH(get_erasing);
 	THROUGH(end_erasing);
@@ -140,6 +147,7 @@ void flaky_attach(struct store *store)
 	THROUGH(get_customer);
 	THROUGH(get_preferences);
 	THROUGH(put_customer);
+	THROUGH(stamp_customer);
 	THROUGH(put_preference);
 	THROUGH(set_address_state);
 	THROUGH(find_contact);

@@ -10,6 +10,7 @@
 #include "api.h"
 #include "digest.h"
 #include "queue.h"
+#include "turn_private.h"
 #include "xalloc.h"
 
 /* --- a store, a turn and a configuration of the test's own --- */
@@ -172,14 +173,6 @@ static void contact_fill(struct contact *out, int64_t seq)
 				.message_count = 1,
 				.meta = xstrdup("{\"order\":\"7\"}")};
 	out->message_ids[0] = xstrdup("m-1");
-}
-
-static struct troubles none = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-struct troubles *turn_troubles(struct turn *turn)
-{
-	(void)turn;
-	return &none;
 }
 
 bool store_read_log(struct store_reader *reader, const struct log_query *query, struct contact **out,
@@ -382,9 +375,10 @@ int request_cancel(const struct turn_door *door, const struct asker *asker, cons
 
 /* --- asking --- */
 
-static int a_turn, a_queue;
-static struct api api = {
-	.door = {.turn = (struct turn *)&a_turn}, .config = &config, .queue = (struct queue *)&a_queue};
+static struct turn a_turn = {.lock = PTHREAD_MUTEX_INITIALIZER,
+			     .troubles = {.lock = PTHREAD_MUTEX_INITIALIZER}};
+static int a_queue;
+static struct api api = {.door = {.turn = &a_turn}, .config = &config, .queue = (struct queue *)&a_queue};
 
 /* How the next requests come in. */
 static struct {
@@ -1013,6 +1007,32 @@ static void the_sum_is_told_without_redis(void **state)
 	json_decref(answer);
 }
 
+static void what_keeps_the_gateway_from_taking_is_said(void **state)
+{
+	(void)state;
+	json_t *answer = ask("GET", "/v1/queue", "", 200);
+	assert_null(json_object_get(answer, "troubles"));
+	json_decref(answer);
+	trouble_is(&a_turn.troubles, TROUBLE_STORE, "the disk is full");
+	trouble_is(&a_turn.troubles, TROUBLE_BACKLOG, "7 messages wait");
+	answer = ask("GET", "/v1/queue", "", 200);
+	const json_t *troubles = json_object_get(answer, "troubles");
+	assert_int_equal(json_array_size(troubles), 2);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(troubles, 0), "cause")),
+			    "store");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(troubles, 1), "says")),
+			    "7 messages wait");
+	json_decref(answer);
+	expect_problem("GET", "/readyz", "", 503, "the disk is full; nothing is taken");
+	trouble_over(&a_turn.troubles, TROUBLE_STORE);
+	a_turn.lanes = 1;
+	answer = ask("GET", "/readyz", "", 200);
+	assert_int_equal(json_array_size(json_object_get(answer, "troubles")), 1);
+	json_decref(answer);
+	trouble_over(&a_turn.troubles, TROUBLE_BACKLOG);
+	a_turn.lanes = 0;
+}
+
 static void a_store_that_fails_is_503(void **state)
 {
 	(void)state;
@@ -1078,6 +1098,7 @@ int main(void)
 		story(an_operator_settles_and_retries),
 		story(the_queue_is_the_sum_and_what_waits),
 		story(the_sum_is_told_without_redis),
+		story(what_keeps_the_gateway_from_taking_is_said),
 		story(a_store_that_fails_is_503),
 		story(a_process_that_only_reads_changes_nothing),
 	};

@@ -779,6 +779,8 @@ static void a_provider_file_is_checked_by_line(void **state)
 	provider_is_refused(
 		HEAD REQUEST "response:\n  dead:\n    - { code: 1 }\n",
 		"bad.yaml:6: response.dead.0: asks for a code, and response.error_code does not say");
+	provider_is_refused(HEAD "request: { url: \"{{settings.base_url}}\", headers: [a] }\nresponse: {}\n",
+			    "bad.yaml:3: request.headers: is a list; a map of name to text");
 	provider_is_refused(HEAD REQUEST "response: { retry: [ { status: 9xx } ] }\n",
 			    "has a status that is none");
 	provider_is_refused(HEAD REQUEST "response: { id: { json: a, header: b } }\n",

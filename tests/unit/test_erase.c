@@ -96,10 +96,11 @@ static void an_event_about_somebody_else_is_left_alone(void **state)
 	char *left = erased_event(
 		KEY, "ana",
 		"{\"type\":\"t\",\"subject\":\"ana\",\"data\":{\"customer\":\"ana\",\"product\":\"p\","
-		"\"meta\":{\"name\":\"Ana\"},\"text\":\"I am Ana\"}}");
+		"\"meta\":{\"name\":\"Ana\"},\"text\":\"I am Ana\"},\"traceparent\":\"00-ab\"}");
 	assert_non_null(strstr(left, "\"product\":\"p\""));
 	assert_null(strstr(left, "ana\""));
 	assert_null(strstr(left, "Ana"));
+	assert_null(strstr(left, "00-ab"));
 	free(left);
 }
 

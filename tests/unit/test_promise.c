@@ -109,6 +109,27 @@ static void of_many_that_wait_a_turn_looks_at_some_and_none_of_the_rest_leaves(v
 	assert_int_equal(sum_holds(), MANY);
 }
 
+static void after_a_kill_the_next_start_looks_at_the_rest(void **state)
+{
+	struct again_at *left = NULL;
+	struct later later;
+	size_t count;
+
+	(void)state;
+	wait_many();
+	stop_later(&later);
+	step();
+	pthread_join(later.thread, NULL);
+	world_crash();
+	steps();
+	assert_int_equal(counted(STATE_SUPPRESSED), MANY);
+	assert_int_equal(sum_holds(), MANY);
+	assert_true(store_begin(world.store) && store_get_again(world.store, &left, &count));
+	store_rollback(world.store);
+	assert_int_equal(count, 0); /* and it is not done once more */
+	free(left);
+}
+
 static void what_waits_is_chosen_for_when_it_is_claimed_though_nobody_looked_again(void **state)
 {
 	struct later later;
@@ -118,6 +139,10 @@ static void what_waits_is_chosen_for_when_it_is_claimed_though_nobody_looked_aga
 	stop_later(&later);
 	step();
 	pthread_join(later.thread, NULL);
+	struct customer *ana = NULL;
+	assert_true(store_begin(world.store) && store_get_customer(world.store, "ana", &ana) &&
+		    store_drop_again(world.store, ana->n) && store_commit(world.store));
+	customer_free(ana);
 	world_crash(); /* the rest was not looked at, and nobody remembers it */
 	world.turn->ahead = 100 * 365 * MOMENT_DAY;
 	steps();
@@ -176,6 +201,52 @@ static void of_several_preferences_with_one_that_is_wrong_none_is_written(void *
 	admit("m-1", "ana", "card-alerts", "");
 	step();
 	is(state_of("m-1"), "sending");
+}
+
+static void stop_everything_stops_also_what_is_not_in_the_products_file_now(void **state)
+{
+	static const char without[] = "news: {title: {en: News}, purpose: marketing, channels: [email]}\n";
+	struct config *before = config_hold(world.config);
+	const struct turn_door in = by_hand();
+	json_t *answer = NULL;
+
+	(void)state;
+	customer_with_all("ana");
+	prefer("ana", "card-alerts", "{\"channels\":[\"sms\"]}", NULL);
+	world_reload(world_config(NULL, without));
+	step();
+	assert_int_equal(prefer("ana", "card-alerts", "{\"channels\":[]}", NULL), 404);
+	assert_int_equal(request_stop_all(&in, &asker, "ana", NULL, &answer, &problem), 200);
+	assert_int_equal(json_array_size(json_object_get(answer, "preferences")), 2);
+	json_decref(answer);
+	world_reload(before);
+	step();
+	admit("m-1", "ana", "card-alerts", "");
+	step();
+	is(state_of("m-1"), "suppressed");
+}
+
+static void facts_that_were_read_too_early_change_nothing(void **state)
+{
+	const struct turn_door in = by_hand();
+	json_t *moved = json_loads("{\"addresses\":{\"sms\":[]}}", 0, NULL);
+	struct customer *read = NULL;
+	struct preference *none = NULL;
+	size_t count = 0;
+
+	(void)state;
+	customer_with_all("ana");
+	assert_true(store_read_customer(world.reader, "ana", &read, &none, &count));
+	struct asker page = {.by = "page", .actor = "", .facts = read->seq};
+	customer_is("ana", "{\"id\":\"ana\",\"name\":\"Ana\",\"addresses\":{\"sms\":\"+34600000199\"}}");
+	assert_int_equal(request_customer(&in, &page, "ana", moved, true, NULL, &problem), 409);
+	customer_free(read);
+	assert_true(store_read_customer(world.reader, "ana", &read, &none, &count));
+	assert_int_equal(read->address_count, 1);
+	page.facts = read->seq;
+	assert_int_equal(request_customer(&in, &page, "ana", moved, true, NULL, &problem), 200);
+	customer_free(read);
+	json_decref(moved);
 }
 
 static void stop_everything_stops_all_that_may_be_and_keeps_the_hours(void **state)
@@ -369,10 +440,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ON_BOTH(of_many_that_wait_a_turn_looks_at_some_and_none_of_the_rest_leaves),
+		ON_BOTH(after_a_kill_the_next_start_looks_at_the_rest),
 		ON_BOTH(what_waits_is_chosen_for_when_it_is_claimed_though_nobody_looked_again),
 		ON_BOTH(all_preferences_are_one_commit_and_one_list),
 		ON_BOTH(of_several_preferences_with_one_that_is_wrong_none_is_written),
 		ON_BOTH(stop_everything_stops_all_that_may_be_and_keeps_the_hours),
+		ON_BOTH(stop_everything_stops_also_what_is_not_in_the_products_file_now),
+		ON_BOTH(facts_that_were_read_too_early_change_nothing),
 		ON_BOTH(nothing_leaves_for_an_address_that_was_changed_but_what_is_listed),
 		ON_BOTH(an_attempt_in_doubt_stays_listed_when_its_message_was_sent_again),
 		ON_BOTH(what_a_crash_left_in_doubt_is_listed_once),

@@ -432,6 +432,21 @@ static void hours_and_channels_of_two_choices_must_meet(void **state)
 				"\"21:00-23:00\"}]}",
 				NULL),
 			 200);
+	/* what the company changed since keeps nobody from a stop, or a pause */
+	assert_int_equal(prefer("ana", "card-alerts",
+				"{\"channels\":[{\"channel\":\"sms\",\"hours\":\"21:00-23:00\"}]}", NULL),
+			 200);
+	world_reload(world_config(NULL, "card-alerts: { channels: [sms, email], default: [sms], quiet_hours: "
+					"\"20:00-24:00\" }\n"));
+	step();
+	assert_int_equal(prefer("ana", "*", "{\"channels\":[]}", NULL), 200);
+	const char *later = "{\"channels\":[{\"channel\":\"sms\",\"hours\":\"21:00-23:00\"}],\"paused_"
+			    "until\":\"2100-01-01T00:00:00Z\"}";
+	assert_int_equal(prefer("ana", "card-alerts", later, NULL), 200);
+	assert_int_equal(prefer("ana", "card-alerts", "{\"channels\":[]}", NULL), 200);
+	assert_int_equal(prefer("ana", "card-alerts", later, NULL), 422);
+	assert_non_null(
+		strstr(problem.data, "channels[0].hours: 21:00-23:00 never opens together with the quiet"));
 }
 
 int main(void)

@@ -15,6 +15,8 @@
 #include "api.h"
 #include "xalloc.h"
 
+#define BODIES_MAX (2 * API_BODY_MAX) /* so that a few can be too much */
+
 /* What the handler was given last. */
 struct seen {
 	char method[16], path[256], query[256], by[32], actor[64];
@@ -88,7 +90,8 @@ static bool refuses(void *context, const struct api_request *request, struct api
 
 static struct web_server *open_at(const char *path, struct text *error)
 {
-	static const struct web_service service = {.handle = answer_what_came, .refuses = refuses};
+	static const struct web_service service = {
+		.handle = answer_what_came, .refuses = refuses, .bodies_max = BODIES_MAX};
 
 	return web_server_open(&(struct web_listener){DOOR_SOCKET, path}, 1, &service, error);
 }
@@ -295,6 +298,73 @@ static void a_path_too_long_for_a_socket_is_refused(void **state)
 	expect_open_refused(path, "1 to 107 bytes");
 }
 
+static void send_all(int fd, const char *bytes, size_t len)
+{
+	for (ssize_t n; len > 0 && (n = send(fd, bytes, len, MSG_NOSIGNAL)) > 0; len -= (size_t)n)
+		bytes += n;
+	assert_int_equal(len, 0);
+}
+
+/* A request whose body comes but for its last byte. */
+static int begin_large(const char *body)
+{
+	char head[200];
+	int fd = dial();
+
+	snprintf(head, sizeof head,
+		 "PUT /x HTTP/1.1\r\nHost: heed\r\nContent-Length: %d\r\nConnection: close\r\n\r\n",
+		 API_BODY_MAX);
+	send_all(fd, head, strlen(head));
+	send_all(fd, body, API_BODY_MAX - 1);
+	return fd;
+}
+
+static int end_large(int fd, char *answer, size_t size)
+{
+	size_t got = 0;
+	int status = 0;
+
+	send_all(fd, "x", 1);
+	for (ssize_t n; got + 1 < size && (n = recv(fd, answer + got, size - got - 1, 0)) > 0;)
+		got += (size_t)n;
+	answer[got] = '\0';
+	close(fd);
+	sscanf(answer, "HTTP/1.1 %d", &status);
+	return status;
+}
+
+static void all_bodies_together_have_a_bound(void **state)
+{
+	char answer[2000], *body = xcalloc(1, API_BODY_MAX);
+	int fds[3], busy = 0, taken = 0;
+
+	(void)state;
+	for (int i = 0; i < 3;
+	     i++) /* each was read, but for what a socket holds, before the next one begins */
+		fds[i] = begin_large(body);
+	for (int i = 0; i < 3; i++) {
+		int status = end_large(fds[i], answer, sizeof answer);
+		busy += status == 503 && strstr(answer, "Retry-After: ") != NULL;
+		taken += status == 200;
+	}
+	assert_int_equal(busy, 1);
+	assert_int_equal(taken, 2);
+	assert_int_equal(end_large(begin_large(body), answer, sizeof answer), 200); /* it is given back */
+	free(body);
+}
+
+static void blanks_behind_a_value_are_not_part_of_it(void **state)
+{
+	char answer[2000];
+
+	(void)state;
+	assert_int_equal(
+		ask_words("GET / HTTP/1.1\r\nHost: heed\r\nHeed-Actor: ana \t \r\nConnection: close\r\n\r\n",
+			  answer, sizeof answer),
+		200);
+	assert_string_equal(seen.actor, "ana");
+}
+
 #define served(test) cmocka_unit_test_setup_teardown(test, open_server, close_server)
 
 int main(void)
@@ -308,6 +378,8 @@ int main(void)
 		served(a_body_over_the_bound_is_refused_by_its_length),
 		served(a_chunked_body_over_the_bound_is_refused_at_its_end),
 		served(a_body_up_to_the_bound_is_taken),
+		served(all_bodies_together_have_a_bound),
+		served(blanks_behind_a_value_are_not_part_of_it),
 		served(a_peer_that_trickles_is_cut_off),
 		served(a_socket_that_answers_is_left_alone),
 		cmocka_unit_test(a_stale_socket_is_replaced),
