@@ -448,7 +448,7 @@ bool memory_audit_changes(struct store_reader *reader, struct audit_at *after, s
 			all[(*count)++] = all[i];
 		else
 			change_release(&all[i]);
-	if (*count)
+	if (all)
 		qsort(all, *count, sizeof *all, by_customer);
 	for (; *count > limit; --*count)
 		change_release(&all[*count - 1]);
