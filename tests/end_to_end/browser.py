@@ -8,7 +8,7 @@ import shutil
 import tempfile
 
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
@@ -77,17 +77,15 @@ class Browser:
 
     @contextlib.contextmanager
     def next_page(self):
-        before = self.find("html")
+        self.driver.execute_script("window.heedBefore = true")
         yield
-        wait_for(lambda: self._is_gone(before) and self.driver.execute_script("return document.readyState") == "complete", 60, "the next page")
+        wait_for(self._has_come, 60, "the next page")
 
-    @staticmethod
-    def _is_gone(element):
+    def _has_come(self):
         try:
-            element.is_enabled()
-        except StaleElementReferenceException:
-            return True
-        return False
+            return self.driver.execute_script("return !window.heedBefore && document.readyState === 'complete'")
+        except WebDriverException:    # asked between the one page and the other
+            return False
 
     def line(self, title):
         """The line of a product, opened."""
