@@ -38,14 +38,14 @@ enum key_flag {
 };
 
 struct config_key {
-	const char *path; /* "gateway.lease", "channels.*.timeout" */
-	enum key_type type;
+	const char *path;     /* "gateway.lease", "channels.*.timeout" */
 	const char *fallback; /* NULL: none, or one that is found out */
 	const char *limits;
 	const char *adapter; /* "": any; else the key belongs to channels of this adapter */
-	int flags;
 	const char *example; /* for the sample; "": the default */
 	const char *help;
+	enum key_type type;
+	int flags;
 };
 
 struct config_table {

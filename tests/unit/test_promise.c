@@ -113,7 +113,7 @@ static void after_a_kill_the_next_start_looks_at_the_rest(void **state)
 {
 	struct again_at *left = NULL;
 	struct later later;
-	size_t count;
+	size_t count = 0;
 
 	(void)state;
 	wait_many();
