@@ -2,6 +2,7 @@
 import os
 import pwd
 import shutil
+import shutil
 import socket
 import subprocess
 
@@ -80,7 +81,8 @@ class BouncingPostfix:
         os.chown(full, owner.pw_uid, owner.pw_gid)
         (folder / "etc/main.cf").write_text(MAIN_CF.format(folder=folder, uid=owner.pw_uid, gid=owner.pw_gid, peer=peer,
                                                               lifetime=lifetime))
-        (folder / "etc/master.cf").write_text(MASTER_CF.format(port=self.port, heed=HEED, config=config))
+        binary = shutil.copy(HEED, folder / "heed")     # the tree may be in a home that only its owner may enter
+        (folder / "etc/master.cf").write_text(MASTER_CF.format(port=self.port, heed=binary, config=config))
         with open(folder / "start.log", "wb") as log:
             self.process = subprocess.Popen(["postfix", "-c", str(folder / "etc"), "start-fg"], stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, preexec_fn=end_with_us)
