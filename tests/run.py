@@ -84,7 +84,7 @@ def programs(folder, only=None):
 
 def pytest_run(words, env=None):
     start = time.monotonic()
-    status, output = run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header", "-rfs", *words],
+    status, output = run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header", "-rfEs", *words],
                          PYTEST_SECONDS, env)
     good = sum(map(int, re.findall(r"\b(\d+) passed", output)))
     bad = sum(map(int, re.findall(r"\b(\d+) (?:failed|error)", output)))

@@ -2,7 +2,6 @@
 import os
 import pwd
 import shutil
-import shutil
 import socket
 import subprocess
 
