@@ -82,7 +82,7 @@ bool text_vaddf(struct text *t, const char *format, va_list args)
 	if (left && !printed)
 		t->data[t->len] = '\0';
 	bool fits = printed || (len >= 0 && text_room(t, (size_t)len));
-	if (fits && !printed && len > 0)
+	if (fits && !printed) /* nothing, too, ends with a NUL */
 		vsnprintf(t->data + t->len, (size_t)len + 1, format, again);
 	if (fits)
 		t->len += (size_t)len;

@@ -90,6 +90,13 @@ static void what_hides_the_meaning_is_refused(void **state)
 	is_refused("a: 1e999\n", "without end");
 }
 
+/* Found by the fuzzer: what is wrong below a key that is none was told from behind the end of its path. */
+static void what_is_wrong_below_a_key_that_is_none_is_told(void **state)
+{
+	(void)state;
+	is_refused("? [a]\n: &b 4\n", ":2: has an anchor or alias");
+}
+
 static void broken_text_is_told_by_line(void **state)
 {
 	(void)state;
@@ -139,6 +146,7 @@ int main(void)
 		cmocka_unit_test(every_value_knows_its_line),
 		cmocka_unit_test(a_key_twice_is_an_error_and_reading_goes_on),
 		cmocka_unit_test(what_hides_the_meaning_is_refused),
+		cmocka_unit_test(what_is_wrong_below_a_key_that_is_none_is_told),
 		cmocka_unit_test(broken_text_is_told_by_line),
 		cmocka_unit_test(size_depth_and_number_of_values_are_bounded),
 		cmocka_unit_test(an_empty_file_is_null),
