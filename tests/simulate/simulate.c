@@ -80,6 +80,7 @@ static struct {
 		bool gone;                   /* its customer was erased since */
 		int taken, doubt;            /* the channel; -1 */
 		bool delivered;
+		bool delivered_then;    /* when it was claimed: what is heard later calls nothing back */
 		int64_t counted_day[4]; /* claimed on, where it was taken; 0: free */
 	} messages[MESSAGES_MAX];
 	int count;
@@ -272,7 +273,7 @@ static void check_begin(const char *id, int channel)
 			       sim.messages[i].rejected);
 	}
 	if (sim.messages[i].taken >= 0 &&
-	    (sim.messages[i].delivered || sim.messages[i].taken != 1 || channel == 1))
+	    (sim.messages[i].delivered_then || sim.messages[i].taken != 1 || channel == 1))
 		broken("%s begins on %s, and was taken on %s before; %s", id, channels[channel],
 		       channels[sim.messages[i].taken], contacts_of(id));
 	if (sim.messages[i].doubt >= 0 && sim.messages[i].doubt != channel)
@@ -455,6 +456,7 @@ static void watch(const struct attempt *attempt)
 	for (size_t k = 0; k < messages_in(attempt) && !is_answer(attempt->message_id); k++) {
 		int i = message_of(message_in(attempt, k)), customer = sim.messages[i].customer;
 		sim.messages[i].dead_then = sim.stopped[customer] << 1;
+		sim.messages[i].delivered_then = sim.messages[i].delivered;
 		for (int channel = 0; channel < CHANNELS; channel++) {
 			sim.messages[i].dead_then |= (sim.dead[customer][channel] != FINE) << channel;
 			if (strcmp(attempt->channel->config->name, channels[channel]) == 0 &&
@@ -681,6 +683,8 @@ static void do_receipt(void)
 		sim.messages[i].rejected = rejected;
 		sim.messages[i].taken = taken;
 		forget_kept(reference);
+	} else if (!sim.messages[i].delivered) { /* what did not arrive counts in no cap */
+		memset(sim.messages[i].counted_day, 0, sizeof sim.messages[i].counted_day);
 	}
 }
 
