@@ -499,7 +499,7 @@ static size_t status_at(const char *text, size_t at)
 	const char *s = text + at;
 	size_t n = 0;
 
-	if (!strchr("245", *s) || s[1] != '.' || s[2] < '0' || s[2] > '7' || s[3] != '.')
+	if ((*s != '2' && *s != '4' && *s != '5') || s[1] != '.' || s[2] < '0' || s[2] > '7' || s[3] != '.')
 		return 0;
 	if (at && (isalnum((unsigned char)text[at - 1]) || strchr("./-", text[at - 1])) &&
 	    !(at >= 4 && text[at - 1] == '-' && isdigit((unsigned char)text[at - 2])))
@@ -529,7 +529,8 @@ void mail_find_codes(const char *text, char status[12], char code[4])
 	status[0] = code[0] = '\0';
 	for (size_t i = 0; text[i] && !together; i++) {
 		if (code_at(text, i)) {
-			bool behind = strchr(" -", text[i + 3]) && (len = status_at(text, i + 4)) != 0;
+			bool behind = (text[i + 3] == ' ' || text[i + 3] == '-') &&
+				      (len = status_at(text, i + 4)) != 0;
 			if (!code[0] || behind) {
 				memcpy(code, text + i, 3);
 				code[3] = '\0';
