@@ -35,6 +35,7 @@ static void postgres_close(struct store *base)
 	pg_disconnect(&store->pg);
 	free(store->pg.url);
 	free(store->months);
+	free(store->stale.customers);
 	free(store);
 }
 
@@ -185,6 +186,8 @@ static bool postgres_commit(struct store *base)
 	struct store_postgres *store = of(base);
 	struct pg *pg = &store->pg;
 
+	if (!pg_beside_write(store))
+		return false;
 	if (pg_is_lost(pg))
 		return pg_failed(pg, NULL); /* it was never asked for */
 	PGresult *result = PQexec(pg->conn, "COMMIT");
@@ -201,6 +204,7 @@ static void postgres_rollback(struct store *base)
 	struct store_postgres *store = of(base);
 
 	store->months_stale = true;
+	store->stale.count = 0;
 	if (pg_is_lost(&store->pg))
 		pg_disconnect(&store->pg);
 	else if (PQtransactionStatus(store->pg.conn) != PQTRANS_IDLE)
@@ -209,7 +213,7 @@ static void postgres_rollback(struct store *base)
 
 static bool postgres_save_point(struct store *base)
 {
-	return pg_exec(&of(base)->pg, "SAVEPOINT part");
+	return pg_beside_write(of(base)) && pg_exec(&of(base)->pg, "SAVEPOINT part");
 }
 
 static bool postgres_end_point(struct store *base, bool keep)

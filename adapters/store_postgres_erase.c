@@ -46,6 +46,7 @@ bool postgres_erase_customer(struct store *store, int64_t customer, const char *
 	pg_put_number(&query, customer);
 	if (!one_changed(store, &query, "customer", customer))
 		return false;
+	store_stale_add(&of(store)->stale, customer);
 	pg_query_init(&query, pg_of(store), PG_DROP_ADDRESSES, "n",
 		      "DELETE FROM customer_address WHERE customer = $1");
 	pg_put_number(&query, customer);

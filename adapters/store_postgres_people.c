@@ -7,14 +7,35 @@
 #include "xalloc.h"
 #include "banned.h"
 
+static struct store_postgres *of(struct store *store)
+{
+	return (struct store_postgres *)store;
+}
+
 static struct pg *pg_of(struct store *store)
 {
-	return &((struct store_postgres *)store)->pg;
+	return &of(store)->pg;
+}
+
+bool pg_beside_write(struct store_postgres *store)
+{
+	struct pg_query query;
+
+	if (!store->stale.count)
+		return true;
+	pg_query_init(
+		&query, &store->pg, PG_BESIDE_WRITE, "N",
+		"UPDATE customer SET addresses = b.addresses, choices = b.choices FROM customer_beside b "
+		"WHERE b.n = customer.n AND customer.n = ANY ($1)");
+	for (size_t i = 0; i < store->stale.count; i++)
+		pg_put_number(&query, store->stale.customers[i]);
+	store->stale.count = 0;
+	return pg_query_done(&query, NULL);
 }
 
 bool postgres_read_facts(struct store *store, struct facts *const facts[], size_t count)
 {
-	return pg_read_facts(pg_of(store), facts, count);
+	return pg_beside_write(of(store)) && pg_read_facts(pg_of(store), facts, count);
 }
 
 bool postgres_get_customer(struct store *store, const char *id, struct customer **out)
@@ -120,6 +141,7 @@ bool postgres_put_customer(struct store *store, struct customer *customer)
 
 	if (!put_facts(pg, customer))
 		return false;
+	store_stale_add(&of(store)->stale, customer->n);
 	pg_query_init(&query, pg, PG_DROP_ADDRESSES, "n", "DELETE FROM customer_address WHERE customer = $1");
 	pg_put_number(&query, customer->n);
 	return pg_query_done(&query, NULL) &&
@@ -166,6 +188,7 @@ bool postgres_put_preference(struct store *store, int64_t customer, const struct
 	pg_put_text(&query, preference->changed_by);
 	pg_put_number(&query, preference->seq);
 	free(channels);
+	store_stale_add(&of(store)->stale, customer);
 	return pg_query_done(&query, NULL);
 }
 
@@ -175,7 +198,7 @@ bool postgres_set_address_state(struct store *store, int64_t address, enum addre
 	int64_t changed = 0;
 
 	pg_query_init(&query, pg_of(store), PG_ADDRESS_STATE, "nnn",
-		      "UPDATE address SET state = $1, seq = $2 WHERE n = $3");
+		      "UPDATE address SET state = $1, seq = $2, moved = 1 WHERE n = $3");
 	pg_put_number(&query, state);
 	pg_put_number(&query, seq);
 	pg_put_number(&query, address);

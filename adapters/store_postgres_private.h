@@ -60,6 +60,8 @@ enum statement {
 	PG_SEVERAL_NAMES,
 	PG_MONTHS,
 	PG_CUSTOMERS,
+	PG_MOVED,
+	PG_BESIDE_WRITE,
 	PG_ADDRESSES,
 	PG_PREFERENCES,
 	PG_CHAIN,
@@ -247,7 +249,10 @@ struct store_postgres {
 	int *months;                /* the partitions that are there */
 	size_t month_count;
 	bool months_stale; /* a rollback may have taken some away, or another may have made some */
+	struct store_stale stale;
 };
+/* What stands beside those who are stale. */
+bool pg_beside_write(struct store_postgres *store);
 
 /* Makes the partition that a contact of then belongs in. */
 bool month_for(struct store_postgres *store, int64_t at);

@@ -126,6 +126,11 @@ static void read_address(struct cells *cells, struct customer *customer)
 	address->seq = pg_get_number(cells);
 }
 
+/* What could be read of the copy that stands beside a customer (config/schema/postgres/041-beside.sql). */
+struct beside {
+	bool addresses, choices;
+};
+
 /* Which of `count` facts has this customer first and behind `from`; -1: none. In the order of n, so that one
  * search finds all. */
 struct by_customer {
@@ -154,16 +159,20 @@ static struct by_customer *first_of(struct by_customer *list, size_t count, int6
 	return low < count && list[low].n == n ? &list[low] : NULL;
 }
 
-/* $1: places, $2: ids (or NULL), $3: n. */
-static bool read_customers(struct pg *pg, struct facts *const facts[], size_t count)
+#define CUSTOMER_COLUMNS \
+	"k.n, k.id, k.name, k.locale, k.timezone, k.seq, k.erased_at, k.addresses, k.choices "
+
+/* $1: places, $2: ids (or NULL), $3: n. `beside`, where it is wanted: which of them have had their addresses
+ * and choices read from what stands beside them. */
+static bool read_customers(struct pg *pg, struct facts *const facts[], size_t count, struct beside beside[])
 {
 	struct pg_query query;
 
 	pg_query_init(&query, pg, PG_CUSTOMERS, "NTN",
-		      "SELECT u.place, k.n, k.id, k.name, k.locale, k.timezone, k.seq, k.erased_at "
+		      "SELECT u.place, " CUSTOMER_COLUMNS
 		      "FROM unnest($1, $2, $3) u (place, id, n) JOIN customer k ON k.id = u.id "
 		      "WHERE u.id IS NOT NULL UNION ALL "
-		      "SELECT u.place, k.n, k.id, k.name, k.locale, k.timezone, k.seq, k.erased_at "
+		      "SELECT u.place, " CUSTOMER_COLUMNS
 		      "FROM unnest($1, $2, $3) u (place, id, n) JOIN customer k ON k.n = u.n "
 		      "WHERE u.id IS NULL");
 	for (size_t i = 0; i < count; i++) {
@@ -178,6 +187,11 @@ static bool read_customers(struct pg *pg, struct facts *const facts[], size_t co
 		struct cells cells = pg_cells(&query, i);
 		int64_t place = pg_get_number(&cells);
 		facts[place]->customer = read_customer(&cells);
+		const char *addresses = pg_peek_text(&cells), *choices = pg_peek_text(&cells);
+		if (beside)
+			beside[place] = (struct beside){
+				addresses && store_beside_addresses(addresses, facts[place]->customer),
+				choices && store_beside_choices(choices, facts[place])};
 	}
 	pg_query_release(&query);
 	return ok;
@@ -259,19 +273,58 @@ static bool read_chains(struct pg *pg, struct facts *const facts[], size_t count
 	return ok;
 }
 
-/* Three statements, however many they are. */
+/* The states of now, where they are others than those of the copy. */
+static bool read_moved(struct pg *pg, struct facts *const facts[], size_t count, const struct beside beside[])
+{
+	struct pg_query query;
+
+	pg_query_init(&query, pg, PG_MOVED, "N",
+		      "SELECT n, state, seq FROM address WHERE moved <> 0 AND n = ANY ($1)");
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = 0; beside[i].addresses && j < facts[i]->customer->address_count; j++)
+			pg_put_number(&query, facts[i]->customer->addresses[j].n);
+	bool ok = pg_query_run(&query);
+	for (int r = 0; ok && r < query.rows; r++) {
+		struct cells cells = pg_cells(&query, r);
+		int64_t n = pg_get_number(&cells), state = pg_get_number(&cells), seq = pg_get_number(&cells);
+		for (size_t i = 0; i < count; i++)
+			for (size_t j = 0; beside[i].addresses && j < facts[i]->customer->address_count;
+			     j++) {
+				struct address *address = &facts[i]->customer->addresses[j];
+				if (address->n != n)
+					continue;
+				address->state = (enum address_state)state;
+				address->seq = seq;
+			}
+	}
+	pg_query_release(&query);
+	return ok;
+}
+
+/* Two statements, however many they are; two more for those who have no copy beside them. */
 bool pg_read_facts(struct pg *pg, struct facts *const facts[], size_t count)
 {
 	struct by_customer *list = xcalloc(count, sizeof *list);
-	size_t known = 0;
-	bool ok = read_customers(pg, facts, count);
+	struct facts **chains = xcalloc(count, sizeof *chains);
+	struct beside *beside = xcalloc(count, sizeof *beside);
+	size_t known = 0, chained = 0, copies = 0;
+	bool ok = read_customers(pg, facts, count, beside);
 
-	for (size_t i = 0; ok && i < count; i++)
-		if (facts[i]->customer)
+	for (size_t i = 0; ok && i < count; i++) {
+		if (!facts[i]->customer)
+			continue;
+		if (!beside[i].addresses)
 			list[known++] = (struct by_customer){facts[i]->customer->n, facts[i]};
+		if (!beside[i].choices)
+			chains[chained++] = facts[i];
+		copies += beside[i].addresses && facts[i]->customer->address_count;
+	}
 	qsort(list, known, sizeof *list, by_n);
-	ok = ok && (!known || (read_addresses(pg, list, known) && read_chains(pg, facts, count)));
+	ok = ok && (!copies || read_moved(pg, facts, count, beside)) &&
+	     (!known || read_addresses(pg, list, known)) && (!chained || read_chains(pg, chains, chained));
 	free(list);
+	free(chains);
+	free(beside);
 	return ok;
 }
 
@@ -280,7 +333,7 @@ bool pg_get_customer(struct pg *pg, const char *id, struct customer **out)
 	struct facts facts = {.customer_id = id};
 	struct facts *const only[] = {&facts};
 	struct by_customer list = {.facts = &facts};
-	bool ok = read_customers(pg, only, 1);
+	bool ok = read_customers(pg, only, 1, NULL);
 
 	if (ok && facts.customer) {
 		list.n = facts.customer->n;

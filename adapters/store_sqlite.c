@@ -116,6 +116,7 @@ static void sqlite_close(struct store *base)
 	if (store->batch.max)
 		text_release(&store->batch);
 	checkpoint_close(store->checkpoint);
+	beside_release(store);
 	sql_close(&store->sql);
 	if (store->lock >= 0)
 		close(store->lock); /* the file stays: taking it away would let two hold two locks */
@@ -186,7 +187,8 @@ static struct store *sqlite_open(const char *where, bool migrate, struct text *e
 		ok = sql_open(sql, where, SQLITE_OPEN_READWRITE, &store->base.error) && set_up(sql) &&
 		     schema_version(sql, &versions->before) &&
 		     (!migrate || schema_apply(sql, versions->before)) &&
-		     schema_version(sql, &versions->now) && schema_check(sql, versions->now) && load(store);
+		     schema_version(sql, &versions->now) && schema_check(sql, versions->now) && load(store) &&
+		     beside_load(store);
 		versions->known = schema_known();
 		if (!ok)
 			text_error(error, "%s", store->base.error.data);
@@ -227,7 +229,7 @@ static bool sqlite_commit(struct store *base)
 {
 	struct store_sqlite *store = of(base);
 	struct sql *sql = &store->sql;
-	bool ok = true;
+	bool ok = beside_write(store);
 
 	for (int i = 0; ok && i < NUMBERS; i++)
 		if (store->numbers[i] != store->committed[i])
@@ -244,6 +246,7 @@ static void sqlite_rollback(struct store *base)
 
 	memcpy(store->numbers, store->committed, sizeof store->numbers);
 	store->months_stale = true;
+	store->stale.count = 0;
 	/* After a full disk SQLite may have rolled back by itself. */
 	if (!sqlite3_get_autocommit(store->sql.db))
 		sqlite3_exec(store->sql.db, "ROLLBACK", NULL, NULL, NULL);
@@ -254,7 +257,7 @@ static bool sqlite_save_point(struct store *base)
 	struct sql *sql = &of(base)->sql;
 
 	memcpy(of(base)->at_point, of(base)->numbers, sizeof of(base)->numbers);
-	return sql_run(sql, sql_statement(sql, SQL_POINT, "SAVEPOINT part"));
+	return beside_write(of(base)) && sql_run(sql, sql_statement(sql, SQL_POINT, "SAVEPOINT part"));
 }
 
 static bool sqlite_end_point(struct store *base, bool keep)

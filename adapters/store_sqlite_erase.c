@@ -59,6 +59,7 @@ bool sqlite_erase_customer(struct store *store, int64_t customer, const char *na
 	statement = sql_statement(sql, SQL_ADDRESSES_DROP, "DELETE FROM customer_address WHERE customer = ?");
 	cells = sql_cells(statement);
 	put_number(&cells, customer);
+	store_stale_add(&of(store)->stale, customer);
 	return sql_run(sql, statement);
 }
 

@@ -14,7 +14,7 @@ static struct store_sqlite *of(struct store *store)
 
 bool sqlite_read_facts(struct store *store, struct facts *const facts[], size_t count)
 {
-	bool ok = true;
+	bool ok = beside_write(of(store));
 
 	for (size_t i = 0; ok && i < count; i++)
 		ok = sql_read_facts(&of(store)->sql, facts[i]);
@@ -177,6 +177,7 @@ bool sqlite_put_customer(struct store *store, struct customer *customer)
 	for (size_t i = 0; ok && i < customer->address_count; i++)
 		ok = put_address(of(store), &customer->addresses[i]) &&
 		     put_link(sql, customer->n, i, &customer->addresses[i]);
+	store_stale_add(&of(store)->stale, customer->n);
 	return ok;
 }
 
@@ -203,19 +204,21 @@ bool sqlite_put_preference(struct store *store, int64_t customer, const struct p
 	put_number(&cells, preference->seq);
 	bool ok = sql_run(sql, statement);
 	free(channels);
+	store_stale_add(&of(store)->stale, customer);
 	return ok;
 }
 
 bool sqlite_set_address_state(struct store *store, int64_t address, enum address_state state, int64_t seq)
 {
 	struct sql *sql = &of(store)->sql;
-	sqlite3_stmt *statement =
-		sql_statement(sql, SQL_ADDRESS_STATE, "UPDATE address SET state = ?, seq = ? WHERE n = ?");
+	sqlite3_stmt *statement = sql_statement(
+		sql, SQL_ADDRESS_STATE, "UPDATE address SET state = ?, seq = ?, moved = 1 WHERE n = ?");
 	struct cells cells = sql_cells(statement);
 
 	put_number(&cells, state);
 	put_number(&cells, seq);
 	put_number(&cells, address);
+	beside_moved(of(store), address);
 	if (!sql_run(sql, statement))
 		return false;
 	return sqlite3_changes(sql->db) == 1 ||

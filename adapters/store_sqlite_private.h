@@ -64,6 +64,11 @@ enum statement {
 	SQL_RECEIPTS_COUNT,
 	SQL_PREFERENCES,
 	SQL_PREFERENCES_CHAIN,
+	SQL_FACTS_BY_ID,
+	SQL_FACTS_BY_N,
+	SQL_BESIDE_WRITE,
+	SQL_ADDRESS_MOVED,
+	SQL_ADDRESSES_MOVED,
 	SQL_PREFERENCE_PUT,
 	SQL_AGAIN_PUT,
 	SQL_AGAIN_DROP,
@@ -112,7 +117,11 @@ enum statement {
 	STATEMENTS
 };
 
+/* Which addresses' states may have moved: a bit by a hash of n. */
+#define MOVED_BITS (1 << 18)
+
 struct sql {
+	unsigned char *moved; /* of the writer alone; MOVED_BITS / 8 bytes */
 	sqlite3 *db;
 	char *path;
 	struct text *error; /* of the store or reader that this belongs to */
@@ -175,7 +184,10 @@ void sql_read_contact(struct cells *cells, struct contact *out);
 
 bool sql_get_customer(struct sql *sql, const char *id, int64_t n, struct customer **out);
 bool sql_get_preferences(struct sql *sql, int64_t customer, struct preference **out, size_t *count);
-bool sql_read_facts(struct sql *sql, struct facts *facts);
+/* The preferences for the product, its parent and "*". */
+bool sql_get_chain(struct sql *sql, struct facts *facts);
+#define CUSTOMER_COLUMNS "k.n, k.id, k.name, k.locale, k.timezone, k.seq, k.erased_at"
+struct customer *sql_read_customer(struct cells *cells);
 bool sql_get_number(struct sql *sql, enum number number, int64_t *value);
 bool sql_get_holds(struct sql *sql, struct hold **out, size_t *count);
 bool sql_cap_used(struct sql *sql, int64_t customer, const char *name, int64_t *used);
@@ -224,9 +236,20 @@ struct store_sqlite {
 	struct month *months;
 	size_t month_count;
 	struct text batch; /* of events, while it is made */
+	struct store_stale stale;
 	struct checkpoint *checkpoint;
 	bool months_stale; /* a rollback may have taken some away */
 };
+
+/* --- what stands beside a customer (_beside.c) --- */
+
+/* Those that are stale. */
+bool beside_write(struct store_sqlite *store);
+/* Once, at the start. */
+bool beside_load(struct store_sqlite *store);
+void beside_moved(struct store_sqlite *store, int64_t address);
+void beside_release(struct store_sqlite *store);
+bool sql_read_facts(struct sql *sql, struct facts *facts);
 
 void months_release(struct store_sqlite *store);
 /* Knows the months again after a rollback. */

@@ -153,13 +153,12 @@ void sql_read_contact(struct cells *cells, struct contact *out)
 
 /* A row for each address, in order; one with a NULL where there is none. */
 #define CUSTOMER_CELLS 7 /* before those of the address */
-#define CUSTOMER_WITH_ADDRESSES                                                                         \
-	"SELECT k.n, k.id, k.name, k.locale, k.timezone, k.seq, k.erased_at, a.n, a.channel, a.value, " \
-	"l.details, "                                                                                   \
-	"a.state, a.seq FROM customer k LEFT JOIN customer_address l ON l.customer = k.n LEFT JOIN "    \
+#define CUSTOMER_WITH_ADDRESSES                                                                      \
+	"SELECT " CUSTOMER_COLUMNS ", a.n, a.channel, a.value, l.details, "                          \
+	"a.state, a.seq FROM customer k LEFT JOIN customer_address l ON l.customer = k.n LEFT JOIN " \
 	"address a ON a.n = l.address "
 
-static struct customer *read_customer(struct cells *cells)
+struct customer *sql_read_customer(struct cells *cells)
 {
 	struct customer *customer = xcalloc(1, sizeof *customer);
 
@@ -193,7 +192,7 @@ bool sql_get_customer(struct sql *sql, const char *id, int64_t n, struct custome
 	while ((more = sql_step(sql, statement)) > 0) {
 		cells = sql_cells(statement);
 		if (!customer)
-			customer = *out = read_customer(&cells);
+			customer = *out = sql_read_customer(&cells);
 		cells.at = CUSTOMER_CELLS;
 		if (sqlite3_column_type(statement, CUSTOMER_CELLS) == SQLITE_NULL)
 			continue;
@@ -256,14 +255,8 @@ bool sql_get_preferences(struct sql *sql, int64_t customer, struct preference **
 	return more == 0;
 }
 
-bool sql_read_facts(struct sql *sql, struct facts *facts)
+bool sql_get_chain(struct sql *sql, struct facts *facts)
 {
-	facts->customer = NULL;
-	facts->own = facts->parents = facts->star = NULL;
-	if (!sql_get_customer(sql, facts->customer_id, facts->customer_n, &facts->customer))
-		return false;
-	if (!facts->customer)
-		return true;
 	sqlite3_stmt *statement = sql_statement(
 		sql, SQL_PREFERENCES_CHAIN, /* by comparing: an IN would make a table of its list each time */
 		PREFERENCE_COLUMNS "AND (+product = ? OR +product = ? OR +product = '*')");

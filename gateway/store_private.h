@@ -221,6 +221,16 @@ char *store_body_meta(const char *body);
 /* A preference's channels as text, and read from it; NULL where they were not chosen. The caller frees. */
 char *store_channels_text(const struct preference *preference);
 void store_channels_read(const char *text, struct preference *out);
+/* What stands beside a customer (schema step 041; store_beside.c). False: it can't be read, and nothing was.
+ */
+bool store_beside_addresses(const char *text, struct customer *out);
+bool store_beside_choices(const char *text, struct facts *out);
+/* Customers whose copy is of before: written anew before it is next read, and before the commit. */
+struct store_stale {
+	int64_t *customers;
+	size_t count, capacity;
+};
+void store_stale_add(struct store_stale *stale, int64_t customer);
 /* Whether a query takes the last ones. */
 bool log_query_is_tail(const struct log_query *query);
 

@@ -247,13 +247,32 @@ char *store_channels_text(const struct preference *preference)
 	return text;
 }
 
+/* A list of names alone, as store_channels_text writes it. False: it is something else. */
+static bool names_read(const char *text, struct preference *out)
+{
+	size_t count = 0;
+
+	if (text[0] != '[' || strpbrk(text, "\\{"))
+		return false;
+	for (const char *at = strchr(text, '"'); at; at = strchr(at + 1, '"'))
+		count++;
+	out->channels = xcalloc(count / 2, sizeof *out->channels);
+	for (const char *at = strchr(text, '"'), *end; at && (end = strchr(at + 1, '"'));
+	     at = strchr(end + 1, '"'))
+		out->channels[out->channel_count++] = (struct preference_entry){
+			.channel = xmemdup0(at + 1, (size_t)(end - at - 1)), .hours = xstrdup("")};
+	return true;
+}
+
 void store_channels_read(const char *text, struct preference *out)
 {
+	out->has_channels = text != NULL;
+	if (text && names_read(text, out))
+		return;
 	json_t *channels = text ? json_loads(text, 0, NULL) : NULL;
 	size_t i = 0;
 	json_t *item = NULL;
 
-	out->has_channels = text != NULL;
 	out->channels = xcalloc(json_array_size(channels), sizeof *out->channels);
 	json_array_foreach(channels, i, item)
 	{

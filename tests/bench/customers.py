@@ -26,9 +26,12 @@ SETTINGS = {"fsync": "on",  "max_wal_size": "4GB", "shared_preload_libraries": "
             "max_parallel_maintenance_workers": "1"}
 TABLES = ["customer", "address", "customer_address", "preference"]
 # what of pg_stat_statements belongs to what
-PARTS = {"lookup": ["%JOIN customer k ON k.id = u.id%", "%FROM customer_address l JOIN address a%", "%JOIN preference p ON p.customer = u.customer%"],
+PARTS = {"lookup": ["%JOIN customer k ON k.id = u.id%", "%FROM address WHERE moved%", "%FROM customer_address l JOIN address a%",
+                    "%JOIN preference p ON p.customer = u.customer%"],
          "admission": ["INSERT INTO message %"]}
 SECONDS = 3600
+SEED = "c-00000000"     # whom the others are copied from
+FIRST = 10000000        # what the numbers begin behind
 
 
 def say(words):
@@ -150,13 +153,15 @@ def add_customers(store, count):
         return (f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM {store.series.format(count)}, "
                 f"(SELECT * FROM {table} WHERE {where} LIMIT 1) r")
 
-    name = f"'c-' || {store.padded('i')}"
+    name, n = f"'c-' || {store.padded('i')}", f"{FIRST} + i"
+    # what stands beside a customer says its address's number and value; all are of one length
+    beside = f"'{len(str(FIRST))}:' || ({n}) || replace(substr(r.addresses, 4), '{SEED}', {name})"
     store.without_indexes([
-        copies("customer", "id = 'seed'", n="1000 + i", id=name, seq="1000 + 2 * i"),
-        copies("address", "value LIKE '%/hook/seed'", n="1000 + i", value=f"replace(r.value, 'seed', {name})", seq="1000 + 2 * i"),
-        copies("customer_address", "position >= 0", customer="1000 + i", address="1000 + i"),
-        copies("preference", "product = 'card-alerts'", customer="1000 + i", seq="1001 + 2 * i")])
-    store.run(*store.numbers(1001 + 2 * count))
+        copies("customer", f"id = '{SEED}'", n=n, id=name, seq=f"{FIRST} + 2 * i", addresses=beside),
+        copies("address", f"value LIKE '%/hook/{SEED}'", n=n, value=f"replace(r.value, '{SEED}', {name})", seq="r.seq"),
+        copies("customer_address", "position >= 0", customer=n, address=n),
+        copies("preference", "product = 'card-alerts'", customer=n)])
+    store.run(*store.numbers(FIRST + 2 * count))
 
 
 class Stand:
@@ -168,7 +173,7 @@ class Stand:
         self.gateway = harness.Gateway(folder, redis, {"webhook": harness.webhook_channel(timeout="30s")}, products={
             "card-alerts": {"title": {"en": "Card"}, "purpose": "service", "channels": ["webhook"], "default": []}},
             config={"store": {"url": store.url}, "queue": {"events_max": 10000, "prefix": f"heed{customers}"}}).start()
-        self.gateway.put({"id": "seed", "name": "Ana Díaz", "addresses": {"webhook": f"{nginx.url}/hook/seed"},
+        self.gateway.put({"id": SEED, "name": "Ana Díaz", "addresses": {"webhook": f"{nginx.url}/hook/{SEED}"},
                           "preferences": [{"product": "card-alerts", "channels": ["webhook"]}]})
         self.gateway.stop()
         began = time.monotonic()

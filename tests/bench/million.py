@@ -52,6 +52,8 @@ def add_customers(db):
     copy_rows(db, "address", CUSTOMERS, "value LIKE 'seed%'", n=f"{address} + i", value="'bulk-' || i || '@example.com'")
     copy_rows(db, "customer_address", CUSTOMERS, "customer = 1", customer=f"{customer} + i", address=f"{address} + i")
     copy_rows(db, "preference", CUSTOMERS, "customer = 1", customer=f"{customer} + i", seq=f"{change} + 2 * i")
+    db.execute("UPDATE customer SET (addresses, choices) = (SELECT b.addresses, b.choices FROM customer_beside b WHERE b.n = customer.n) "
+               "WHERE n > ?", (customer,))
     copy_rows(db, "change_log", CUSTOMERS, "kind = 1", seq=f"{change} + 2 * i - 1", customer=f"{customer} + i",
               new_value="replace(r.new_value, 'seed@', 'bulk-' || i || '@')")
     copy_rows(db, "change_log", CUSTOMERS, "kind = 0", seq=f"{change} + 2 * i", customer=f"{customer} + i")

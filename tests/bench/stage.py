@@ -211,6 +211,9 @@ PRODUCTS = {f"alerts-{channel}": {"title": {"en": f"Alerts by {channel}"}, "desc
                                   "default": [channel]} for channel in CHANNELS}
 
 
+NOBODY = "http://127.0.0.1:10001"    # until the receiver's port is known
+
+
 def customer_csv(path, count, nginx_url):
     """A quarter of them has made a choice."""
     with open(path, "w") as out:
@@ -246,6 +249,8 @@ def multiply(path, base, times):
                                       f"CASE WHEN (SELECT channel FROM address WHERE n = address) = 'webhook' THEN address ELSE address + {far} END"},
                  k, f"customer <= {base}")
             copy("preference", {"customer": f"customer + {more}"}, k, f"customer <= {base}")
+        db.execute("UPDATE customer SET (addresses, choices) = (SELECT b.addresses, b.choices FROM customer_beside b "
+                   "WHERE b.n = customer.n)")
         db.execute("UPDATE number SET value = (SELECT max(n) FROM customer) WHERE name = 'last.customer'")
         db.execute("UPDATE number SET value = (SELECT max(n) FROM address) WHERE name = 'last.address'")
         db.commit()
@@ -320,7 +325,7 @@ class Heed:
         if not kept.exists():
             CACHE.mkdir(parents=True, exist_ok=True)
             base = min(self.customers, BASE)
-            customer_csv(self.folder / "customers.csv", base, "http://127.0.0.1:1")
+            customer_csv(self.folder / "customers.csv", base, NOBODY)
             self.run("customer", "import", str(self.folder / "customers.csv"))
             (self.folder / "customers.csv").unlink()
             multiply(self.folder / "heed.db", base, self.customers // base)
@@ -328,8 +333,10 @@ class Heed:
             os.rename(str(kept) + ".new", kept)
         shutil.copyfile(kept, self.folder / "heed.db")
         with contextlib.closing(sqlite3.connect(self.folder / "heed.db")) as db:
-            db.execute("UPDATE address SET value = replace(value, 'http://127.0.0.1:1/', ?) WHERE channel = 'webhook'",
-                       (nginx.url + "/",))
+            # as long as the other, so that what stands beside the customers stays right as well
+            assert len(nginx.url) == len(NOBODY), nginx.url
+            db.execute("UPDATE address SET value = replace(value, ?, ?) WHERE channel = 'webhook'", (NOBODY, nginx.url))
+            db.execute("UPDATE customer SET addresses = replace(addresses, ?, ?)", (NOBODY, nginx.url))
             db.commit()
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 

@@ -1437,6 +1437,124 @@ static void facts_hold_own_parent_and_star(void **state)
 	facts_release(&unknown);
 }
 
+/* What choosing reads of Ana, whatever way it is kept, is what the customer and the preferences are. */
+static void same_facts(struct fixture *f)
+{
+	struct facts facts = {.customer_id = "ana", .product = "cards/fraud", .parent = "cards"};
+	struct customer *customer = NULL;
+	struct preference *all = NULL;
+	size_t count = 0;
+
+	OK(store_read_facts(f->store, (struct facts *const[]){&facts}, 1));
+	OK(store_get_customer(f->store, "ana", &customer));
+	OK(store_get_preferences(f->store, customer->n, &all, &count));
+	assert_int_equal(facts.customer->n, customer->n);
+	assert_string_equal(facts.customer->name, customer->name);
+	assert_int_equal(facts.customer->seq, customer->seq);
+	assert_int_equal(facts.customer->address_count, customer->address_count);
+	for (size_t i = 0; i < customer->address_count; i++) {
+		const struct address *a = &facts.customer->addresses[i], *b = &customer->addresses[i];
+		assert_int_equal(a->n, b->n);
+		assert_string_equal(a->channel, b->channel);
+		assert_string_equal(a->value, b->value);
+		assert_string_equal(a->details, b->details);
+		assert_int_equal(a->state, b->state);
+		assert_int_equal(a->seq, b->seq);
+	}
+	const struct preference *const chain[] = {facts.own, facts.parents, facts.star};
+	const char *const names[] = {"cards/fraud", "cards", "*"};
+	for (size_t i = 0, seen = 0; i < 3; i++, seen = 0) {
+		for (size_t j = 0; j < count; j++) {
+			if (strcmp(all[j].product, names[i]) != 0)
+				continue;
+			json_t *a = preference_to_json(chain[i]), *b = preference_to_json(&all[j]);
+			assert_true(json_equal(a, b));
+			assert_int_equal(chain[i]->seq, all[j].seq);
+			assert_int_equal(chain[i]->has_channels, all[j].has_channels);
+			json_decref(a);
+			json_decref(b);
+			seen++;
+		}
+		assert_int_equal(chain[i] != NULL, seen);
+	}
+	for (size_t i = 0; i < count; i++)
+		preference_release(&all[i]);
+	free(all);
+	customer_free(customer);
+	facts_release(&facts);
+}
+
+static void facts_follow_every_change(void **state)
+{
+	struct fixture *f = *state;
+	char long_url[ADDRESS_VALUE_MAX];
+	struct customer *ana = customer_of("ana", "a:12:ü@x.example", "+491");
+	struct preference spoken = {.product = (char *)"cards",
+				    .hours = (char *)"mon-fri 08:00-18:00",
+				    .digest = (char *)"daily 08:00",
+				    .paused_until = -5,
+				    .version = 3,
+				    .changed_at = 1763805600000000,
+				    .changed_by = (char *)"cli",
+				    .seq = 9};
+
+	begin(f);
+	OK(store_put_customer(f->store, ana));
+	same_facts(f);
+	put_preference(f, ana->n, "cards/fraud", "sms", 1);
+	put_preference(f, ana->n, "*", "", 1);
+	same_facts(f);
+	OK(store_put_preference(f->store, ana->n, &spoken)); /* says nothing about channels */
+	commit(f);
+	begin(f);
+	same_facts(f);
+	OK(store_set_address_state(f->store, ana->addresses[0].n, ADDRESS_DEAD, 44));
+	same_facts(f);
+	commit(f);
+	begin(f);
+	same_facts(f);
+	OK(store_set_address_state(f->store, ana->addresses[0].n, ADDRESS_OK, 45));
+	put_customer(f, "bob", NULL, "+491");
+	OK(store_set_address_state(f->store, ana->addresses[1].n, ADDRESS_STOPPED, 46));
+	OK(store_stamp_customer(f->store, ana->n, 77));
+	same_facts(f);
+	commit(f);
+	begin(f);
+	memset(long_url, 'x', sizeof long_url - 1);
+	long_url[sizeof long_url - 1] = '\0';
+	xreplace(&ana->addresses[0].value, long_url);
+	ana->addresses[0].n = 0;
+	OK(store_put_customer(f->store, ana));
+	same_facts(f);
+	store_rollback(f->store);
+	begin(f);
+	same_facts(f);
+	OK(store_put_customer(f->store, ana));
+	commit(f);
+	begin(f);
+	same_facts(f);
+	commit(f);
+	customer_free(ana);
+}
+
+static void a_part_that_is_taken_back_leaves_the_facts_as_they_were(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f);
+	int64_t ana = put_customer(f, "ana", "a@x.example", NULL);
+	put_preference(f, ana, "cards", "email", 1);
+	OK(store_save_point(f->store));
+	put_preference(f, ana, "cards", "sms", 2);
+	same_facts(f);
+	OK(store_end_point(f->store, false));
+	same_facts(f);
+	commit(f);
+	begin(f);
+	same_facts(f);
+	commit(f);
+}
+
 static void a_preference_is_replaced_and_comes_back_whole(void **state)
 {
 	struct fixture *f = *state;
@@ -3397,6 +3515,8 @@ int main(void)
 		BOTH(a_reader_sees_what_waits_for_a_customer),
 		BOTH(a_customers_id_is_found_by_its_row),
 		BOTH(facts_hold_own_parent_and_star),
+		BOTH(facts_follow_every_change),
+		BOTH(a_part_that_is_taken_back_leaves_the_facts_as_they_were),
 		BOTH(a_preference_is_replaced_and_comes_back_whole),
 		BOTH(an_entry_keeps_its_hours_and_wait),
 		BOTH(changes_are_numbered_and_appended),

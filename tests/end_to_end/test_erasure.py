@@ -157,7 +157,7 @@ def test_an_import_does_not_bring_back_who_was_erased_unless_it_is_asked_to(heed
 def test_an_erased_stop_is_still_a_stop_when_the_address_comes_back(heed, receiver):
     heed.put(customer(receiver))
     heed.stop()
-    harness.change_store(heed.store, "UPDATE address SET state = 2 WHERE channel = 'sms'")
+    harness.change_store(heed.store, "UPDATE address SET state = 2, moved = 1 WHERE channel = 'sms'")
     heed.start()
     erase(heed)
     assert heed.api("PUT", "/v1/customers/ana?recreate=true", customer(receiver))[0] == 201

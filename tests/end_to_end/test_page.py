@@ -327,7 +327,7 @@ def test_codes_are_sent_five_times_an_hour_and_not_oftener(heed, sms):
 
 def test_no_code_goes_where_somebody_said_stop(heed, sms):
     heed.stop()
-    harness.change_store(heed.store, "UPDATE address SET state = 2 WHERE channel = 'sms'")
+    harness.change_store(heed.store, "UPDATE address SET state = 2, moved = 1 WHERE channel = 'sms'")
     heed.start()
     page = link(heed).get()
     form = page.form("code")
