@@ -7,8 +7,10 @@
 
 #include <pthread.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "xalloc.h"
 #include "banned.h"
 
 #define VFS_NAME "heed"
@@ -24,6 +26,16 @@ struct plain_file {
 	sqlite3_file base;
 	sqlite3_int64 most; /* bytes that the file has or is to have */
 			    /* the file of the system's behind it, szOsFile bytes */
+};
+
+#define GATHER_MAX 65536 /* the system's own takes less than 131072 at once */
+
+struct log_file {
+	sqlite3_file base;
+	sqlite3_int64 at; /* where what is gathered begins */
+	int len;
+	unsigned char *gathered; /* made with the first write */
+				 /* the file of the system's behind it */
 };
 
 static sqlite3_vfs *below;
@@ -165,6 +177,111 @@ static int file_unfetch(sqlite3_file *file, sqlite3_int64 at, void *page)
 	return real(file)->pMethods->xUnfetch(real(file), at, page);
 }
 
+/* --- the write-ahead log --- */
+
+static sqlite3_file *real_log(sqlite3_file *file)
+{
+	return (sqlite3_file *)((struct log_file *)file + 1);
+}
+
+static int log_flush(sqlite3_file *file)
+{
+	struct log_file *log = (struct log_file *)file;
+	int len = log->len;
+
+	log->len = 0;
+	return len ? real_log(file)->pMethods->xWrite(real_log(file), log->gathered, len, log->at)
+		   : SQLITE_OK;
+}
+
+static int log_write(sqlite3_file *file, const void *data, int size, sqlite3_int64 at)
+{
+	struct log_file *log = (struct log_file *)file;
+	int code = SQLITE_OK;
+
+	if (log->len && (at != log->at + log->len || size > GATHER_MAX - log->len))
+		code = log_flush(file);
+	if (code != SQLITE_OK || size > GATHER_MAX)
+		return code != SQLITE_OK ? code
+					 : real_log(file)->pMethods->xWrite(real_log(file), data, size, at);
+	if (!log->gathered)
+		log->gathered = xmalloc(GATHER_MAX);
+	if (!log->len)
+		log->at = at;
+	memcpy(log->gathered + log->len, data, (size_t)size);
+	log->len += size;
+	return SQLITE_OK;
+}
+
+static int log_close(sqlite3_file *file)
+{
+	struct log_file *log = (struct log_file *)file;
+	int flushed = log_flush(file), closed = real_log(file)->pMethods->xClose(real_log(file));
+
+	free(log->gathered);
+	return flushed != SQLITE_OK ? flushed : closed;
+}
+
+static int log_read(sqlite3_file *file, void *out, int size, sqlite3_int64 at)
+{
+	const struct log_file *log = (const struct log_file *)file;
+	int code = at < log->at + log->len && log->at < at + size ? log_flush(file) : SQLITE_OK;
+
+	return code != SQLITE_OK ? code : real_log(file)->pMethods->xRead(real_log(file), out, size, at);
+}
+
+static int log_truncate(sqlite3_file *file, sqlite3_int64 size)
+{
+	int code = log_flush(file);
+
+	return code != SQLITE_OK ? code : real_log(file)->pMethods->xTruncate(real_log(file), size);
+}
+
+static int log_sync(sqlite3_file *file, int flags)
+{
+	int code = log_flush(file);
+
+	return code != SQLITE_OK ? code : real_log(file)->pMethods->xSync(real_log(file), flags);
+}
+
+static int log_size(sqlite3_file *file, sqlite3_int64 *out)
+{
+	int code = log_flush(file);
+
+	return code != SQLITE_OK ? code : real_log(file)->pMethods->xFileSize(real_log(file), out);
+}
+
+static int log_control(sqlite3_file *file, int what, void *with)
+{
+	return real_log(file)->pMethods->xFileControl(real_log(file), what, with);
+}
+
+static int log_sector(sqlite3_file *file)
+{
+	return real_log(file)->pMethods->xSectorSize(real_log(file));
+}
+
+static int log_device(sqlite3_file *file)
+{
+	return real_log(file)->pMethods->xDeviceCharacteristics(real_log(file));
+}
+
+/* A log is neither locked nor mapped. */
+static const sqlite3_io_methods log_methods = {
+	.iVersion = 1,
+	.xClose = log_close,
+	.xRead = log_read,
+	.xWrite = log_write,
+	.xTruncate = log_truncate,
+	.xSync = log_sync,
+	.xFileSize = log_size,
+	.xFileControl = log_control,
+	.xSectorSize = log_sector,
+	.xDeviceCharacteristics = log_device,
+};
+
+/* --- the store's file --- */
+
 static const sqlite3_io_methods methods = {
 	.iVersion = 3,
 	.xClose = file_close,
@@ -189,12 +306,25 @@ static const sqlite3_io_methods methods = {
 
 /* --- the file system --- */
 
-/* Logs and files of the moment are the system's own. */
+static int open_log(const char *name, sqlite3_file *file, int flags, int *out)
+{
+	struct log_file *log = (struct log_file *)file;
+
+	*log = (struct log_file){.len = 0};
+	int code = below->xOpen(below, name, real_log(file), flags, out);
+	if (real_log(file)->pMethods)
+		log->base.pMethods = &log_methods;
+	return code;
+}
+
+/* Files of the moment are the system's own. */
 static int vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *out)
 {
 	struct plain_file *plain = (struct plain_file *)file;
 
 	(void)vfs;
+	if (flags & SQLITE_OPEN_WAL)
+		return open_log(name, file, flags, out);
 	if (!(flags & SQLITE_OPEN_MAIN_DB))
 		return below->xOpen(below, name, file, flags, out);
 	*plain = (struct plain_file){.most = 0};
@@ -214,7 +344,8 @@ static void register_once(void)
 	vfs = *below; /* its other functions work on names, and are the same */
 	vfs.zName = VFS_NAME;
 	vfs.xOpen = vfs_open;
-	vfs.szOsFile += (int)sizeof(struct plain_file);
+	vfs.szOsFile += (int)(sizeof(struct plain_file) > sizeof(struct log_file) ? sizeof(struct plain_file)
+										  : sizeof(struct log_file));
 	sqlite3_vfs_register(&vfs, 0);
 }
 
