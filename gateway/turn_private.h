@@ -28,7 +28,7 @@
 #define TURN_HELD_MAX 500         /* rows moved to a hold or away from it, or taken back, a turn */
 #define TURN_AGAIN_MAX 100        /* waiting rows of customers whose choice changed looked at, a turn */
 #define INBOX_ADMISSIONS_MAX 4000 /* as the carrier reads ahead: what is urgent finds room */
-#define OUTBOX_MEMORY_MAX 20000   /* events kept ready for the courier; the store has the rest */
+#define OUTBOX_MEMORY_MAX 8000    /* events kept ready for the courier; the store has the rest */
 #define TURN_EXPIRED_MAX 500      /* rows whose time is over, a turn */
 #define TURN_FREED_MAX 3          /* times that what waits for a cap is looked at again in a turn */
 #define RECEIPTS_KEPT_MAX 100000  /* receipts of which nothing is known yet */
