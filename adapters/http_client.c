@@ -310,13 +310,16 @@ static void *engine_run(void *context)
 			break;
 		int count =
 			epoll_wait(engine->epoll, events, EVENTS_AT_ONCE, engine_patience(engine, deadline));
-		for (int i = 0; i < count; i++)
+		for (int i = 0; i < count; i++) {
 			engine_event(engine, &events[i]);
+			engine_collect(
+				engine); /* one by one: each that is taken out is looked for in the rest */
+		}
 		if (moment_mono() >= engine->timer) {
 			engine->timer = MOMENT_NEVER; /* curl sets the next one */
 			curl_multi_socket_action(engine->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+			engine_collect(engine);
 		}
-		engine_collect(engine);
 	}
 	for (size_t i = 0; i < HTTP_IN_FLIGHT; i++) /* patience is over */
 		if (engine->slots[i].attempt)
@@ -331,6 +334,7 @@ static bool slot_open(struct http_engine *engine, struct slot *slot)
 	slot->engine = engine;
 	text_init(&slot->request.url, HTTP_URL_MAX);
 	text_init(&slot->request.body, HTTP_REQUEST_MAX);
+	text_init(&slot->request.headers, HTTP_HEADERS_MAX);
 	text_init(&slot->response.body, HTTP_RESPONSE_MAX);
 	text_init(&slot->response.header, HTTP_HEADER_MAX);
 	slot->easy = curl_easy_init();
@@ -345,6 +349,8 @@ static void slot_release(struct slot *slot)
 	slot_clear(slot);
 	text_release(&slot->request.url);
 	text_release(&slot->request.body);
+	text_release(&slot->request.headers);
+	free(slot->headers.nodes);
 	text_release(&slot->response.body);
 	text_release(&slot->response.header);
 }

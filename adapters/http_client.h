@@ -21,10 +21,9 @@
 #define HTTP_REQUEST_MAX (1024 * 1024)          /* bytes of a body */
 #define HTTP_URL_MAX (16 * 1024)                /* bytes of a URL, query included */
 #define HTTP_HEADER_MAX (16 * 1024)             /* bytes of a header, ours or theirs */
+#define HTTP_HEADERS_MAX (256 * 1024)           /* bytes of all headers of a request */
 #define HTTP_RETRY_AFTER_MAX (24 * MOMENT_HOUR) /* a longer Retry-After is taken for this */
 #define HTTP_PROBE_TIMEOUT (5 * MOMENT_S)       /* heed check */
-
-struct curl_slist;
 
 /* What `prepare` fills; empty before. */
 struct http_request {
@@ -32,7 +31,8 @@ struct http_request {
 	struct text url;
 	bool has_body;
 	struct text body;
-	struct curl_slist *headers;
+	struct text headers; /* http_request_header: lines, each with a NUL behind it */
+	size_t header_count;
 	int segments;            /* goes into the outcome */
 	char *summary, *content; /* go into the outcome, owned */
 	unsigned tag;            /* the handler's own */

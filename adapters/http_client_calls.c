@@ -9,6 +9,8 @@
 #include "xalloc.h"
 #include "banned.h"
 
+#define HEADERS_USUAL 8
+
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 
 static void curl_start(void)
@@ -23,25 +25,37 @@ void http_curl_start(void)
 
 bool http_request_header(struct http_request *request, const char *name, const char *value)
 {
-	struct text line;
-	bool ok = false;
+	struct text *lines = &request->headers;
+	size_t start = lines->len;
 
-	text_init(&line, HTTP_HEADER_MAX);
-	text_puts(&line, name);
-	text_puts(&line, *value ? ": " : ":");
-	text_puts(&line, value);
-	for (size_t i = 0; i < line.len; i++)
-		if ((unsigned char)line.data[i] < ' ' || line.data[i] == 127)
-			goto out;
-	if (!line.full) {
-		struct curl_slist *longer = curl_slist_append(request->headers, line.data);
-		ok = longer != NULL;
-		if (longer)
-			request->headers = longer;
+	text_puts(lines, name);
+	text_puts(lines, *value ? ": " : ":");
+	text_puts(lines, value);
+	for (size_t i = start; i < lines->len; i++)
+		if ((unsigned char)lines->data[i] < ' ' || lines->data[i] == 127)
+			return false;
+	if (lines->len - start > HTTP_HEADER_MAX || !text_putc(lines, '\0'))
+		return false;
+	request->header_count++;
+	return true;
+}
+
+struct curl_slist *http_headers_list(struct http_headers *headers, const struct http_request *request)
+{
+	char *line = request->headers.data;
+
+	if (!request->header_count)
+		return NULL;
+	if (request->header_count > headers->room) {
+		headers->room = request->header_count + HEADERS_USUAL;
+		headers->nodes = xreallocarray(headers->nodes, headers->room, sizeof *headers->nodes);
 	}
-out:
-	text_release(&line);
-	return ok;
+	for (size_t i = 0; i < request->header_count; i++) {
+		headers->nodes[i] = (struct curl_slist){.data = line, .next = &headers->nodes[i + 1]};
+		line += strlen(line) + 1;
+	}
+	headers->nodes[request->header_count - 1].next = NULL;
+	return headers->nodes;
 }
 
 /* What nearly all webhooks look like: nothing in it could be read in two ways. */
@@ -63,7 +77,7 @@ static bool is_plain_url(const char *url, bool allow_http)
 	url += len;
 	if (*url == ':') {
 		len = strspn(++url, "0123456789");
-		if (!len || len > 4)
+		if (!len || len > 5 || (len == 5 && strncmp(url, "65535", 5) > 0))
 			return false;
 		url += len;
 	}
@@ -155,6 +169,7 @@ bool api_call_socket(const char *socket_path, const struct asker *asker, const c
 	http_curl_start();
 	CURL *easy = curl_easy_init();
 	struct http_request request = {0};
+	struct http_headers headers = {0};
 	struct text answer;
 	CURLcode result = CURLE_FAILED_INIT;
 	char *url = xasprintf("http://heed%s", path_and_query);
@@ -162,6 +177,7 @@ bool api_call_socket(const char *socket_path, const struct asker *asker, const c
 	long code = 0;
 
 	text_init(&answer, API_ANSWER_MAX);
+	text_init(&request.headers, HTTP_HEADERS_MAX);
 	*status = 0;
 	*body = NULL;
 	if (easy && call_headers(asker, &request) && call_aim(easy, socket_path, url, timeout) &&
@@ -169,7 +185,7 @@ bool api_call_socket(const char *socket_path, const struct asker *asker, const c
 	    !curl_easy_setopt(easy, CURLOPT_WRITEDATA, &answer) &&
 	    !(sent && curl_easy_setopt(easy, CURLOPT_POSTFIELDS, sent)) &&
 	    !curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method) &&
-	    !curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request.headers))
+	    !curl_easy_setopt(easy, CURLOPT_HTTPHEADER, http_headers_list(&headers, &request)))
 		result = curl_easy_perform(easy);
 	if (result == CURLE_OK) {
 		curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &code);
@@ -180,8 +196,9 @@ bool api_call_socket(const char *socket_path, const struct asker *asker, const c
 	} else {
 		text_error(error, "%s: %s", socket_path, curl_easy_strerror(result));
 	}
-	curl_slist_free_all(request.headers);
 	curl_easy_cleanup(easy);
+	text_release(&request.headers);
+	free(headers.nodes);
 	text_release(&answer);
 	free(sent);
 	free(url);

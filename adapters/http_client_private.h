@@ -10,12 +10,20 @@
 
 #include "http_client.h"
 
+/* A list for libcurl, made of lines that lie in a row. */
+struct http_headers {
+	struct curl_slist *nodes;
+	size_t room;
+};
+
 struct slot {
 	struct http_engine *engine;
 	struct slot *next_idle;
 	CURL *easy;
 	struct attempt *attempt; /* NULL: idle or draining */
 	struct http_request request;
+	struct http_headers headers; /* what libcurl sees of request.headers */
+	const char *method;          /* that the handle was told */
 	struct http_response response;
 	size_t drained;       /* bytes of the answer since the verdict */
 	bool running;         /* in the multi handle */
@@ -56,6 +64,9 @@ struct http_engine {
 
 /* Once for the process, by whoever comes first. */
 void http_curl_start(void);
+
+/* The request's headers as libcurl wants them; valid until the next call, and as long as the request. */
+struct curl_slist *http_headers_list(struct http_headers *headers, const struct http_request *request);
 
 /* What epoll knows of a socket; valid until the next call. */
 struct watched *http_watched(struct http_engine *engine, curl_socket_t fd);

@@ -16,6 +16,8 @@
 #include "banned.h"
 
 #define SLOT_KEEP_MAX (64 * 1024) /* a buffer that grew over this is given back after its request */
+#define EXPECT_FROM 1024          /* the smallest body for which any libcurl sends Expect: 100-continue */
+#define CONNECT_TIMEOUT_OWN (300 * MOMENT_S) /* libcurl's, where it is told none */
 
 static curl_socket_t on_open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
 {
@@ -216,8 +218,8 @@ void slot_clear(struct slot *slot)
 	text_reset(&slot->request.body);
 	text_reset(&slot->response.body);
 	text_reset(&slot->response.header);
-	curl_slist_free_all(slot->request.headers);
-	slot->request.headers = NULL;
+	text_reset(&slot->request.headers);
+	slot->request.header_count = 0;
 	free(slot->request.summary);
 	free(slot->request.content);
 	slot->request.segments = 0;
@@ -304,7 +306,10 @@ bool slot_setup(struct slot *slot)
 	ok &= !curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	ok &= !curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	ok &= !curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(options->timeout / MOMENT_MS));
-	ok &= !curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(options->timeout / MOMENT_MS));
+	/* a timer less for each request: connecting is within the whole */
+	if (options->timeout > CONNECT_TIMEOUT_OWN)
+		ok &= !curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+					(long)(options->timeout / MOMENT_MS));
 	ok &= !curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
 	ok &= !curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, slot);
 	ok &= !curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
@@ -320,6 +325,19 @@ bool slot_setup(struct slot *slot)
 	return ok;
 }
 
+/* What a POST with a body is to libcurl already need not be said. */
+static bool slot_method(struct slot *slot)
+{
+	const char *method = slot->request.method;
+
+	if (slot->request.has_body && strcmp(method, "POST") == 0)
+		method = NULL;
+	if (method == slot->method)
+		return true;
+	slot->method = method;
+	return !curl_easy_setopt(slot->easy, CURLOPT_CUSTOMREQUEST, method);
+}
+
 bool slot_aim(struct slot *slot)
 {
 	struct http_request *request = &slot->request;
@@ -327,14 +345,15 @@ bool slot_aim(struct slot *slot)
 	bool ok = !curl_easy_setopt(easy, CURLOPT_URL, request->url.data);
 
 	if (request->has_body) {
-		ok &= http_request_header(request, "Expect", ""); /* no waiting for 100 Continue */
+		/* no waiting for 100 Continue, which libcurl thinks of where a body is large */
+		ok &= request->body.len < EXPECT_FROM || http_request_header(request, "Expect", "");
 		/* as it stands in memory: curl sends it together with the head */
 		ok &= !curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
 		ok &= !curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body.data);
 	} else {
 		ok &= !curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
 	}
-	ok &= !curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
-	ok &= !curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers);
+	ok &= slot_method(slot);
+	ok &= !curl_easy_setopt(easy, CURLOPT_HTTPHEADER, http_headers_list(&slot->headers, request));
 	return ok;
 }

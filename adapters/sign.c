@@ -207,11 +207,27 @@ char *base64_encode(const void *data, size_t len)
 	return out;
 }
 
+/* The value of a base64 digit; 64: it is none. */
+static unsigned base64_value(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return (unsigned)(c - 'A');
+	if (c >= 'a' && c <= 'z')
+		return (unsigned)(c - 'a') + 26;
+	if (c >= '0' && c <= '9')
+		return (unsigned)(c - '0') + 52;
+	return c == '+' ? 62 : c == '/' ? 63 : 64;
+}
+
 bool base64_decode(const char *s, unsigned char **out, size_t *len)
 {
-	size_t digits = strspn(s, base64_digits), padding = strspn(s + digits, "=");
+	size_t digits = 0;
 	unsigned bits = 0;
 	int have = 0;
+
+	while (base64_value(s[digits]) < 64)
+		digits++;
+	size_t padding = strspn(s + digits, "=");
 
 	*out = NULL;
 	*len = 0;
@@ -219,7 +235,7 @@ bool base64_decode(const char *s, unsigned char **out, size_t *len)
 		return false;
 	unsigned char *bytes = xmalloc(digits / 4 * 3 + 3);
 	for (size_t i = 0; i < digits; i++) {
-		bits = bits << 6 | (unsigned)(strchr(base64_digits, s[i]) - base64_digits);
+		bits = bits << 6 | base64_value(s[i]);
 		have += 6;
 		if (have >= 8) {
 			have -= 8;

@@ -108,8 +108,11 @@ static int character(const unsigned char *s)
 /* What others wrote, fit for a row, a log and a screen: UTF-8 without control characters. Never grows. */
 static void clean(char *text)
 {
-	unsigned char *in = (unsigned char *)text, *out = in;
+	unsigned char *in = (unsigned char *)text;
 
+	while (*in >= ' ' && *in < 0x7f) /* nearly always all of it */
+		in++;
+	unsigned char *out = in;
 	while (*in) {
 		int len = character(in);
 		if (len == 0)
@@ -174,7 +177,7 @@ struct outcome outcome_make(enum outcome_kind kind, enum outcome_scope scope, co
 	struct outcome outcome = {.kind = kind, .scope = scope};
 	va_list args;
 
-	snprintf(outcome.code, sizeof outcome.code, "%s", code);
+	memcpy(outcome.code, code, strnlen(code, sizeof outcome.code - 1));
 	va_start(args, format);
 	vsnprintf(outcome.text, sizeof outcome.text, format, args);
 	va_end(args);

@@ -15,9 +15,61 @@
 #define LINE_ENCODED 76 /* RFC 2047: a header line with encoded words */
 #define ENCODED_WORD 75 /* RFC 2047: one encoded word */
 #define BOUNDARY_SIZE 40
+#define HEAD_USUAL 1024 /* bytes of what stands around the texts */
 
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-#define ATEXT LETTERS "!#$%&'*+-/=?^_`{|}~"
+
+/* What a byte may be a part of; bytes are taken in runs of a class. */
+enum {
+	IN_ATOM = 1,   /* RFC 5322: atext */
+	IN_DOMAIN = 2, /* with what an address literal has */
+	IN_TEXT = 4,   /* any printable but = and the space */
+	IN_SPACE = 8,
+	IN_EQUALS = 16,
+	IN_LINES = 32, /* tabs and ends of lines */
+};
+#define IN_WORD (IN_ATOM | IN_DOMAIN | IN_TEXT)
+
+static const uint8_t classes[256] = {
+	['\t'] = IN_LINES,
+	['\n'] = IN_LINES,
+	[' '] = IN_SPACE,
+	['!'] = IN_ATOM | IN_TEXT,
+	['"'] = IN_TEXT,
+	['#' ... '\''] = IN_ATOM | IN_TEXT,
+	['(' ... ')'] = IN_TEXT,
+	['*' ... '+'] = IN_ATOM | IN_TEXT,
+	[','] = IN_TEXT,
+	['-'] = IN_WORD,
+	['.'] = IN_DOMAIN | IN_TEXT,
+	['/'] = IN_ATOM | IN_TEXT,
+	['0' ... '9'] = IN_WORD,
+	[':'] = IN_DOMAIN | IN_TEXT,
+	[';' ... '<'] = IN_TEXT,
+	['='] = IN_ATOM | IN_EQUALS,
+	['>'] = IN_TEXT,
+	['?'] = IN_ATOM | IN_TEXT,
+	['@'] = IN_TEXT,
+	['A' ... 'Z'] = IN_WORD,
+	['['] = IN_DOMAIN | IN_TEXT,
+	['\\'] = IN_TEXT,
+	[']'] = IN_DOMAIN | IN_TEXT,
+	['^'] = IN_ATOM | IN_TEXT,
+	['_'] = IN_WORD,
+	['`'] = IN_ATOM | IN_TEXT,
+	['a' ... 'z'] = IN_WORD,
+	['{' ... '~'] = IN_ATOM | IN_TEXT,
+};
+
+/* How many bytes from `s` on, at most `max`, are in these classes. */
+static size_t run(const char *s, size_t max, unsigned in)
+{
+	size_t n = 0;
+
+	while (n < max && classes[(unsigned char)s[n]] & in)
+		n++;
+	return n;
+}
 
 /* --- addresses --- */
 
@@ -36,13 +88,14 @@ enum mail_address_fault mail_address_check(const char *address)
 			return MAIL_ADDRESS_NOT_ASCII;
 	if (!at || at == address || !at[1] || (strchr(address, '@') != at && address[0] != '"'))
 		return MAIL_ADDRESS_MALFORMED;
-	if (strspn(at + 1, LETTERS ".-_:[]") != strlen(at + 1))
+	size_t local = (size_t)(at - address), domain = len - local - 1;
+	if (run(at + 1, domain, IN_DOMAIN) != domain)
 		return MAIL_ADDRESS_MALFORMED;
 	/* a local part is a dot-atom, or quoted */
-	size_t local = (size_t)(at - address);
 	bool quoted = local >= 2 && address[0] == '"' && at[-1] == '"';
-	if (!quoted && strspn(address, ATEXT ".") != local)
-		return MAIL_ADDRESS_MALFORMED;
+	for (size_t i = 0; !quoted && i < local; i++)
+		if (address[i] != '.' && !run(address + i, 1, IN_ATOM))
+			return MAIL_ADDRESS_MALFORMED;
 	for (size_t i = 1; quoted && i + 1 < local; i++) {
 		if (address[i] == '\\' && i + 2 < local)
 			i++;
@@ -111,12 +164,22 @@ void mailbox_release(struct mailbox *mailbox)
 
 /* --- headers --- */
 
-static void add_hex(struct text *out, char mark, char c)
+static void put_hex(char *to, char mark, char c)
 {
 	static const char digits[] = "0123456789ABCDEF";
 	unsigned char u = (unsigned char)c;
 
-	text_add(out, (char[]){mark, digits[u >> 4], digits[u & 15]}, 3);
+	to[0] = mark;
+	to[1] = digits[u >> 4];
+	to[2] = digits[u & 15];
+}
+
+static void add_hex(struct text *out, char mark, char c)
+{
+	char hex[3];
+
+	put_hex(hex, mark, c);
+	text_add(out, hex, sizeof hex);
 }
 
 /* One line of valid UTF-8: controls and runs of blanks become one space, none at the ends. */
@@ -127,6 +190,11 @@ static bool one_line(const char *s, struct text *out)
 
 	text_init(out, MAIL_SUBJECT_MAX);
 	for (size_t i = 0, n; i < len; i += n) {
+		n = run(s + i, len - i, IN_TEXT | IN_EQUALS);
+		if (n) {
+			text_add(out, s + i, n);
+			continue;
+		}
 		n = utf8_take(s + i, len - i, &point);
 		if (point == ' ' || utf8_is_control(point)) {
 			if (out->len && out->data[out->len - 1] != ' ')
@@ -266,7 +334,7 @@ static bool add_mailbox(struct text *out, const char *header, const char *name, 
 	text_addf(out, "%s: ", header);
 	if (!is_plain(&line)) {
 		column = add_encoded(out, &line, column);
-	} else if (strspn(line.data, ATEXT " ") == line.len) {
+	} else if (run(line.data, line.len, IN_ATOM | IN_SPACE) == line.len) {
 		column = add_folded(out, &line, column);
 	} else {
 		struct text quoted;
@@ -349,16 +417,6 @@ static void add_list(struct text *out, const struct mail *mail)
 
 /* --- the body --- */
 
-/* How many bytes from `s` on, at most `max`, are printable ASCII; spaces count if `spaces`, `but` never. */
-static size_t printable(const char *s, size_t max, bool spaces, char but)
-{
-	size_t n = 0;
-
-	while (n < max && (s[n] > ' ' || (spaces && s[n] == ' ')) && s[n] < 127 && s[n] != but)
-		n++;
-	return n;
-}
-
 /* Valid UTF-8 whose lines end in \n, without controls but tabs. */
 static void clean_body(const char *s, struct text *out)
 {
@@ -366,8 +424,9 @@ static void clean_body(const char *s, struct text *out)
 	uint32_t point;
 
 	text_init(out, MAIL_SIZE_MAX);
+	text_expect(out, len);
 	for (size_t i = 0, n; i < len; i += n) {
-		n = printable(s + i, len - i, true, '\0');
+		n = run(s + i, len - i, IN_TEXT | IN_SPACE | IN_EQUALS | IN_LINES);
 		if (n) {
 			text_add(out, s + i, n);
 			continue;
@@ -378,7 +437,7 @@ static void clean_body(const char *s, struct text *out)
 			text_putc(out, '\n');
 		} else if (point == UTF8_REPLACEMENT) {
 			text_puts(out, UTF8_REPLACEMENT_TEXT);
-		} else if (point == '\n' || point == '\t' || !utf8_is_control(point) || point > 0x9f) {
+		} else if (!utf8_is_control(point) || point > 0x9f) {
 			text_add(out, s + i, n);
 		}
 	}
@@ -387,20 +446,20 @@ static void clean_body(const char *s, struct text *out)
 /* May it go as it is: ASCII, lines that nobody on the way has a reason to change? */
 static bool is_7bit(const struct text *body)
 {
-	size_t column = 0;
+	const char *s = body->data, *end = s + body->len;
 
-	for (size_t i = 0; i < body->len; i++) {
-		char c = body->data[i];
-		if ((unsigned char)c > 126)
+	while (s < end) {
+		size_t left = (size_t)(end - s), max = left < LINE_SOFT + 1 ? left : LINE_SOFT + 1;
+		const char *newline = memchr(s, '\n', max);
+		size_t line = newline ? (size_t)(newline - s) : left;
+		if (line > LINE_SOFT || strncmp(s, "From ", 5) == 0 || (line && strchr(" \t", s[line - 1])))
 			return false;
-		bool blank_end = c == '\n' && i && strchr(" \t", body->data[i - 1]);
-		if (blank_end || (!column && strncmp(body->data + i, "From ", 5) == 0))
-			return false;
-		column = c == '\n' ? 0 : column + 1;
-		if (column > LINE_SOFT)
-			return false;
+		for (size_t i = 0; i < line; i++)
+			if ((unsigned char)s[i] > 126)
+				return false;
+		s += line + (newline != NULL);
 	}
-	return !body->len || !strchr(" \t", body->data[body->len - 1]);
+	return true;
 }
 
 static void add_7bit(struct text *out, const struct text *body)
@@ -416,87 +475,113 @@ static void add_7bit(struct text *out, const struct text *body)
 	}
 }
 
-/* Quoted-printable (RFC 2045 section 6.7); a character is never cut by a soft line break. */
+/* Copies as much of the line as may go as it is; a blank at its end may not. */
+static size_t copy_run(char *to, const char *s, size_t left, size_t room)
+{
+	size_t n = 0, max = left < room ? left : room;
+
+	for (; n < max && classes[(unsigned char)s[n]] & (IN_TEXT | IN_SPACE); n++)
+		to[n] = s[n];
+	return n && s[n - 1] == ' ' && (n == left || s[n] == '\n') ? n - 1 : n;
+}
+
+/* Quoted-printable (RFC 2045 section 6.7), a line at a time; a character is never cut by a soft line break.
+ */
 static void add_quoted_printable(struct text *out, const struct text *body)
 {
+	char line[LINE_QP + 3];
 	size_t column = 0;
 	uint32_t point;
 
 	for (size_t i = 0, n; i < body->len; i += n) {
 		const char *s = body->data + i;
-		bool from = !column && strncmp(s, "From ", 5) == 0; /* a mailbox file would put > before it */
-		n = from ? 0 : printable(s, column < LINE_QP - 1 ? LINE_QP - 1 - column : 0, false, '=');
+		/* a mailbox file would put > before it */
+		bool from = !column && *s == 'F' && strncmp(s, "From ", 5) == 0;
+		n = from || column >= LINE_QP - 1
+			    ? 0
+			    : copy_run(line + column, s, body->len - i, LINE_QP - 1 - column);
 		if (n) {
-			text_add(out, s, n);
 			column += n;
 			continue;
 		}
 		n = utf8_take(s, body->len - i, &point);
-		if (point == '\n') {
-			text_puts(out, "\r\n");
+		bool last = s[n] == '\n' || i + n == body->len;
+		bool blank = point == ' ' || point == '\t', ends = point == '\n';
+		bool literal = blank ? !last : point > ' ' && point < 127 && point != '=' && !from;
+		size_t need = literal ? 1 : 3 * n;
+		if (!ends && column + need > LINE_QP - (last ? 0 : 1)) {
+			line[column++] = '=';
+			ends = true;
+			n = 0; /* it comes on the next line */
+		}
+		if (ends) {
+			line[column++] = '\r';
+			line[column++] = '\n';
+			text_add(out, line, column);
 			column = 0;
 			continue;
 		}
-		bool last = s[n] == '\n' || i + n == body->len;
-		bool blank = point == ' ' || point == '\t';
-		bool literal = blank ? !last : point > ' ' && point < 127 && point != '=' && !from;
-		size_t need = literal ? 1 : 3 * n;
-		if (column + need > LINE_QP - (last ? 0 : 1)) {
-			text_puts(out, "=\r\n");
-			column = 0;
-		}
 		for (size_t k = 0; k < n; k++) {
-			if (literal)
-				text_putc(out, s[k]);
+			if (!literal)
+				put_hex(line + column, '=', s[k]);
 			else
-				add_hex(out, '=', s[k]);
+				line[column] = s[k];
+			column += literal ? 1 : 3;
 		}
-		column += need;
 	}
+	text_add(out, line, column);
 }
 
 static void add_part(struct text *out, const char *subtype, const struct text *body)
 {
 	bool plain = is_7bit(body);
 
-	text_addf(out, "Content-Type: text/%s; charset=utf-8\r\nContent-Transfer-Encoding: %s\r\n\r\n",
-		  subtype, plain ? "7bit" : "quoted-printable");
+	text_puts(out, "Content-Type: text/");
+	text_puts(out, subtype);
+	text_puts(out, "; charset=utf-8\r\nContent-Transfer-Encoding: ");
+	text_puts(out, plain ? "7bit\r\n\r\n" : "quoted-printable\r\n\r\n");
 	if (plain)
 		add_7bit(out, body);
 	else
 		add_quoted_printable(out, body);
 }
 
-/* Of the mail's own words, so that it is the same each time; made anew until it stands in neither part. */
-static void make_boundary(const struct text *text, const struct text *html, char boundary[BOUNDARY_SIZE])
+/* Of the message's id, so that it is the same each time; made anew until it stands in neither part. */
+static void make_boundary(const char *id, const struct text *text, const struct text *html,
+			  char boundary[BOUNDARY_SIZE])
 {
 	uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
 
-	for (int part = 0; part < 2; part++) {
-		const struct text *body = part ? html : text;
-		for (size_t i = 0; i < body->len; i++)
-			hash = (hash ^ (unsigned char)body->data[i]) * UINT64_C(1099511628211);
-	}
+	for (; *id; id++)
+		hash = (hash ^ (unsigned char)*id) * UINT64_C(1099511628211);
 	do {
 		hash = (hash ^ 0xff) * UINT64_C(1099511628211);
 		snprintf(boundary, BOUNDARY_SIZE, "=_%016llx", (unsigned long long)hash);
 	} while (strstr(text->data, boundary) || strstr(html->data, boundary));
 }
 
-static void add_body(struct text *out, const struct text *text, const struct text *html)
+static void add_boundary(struct text *out, const char *before, const char *boundary, const char *behind)
+{
+	text_puts(out, before);
+	text_puts(out, boundary);
+	text_puts(out, behind);
+}
+
+static void add_body(struct text *out, const char *id, const struct text *text, const struct text *html)
 {
 	char boundary[BOUNDARY_SIZE];
 
 	if (!text->len || !html->len) {
 		add_part(out, text->len ? "plain" : "html", text->len ? text : html);
 	} else {
-		make_boundary(text, html, boundary);
-		text_addf(out, "Content-Type: multipart/alternative;\r\n boundary=\"%s\"\r\n\r\n", boundary);
-		text_addf(out, "--%s\r\n", boundary);
+		make_boundary(id, text, html, boundary);
+		add_boundary(out, "Content-Type: multipart/alternative;\r\n boundary=\"", boundary,
+			     "\"\r\n\r\n");
+		add_boundary(out, "--", boundary, "\r\n");
 		add_part(out, "plain", text);
-		text_addf(out, "\r\n--%s\r\n", boundary);
+		add_boundary(out, "\r\n--", boundary, "\r\n");
 		add_part(out, "html", html);
-		text_addf(out, "\r\n--%s--\r\n", boundary);
+		add_boundary(out, "\r\n--", boundary, "--\r\n");
 	}
 	if (out->len < 2 || memcmp(out->data + out->len - 2, "\r\n", 2) != 0)
 		text_puts(out, "\r\n");
@@ -511,6 +596,7 @@ bool mail_text_build(const struct mail *mail, struct text *out, struct text *err
 	clean_body(mail->html, &html);
 	if (out->max > MAIL_SIZE_MAX)
 		out->max = MAIL_SIZE_MAX;
+	text_expect(out, HEAD_USUAL + text.len + text.len / 8 + html.len + html.len / 8);
 	if (mail_address_check(mail->from->address) != MAIL_ADDRESS_OK) {
 		text_error(error, "the sender's address can't be written");
 	} else if (mail_address_check(mail->to_address) != MAIL_ADDRESS_OK) {
@@ -525,7 +611,7 @@ bool mail_text_build(const struct mail *mail, struct text *out, struct text *err
 		add_message_id(out, mail->message_id, mail->token, mail->from->address);
 		add_list(out, mail);
 		text_puts(out, "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n");
-		add_body(out, &text, &html);
+		add_body(out, mail->message_id, &text, &html);
 		if (!fits)
 			text_error(error, "the subject or a name is longer than %d bytes", MAIL_SUBJECT_MAX);
 		else if (text.full || html.full || out->full)

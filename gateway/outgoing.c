@@ -155,10 +155,10 @@ static bool sign_all(const json_t *secrets, const struct text *signed_text, stru
 	return true;
 }
 
-/* What stands beside nearly all addresses: {"secret":"…"}, without escapes. NULL: something else. */
+/* What stands beside nearly all addresses: {"secret":["…"]}, without escapes. NULL: something else. */
 static char *one_secret(const char *details)
 {
-	static const char before[] = "{\"secret\":\"", behind[] = "\"}";
+	static const char before[] = "{\"secret\":[\"", behind[] = "\"]}";
 
 	if (strncmp(details, before, sizeof before - 1) != 0)
 		return NULL;
@@ -183,6 +183,7 @@ static bool add_signature(const struct attempt *attempt, struct provider_sink *s
 	bool ok = sink->header(sink->context, "webhook-id", attempt->message_id) &&
 		  sink->header(sink->context, "webhook-timestamp", timestamp);
 	if (ok && (one || (secrets && !json_is_null(secrets)))) {
+		text_expect(&signed_text, strlen(attempt->message_id) + sizeof timestamp + sink->body->len);
 		text_puts(&signed_text, attempt->message_id);
 		text_putc(&signed_text, '.');
 		text_puts(&signed_text, timestamp);

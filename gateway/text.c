@@ -38,13 +38,22 @@ static bool text_room(struct text *t, size_t len)
 	}
 	size_t need = t->len + len + 1;
 	if (need > t->capacity) {
-		size_t capacity = t->capacity ? t->capacity : 64;
+		size_t capacity = t->capacity ? t->capacity : 128;
 		while (capacity < need)
 			capacity *= 2;
 		t->data = xrealloc(t->capacity ? t->data : NULL, capacity);
 		t->capacity = capacity;
 	}
 	return true;
+}
+
+void text_expect(struct text *t, size_t len)
+{
+	size_t most = t->max - t->len;
+
+	if (t->full || !text_room(t, len < most ? len : most))
+		return;
+	t->data[t->len] = '\0';
 }
 
 bool text_add(struct text *t, const void *data, size_t len)
@@ -66,7 +75,11 @@ bool text_puts(struct text *t, const char *s)
 
 bool text_putc(struct text *t, char c)
 {
-	return text_add(t, &c, 1);
+	if (!text_room(t, 1))
+		return false;
+	t->data[t->len++] = c;
+	t->data[t->len] = '\0';
+	return true;
 }
 
 bool text_vaddf(struct text *t, const char *format, va_list args)

@@ -21,6 +21,8 @@ struct text {
 void text_init(struct text *t, size_t max);
 void text_release(struct text *t); /* may be used again after text_init */
 void text_clear(struct text *t);   /* keeps the memory */
+/* So many bytes will be added: memory for them is had at once. It is no promise: more fit up to `max`. */
+void text_expect(struct text *t, size_t len);
 bool text_add(struct text *t, const void *data, size_t len);
 bool text_puts(struct text *t, const char *s);
 bool text_putc(struct text *t, char c);

@@ -173,6 +173,20 @@ static void long_lines_are_folded_and_characters_kept_whole(void **state)
 	free(mail);
 }
 
+static void a_folded_line_does_not_go_on_with_from(void **state)
+{
+	(void)state;
+	char text[] = "\xc3\xb1" /* =C3=B1, and 69 to the edge */
+		      "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+		      "From here";
+	struct mail m = a_mail();
+
+	m.text = text;
+	char *mail = build(m);
+	assert_part(mail, "x=\r\n=46rom here\r\n");
+	free(mail);
+}
+
 static void every_end_of_line_becomes_crlf(void **state)
 {
 	(void)state;
@@ -538,6 +552,7 @@ int main(void)
 		cmocka_unit_test(no_text_can_hold_the_boundary),
 		cmocka_unit_test(what_is_not_ascii_is_quoted_printable),
 		cmocka_unit_test(long_lines_are_folded_and_characters_kept_whole),
+		cmocka_unit_test(a_folded_line_does_not_go_on_with_from),
 		cmocka_unit_test(every_end_of_line_becomes_crlf),
 		cmocka_unit_test(controls_and_broken_utf8_do_not_travel),
 		cmocka_unit_test(a_subject_cannot_add_a_header),

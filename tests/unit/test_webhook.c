@@ -405,6 +405,20 @@ static void the_published_vector_of_standard_webhooks_holds(void **state)
 	free(key);
 }
 
+static void a_long_body_is_not_held_back_until_a_100_comes(void **state)
+{
+	struct peer *peer = start(NULL, 0);
+	char text[8000];
+
+	(void)state;
+	memset(text, 'x', sizeof text - 1);
+	text[sizeof text - 1] = '\0';
+	assert_int_equal(send_and_wait(attempt_new(url, "", text))->kind, OUTCOME_ACCEPTED);
+	expect_text(peer, 0, text);
+	assert_null(peer_header(peer, 0, "expect"));
+	stop(peer);
+}
+
 static void one_secret_gives_one_signature_and_several_give_several_newest_first(void **state)
 {
 	static const char a[] = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", b[] = "c2Vjb25kIHNlY3JldCBvZiBvdXJz";
@@ -422,6 +436,11 @@ static void one_secret_gives_one_signature_and_several_give_several_newest_first
 	assert_non_null(space);
 	expect_signature(peer, 1, b, two, (size_t)(space - two));
 	expect_signature(peer, 1, a, space + 1, strlen(space + 1));
+	send_and_wait(
+		attempt_new(url, "{\"secret\":[\"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"]}", "a list"));
+	char *of_list = peer_header(peer, 2, "webhook-signature");
+	expect_signature(peer, 2, a, of_list, strlen(of_list));
+	free(of_list);
 	free(one);
 	free(two);
 	stop(peer);
@@ -545,7 +564,7 @@ static void urls_that_are_not_plain_https_are_refused(void **state)
 	static const char *const urls[] = {"http://example.com/",       "ftp://example.com/",
 					   "file:///etc/passwd",        "https://user:pw@example.com/",
 					   "https://user@example.com/", "not a url",
-					   "gopher://127.0.0.1/"};
+					   "gopher://127.0.0.1/",       "https://example.com:65536/"};
 
 	(void)state;
 	settings = json_object();
@@ -697,6 +716,7 @@ int main(void)
 		cmocka_unit_test(a_large_body_arrives_whole),
 		cmocka_unit_test(what_cannot_be_rendered_is_unsendable),
 		cmocka_unit_test(the_published_vector_of_standard_webhooks_holds),
+		cmocka_unit_test(a_long_body_is_not_held_back_until_a_100_comes),
 		cmocka_unit_test(one_secret_gives_one_signature_and_several_give_several_newest_first),
 		cmocka_unit_test(a_secret_that_is_none_is_never_sent_unsigned),
 		cmocka_unit_test(addresses_inside_are_known),
