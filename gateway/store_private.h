@@ -109,6 +109,14 @@ struct store_ops {
 	bool (*get_customer)(struct store *, const char *id, struct customer **out);
 	bool (*get_preferences)(struct store *, int64_t customer, struct preference **out, size_t *count);
 	bool (*put_customer)(struct store *, struct customer *customer);
+	bool (*get_customers)(struct store *, const char *const ids[], size_t count, struct customer *out[]);
+	bool (*get_preferences_of)(struct store *, const int64_t customers[], size_t count,
+				   struct preferences out[]);
+	bool (*get_addresses)(struct store *, struct address *const addresses[], size_t count, bool make);
+	bool (*number_customers)(struct store *, struct customer *const customers[], size_t count);
+	bool (*add_customers)(struct store *, struct customer *const customers[], size_t count);
+	bool (*put_preferences)(struct store *, const struct preference_of rows[], size_t count);
+	bool (*any_erased)(struct store *, bool *any);
 	bool (*stamp_customer)(struct store *, int64_t customer, int64_t seq);
 	bool (*erase_customer)(struct store *, int64_t customer, const char *name, int64_t at);
 	bool (*get_erasing)(struct store *, int64_t *customer, char **id);
