@@ -165,17 +165,13 @@ static void put_address(struct store *store, struct address *address)
 	address->seq = row.seq;
 }
 
-bool memory_put_customer(struct store *store, struct customer *customer)
+bool customer_write(struct store *store, const struct customer *customer)
 {
 	struct memory *memory = of(store);
 	int64_t same = names_find(&memory->customer_ids, customer->id);
 
 	if (same != customer->n && same)
 		return text_error(&store->error, "store: there is a customer %s already", customer->id);
-	if (customer->n && !slots_get(&memory->tables[CUSTOMERS], customer->n))
-		return text_error(&store->error, "store: there is no customer %lld", (long long)customer->n);
-	if (!customer->n)
-		customer->n = ++memory->numbers[NUMBER_CUSTOMER];
 	struct memory_customer *row = xcalloc(1, sizeof *row);
 	*row = (struct memory_customer){.id = xstrdup(customer->id),
 					.name = xstrdup(customer->name),
@@ -186,12 +182,24 @@ bool memory_put_customer(struct store *store, struct customer *customer)
 					.address_count = customer->address_count};
 	row->addresses = xcalloc(row->address_count, sizeof *row->addresses);
 	for (size_t i = 0; i < row->address_count; i++) {
-		put_address(store, &customer->addresses[i]);
 		row->addresses[i].n = customer->addresses[i].n;
 		row->addresses[i].details = xstrdup(customer->addresses[i].details);
 	}
 	memory_put(memory, CUSTOMERS, customer->n, row);
 	return true;
+}
+
+bool memory_put_customer(struct store *store, struct customer *customer)
+{
+	struct memory *memory = of(store);
+
+	if (customer->n && !slots_get(&memory->tables[CUSTOMERS], customer->n))
+		return text_error(&store->error, "store: there is no customer %lld", (long long)customer->n);
+	if (!customer->n)
+		customer->n = ++memory->numbers[NUMBER_CUSTOMER];
+	for (size_t i = 0; i < customer->address_count; i++)
+		put_address(store, &customer->addresses[i]);
+	return customer_write(store, customer);
 }
 
 bool memory_store_preference(struct store *store, int64_t customer, const struct preference *preference)

@@ -180,7 +180,17 @@ bool memory_gateway_name(struct store *, int64_t gateway, char **name);
 bool memory_read_facts(struct store *, struct facts *const facts[], size_t count);
 bool memory_get_customer(struct store *, const char *id, struct customer **out);
 bool memory_get_preferences(struct store *, int64_t customer, struct preference **out, size_t *count);
+/* The row of one who has his n, and whose addresses have theirs. */
+bool customer_write(struct store *store, const struct customer *customer);
 bool memory_put_customer(struct store *, struct customer *customer);
+bool memory_get_customers(struct store *, const char *const ids[], size_t count, struct customer *out[]);
+bool memory_get_preferences_of(struct store *, const int64_t customers[], size_t count,
+			       struct preferences out[]);
+bool memory_get_addresses(struct store *, struct address *const addresses[], size_t count, bool make);
+bool memory_number_customers(struct store *, struct customer *const customers[], size_t count);
+bool memory_add_customers(struct store *, struct customer *const customers[], size_t count);
+bool memory_put_preferences(struct store *, const struct preference_of rows[], size_t count);
+bool memory_any_erased(struct store *, bool *any);
 bool memory_stamp_customer(struct store *, int64_t customer, int64_t seq);
 bool memory_erase_customer(struct store *, int64_t customer, const char *name, int64_t at);
 bool memory_get_erasing(struct store *, int64_t *customer, char **id);

@@ -36,6 +36,7 @@ static void postgres_close(struct store *base)
 	free(store->pg.url);
 	free(store->months);
 	free(store->stale.customers);
+	text_release(&store->room);
 	free(store);
 }
 
@@ -86,6 +87,7 @@ static struct store *postgres_open(const char *where, bool migrate, struct text 
 	store->base.ops = &store_postgres_ops;
 	text_init(&store->base.error, TEXT_ERROR_MAX);
 	store->months_stale = true;
+	text_init(&store->room, TEXT_ERROR_MAX);
 	store_make_id(store->writer);
 	*pg = (struct pg){.url = xasprintf("%s:%s", store_postgres_ops.scheme, where),
 			  .error = &store->base.error,
@@ -282,6 +284,13 @@ const struct store_ops store_postgres_ops = {
 	.get_customer = postgres_get_customer,
 	.get_preferences = postgres_get_preferences,
 	.put_customer = postgres_put_customer,
+	.get_customers = postgres_get_customers,
+	.get_preferences_of = postgres_get_preferences_of,
+	.get_addresses = postgres_get_addresses,
+	.number_customers = postgres_number_customers,
+	.add_customers = postgres_add_customers,
+	.put_preferences = postgres_put_preferences,
+	.any_erased = postgres_any_erased,
 	.stamp_customer = postgres_stamp_customer,
 	.erase_customer = postgres_erase_customer,
 	.get_erasing = postgres_get_erasing,

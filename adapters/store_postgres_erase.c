@@ -40,13 +40,12 @@ bool postgres_erase_customer(struct store *store, int64_t customer, const char *
 	pg_query_init(
 		&query, pg_of(store), PG_ERASE_CUSTOMER, "tnn",
 		"UPDATE customer SET erasing = CASE WHEN erased_at = 0 THEN id ELSE erasing END, id = $1, "
-		"name = '', locale = '', erased_at = $2 WHERE n = $3");
+		"name = '', locale = '', erased_at = $2, addresses = '' WHERE n = $3");
 	pg_put_text(&query, name);
 	pg_put_number(&query, at);
 	pg_put_number(&query, customer);
 	if (!one_changed(store, &query, "customer", customer))
 		return false;
-	store_stale_add(&of(store)->stale, customer);
 	pg_query_init(&query, pg_of(store), PG_DROP_ADDRESSES, "n",
 		      "DELETE FROM customer_address WHERE customer = $1");
 	pg_put_number(&query, customer);

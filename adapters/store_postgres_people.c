@@ -23,10 +23,10 @@ bool pg_beside_write(struct store_postgres *store)
 
 	if (!store->stale.count)
 		return true;
-	pg_query_init(
-		&query, &store->pg, PG_BESIDE_WRITE, "N",
-		"UPDATE customer SET addresses = b.addresses, choices = b.choices FROM customer_beside b "
-		"WHERE b.n = customer.n AND customer.n = ANY ($1)");
+	store_stale_sort(&store->stale);
+	pg_query_init(&query, &store->pg, PG_BESIDE_WRITE, "N",
+		      "UPDATE customer SET choices = b.choices FROM customer_beside b "
+		      "WHERE b.n = customer.n AND customer.n = ANY ($1)");
 	for (size_t i = 0; i < store->stale.count; i++)
 		pg_put_number(&query, store->stale.customers[i]);
 	store->stale.count = 0;
@@ -48,104 +48,56 @@ bool postgres_get_preferences(struct store *store, int64_t customer, struct pref
 	return pg_get_preferences(pg_of(store), customer, out, count);
 }
 
-static bool put_facts(struct pg *pg, struct customer *customer)
+static bool save_facts(struct store_postgres *store, const struct customer *customer)
 {
+	struct pg *pg = &store->pg;
 	struct pg_query query;
+	int64_t changed = 0;
 
-	if (customer->n)
-		pg_query_init(&query, pg, PG_SAVE_CUSTOMER,
-			      "tttt"
-			      "nn",
-			      "UPDATE customer SET id = $1, name = $2, locale = $3, timezone = $4, seq = $5 "
-			      "WHERE n = $6 RETURNING n");
-	else
-		pg_query_init(&query, pg, PG_ADD_CUSTOMER,
-			      "tttt"
-			      "n",
-			      "INSERT INTO customer (n, id, name, locale, timezone, seq) "
-			      "VALUES (nextval('customer_n'), $1, $2, $3, $4, $5) RETURNING n");
+	pg_query_init(&query, pg, PG_SAVE_CUSTOMER,
+		      "tttt"
+		      "ntn",
+		      "UPDATE customer SET id = $1, name = $2, locale = $3, timezone = $4, seq = $5, "
+		      "addresses = $6 WHERE n = $7");
 	pg_put_text(&query, customer->id);
 	pg_put_text(&query, customer->name);
 	pg_put_text(&query, customer->locale);
 	pg_put_text(&query, customer->timezone);
 	pg_put_number(&query, customer->seq);
-	if (customer->n)
-		pg_put_number(&query, customer->n);
-	bool ok = pg_query_run(&query), there = ok && query.rows == 1;
-	if (there) {
-		struct cells cells = pg_cells(&query, 0);
-		customer->n = pg_get_number(&cells);
-	}
-	pg_query_release(&query);
-	return there ||
-	       (ok && text_error(pg->error, "store: there is no customer %lld", (long long)customer->n));
+	pg_put_text(&query, store_beside_text(customer, &store->room));
+	pg_put_number(&query, customer->n);
+	bool ok = pg_query_done(&query, &changed);
+	return ok && (changed == 1 ||
+		      text_error(pg->error, "store: there is no customer %lld", (long long)customer->n));
 }
 
-/* The rows of the addresses: those that all share, or new ones. The update that changes nothing locks and
- * gives a row that is there; the order keeps two who write the same ones from waiting for each other. */
-static bool put_addresses(struct pg *pg, struct customer *customer)
+static bool put_addresses(struct store *store, const struct customer *customer)
 {
-	struct pg_query query;
+	size_t count = customer->address_count;
+	struct address **addresses = xreallocarray(NULL, count, sizeof *addresses);
 
-	pg_query_init(
-		&query, pg, PG_PUT_ADDRESSES, "TTNN",
-		"INSERT INTO address (n, channel, value, state, seq) SELECT nextval('address_n'), channel, "
-		"value, min(state), min(seq) FROM unnest($1, $2, $3, $4) u (channel, value, state, seq) "
-		"GROUP BY channel, value ORDER BY value, channel ON CONFLICT (value, channel) "
-		"DO UPDATE SET channel = excluded.channel RETURNING n, channel, value, state, seq");
-	for (size_t i = 0; i < customer->address_count; i++) {
-		pg_put_text(&query, customer->addresses[i].channel);
-		pg_put_text(&query, customer->addresses[i].value);
-		pg_put_number(&query, customer->addresses[i].state);
-		pg_put_number(&query, customer->addresses[i].seq);
-	}
-	bool ok = pg_query_run(&query);
-	for (int r = 0; ok && r < query.rows; r++) {
-		struct cells cells = pg_cells(&query, r);
-		int64_t n = pg_get_number(&cells);
-		const char *channel = pg_peek_text(&cells), *value = pg_peek_text(&cells);
-		int64_t state = pg_get_number(&cells), seq = pg_get_number(&cells);
-		for (size_t i = 0; i < customer->address_count; i++) {
-			struct address *address = &customer->addresses[i];
-			if (strcmp(address->channel, channel) != 0 || strcmp(address->value, value) != 0)
-				continue;
-			address->n = n;
-			address->state = (enum address_state)state;
-			address->seq = seq;
-		}
-	}
-	pg_query_release(&query);
+	for (size_t i = 0; i < count; i++)
+		addresses[i] = &customer->addresses[i];
+	bool ok = !count || postgres_get_addresses(store, addresses, count, true);
+	free(addresses);
 	return ok;
-}
-
-static bool link_addresses(struct pg *pg, const struct customer *customer)
-{
-	struct pg_query query;
-
-	pg_query_init(&query, pg, PG_LINK_ADDRESSES, "NNNT",
-		      "INSERT INTO customer_address (customer, position, address, details) "
-		      "SELECT * FROM unnest($1, $2, $3, $4)");
-	for (size_t i = 0; i < customer->address_count; i++) {
-		pg_put_number(&query, customer->n);
-		pg_put_number(&query, (int64_t)i);
-		pg_put_number(&query, customer->addresses[i].n);
-		pg_put_text(&query, customer->addresses[i].details);
-	}
-	return pg_query_done(&query, NULL);
 }
 
 bool postgres_put_customer(struct store *store, struct customer *customer)
 {
 	struct pg *pg = pg_of(store);
+	struct customer *const only[] = {customer};
 	struct pg_query query;
 
-	if (!put_facts(pg, customer))
+	if (!put_addresses(store, customer))
 		return false;
-	store_stale_add(&of(store)->stale, customer->n);
+	if (!customer->n)
+		return postgres_number_customers(store, only, 1) && postgres_add_customers(store, only, 1);
+	if (!save_facts(of(store), customer))
+		return false;
 	pg_query_init(&query, pg, PG_DROP_ADDRESSES, "n", "DELETE FROM customer_address WHERE customer = $1");
 	pg_put_number(&query, customer->n);
-	return pg_query_done(&query, NULL) &&
-	       (!customer->address_count || (put_addresses(pg, customer) && link_addresses(pg, customer)));
+	return pg_query_done(&query, NULL) && pg_link_addresses(pg, only, 1);
 }
 
 bool postgres_stamp_customer(struct store *store, int64_t customer, int64_t seq)
@@ -164,32 +116,7 @@ bool postgres_stamp_customer(struct store *store, int64_t customer, int64_t seq)
 
 bool postgres_put_preference(struct store *store, int64_t customer, const struct preference *preference)
 {
-	struct pg_query query;
-	char *channels = store_channels_text(preference);
-
-	pg_query_init(
-		&query, pg_of(store), PG_PUT_PREFERENCE,
-		"ntttt"
-		"nnntn",
-		"INSERT INTO preference (customer, product, channels, hours, digest, paused_until, version, "
-		"changed_at, changed_by, seq) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
-		"ON CONFLICT (customer, product) DO UPDATE SET channels = excluded.channels, "
-		"hours = excluded.hours, digest = excluded.digest, paused_until = excluded.paused_until, "
-		"version = excluded.version, changed_at = excluded.changed_at, "
-		"changed_by = excluded.changed_by, seq = excluded.seq");
-	pg_put_number(&query, customer);
-	pg_put_text(&query, preference->product);
-	pg_put_text(&query, channels);
-	pg_put_text(&query, preference->hours);
-	pg_put_text(&query, preference->digest);
-	pg_put_number(&query, preference->paused_until);
-	pg_put_number(&query, preference->version);
-	pg_put_number(&query, preference->changed_at);
-	pg_put_text(&query, preference->changed_by);
-	pg_put_number(&query, preference->seq);
-	free(channels);
-	store_stale_add(&of(store)->stale, customer);
-	return pg_query_done(&query, NULL);
+	return postgres_put_preferences(store, &(struct preference_of){customer, preference}, 1);
 }
 
 bool postgres_set_address_state(struct store *store, int64_t address, enum address_state state, int64_t seq)

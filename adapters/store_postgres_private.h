@@ -1,7 +1,7 @@
 /* The store on PostgreSQL, in parts: store_postgres.c opens, commits and numbers; _connect.c keeps the
  * connection; _sql.c runs statements; _schema.c migrates; _rows.c reads rows for the writer and the readers;
- * _messages.c, _claims.c, _contacts.c, _people.c and _receipts.c
- * write; _read.c is the readers. One connection, one thread at a time.
+ * _messages.c, _claims.c, _contacts.c, _people.c, _import.c and
+ * _receipts.c write; _read.c is the readers. One connection, one thread at a time.
  *
  * Several writers may work at once (gateways, and the command line). What they read to write it again they
  * lock (FOR UPDATE; rows that are due with SKIP LOCKED); what they number for followers they number last,
@@ -65,10 +65,13 @@ enum statement {
 	PG_ADDRESSES,
 	PG_PREFERENCES,
 	PG_CHAIN,
-	PG_ADD_CUSTOMER,
+	PG_ANY_ERASED,
+	PG_NUMBER_CUSTOMERS,
+	PG_ADD_CUSTOMERS,
 	PG_SAVE_CUSTOMER,
 	PG_DROP_ADDRESSES,
 	PG_PUT_ADDRESSES,
+	PG_GET_ADDRESSES,
 	PG_STAMP_CUSTOMER,
 	PG_LINK_ADDRESSES,
 	PG_ADDRESS_STATE,
@@ -81,7 +84,7 @@ enum statement {
 	PG_DROP_RECEIPT,
 	PG_RECEIPTS,
 	PG_COUNT_RECEIPTS,
-	PG_PUT_PREFERENCE,
+	PG_PUT_PREFERENCES,
 	PG_PUT_HOLD,
 	PG_PUT_AGAIN,
 	PG_DROP_AGAIN,
@@ -231,6 +234,10 @@ bool pg_append_messages(struct pg_query *query, struct message_rows *out);
 void pg_read_contact(struct cells *cells, struct contact *out);
 
 bool pg_get_customer(struct pg *pg, const char *id, struct customer **out);
+bool pg_get_customers(struct pg *pg, const char *const ids[], size_t count, struct customer *out[]);
+/* The rows between customers and their addresses, which have their n. */
+bool pg_link_addresses(struct pg *pg, struct customer *const customers[], size_t count);
+bool pg_get_preferences_of(struct pg *pg, const int64_t customers[], size_t count, struct preferences out[]);
 bool pg_get_preferences(struct pg *pg, int64_t customer, struct preference **out, size_t *count);
 bool pg_read_facts(struct pg *pg, struct facts *const facts[], size_t count);
 bool pg_get_holds(struct pg *pg, struct hold **out, size_t *count);
@@ -250,6 +257,7 @@ struct store_postgres {
 	size_t month_count;
 	bool months_stale; /* a rollback may have taken some away, or another may have made some */
 	struct store_stale stale;
+	struct text room; /* for what stands beside a customer, while it is made */
 };
 /* What stands beside those who are stale. */
 bool pg_beside_write(struct store_postgres *store);
@@ -304,6 +312,14 @@ bool postgres_read_facts(struct store *, struct facts *const facts[], size_t cou
 bool postgres_get_customer(struct store *, const char *id, struct customer **out);
 bool postgres_get_preferences(struct store *, int64_t customer, struct preference **out, size_t *count);
 bool postgres_put_customer(struct store *, struct customer *customer);
+bool postgres_get_customers(struct store *, const char *const ids[], size_t count, struct customer *out[]);
+bool postgres_get_preferences_of(struct store *, const int64_t customers[], size_t count,
+				 struct preferences out[]);
+bool postgres_get_addresses(struct store *, struct address *const addresses[], size_t count, bool make);
+bool postgres_number_customers(struct store *, struct customer *const customers[], size_t count);
+bool postgres_add_customers(struct store *, struct customer *const customers[], size_t count);
+bool postgres_put_preferences(struct store *, const struct preference_of rows[], size_t count);
+bool postgres_any_erased(struct store *, bool *any);
 bool postgres_stamp_customer(struct store *, int64_t customer, int64_t seq);
 bool postgres_erase_customer(struct store *, int64_t customer, const char *name, int64_t at);
 bool postgres_get_erasing(struct store *, int64_t *customer, char **id);

@@ -328,37 +328,65 @@ bool pg_read_facts(struct pg *pg, struct facts *const facts[], size_t count)
 	return ok;
 }
 
+bool pg_get_customers(struct pg *pg, const char *const ids[], size_t count, struct customer *out[])
+{
+	struct facts *facts = xcalloc(count, sizeof *facts), **all = xcalloc(count, sizeof *all);
+	struct by_customer *list = xcalloc(count, sizeof *list);
+	size_t known = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		facts[i].customer_id = ids[i];
+		all[i] = &facts[i];
+	}
+	bool ok = read_customers(pg, all, count, NULL);
+	for (size_t i = 0; ok && i < count; i++)
+		if (facts[i].customer)
+			list[known++] = (struct by_customer){facts[i].customer->n, &facts[i]};
+	qsort(list, known, sizeof *list, by_n);
+	ok = ok && (!known || read_addresses(pg, list, known));
+	for (size_t i = 0; i < count; i++)
+		out[i] = facts[i].customer;
+	free(facts);
+	free(all);
+	free(list);
+	return ok;
+}
+
 bool pg_get_customer(struct pg *pg, const char *id, struct customer **out)
 {
-	struct facts facts = {.customer_id = id};
-	struct facts *const only[] = {&facts};
-	struct by_customer list = {.facts = &facts};
-	bool ok = read_customers(pg, only, 1, NULL);
+	return pg_get_customers(pg, &id, 1, out);
+}
 
-	if (ok && facts.customer) {
-		list.n = facts.customer->n;
-		ok = read_addresses(pg, &list, 1);
+bool pg_get_preferences_of(struct pg *pg, const int64_t customers[], size_t count, struct preferences out[])
+{
+	struct pg_query query;
+
+	pg_query_init(&query, pg, PG_PREFERENCES, "NN",
+		      "SELECT u.place, " PREFERENCE_COLUMNS
+		      "FROM unnest($1, $2) u (place, customer) JOIN preference p ON p.customer = u.customer "
+		      "ORDER BY u.place, p.product");
+	for (size_t i = 0; i < count; i++) {
+		pg_put_number(&query, (int64_t)i);
+		pg_put_number(&query, customers[i]);
 	}
-	*out = facts.customer;
+	bool ok = pg_query_run(&query);
+	for (int i = 0; ok && i < query.rows; i++) {
+		struct cells cells = pg_cells(&query, i);
+		struct preferences *to = &out[pg_get_number(&cells)];
+		to->list = xreallocarray(to->list, to->count + 1, sizeof *to->list);
+		read_preference(&cells, &to->list[to->count++]);
+	}
+	pg_query_release(&query);
 	return ok;
 }
 
 bool pg_get_preferences(struct pg *pg, int64_t customer, struct preference **out, size_t *count)
 {
-	struct pg_query query;
+	struct preferences of = {0};
+	bool ok = pg_get_preferences_of(pg, &customer, 1, &of);
 
-	pg_query_init(&query, pg, PG_PREFERENCES, "n",
-		      "SELECT " PREFERENCE_COLUMNS
-		      "FROM preference p WHERE p.customer = $1 ORDER BY p.product");
-	pg_put_number(&query, customer);
-	bool ok = pg_query_run(&query);
-	if (ok && query.rows)
-		*out = xreallocarray(NULL, (size_t)query.rows, sizeof **out);
-	for (int i = 0; ok && i < query.rows; i++) {
-		struct cells cells = pg_cells(&query, i);
-		read_preference(&cells, &(*out)[(*count)++]);
-	}
-	pg_query_release(&query);
+	*out = of.list;
+	*count = of.count;
 	return ok;
 }
 

@@ -95,11 +95,12 @@ bool beside_write(struct store_sqlite *store)
 	struct sql *sql = &store->sql;
 	bool ok = true;
 
+	store_stale_sort(&store->stale);
 	for (size_t i = 0; ok && i < store->stale.count; i++) {
 		sqlite3_stmt *statement =
 			sql_statement(sql, SQL_BESIDE_WRITE,
-				      "UPDATE customer SET (addresses, choices) = (SELECT b.addresses, "
-				      "b.choices FROM customer_beside b WHERE b.n = customer.n) WHERE n = ?");
+				      "UPDATE customer SET choices = (SELECT b.choices FROM "
+				      "customer_beside b WHERE b.n = customer.n) WHERE n = ?");
 		struct cells cells = sql_cells(statement);
 		put_number(&cells, store->stale.customers[i]);
 		ok = sql_run(sql, statement);
@@ -127,6 +128,7 @@ bool beside_load(struct store_sqlite *store)
 	int more;
 
 	sql->moved = xcalloc(MOVED_BITS / 8, 1);
+	text_init(&store->room, TEXT_ERROR_MAX);
 	put_number(&cells, MOVED_MAX);
 	for (; (more = sql_step(sql, statement)) > 0; count++)
 		beside_moved(store, sqlite3_column_int64(statement, 0));
@@ -139,5 +141,7 @@ void beside_release(struct store_sqlite *store)
 {
 	free(store->stale.customers);
 	free(store->sql.moved);
+	if (store->room.max)
+		text_release(&store->room);
 	store->sql.moved = NULL;
 }

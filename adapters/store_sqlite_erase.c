@@ -48,7 +48,7 @@ bool sqlite_erase_customer(struct store *store, int64_t customer, const char *na
 	sqlite3_stmt *statement = sql_statement(
 		sql, SQL_CUSTOMER_ERASE,
 		"UPDATE customer SET erasing = CASE WHEN erased_at = 0 THEN id ELSE erasing END, id = ?, "
-		"name = '', locale = '', erased_at = ? WHERE n = ?");
+		"name = '', locale = '', erased_at = ?, addresses = '' WHERE n = ?");
 	struct cells cells = sql_cells(statement);
 
 	put_text(&cells, name);
@@ -59,7 +59,6 @@ bool sqlite_erase_customer(struct store *store, int64_t customer, const char *na
 	statement = sql_statement(sql, SQL_ADDRESSES_DROP, "DELETE FROM customer_address WHERE customer = ?");
 	cells = sql_cells(statement);
 	put_number(&cells, customer);
-	store_stale_add(&of(store)->stale, customer);
 	return sql_run(sql, statement);
 }
 

@@ -31,25 +31,20 @@ bool sqlite_get_preferences(struct store *store, int64_t customer, struct prefer
 	return sql_get_preferences(&of(store)->sql, customer, out, count);
 }
 
-static bool put_facts(struct store_sqlite *store, struct customer *customer)
+static bool save_facts(struct store_sqlite *store, const struct customer *customer)
 {
 	struct sql *sql = &store->sql;
-	sqlite3_stmt *statement =
-		customer->n ? sql_statement(sql, SQL_CUSTOMER_SAVE,
-					    "UPDATE customer SET id = ?, name = ?, locale = ?, "
-					    "timezone = ?, seq = ? WHERE n = ?")
-			    : sql_statement(sql, SQL_CUSTOMER_ADD,
-					    "INSERT INTO customer (id, name, locale, timezone, seq, n) "
-					    "VALUES (?, ?, ?, ?, ?, ?)");
+	sqlite3_stmt *statement = sql_statement(sql, SQL_CUSTOMER_SAVE,
+						"UPDATE customer SET id = ?, name = ?, locale = ?, "
+						"timezone = ?, seq = ?, addresses = ? WHERE n = ?");
 	struct cells cells = sql_cells(statement);
 
-	if (!customer->n)
-		customer->n = ++store->numbers[NUMBER_CUSTOMER];
 	put_text(&cells, customer->id);
 	put_text(&cells, customer->name);
 	put_text(&cells, customer->locale);
 	put_text(&cells, customer->timezone);
 	put_number(&cells, customer->seq);
+	put_text(&cells, store_beside_text(customer, &store->room));
 	put_number(&cells, customer->n);
 	if (!sql_run(sql, statement))
 		return false;
@@ -162,23 +157,39 @@ bool sqlite_stamp_customer(struct store *store, int64_t customer, int64_t seq)
 	       text_error(sql->error, "store: there is no customer %lld", (long long)customer);
 }
 
-bool sqlite_put_customer(struct store *store, struct customer *customer)
+bool sql_link_addresses(struct sql *sql, const struct customer *customer)
 {
-	struct sql *sql = &of(store)->sql;
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < customer->address_count; i++)
+		ok = put_link(sql, customer->n, i, &customer->addresses[i]);
+	return ok;
+}
+
+static bool drop_links(struct sql *sql, int64_t customer)
+{
 	sqlite3_stmt *statement =
 		sql_statement(sql, SQL_ADDRESSES_DROP, "DELETE FROM customer_address WHERE customer = ?");
 	struct cells cells = sql_cells(statement);
-	bool known = customer->n, ok = put_facts(of(store), customer);
 
-	if (ok && known) {
-		put_number(&cells, customer->n);
-		ok = sql_run(sql, statement);
-	}
+	put_number(&cells, customer);
+	return sql_run(sql, statement);
+}
+
+bool sqlite_put_customer(struct store *store, struct customer *customer)
+{
+	struct sql *sql = &of(store)->sql;
+	struct customer *const only[] = {customer};
+	bool ok = true;
+
 	for (size_t i = 0; ok && i < customer->address_count; i++)
-		ok = put_address(of(store), &customer->addresses[i]) &&
-		     put_link(sql, customer->n, i, &customer->addresses[i]);
-	store_stale_add(&of(store)->stale, customer->n);
-	return ok;
+		ok = put_address(of(store), &customer->addresses[i]);
+	if (!ok)
+		return false;
+	if (!customer->n)
+		return sqlite_number_customers(store, only, 1) && sqlite_add_customers(store, only, 1);
+	return save_facts(of(store), customer) && drop_links(sql, customer->n) &&
+	       sql_link_addresses(sql, customer);
 }
 
 bool sqlite_put_preference(struct store *store, int64_t customer, const struct preference *preference)

@@ -1,7 +1,7 @@
 /* The store on SQLite, in parts: store_sqlite.c opens, locks, migrates and commits; _sql.c runs statements;
  * _vfs.c writes pages; _rows.c reads rows for the writer and the readers; _messages.c, _claims.c,
- * _contacts.c, _people.c and _outbox.c write; _checkpoint.c brings the WAL into the file; _read.c is the
- * readers. One connection, one thread at a time. */
+ * _contacts.c, _people.c, _import.c and _outbox.c write; _checkpoint.c brings the WAL into the file; _read.c
+ * is the readers. One connection, one thread at a time. */
 #ifndef HEED_STORE_SQLITE_PRIVATE_H
 #define HEED_STORE_SQLITE_PRIVATE_H
 
@@ -47,6 +47,8 @@ enum statement {
 	SQL_EVENTS_REST,
 	SQL_CUSTOMER_BY_ID,
 	SQL_CUSTOMER_BY_N,
+	SQL_CUSTOMER_FIND,
+	SQL_ANY_ERASED,
 	SQL_CUSTOMER_ADD,
 	SQL_CUSTOMER_SAVE,
 	SQL_CUSTOMER_STAMP,
@@ -183,6 +185,8 @@ bool sql_find_message(struct sql *sql, const char *id, struct message_row *out);
 void sql_read_contact(struct cells *cells, struct contact *out);
 
 bool sql_get_customer(struct sql *sql, const char *id, int64_t n, struct customer **out);
+/* The rows between a customer and his addresses, which have their n. */
+bool sql_link_addresses(struct sql *sql, const struct customer *customer);
 bool sql_get_preferences(struct sql *sql, int64_t customer, struct preference **out, size_t *count);
 /* The preferences for the product, its parent and "*". */
 bool sql_get_chain(struct sql *sql, struct facts *facts);
@@ -237,6 +241,7 @@ struct store_sqlite {
 	size_t month_count;
 	struct text batch; /* of events, while it is made */
 	struct store_stale stale;
+	struct text room; /* for what stands beside a customer, while it is made */
 	struct checkpoint *checkpoint;
 	bool months_stale; /* a rollback may have taken some away */
 };
@@ -300,6 +305,14 @@ bool sqlite_read_facts(struct store *, struct facts *const facts[], size_t count
 bool sqlite_get_customer(struct store *, const char *id, struct customer **out);
 bool sqlite_get_preferences(struct store *, int64_t customer, struct preference **out, size_t *count);
 bool sqlite_put_customer(struct store *, struct customer *customer);
+bool sqlite_get_customers(struct store *, const char *const ids[], size_t count, struct customer *out[]);
+bool sqlite_get_preferences_of(struct store *, const int64_t customers[], size_t count,
+			       struct preferences out[]);
+bool sqlite_get_addresses(struct store *, struct address *const addresses[], size_t count, bool make);
+bool sqlite_number_customers(struct store *, struct customer *const customers[], size_t count);
+bool sqlite_add_customers(struct store *, struct customer *const customers[], size_t count);
+bool sqlite_put_preferences(struct store *, const struct preference_of rows[], size_t count);
+bool sqlite_any_erased(struct store *, bool *any);
 bool sqlite_stamp_customer(struct store *, int64_t customer, int64_t seq);
 bool sqlite_erase_customer(struct store *, int64_t customer, const char *name, int64_t at);
 bool sqlite_get_erasing(struct store *, int64_t *customer, char **id);

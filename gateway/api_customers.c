@@ -158,7 +158,9 @@ void api_customers_import(struct call *call)
 		call->body, i,
 		customer) if (!preferences_allowed(call, json_object_get(customer, "preferences"))) return;
 	text_init(&problem, TEXT_ERROR_MAX);
-	int status = request_import(&call->api->door, &asker, call->body, &answer, &problem);
+	struct import_batch *batch = import_batch_read(call->api->config, call->body);
+	int status = request_import(&call->api->door, &asker, batch, &answer, &problem);
+	import_batch_free(batch);
 	call_result(call, status, answer, &problem);
 	text_release(&problem);
 }

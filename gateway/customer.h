@@ -75,6 +75,8 @@ bool customer_from_json(const json_t *json, bool merge, address_form_of form_of,
  * secrets an address that has some shows how many ("secrets": 2) in their place: read back, that is an error,
  * so nobody loses a secret by it. A new reference. */
 json_t *customer_to_json(const struct customer *customer, bool with_secrets);
+/* The same with secrets, as JSON text: what the log of changes has. The caller frees. */
+char *customer_to_text(const struct customer *customer);
 /* The first usable (ok) address on the channel; NULL if none. *dead and *stopped count those passed over. */
 const struct address *customer_address(const struct customer *customer, const char *channel, size_t *dead,
 				       size_t *stopped);

@@ -7,8 +7,6 @@
 #include "xalloc.h"
 #include "banned.h"
 
-#define IMPORT_MAX 1000
-
 struct put {
 	struct request base;
 	const struct asker *asker;
@@ -17,7 +15,7 @@ struct put {
 	bool merge;
 };
 
-static struct address_form form_of(const void *context, const char *channel, bool *known)
+struct address_form customer_address_form(const void *context, const char *channel, bool *known)
 {
 	const struct channel_config *config = config_channel(context, channel);
 
@@ -25,37 +23,36 @@ static struct address_form form_of(const void *context, const char *channel, boo
 	return config ? channel_addresses(config) : (struct address_form){.kind = ADDRESS_TEXT};
 }
 
+struct change customer_change(const struct turn *turn, const struct asker *asker, const struct customer *old,
+			      const struct customer *new, const char *facts)
+{
+	return (struct change){.kind = CHANGE_CUSTOMER,
+			       .at = turn->now,
+			       .given_at = turn->now,
+			       .customer = new->n,
+			       .subject = new->id,
+			       .by = (char *)asker->by,
+			       .actor = (char *)asker->actor,
+			       .source = (char *)(asker->source ? asker->source : ""),
+			       .evidence = asker->evidence ? json_dumps(asker->evidence, JSON_COMPACT)
+							   : xstrdup(""),
+			       .old_value = old ? customer_to_text(old) : xstrdup(""),
+			       .new_value = facts ? xstrdup(facts) : customer_to_text(new)};
+}
+
 static bool append_facts(struct turn *turn, const struct asker *asker, const struct customer *old,
 			 struct customer *new)
 {
-	json_t *old_json = old ? customer_to_json(old, true) : NULL, *new_json = customer_to_json(new, true);
-	struct change change = {.kind = CHANGE_CUSTOMER,
-				.at = turn->now,
-				.given_at = turn->now,
-				.customer = new->n,
-				.subject = new->id,
-				.by = (char *)asker->by,
-				.actor = (char *)asker->actor,
-				.source = (char *)(asker->source ? asker->source : ""),
-				.evidence = asker->evidence ? json_dumps(asker->evidence, JSON_COMPACT)
-							    : xstrdup(""),
-				.old_value = old_json ? json_dumps(old_json, JSON_COMPACT) : xstrdup(""),
-				.new_value = json_dumps(new_json, JSON_COMPACT)};
-	struct change *const changes[] = {&change};
-	bool ok = store_append_changes(turn->store, changes, 1);
+	struct change change = customer_change(turn, asker, old, new, NULL);
+	bool ok = store_append_changes(turn->store, (struct change *const[]){&change}, 1);
 
 	new->seq = change.seq;
-	free(change.evidence);
-	free(change.old_value);
-	free(change.new_value);
-	json_decref(old_json);
-	json_decref(new_json);
+	change_drop_texts(&change);
 	return ok;
 }
 
-/* A dead address that was written again is tried again; a stopped one stays stopped. */
-static bool revive(struct turn *turn, const struct asker *asker, const struct customer *customer,
-		   struct address *address)
+bool customer_revive(struct turn *turn, const struct asker *asker, const struct customer *customer,
+		     const struct address *address)
 {
 	struct change change = {.kind = CHANGE_ADDRESS,
 				.at = turn->now,
@@ -106,19 +103,19 @@ static bool write_facts(struct turn *turn, const struct asker *asker, const stru
 		     store_stamp_customer(turn->store, new->n, new->seq);
 	for (size_t i = 0; ok && i < new->address_count; i++)
 		if (written[i] && new->addresses[i].state == ADDRESS_DEAD) {
-			ok = revive(turn, asker, new, &new->addresses[i]);
+			ok = customer_revive(turn, asker, new, &new->addresses[i]);
 			*changed = true;
 		}
 	free(written);
 	return ok;
 }
 
-/* Of a preference that an import brings for somebody new: does it say that nothing was chosen? */
-static bool says_nothing(const struct turn *turn, const json_t *item)
+bool customer_says_nothing(const struct turn *turn, const json_t *preference)
 {
-	const char *product = json_string_value(json_object_get(item, "product"));
+	const char *product = json_string_value(json_object_get(preference, "product"));
 
-	return product && json_object_size(item) == 2 && json_is_null(json_object_get(item, "channels")) &&
+	return product && json_object_size(preference) == 2 &&
+	       json_is_null(json_object_get(preference, "channels")) &&
 	       (strcmp(product, "*") == 0 || product_find(turn->config->products, product));
 }
 
@@ -126,7 +123,7 @@ static bool says_nothing(const struct turn *turn, const json_t *item)
 static bool says_anything(const struct turn *turn, const struct put *put, const struct customer *old,
 			  const json_t *item)
 {
-	return old || put->id || strcmp(put->asker->by, "import") != 0 || !says_nothing(turn, item);
+	return old || put->id || strcmp(put->asker->by, "import") != 0 || !customer_says_nothing(turn, item);
 }
 
 /* Could a preference still be refused? */
@@ -263,7 +260,7 @@ static bool put_one(struct request *request, struct turn *turn, const struct put
 		new = *copy;
 		free(copy);
 	}
-	if (!customer_from_json(whole, merge, form_of, turn->config, &new, &request->problem)) {
+	if (!customer_from_json(whole, merge, customer_address_form, turn->config, &new, &request->problem)) {
 		request->status = 422;
 		goto out;
 	}
@@ -310,6 +307,14 @@ out:
 	return ok;
 }
 
+bool customer_put_one(struct request *request, struct turn *turn, const struct asker *asker, const char *id,
+		      const json_t *json, bool merge, json_t **answer)
+{
+	const struct put put = {.asker = asker, .id = id, .merge = merge};
+
+	return put_one(request, turn, &put, id, json, answer);
+}
+
 static bool put_run(struct request *request, struct turn *turn)
 {
 	struct put *put = (struct put *)request;
@@ -330,65 +335,6 @@ int request_customer(const struct turn_door *door, const struct asker *asker, co
 			  .id = id,
 			  .json = customer,
 			  .merge = merge};
-
-	return request_run(door, &put.base, answer, problem);
-}
-
-static bool import_run(struct request *request, struct turn *turn)
-{
-	struct put *put = (struct put *)request;
-	json_t *results, *item;
-	size_t i;
-	bool ok = true;
-
-	if (!json_is_array(put->json) || json_array_size(put->json) > IMPORT_MAX)
-		return request_refuse(request, 422, "customers: must be an array of at most %d objects",
-				      IMPORT_MAX);
-	results = json_array();
-	json_array_foreach((json_t *)put->json, i, item)
-	{
-		json_t *answer = NULL, *result = json_object();
-		request->status = 0;
-		text_clear(&request->problem);
-		ok = ok && put_one(request, turn, put, NULL, item, &answer);
-		json_t *id = json_object_get(item, "id");
-		json_object_set(result, "id", json_is_string(id) ? id : json_null());
-		json_object_set_new(result, "status", json_integer(request->status));
-		if (request->status >= 400)
-			json_object_set_new(result, "problem", json_string(request->problem.data));
-		if (json_object_get(answer, "kept"))
-			json_object_set(result, "kept", json_object_get(answer, "kept"));
-		if (json_array_size(json_object_get(answer, "on_their_way")))
-			json_object_set(result, "on_their_way", json_object_get(answer, "on_their_way"));
-		json_array_append_new(results, result);
-		json_decref(answer);
-	}
-	request->status = 200;
-	text_clear(&request->problem);
-	request->answer = results;
-	return ok;
-}
-
-static void import_stripes(struct request *request, struct turn *turn)
-{
-	const json_t *item;
-	size_t i;
-
-	json_array_foreach((json_t *)((struct put *)request)->json, i, item)
-	{
-		const char *id = json_string_value(json_object_get(item, "id"));
-		if (id && i < IMPORT_MAX)
-			stripe_change(turn, id);
-	}
-}
-
-int request_import(const struct turn_door *door, const struct asker *asker, const json_t *customers,
-		   json_t **answer, struct text *problem)
-{
-	struct put put = {.base = {.run = import_run, .stripes = import_stripes},
-			  .asker = asker,
-			  .json = customers,
-			  .merge = true};
 
 	return request_run(door, &put.base, answer, problem);
 }

@@ -159,42 +159,41 @@ static bool given_at(struct request *request, const struct turn *turn, const jso
 	return false;
 }
 
-static bool append_change(struct turn *turn, const struct asker *asker, const struct customer *customer,
-			  const struct preference *old, struct preference *new, const json_t *json,
-			  int64_t given)
+struct change choice_change(const struct turn *turn, const struct asker *asker,
+			    const struct customer *customer, const struct choice *choice)
 {
-	const char *source = json_string_value(json_object_get(json, "source"));
-	json_t *old_json = old ? preference_to_json(old) : NULL, *new_json = preference_to_json(new);
-	json_t *evidence = json_object_get(json, "evidence");
+	const char *source = json_string_value(json_object_get(choice->json, "source"));
+	json_t *old = choice->old ? preference_to_json(choice->old) : NULL,
+	       *new = preference_to_json(&choice->new), *evidence = json_object_get(choice->json, "evidence");
 	struct change change = {.kind = CHANGE_PREFERENCE,
 				.at = turn->now,
-				.given_at = given,
+				.given_at = choice->given,
 				.customer = customer->n,
-				.subject = new->product,
+				.subject = choice->new.product,
 				.by = (char *)asker->by,
 				.actor = (char *)asker->actor,
 				.source = (char *)(source ? source : ""),
 				.evidence = evidence ? json_dumps(evidence, JSON_COMPACT | JSON_ENCODE_ANY)
 						     : xstrdup(""),
-				.old_value = old_json ? json_dumps(old_json, JSON_COMPACT) : xstrdup(""),
-				.new_value = json_dumps(new_json, JSON_COMPACT)};
-	struct change *const changes[] = {&change};
-	bool ok = store_append_changes(turn->store, changes, 1);
+				.old_value = old ? json_dumps(old, JSON_COMPACT) : xstrdup(""),
+				.new_value = json_dumps(new, JSON_COMPACT)};
 
-	new->seq = change.seq;
-	free(change.evidence);
-	free(change.old_value);
-	free(change.new_value);
-	json_decref(old_json);
-	json_decref(new_json);
-	return ok;
+	json_decref(old);
+	json_decref(new);
+	return change;
 }
 
-static void changed_event(struct turn *turn, const struct customer *customer,
-			  const struct preference *preference)
+void change_drop_texts(struct change *change)
 {
-	json_t *data = json_pack("{s:s, s:s, s:o}", "customer", customer->id, "product", preference->product,
-				 "preference", preference_to_json(preference));
+	free(change->evidence);
+	free(change->old_value);
+	free(change->new_value);
+}
+
+void choice_event(struct turn *turn, const struct customer *customer, const struct choice *choice)
+{
+	json_t *data = json_pack("{s:s, s:s, s:o}", "customer", customer->id, "product", choice->new.product,
+				 "preference", preference_to_json(&choice->new));
 	char *words = json_dumps(data, JSON_COMPACT);
 
 	event_add(turn, "heed.preference.changed", customer->id, words);
@@ -250,59 +249,71 @@ static bool hours_open(struct request *request, const struct turn *turn, const s
 	return fits;
 }
 
+void choice_judge(struct request *request, const struct turn *turn, const struct asker *asker,
+		  const struct customer *customer, const char *product_name, const struct product *product,
+		  const json_t *json, bool merge, const struct preferences *all, struct choice *out)
+{
+	const struct config *config = turn->config;
+	static const struct preference nothing = {.hours = (char *)"", .digest = (char *)"immediate"};
+	struct preference *new = &out->new;
+
+	*out = (struct choice){.json = json, .old = preference_of(all->list, all->count, product_name)};
+	const struct preference *old = out->old;
+	if (!json_is_object(json)) {
+		request_refuse(request, 422,
+			       "preference: must be a JSON object like {\"channels\": [\"email\"]}");
+		return;
+	}
+	if (!version_fits(request, old, json) || !given_at(request, turn, json, &out->given))
+		return;
+	json_t *whole = merge ? merged(old, json) : json_incref((json_t *)json);
+	if (!preference_from_json(whole, product, (const char *const *)config->channel_names,
+				  config->channel_count, new, &request->problem)) {
+		request->status = 422;
+		goto out;
+	}
+	if (strcmp(asker->by, "import") == 0 && same_choice(old ? old : &nothing, new))
+		goto out; /* a nightly import says the same again: nothing to record */
+	xreplace(&new->product, product_name);
+	/* what the company changed since is no reason to refuse a pause */
+	if (!same_hours(old ? old : &nothing, new) &&
+	    !hours_open(request, turn, customer, all->list, all->count, new))
+		goto out;
+	xreplace(&new->changed_by, asker->by);
+	new->version = (old ? old->version : 0) + 1;
+	new->changed_at = turn->now;
+	out->changes = true;
+out:
+	json_decref(whole);
+}
+
 /* `product` NULL: for all of them, or for one that is not in the products file. */
 static bool choice_write(struct request *request, struct turn *turn, const struct asker *asker,
 			 const struct customer *customer, const char *product_name,
 			 const struct product *product, const json_t *json, bool merge, json_t *kept)
 {
-	const struct config *config = turn->config;
-	static const struct preference nothing = {.hours = (char *)"", .digest = (char *)"immediate"};
-	const bool import = strcmp(asker->by, "import") == 0;
-	struct preference *all = NULL, new = {0};
-	json_t *whole = NULL;
-	size_t count = 0;
-	int64_t given;
-	bool ok = true;
+	struct preferences all = {0};
+	struct choice choice = {0};
+	bool loosens = false, ok = store_get_preferences(turn->store, customer->n, &all.list, &all.count);
 
-	if (!json_is_object(json))
-		return request_refuse(request, 422,
-				      "preference: must be a JSON object like {\"channels\": [\"email\"]}");
-	ok = store_get_preferences(turn->store, customer->n, &all, &count);
-	if (!ok)
-		goto out;
-	const struct preference *old = preference_of(all, count, product_name);
-	if (!version_fits(request, old, json) || !given_at(request, turn, json, &given))
-		goto out;
-	whole = merge ? merged(old, json) : json_incref((json_t *)json);
-	if (!preference_from_json(whole, product, (const char *const *)config->channel_names,
-				  config->channel_count, &new, &request->problem)) {
-		request->status = 422;
-		goto out;
-	}
-	if (import && same_choice(old ? old : &nothing, &new))
-		goto out; /* a nightly import says the same again: nothing to record */
-	xreplace(&new.product, product_name);
-	/* what the company changed since is no reason to refuse a pause */
-	if (!same_hours(old ? old : &nothing, &new) && !hours_open(request, turn, customer, all, count, &new))
-		goto out;
-	bool loosens = false;
-	if (import && !(ok = import_loosens(turn, customer->n, product_name, &new, &loosens)))
-		goto out;
-	if (loosens) {
-		json_array_append_new(kept, json_string(product_name));
-		goto out;
-	}
-	xreplace(&new.changed_by, asker->by);
-	new.version = (old ? old->version : 0) + 1;
-	new.changed_at = turn->now;
-	ok = append_change(turn, asker, customer, old, &new, json, given) &&
-	     store_put_preference(turn->store, customer->n, &new);
 	if (ok)
-		changed_event(turn, customer, &new);
-out:
-	preferences_free(all, count);
-	preference_release(&new);
-	json_decref(whole);
+		choice_judge(request, turn, asker, customer, product_name, product, json, merge, &all,
+			     &choice);
+	if (choice.changes && strcmp(asker->by, "import") == 0)
+		ok = import_loosens(turn, customer->n, product_name, &choice.new, &loosens);
+	if (ok && loosens) {
+		json_array_append_new(kept, json_string(product_name));
+	} else if (ok && choice.changes) {
+		struct change change = choice_change(turn, asker, customer, &choice);
+		ok = store_append_changes(turn->store, (struct change *const[]){&change}, 1);
+		choice.new.seq = change.seq;
+		change_drop_texts(&change);
+		ok = ok && store_put_preference(turn->store, customer->n, &choice.new);
+		if (ok)
+			choice_event(turn, customer, &choice);
+	}
+	preferences_free(all.list, all.count);
+	preference_release(&choice.new);
 	return ok;
 }
 

@@ -38,9 +38,12 @@ struct turn_door {
  * customer as customer_to_json, with "version" and "on_their_way". 201 for a new one. */
 int request_customer(const struct turn_door *door, const struct asker *asker, const char *id,
 		     const json_t *customer, bool merge, json_t **answer, struct text *problem);
-/* A batch for `import`: [{…},…] at most 1,000, merged, each on its own. Answer:
+/* A batch for `import`: [{…},…] at most 1,000, merged, each on its own. What can be read of it without the
+ * store is read before, by any thread; `customers` is borrowed. Answer:
  * [{"id","status","problem"?,"kept"?,"on_their_way"?},…]. */
-int request_import(const struct turn_door *door, const struct asker *asker, const json_t *customers,
+struct import_batch *import_batch_read(const struct config *config, const json_t *customers);
+void import_batch_free(struct import_batch *batch); /* NULL is fine */
+int request_import(const struct turn_door *door, const struct asker *asker, struct import_batch *batch,
 		   json_t **answer, struct text *problem);
 /* PUT of a preference ("*" for all): `preference` as the contract shows it; with `merge` only the keys that
  * are there change what is stored. Answer: the preference, and "on_their_way": the ids of

@@ -43,6 +43,43 @@ void preferences_free(struct preference *list, size_t count);
 bool preference_write(struct request *request, struct turn *turn, const struct asker *asker,
 		      const struct customer *customer, const char *product, const json_t *json, bool merge,
 		      json_t *kept);
+/* A choice as it is to be written. */
+struct choice {
+	const struct preference *old; /* among those that are there; NULL */
+	struct preference new;        /* preference_release */
+	int64_t given;
+	const json_t *json; /* borrowed: its source and evidence */
+	bool changes;       /* nothing is to be written otherwise: it was refused, or is as it was */
+};
+/* Reads one against those that are there; without the store. Whether an import loosens what the customer
+ * chose is not asked. `product` NULL: for all of them, or for one that is not in the products file. */
+void choice_judge(struct request *request, const struct turn *turn, const struct asker *asker,
+		  const struct customer *customer, const char *product_name, const struct product *product,
+		  const json_t *json, bool merge, const struct preferences *all, struct choice *out);
+/* Its line in the log of changes, which borrows; and its event. change_drop_texts. */
+struct change choice_change(const struct turn *turn, const struct asker *asker,
+			    const struct customer *customer, const struct choice *choice);
+void choice_event(struct turn *turn, const struct customer *customer, const struct choice *choice);
+/* Of one that borrows all else: evidence and values. */
+void change_drop_texts(struct change *change);
+
+/* One customer, whole or not at all, beside others in the same transaction. `id` NULL: as an import brings
+ * it, by the id that it has; *answer then goes without the facts. A refusal sets request->status. False: the
+ * store failed. */
+bool customer_put_one(struct request *request, struct turn *turn, const struct asker *asker, const char *id,
+		      const json_t *json, bool merge, json_t **answer);
+/* The form of a channel's addresses; `context` is a struct config. */
+struct address_form customer_address_form(const void *context, const char *channel, bool *known);
+/* The line of the log for facts that changed; `old` NULL: a new one. `facts` NULL: made of `new`.
+ * change_drop_texts. */
+struct change customer_change(const struct turn *turn, const struct asker *asker, const struct customer *old,
+			      const struct customer *new, const char *facts);
+/* A dead address that was written again is tried again; a stopped one stays stopped. */
+bool customer_revive(struct turn *turn, const struct asker *asker, const struct customer *customer,
+		     const struct address *address);
+/* Somebody new in an import: a column has a cell for everybody, and most say nothing. */
+bool customer_says_nothing(const struct turn *turn, const json_t *preference);
+
 /* Writes `[]`, also where the product is not in the products file now: it may come back. `how`: source,
  * evidence, given_at; NULL. */
 bool preference_stop(struct request *request, struct turn *turn, const struct asker *asker,

@@ -389,6 +389,48 @@ bool store_put_customer(struct store *store, struct customer *customer)
 	return WRITE(store, put_customer(store, customer));
 }
 
+bool store_get_customers(struct store *store, const char *const ids[], size_t count, struct customer *out[])
+{
+	for (size_t i = 0; i < count; i++)
+		out[i] = NULL;
+	return !count || READ(store, get_customers(store, ids, count, out));
+}
+
+bool store_get_preferences_of(struct store *store, const int64_t customers[], size_t count,
+			      struct preferences out[])
+{
+	for (size_t i = 0; i < count; i++)
+		out[i] = (struct preferences){0};
+	return !count || READ(store, get_preferences_of(store, customers, count, out));
+}
+
+bool store_get_addresses(struct store *store, struct address *const addresses[], size_t count, bool make)
+{
+	return !count || (make ? WRITE(store, get_addresses(store, addresses, count, true))
+			       : READ(store, get_addresses(store, addresses, count, false)));
+}
+
+bool store_number_customers(struct store *store, struct customer *const customers[], size_t count)
+{
+	return !count || WRITE(store, number_customers(store, customers, count));
+}
+
+bool store_add_customers(struct store *store, struct customer *const customers[], size_t count)
+{
+	return !count || WRITE(store, add_customers(store, customers, count));
+}
+
+bool store_put_preferences(struct store *store, const struct preference_of rows[], size_t count)
+{
+	return !count || WRITE(store, put_preferences(store, rows, count));
+}
+
+bool store_any_erased(struct store *store, bool *any)
+{
+	*any = false;
+	return READ(store, any_erased(store, any));
+}
+
 bool store_stamp_customer(struct store *store, int64_t customer, int64_t seq)
 {
 	return WRITE(store, stamp_customer(store, customer, seq));

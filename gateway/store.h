@@ -297,6 +297,31 @@ bool store_get_preferences(struct store *store, int64_t customer, struct prefere
  * address row that exists is shared and keeps its state; a new one starts as it is given. Gives address.n;
  * reads back its state and seq. */
 bool store_put_customer(struct store *store, struct customer *customer);
+/* What an import brings, many at once. out[i] is NULL where there is no such id; customer_free each. */
+bool store_get_customers(struct store *store, const char *const ids[], size_t count, struct customer *out[]);
+/* Of customers by their n, by product; preference_release each and free the list. */
+struct preferences {
+	struct preference *list;
+	size_t count;
+};
+bool store_get_preferences_of(struct store *store, const int64_t customers[], size_t count,
+			      struct preferences out[]);
+/* By channel and (normalised) value: gives n, state and seq of the row, with `make` of one that is there
+ * afterwards; else n is 0 where there is none. The same one may stand there twice. */
+bool store_get_addresses(struct store *store, struct address *const addresses[], size_t count, bool make);
+/* Gives n to customers that are to be added in this transaction, so that their changes can be logged first.
+ */
+bool store_number_customers(struct store *store, struct customer *const customers[], size_t count);
+/* Customers that were numbered, with ids that nobody has, and whose addresses have their n. */
+bool store_add_customers(struct store *store, struct customer *const customers[], size_t count);
+struct preference_of {
+	int64_t customer;
+	const struct preference *preference;
+};
+/* As store_put_preference; a customer's product once. */
+bool store_put_preferences(struct store *store, const struct preference_of rows[], size_t count);
+/* Is there a one-way name anywhere, of a customer or an address? */
+bool store_any_erased(struct store *store, bool *any);
 /* The number of the last change of the facts, where nothing else of them changed. */
 bool store_stamp_customer(struct store *store, int64_t customer, int64_t seq);
 /* Erasure, in slices (erase.h says what is left). The customer loses id, name, locale and addresses for the

@@ -2,6 +2,7 @@
  * reads it: fields one behind the other, each its length in bytes, a colon and the bytes; "-:" for NULL. A
  * store adapter has it written by the view customer_beside (config/schema/041-beside.sql, which says which
  * fields). */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "xalloc.h"
 #include "banned.h"
 
+#define BESIDE_MAX 2000 /* bytes; as in the view */
 #define ADDRESS_FIELDS 6
 #define CHOICE_FIELDS 9
 #define FIELDS_MAX CHOICE_FIELDS
@@ -59,6 +61,41 @@ static char *text_of(const struct field *field)
 {
 	return xmemdup0(field->at ? field->at : "", field->len);
 }
+
+/* --- writing --- */
+
+static void put_text(struct text *out, const char *value, size_t len)
+{
+	text_number(out, (long long)len);
+	text_putc(out, ':');
+	text_add(out, value, len);
+}
+
+static void put_number(struct text *out, int64_t value)
+{
+	char digits[24];
+	int len = snprintf(digits, sizeof digits, "%lld", (long long)value);
+
+	put_text(out, digits, (size_t)len);
+}
+
+const char *store_beside_text(const struct customer *customer, struct text *room)
+{
+	text_clear(room);
+	room->max = BESIDE_MAX;
+	for (size_t i = 0; i < customer->address_count; i++) {
+		const struct address *address = &customer->addresses[i];
+		put_number(room, address->n);
+		put_text(room, address->channel, strlen(address->channel));
+		put_text(room, address->value, strlen(address->value));
+		put_text(room, address->details, strlen(address->details));
+		put_number(room, address->state);
+		put_number(room, address->seq);
+	}
+	return room->full ? NULL : room->data;
+}
+
+/* --- reading --- */
 
 bool store_beside_addresses(const char *text, struct customer *out)
 {
@@ -122,6 +159,8 @@ bool store_beside_choices(const char *text, struct facts *out)
 	return true;
 }
 
+/* --- who is stale --- */
+
 void store_stale_add(struct store_stale *stale, int64_t customer)
 {
 	if (stale->count && stale->customers[stale->count - 1] == customer)
@@ -131,4 +170,24 @@ void store_stale_add(struct store_stale *stale, int64_t customer)
 		stale->customers = xreallocarray(stale->customers, stale->capacity, sizeof *stale->customers);
 	}
 	stale->customers[stale->count++] = customer;
+}
+
+static int by_n(const void *a, const void *b)
+{
+	int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+
+	return (left > right) - (left < right);
+}
+
+void store_stale_sort(struct store_stale *stale)
+{
+	size_t count = 0;
+
+	if (stale->count < 2)
+		return;
+	qsort(stale->customers, stale->count, sizeof *stale->customers, by_n);
+	for (size_t i = 0; i < stale->count; i++)
+		if (!count || stale->customers[count - 1] != stale->customers[i])
+			stale->customers[count++] = stale->customers[i];
+	stale->count = count;
 }

@@ -109,6 +109,14 @@ struct store_ops {
 	bool (*get_customer)(struct store *, const char *id, struct customer **out);
 	bool (*get_preferences)(struct store *, int64_t customer, struct preference **out, size_t *count);
 	bool (*put_customer)(struct store *, struct customer *customer);
+	bool (*get_customers)(struct store *, const char *const ids[], size_t count, struct customer *out[]);
+	bool (*get_preferences_of)(struct store *, const int64_t customers[], size_t count,
+				   struct preferences out[]);
+	bool (*get_addresses)(struct store *, struct address *const addresses[], size_t count, bool make);
+	bool (*number_customers)(struct store *, struct customer *const customers[], size_t count);
+	bool (*add_customers)(struct store *, struct customer *const customers[], size_t count);
+	bool (*put_preferences)(struct store *, const struct preference_of rows[], size_t count);
+	bool (*any_erased)(struct store *, bool *any);
 	bool (*stamp_customer)(struct store *, int64_t customer, int64_t seq);
 	bool (*erase_customer)(struct store *, int64_t customer, const char *name, int64_t at);
 	bool (*get_erasing)(struct store *, int64_t *customer, char **id);
@@ -221,16 +229,20 @@ char *store_body_meta(const char *body);
 /* A preference's channels as text, and read from it; NULL where they were not chosen. The caller frees. */
 char *store_channels_text(const struct preference *preference);
 void store_channels_read(const char *text, struct preference *out);
-/* What stands beside a customer (schema step 041; store_beside.c). False: it can't be read, and nothing was.
- */
+/* What stands beside a customer (schema step 041; store_beside.c): the addresses as text, which is `room`'s;
+ * NULL where they would be long. */
+const char *store_beside_text(const struct customer *customer, struct text *room);
+/* False: it can't be read, and nothing was. */
 bool store_beside_addresses(const char *text, struct customer *out);
 bool store_beside_choices(const char *text, struct facts *out);
-/* Customers whose copy is of before: written anew before it is next read, and before the commit. */
+/* Customers whose copy of the choices is of before: written anew before it is next read, and before the
+ * commit. */
 struct store_stale {
 	int64_t *customers;
 	size_t count, capacity;
 };
 void store_stale_add(struct store_stale *stale, int64_t customer);
+void store_stale_sort(struct store_stale *stale); /* each once, by n */
 /* Whether a query takes the last ones. */
 bool log_query_is_tail(const struct log_query *query);
 

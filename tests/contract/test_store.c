@@ -1321,6 +1321,183 @@ static void an_address_and_its_state_are_shared(void **state)
 	customer_free(bob);
 }
 
+static void customers_are_looked_up_many_at_once(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const ids[] = {"eve", "nobody", "ana", "eve"};
+	struct customer *out[4];
+
+	begin(f);
+	put_customer(f, "ana", NULL, "+491");
+	int64_t eve = put_customer(f, "eve", "e@x.example", "+491");
+	OK(store_get_customers(f->store, ids, 4, out));
+	commit(f);
+	assert_int_equal(out[0]->n, eve);
+	assert_int_equal(out[0]->address_count, 2);
+	assert_string_equal(out[0]->addresses[0].value, "e@x.example");
+	assert_string_equal(out[0]->addresses[1].value, "+491");
+	assert_null(out[1]);
+	assert_string_equal(out[2]->id, "ana");
+	assert_int_equal(out[2]->address_count, 1);
+	assert_int_equal(out[3]->n, eve);
+	for (size_t i = 0; i < 4; i++)
+		customer_free(out[i]);
+}
+
+static void addresses_are_found_or_made_many_at_once(void **state)
+{
+	struct fixture *f = *state;
+	struct customer *ana = customer_of("ana", NULL, "+491");
+	struct address list[] = {address_of("sms", "+492"), address_of("sms", "+491"),
+				 address_of("voice", "+492"), address_of("sms", "+492")};
+	struct address *const all[] = {&list[0], &list[1], &list[2], &list[3]};
+
+	begin(f);
+	OK(store_put_customer(f->store, ana));
+	OK(store_set_address_state(f->store, ana->addresses[0].n, ADDRESS_STOPPED, 44));
+	OK(store_get_addresses(f->store, all, 4, false));
+	assert_int_equal(list[0].n, 0);
+	assert_int_equal(list[1].n, ana->addresses[0].n);
+	assert_int_equal(list[1].state, ADDRESS_STOPPED);
+	assert_int_equal(list[1].seq, 44);
+	OK(store_get_addresses(f->store, all, 4, true));
+	assert_true(list[0].n > 0 && list[2].n > 0 && list[0].n != list[2].n);
+	assert_int_equal(list[0].n, list[3].n);
+	assert_int_equal(list[0].state, ADDRESS_OK);
+	assert_int_equal(list[1].state, ADDRESS_STOPPED);
+	store_rollback(f->store);
+	begin(f);
+	OK(store_get_addresses(f->store, all, 4, false));
+	assert_int_equal(list[0].n, 0);
+	commit(f);
+	customer_free(ana);
+	for (size_t i = 0; i < 4; i++) {
+		free(list[i].channel);
+		free(list[i].value);
+		free(list[i].details);
+	}
+}
+
+/* As an import does it: the log has their numbers, they have the log's. */
+static void customers_are_numbered_and_then_added(void **state)
+{
+	struct fixture *f = *state;
+	struct customer *new[] = {customer_of("eve", "e@x.example", "+491"), customer_of("bob", NULL, NULL),
+				  customer_of("ana", NULL, "+491")};
+	static const char *const ids[] = {"ana", "bob", "eve"};
+	struct address *const addresses[] = {&new[0]->addresses[0], &new[0]->addresses[1],
+					     &new[2]->addresses[0]};
+	struct customer *back[3];
+	int64_t *owners = NULL;
+	size_t count = 0;
+
+	begin(f);
+	OK(store_number_customers(f->store, new, 3));
+	assert_true(new[0]->n > 0 && new[0]->n < new[1]->n &&new[1]->n < new[2]->n);
+	OK(store_get_addresses(f->store, addresses, 3, true));
+	for (int i = 0; i < 3; i++)
+		new[i]->seq = 70 + i;
+	OK(store_add_customers(f->store, new, 3));
+	commit(f);
+	OK(store_get_customers(f->store, ids, 3, back));
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(back[i]->n, new[2 - i]->n);
+		assert_int_equal(back[i]->seq, 72 - i);
+		assert_int_equal(back[i]->address_count, new[2 - i]->address_count);
+		assert_string_equal(back[i]->locale, "es-AR");
+	}
+	assert_int_equal(back[0]->addresses[0].n, back[2]->addresses[1].n);
+	OK(store_customers_of_address(f->store, back[0]->addresses[0].n, &owners, &count));
+	assert_int_equal(count, 2);
+	free(owners);
+	begin(f);
+	int64_t next = put_customer(f, "joe", NULL, NULL);
+	assert_true(next > new[2]->n);
+	OK(store_number_customers(f->store, &new[1], 1));
+	assert_false(store_add_customers(f->store, &new[1], 1)); /* the id is there */
+	store_rollback(f->store);
+	for (int i = 0; i < 3; i++) {
+		customer_free(back[i]);
+		customer_free(new[i]);
+	}
+}
+
+static void preferences_are_written_and_read_many_at_once(void **state)
+{
+	struct fixture *f = *state;
+	char nothing[] = "";
+	char immediate[] = "immediate";
+	char by[] = "import";
+	char sms[] = "sms";
+	char alpha[] = "alpha";
+	char beta[] = "beta";
+	struct preference_entry entry = {.channel = sms, .hours = nothing};
+	const struct preference a = {
+		.product = alpha, .hours = nothing, .digest = immediate, .changed_by = by};
+	struct preference b = {.product = beta,
+			       .has_channels = true,
+			       .channels = &entry,
+			       .channel_count = 1,
+			       .hours = nothing,
+			       .digest = immediate,
+			       .version = 2,
+			       .changed_by = by,
+			       .seq = 12};
+	struct preferences out[3];
+
+	begin(f);
+	int64_t ana = put_customer(f, "ana", NULL, NULL), bob = put_customer(f, "bob", NULL, NULL);
+	put_preference(f, ana, "beta", "", 1);
+	const struct preference_of rows[] = {{ana, &b}, {ana, &a}, {bob, &b}};
+	OK(store_put_preferences(f->store, rows, 3));
+	OK(store_get_preferences_of(f->store, (const int64_t[]){bob, bob + 100, ana}, 3, out));
+	commit(f);
+	assert_int_equal(out[0].count, 1);
+	assert_int_equal(out[1].count, 0);
+	assert_int_equal(out[2].count, 2);
+	assert_string_equal(out[2].list[0].product, "alpha");
+	assert_false(out[2].list[0].has_channels);
+	assert_string_equal(out[2].list[1].product, "beta");
+	assert_int_equal(out[2].list[1].version, 2);
+	assert_int_equal(out[2].list[1].seq, 12);
+	assert_int_equal(out[2].list[1].channel_count, 1);
+	assert_string_equal(out[2].list[1].channels[0].channel, "sms");
+	for (size_t i = 0; i < 3; i++) {
+		for (size_t k = 0; k < out[i].count; k++)
+			preference_release(&out[i].list[k]);
+		free(out[i].list);
+	}
+}
+
+static bool any_erased(struct fixture *f)
+{
+	bool any;
+
+	OK(store_any_erased(f->store, &any));
+	return any;
+}
+
+static void it_is_known_whether_anybody_was_erased(void **state)
+{
+	struct fixture *f = *state;
+	struct address_row row = {0};
+
+	begin(f);
+	int64_t ana = put_customer(f, "ana", NULL, "+491");
+	put_customer(f, "erase", NULL, NULL);
+	assert_false(any_erased(f));
+	OK(store_erase_customer(f->store, ana, "erased:1", 77));
+	assert_true(any_erased(f));
+	store_rollback(f->store);
+	begin(f);
+	ana = put_customer(f, "ana", NULL, "+491");
+	OK(store_get_address(f->store, "sms", "+491", false, &row));
+	OK(store_rename_address(f->store, row.n, "erased:2"));
+	assert_true(any_erased(f));
+	store_rollback(f->store);
+	assert_false(any_erased(f));
+}
+
 static void an_address_keeps_its_state_while_nobody_has_it(void **state)
 {
 	struct fixture *f = *state;
@@ -3510,6 +3687,11 @@ int main(void)
 		BOTH(putting_a_customer_again_replaces_the_facts),
 		BOTH(a_customer_is_stamped_and_keeps_the_rest),
 		BOTH(an_address_and_its_state_are_shared),
+		BOTH(customers_are_looked_up_many_at_once),
+		BOTH(addresses_are_found_or_made_many_at_once),
+		BOTH(customers_are_numbered_and_then_added),
+		BOTH(preferences_are_written_and_read_many_at_once),
+		BOTH(it_is_known_whether_anybody_was_erased),
 		BOTH(an_address_keeps_its_state_while_nobody_has_it),
 		BOTH(customers_are_found_by_address_on_any_channel),
 		BOTH(a_reader_sees_what_waits_for_a_customer),

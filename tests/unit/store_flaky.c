@@ -61,6 +61,13 @@ FLAKY(find_messages, const char *const ids[], size_t n, struct message_row out[]
 	FLAKY(read_facts, struct facts *const facts[], size_t n)(s, facts, n) END
 	FLAKY(get_customer, const char *id, struct customer **out)(s, id, out) END
 	FLAKY(get_preferences, int64_t customer, struct preference **out, size_t *n)(s, customer, out, n) END
+	FLAKY(get_customers, const char *const ids[], size_t n, struct customer *out[])(s, ids, n, out) END
+	FLAKY(get_preferences_of, const int64_t of[], size_t n, struct preferences out[])(s, of, n, out) END
+	FLAKY(get_addresses, struct address *const list[], size_t n, bool make)(s, list, n, make) END
+	FLAKY(number_customers, struct customer *const list[], size_t n)(s, list, n) END
+	FLAKY(add_customers, struct customer *const list[], size_t n)(s, list, n) END
+	FLAKY(put_preferences, const struct preference_of rows[], size_t n)(s, rows, n) END
+	FLAKY(any_erased, bool *any)(s, any) END
 	FLAKY(put_customer, struct customer *customer)(s, customer) END
 	FLAKY(stamp_customer, int64_t customer, int64_t seq)(s, customer, seq) END
 	FLAKY(put_preference, int64_t customer, const struct preference *p)(s, customer, p) END
@@ -145,6 +152,13 @@ void flaky_attach(struct store *store)
 	THROUGH(get_contacts);
 	THROUGH(read_facts);
 	THROUGH(get_customer);
+	THROUGH(get_customers);
+	THROUGH(get_preferences_of);
+	THROUGH(get_addresses);
+	THROUGH(number_customers);
+	THROUGH(add_customers);
+	THROUGH(put_preferences);
+	THROUGH(any_erased);
 	THROUGH(get_preferences);
 	THROUGH(put_customer);
 	THROUGH(stamp_customer);

@@ -43,9 +43,13 @@ static bool read_customer(const char *text, bool merge, struct customer *out, st
 static void assert_shows(const struct customer *customer, bool with_secrets, const char *expected)
 {
 	json_t *json = customer_to_json(customer, with_secrets);
-	char *text = json_dumps(json, JSON_COMPACT);
+	char *text = json_dumps(json, JSON_COMPACT), *logged = customer_to_text(customer);
+
 	assert_string_equal(text, expected);
+	if (with_secrets)
+		assert_string_equal(logged, expected);
 	free(text);
+	free(logged);
 	json_decref(json);
 }
 

@@ -361,7 +361,9 @@ static json_t *import(const char *json)
 	json_t *body = json_loads(json, 0, NULL), *answer = NULL;
 
 	assert_non_null(body);
-	assert_int_equal(request_import(&by_hand, &asker, body, &answer, &problem), 200);
+	struct import_batch *batch = import_batch_read(world.config, body);
+	assert_int_equal(request_import(&by_hand, &asker, batch, &answer, &problem), 200);
+	import_batch_free(batch);
 	json_decref(body);
 	return answer;
 }
