@@ -292,7 +292,8 @@ static bool read_new(struct queue *queue, unsigned lanes, struct queue_batch *ba
 	return ok;
 }
 
-/* In slices, so that an interrupt is seen. */
+/* In slices, so that an interrupt is seen; and what a connection that broke meanwhile had given is not waited
+ * for to the end. */
 static bool read_waiting(struct queue *queue, unsigned lanes, int wait_ms, struct queue_batch *batch)
 {
 	int64_t until = moment_mono() + wait_ms * MOMENT_MS;
@@ -305,7 +306,8 @@ static bool read_waiting(struct queue *queue, unsigned lanes, int wait_ms, struc
 			break;
 		if (!lanes)
 			sleep_ms(slice);
-		else if (!queue->ops->wait(queue, lanes, slice, batch))
+		else if (!queue->ops->wait(queue, lanes, slice, batch) ||
+			 (batch->count == from && !queue->ops->recover(queue, batch)))
 			return false;
 	}
 	return true;

@@ -189,11 +189,12 @@ static int begin_memory(void **state)
 #define IDLE_RECLAIM (800 * MOMENT_MS) /* a wait that ends empty takes Redis up to 100 ms more */
 #define IDLE_SHORT (50 * MOMENT_MS)
 
-static struct queue *open_idle(const char *consumer, int64_t idle_reclaim)
+static struct queue *open_config(const char *consumer, int64_t idle_reclaim, int partitions)
 {
 	struct queue_config config = {.url = at->url,
 				      .prefix = "heed",
 				      .consumer = consumer,
+				      .partitions = partitions,
 				      .events_max = 1000,
 				      .dead_max = 1000,
 				      .idle_reclaim = idle_reclaim};
@@ -205,6 +206,11 @@ static struct queue *open_idle(const char *consumer, int64_t idle_reclaim)
 	assert_non_null(queue);
 	text_release(&error);
 	return queue;
+}
+
+static struct queue *open_idle(const char *consumer, int64_t idle_reclaim)
+{
+	return open_config(consumer, idle_reclaim, 1);
 }
 
 static struct queue *open_as(const char *consumer)
@@ -1112,6 +1118,40 @@ static void test_an_answer_that_was_lost_is_read_again(void **state)
 	queue_close(queue);
 }
 
+/* One that Redis gave to us, on a connection that ended before we heard of it; then comes a newer one. */
+static void *give_and_cut(void *stream)
+{
+	static const char give[] = "redis.call('XADD', KEYS[1], '*', 'message', 'lost') "
+				   "redis.call('XREADGROUP', 'GROUP', 'heed', 'a', 'STREAMS', KEYS[1], '>')";
+
+	pause_ms(100); /* the other thread waits by then; if it doesn't, there is less to be seen */
+	REDIS("EVAL", give, "1", stream);
+	REDIS("CLIENT", "KILL", "TYPE", "normal");
+	REDIS("XADD", stream, "*", "message", "newer");
+	return NULL;
+}
+
+static void test_what_was_given_before_a_cut_in_a_wait_comes_before_what_is_newer(void **state)
+{
+	struct queue *queue = open_config("a", IDLE_RECLAIM, 2);
+	struct reading got = {0};
+	char stream[] = "heed:outbound:{1}";
+	pthread_t thread;
+
+	(void)state;
+	read_up_to(queue, ALL_LANES, 10, &got); /* makes the groups */
+	pthread_create(&thread, NULL, give_and_cut, stream);
+	int64_t until = moment_mono() + PATIENCE;
+	while (got.count < 2 && moment_mono() < until)
+		queue_read(queue, ALL_LANES, 10, 5000, &got.entries, &got.count);
+	pthread_join(thread, NULL);
+	assert_int_equal(got.count, 2);
+	assert_string_equal(got.entries[0].payload, "lost");
+	assert_string_equal(got.entries[1].payload, "newer");
+	reading_release(&got);
+	queue_close(queue);
+}
+
 static void test_a_customer_has_a_partition(void **state)
 {
 	(void)state;
@@ -1309,6 +1349,7 @@ int main(void)
 		ON_REDIS(test_an_entry_that_was_deleted_while_pending_is_acknowledged),
 		ON_REDIS(test_consumers_that_are_gone_for_long_are_forgotten),
 		ON_REDIS(test_an_answer_that_was_lost_is_read_again),
+		ON_REDIS(test_what_was_given_before_a_cut_in_a_wait_comes_before_what_is_newer),
 		ON_REDIS(test_a_customer_has_a_partition),
 		ON_REDIS(test_a_message_without_an_id_is_called_by_its_stream_and_entry),
 		ON_REDIS(test_a_wrong_url_is_refused_without_showing_its_password),

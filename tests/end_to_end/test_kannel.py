@@ -31,6 +31,8 @@ bearerbox-host = 127.0.0.1
 bearerbox-port = {box}
 sendsms-interface = 127.0.0.1
 sendsms-port = {sendsms}
+http-request-retry = 60
+http-queue-delay = 1
 log-file = "{folder}/smsbox.log"
 
 group = sendsms-user
@@ -74,6 +76,14 @@ class Kannel:
         """The fake SMSC, which shows what comes, and sends so many of a message."""
         self._start([FAKE_SMSC, "-H", "127.0.0.1", "-r", str(self.smsc), "-m", str(count), message], None)
         wait_for(lambda: "Connecting" in self.shown(), what="the fake SMSC")
+
+    def writes(self, text):
+        """The customer does, to heed."""
+        self.processes.pop().terminate()
+        self.telephone(1, f"+5491155550100 12345 text {text}")
+
+    def calls_again(self):
+        return "Retrying request" in (self.folder / "smsbox.log").read_text(errors="replace")
 
     def _start(self, words, port):
         name = words[0].rsplit("/", 1)[-1]
@@ -185,12 +195,20 @@ def calling(folder, make_gateway):
 def test_kannels_receipt_delivers_and_a_stop_that_it_brings_is_confirmed(calling):
     gateway, kannel = calling
     message = gateway.send("c-1")
-    gateway.wait_state(message, "delivered")      # the fake SMSC reports each at once
-    kannel.processes.pop().terminate()
-    kannel.telephone(1, "+5491155550100 12345 text Stop!")
-    wait_for(lambda: gateway.cli_object("customer", "show", "c-1")["states"], what="the stop")
-    stopped = wait_for(lambda: [s for s in kannel.messages() if b"no more messages" in s[4]], what="the confirmation")
+    gateway.wait_state(message, "delivered", seconds=60)      # the fake SMSC reports each at once
+    kannel.writes("Stop!")
+    wait_for(lambda: gateway.cli_object("customer", "show", "c-1")["states"], 60, "the stop")
+    stopped = wait_for(lambda: [s for s in kannel.messages() if b"no more messages" in s[4]], 60, "the confirmation")
     assert stopped[0][1] == "+5491155550100"
     later = gateway.send("c-1")
     gateway.wait_state(later, "suppressed")
     gateway.sum_holds()
+
+
+def test_a_stop_that_kannel_brings_while_the_gateway_is_away_is_brought_again(calling):
+    gateway, kannel = calling
+    gateway.stop()
+    kannel.writes("Stop!")
+    wait_for(lambda: kannel.calls_again(), 60, "Kannel to call in vain")
+    gateway.start()
+    wait_for(lambda: gateway.cli_object("customer", "show", "c-1")["states"], 60, "the stop")

@@ -2,9 +2,11 @@
 one is stopped for longer than its lease and woken up, PostgreSQL crashes, masters of Redis are killed or stand still, and customers
 change their minds through whichever gateway answers. What was lost, what came twice without a doubt, what left against a confirmed
 choice, and the events that are missing have to be 0, but for writes that Redis had acknowledged and that a failover took with it:
-those are counted, and named.
+those are counted, and named. verdict.py says what became of each message.
 
-    make torture-cluster [MESSAGES=20000] [GATEWAYS=4]
+    make torture-cluster [MESSAGES=20000] [GATEWAYS=4] [SEED=3]
+
+So many messages at least: each thing goes wrong once, however short it is. It waits for as long as something still moves.
 """
 import collections
 import contextlib
@@ -30,9 +32,11 @@ import postgres  # noqa: E402
 from harness import wait_for, webhook_channel  # noqa: E402
 from race import Receivers, percentile  # noqa: E402
 from redis_many import Cluster  # noqa: E402
+from verdict import NEVER, Attempt, Message, Verdict  # noqa: E402
 
 MESSAGES = int(os.environ.get("MESSAGES", "20000"))
 COUNT = int(os.environ.get("GATEWAYS", "4"))
+SEED = int(os.environ.get("SEED", "3"))    # of what goes wrong, and when
 CUSTOMERS = 200
 CHANGING = 40       # of them change their minds, again and again
 MINDS = 4           # at a time
@@ -40,9 +44,12 @@ PARTITIONS = 8
 BATCH = 100         # messages put in at once
 BACKLOG = 3000      # that wait: more are put in only below this
 LEASE = 5
+STILL = 60          # seconds without any change, above all leases and pauses: what has not ended by then never will
 PATIENCE = 900
 REPLICATED = 2.0    # seconds before a master dies from which on what it acknowledged may not be with its replica
 REDIS_ERRORS = Exception    # the client library in the middle of a failover: it even copies its own locks
+STATES = {str(number): state for state, number in harness.STATE_NUMBERS.items()} | {
+    "11": "retry", "12": "rejected", "13": "called_back"}    # of a contact
 
 
 class Torture:
@@ -54,7 +61,7 @@ class Torture:
         self.receivers = Receivers()
         first = harness.Gateway(self.folder / "g1", self.cluster, {"webhook": webhook_channel(
             timeout="15s", retry={"first": "100ms", "factor": 2, "max": "2s", "give_up_after": "1h"})}, config={
-            "gateway": {"lease": f"{LEASE}s"}, "queue": {"partitions": PARTITIONS, "events_max": 20 * MESSAGES},
+            "gateway": {"lease": f"{LEASE}s"}, "queue": {"partitions": PARTITIONS, "events_max": 2000000 + 20 * MESSAGES},
             "store": {"url": harness.store_url(self.folder / "g1", "postgresql")}})
         self.gateways = [first.start()] + [first.beside(n).start() for n in range(2, COUNT + 1)]
         self.sent = {}          # message: (when it was acknowledged, its stream)
@@ -62,6 +69,8 @@ class Torture:
         self.failovers = []     # (since when writes may be lost, until when, the streams)
         self.stop = threading.Event()
         self.did = collections.Counter()
+        self.each_once = threading.Event()      # everything has gone wrong once
+        self.fell = []          # gateways that ended though nobody had killed them
 
     def close(self):
         for gateway in self.gateways:
@@ -107,10 +116,14 @@ class Torture:
         return sum(client.xlen(f"heed:outbound:{{{n}}}") for n in range(PARTITIONS))
 
     def send(self):
+        """All of them, and more, slowly, until everything has gone wrong once."""
         pace, client = random.Random(1), self.client()
-        while len(self.sent) < MESSAGES:
+        while len(self.sent) < MESSAGES or not self.each_once.is_set():
             first = len(self.sent)
-            batch = [(f"m-{n}", pace.randrange(CUSTOMERS)) for n in range(first, min(first + BATCH, MESSAGES))]
+            last = first + BATCH if first >= MESSAGES else min(first + BATCH, MESSAGES)
+            batch = [(f"m-{n}", pace.randrange(CUSTOMERS)) for n in range(first, last)]
+            if first >= MESSAGES:
+                time.sleep(0.2)
             while batch[0][0] not in self.sent:
                 try:
                     while self.waiting(client) > BACKLOG:
@@ -152,22 +165,34 @@ class Torture:
 
     # --- what goes wrong ---
 
-    def kill_a_gateway(self, chance):
+    def one_that_runs(self, chance):
+        """The first is left alone: it is the one that is asked how things are."""
         gateway = chance.choice(self.gateways[1:])
-        gateway.kill()
-        time.sleep(chance.uniform(0, 1))
+        if not gateway.running():
+            self.fell.append(f"{gateway.config['gateway']['name']}, status {gateway.wait()}: {gateway.stderr()[-300:]}")
+            self.start_again(gateway)
+        return gateway
+
+    @staticmethod
+    def start_again(gateway):
         for _ in range(10):    # PostgreSQL may be away at this moment
             try:
-                gateway.start()
-                return
+                return gateway.start()
             except AssertionError:
                 if gateway.process:
                     gateway.process.kill()
                     gateway.wait()
                 time.sleep(1)
+        raise AssertionError("a gateway did not start again: " + gateway.stderr()[-1000:])
+
+    def kill_a_gateway(self, chance):
+        gateway = self.one_that_runs(chance)
+        gateway.kill()
+        time.sleep(chance.uniform(0, 1))
+        self.start_again(gateway)
 
     def freeze_a_gateway(self, chance):
-        gateway = chance.choice(self.gateways[1:])
+        gateway = self.one_that_runs(chance)
         gateway.process.send_signal(signal.SIGSTOP)
         time.sleep(LEASE * 2.5)
         gateway.process.send_signal(signal.SIGCONT)
@@ -215,7 +240,7 @@ class Torture:
         self.failovers.append((since, time.monotonic(), streams))
 
     def go_wrong(self, sender):
-        chance = random.Random(3)
+        chance = random.Random(SEED)
         kinds = [self.kill_a_gateway, self.freeze_a_gateway, self.crash_postgresql, self.kill_a_master, self.freeze_a_master]
         while sender.is_alive():
             chance.shuffle(kinds)
@@ -225,6 +250,51 @@ class Torture:
                 what(chance)
                 self.did[what.__name__] += 1
                 time.sleep(chance.uniform(0.5, 2))
+            self.each_once.set()
+
+    # --- the end ---
+
+    def left(self):
+        """What still waits, is sent, or is to be published; None: the store or Redis was away a moment ago. A doubt that is not to be
+        sent again, since its customer stopped meanwhile, is at its end."""
+        try:
+            numbers = self.gateways[0].sum_holds()
+            events, doubts = harness.ask_store(self.gateways[0].store, "SELECT (SELECT count(*) FROM outbox), (SELECT count(*) FROM message "
+                                                                       f"WHERE state = 5 AND due < {NEVER})").split("|")
+        except AssertionError as error:
+            if "status 1" in str(error):
+                return None
+            raise
+        if numbers["waiting"] is None:
+            return None
+        return {**{state: numbers[state] for state in ("queued", "deferred", "sending")}, "doubts": int(doubts), "events": int(events),
+                "in Redis": sum(numbers["waiting"].values()), "admitted": numbers["admitted"]}
+
+    def wait_ended(self):
+        """Until nothing is left, or nothing moves any more. True: nothing is left."""
+        seen, since = None, time.monotonic()
+        while time.monotonic() - since < STILL:
+            left = self.left()
+            if left and not sum(count for name, count in left.items() if name != "admitted"):
+                return True
+            if left != seen:
+                seen, since = left, time.monotonic()
+            time.sleep(0.5)
+        print(f"NOTHING MOVES for {STILL} s: {seen}")
+        self.name_what_is_left()
+        return False
+
+    def name_what_is_left(self):
+        client = self.client()
+        for stream in [f"heed:outbound:{{{n}}}" for n in range(PARTITIONS)]:
+            entries = client.xrange(stream, count=5)
+            held = client.xpending_range(stream, "heed", "-", "+", 5)
+            if entries or held:
+                print(f"  {stream}: {[(entry, json.loads(fields['message'])['id']) for entry, fields in entries]}, held: "
+                      f"{[(one['message_id'], one['consumer'], one['time_since_delivered'], one['times_delivered']) for one in held]}")
+        rows = harness.ask_store(self.gateways[0].store, "SELECT id, state, due, lease, gateway, epoch, waits_for, reasons FROM message WHERE "
+                                                         f"state IN (0, 1, 2) OR (state = 5 AND due < {NEVER}) LIMIT 20")
+        print("\n".join(f"  {row}" for row in rows.splitlines()))
 
     # --- the verdict ---
 
@@ -233,51 +303,58 @@ class Torture:
         when, stream = self.sent[message]
         return any(since <= when <= until and stream in streams for since, until, streams in self.failovers)
 
-    def events_missing(self, states):
-        """Messages of which `heed:events` does not tell the beginning and the end."""
+    def events_missing(self, messages):
+        """Messages of which `heed:events` does not tell the end."""
         told, client, after = collections.defaultdict(set), self.client(), "-"
         while entries := client.xrange("heed:events", after, "+", 10000):
             for _, entry in entries:
                 event = json.loads(entry["event"])
                 told[event["subject"]].add(event["type"].rsplit(".", 1)[-1])
             after = "(" + entries[-1][0]
-        names = {str(number): state for state, number in harness.STATE_NUMBERS.items()}
-        return [message for message, state in states.items() if not {names[state]} <= told[message]]
+        return [name for name, message in messages.items() if message.state not in told[name]]
 
-    def judge(self):
+    def stored(self):
+        """{id: Message}; with the reasons of those that do not count as delivered."""
         store = self.gateways[0].store
-        arrivals = self.receivers.stop()
-        arrived = collections.Counter(name for _, _, _, name in arrivals)
-        states = dict(line.split("|") for line in harness.ask_store(store, "SELECT id, state FROM message").splitlines())
-        doubts = set(harness.ask_store(store, "SELECT DISTINCT m.id FROM contact c JOIN message m ON m.n = c.message WHERE c.state = 5 OR "
-                                              "c.late > 0 OR c.reason LIKE 'doubt%'").splitlines())
-        suppressed = {i for i, state in states.items() if state == str(harness.STATE_NUMBERS["suppressed"])}
-        doubtful = {i for i, state in states.items() if state == str(harness.STATE_NUMBERS["in_doubt"])}
-        unknown = [m for m in self.sent if m not in states]
-        by_redis = [m for m in unknown if self.lost_by_redis(m)]
-        lost = [m for m in unknown if not self.lost_by_redis(m)] + [m for m in states if not arrived[m] and m not in suppressed | doubtful]
-        twice = [m for m, n in arrived.items() if n > 1 and m not in doubts]
-        against, by_customer = [], collections.defaultdict(list)
+        messages = {}
+        for line in harness.ask_store(store, "SELECT id, state, due FROM message").splitlines():
+            name, state, due = line.split("|")
+            messages[name] = Message(STATES[state], int(due))
+        for line in harness.ask_store(store, "SELECT m.id, c.state, c.reason, c.late > 0 FROM contact c JOIN message m ON m.n = c.message "
+                                             "WHERE c.attempt > 0 ORDER BY c.seq").splitlines():
+            name, state, reason, late = line.split("|")
+            messages[name].attempts.append(Attempt(STATES[state], reason, late == "t"))
+        for line in harness.ask_store(store, "SELECT id, reasons FROM message WHERE state <> 4").splitlines():
+            name, reasons = line.split("|", 1)
+            messages[name].reasons = [reason["code"] for reason in json.loads(reasons)]
+        return messages
+
+    def against(self, arrivals):
+        """Messages that arrived between a confirmed stop and the next start, and were not listed."""
+        found, by_customer = [], collections.defaultdict(list)
         for when, _, path, name in arrivals:
             by_customer[path].append((when, name))
         for customer, confirmed, before, listed in self.changes:
-            against += [name for when, name in by_customer[f"/hook/c-{customer}"] if confirmed < when < before and name not in listed]
-        silent = self.events_missing(states)
-        print(f"{len(self.sent)} messages, {len(self.gateways)} gateways; {dict(self.did)}; {len(self.changes)} stops confirmed (an answer: p50 "
-              f"{percentile(self.took, .5):.0f} ms, p99 {percentile(self.took, .99):.0f} ms), {self.refused} refused with 503 or unanswered")
-        print(f"lost: {len(lost)}; lost by Redis in {len(self.failovers)} failovers, after it had acknowledged them: {len(by_redis)}; "
-              f"twice: {sum(n > 1 for n in arrived.values())}, without a doubt: {len(twice)}; against a confirmed choice: {len(against)}; "
-              f"events missing: {len(silent)}; suppressed: {len(suppressed)}; "
-              f"left in doubt, as the customer had stopped them since: {len(doubtful)}")
-        for name, some in (("lost", lost), ("lost by Redis", by_redis), ("twice", twice), ("against", against), ("without their event", silent)):
-            if some:
-                print(f"  {name}: {some[:10]}")
-        for message in [m for m in lost if m in states][:3]:
-            print(self.gateways[0].cli("explain", message).stdout)
+            found += [name for when, name in by_customer[f"/hook/c-{customer}"] if confirmed < when < before and name not in listed]
+        return found
+
+    def judge(self, ended):
+        arrivals = self.receivers.stop()
+        arrived = collections.Counter(name for _, _, _, name in arrivals)
+        messages = self.stored()
+        verdict = Verdict(self.sent, arrived, messages, self.lost_by_redis)
+        against, silent = self.against(arrivals), self.events_missing(messages)
         numbers = self.gateways[0].sum_holds()
         audit = self.gateways[0].cli("audit", seconds=PATIENCE)
+        half, most = percentile(self.took, .5), percentile(self.took, .99)
+        print(f"{len(self.sent)} messages, {len(self.gateways)} gateways; {dict(self.did)}, {len(self.failovers)} failovers of Redis; "
+              f"{len(self.changes)} stops confirmed (an answer: p50 {half:.0f} ms, p99 {most:.0f} ms), {self.refused} refused with 503 or "
+              "unanswered")
+        print(*verdict.tell(), sep="\n")
+        print(f"against a confirmed choice: {len(against)} {against[:10]}; events missing: {len(silent)} {silent[:10]}; dead letters: "
+              f"{numbers['dead']}; gateways that fell: {len(self.fell)} {self.fell}")
         print(f"heed audit: status {audit.returncode} {(audit.stdout + audit.stderr)[-400:].strip()}")
-        return not (lost or twice or against or silent or audit.returncode or numbers["dead"])
+        return ended and not (verdict.faults or against or silent or audit.returncode or numbers["dead"] or self.fell)
 
     def run(self):
         self.people()
@@ -291,28 +368,16 @@ class Torture:
         for thread in [sender, *minds]:
             thread.join()
         put_in = time.monotonic() - start
-        wait_for(self.settled, PATIENCE, "all messages to end", pause=1)
-        print(f"put in for {put_in:.0f} s, all at their end after {time.monotonic() - start:.0f} s")
-        wait_for(self.published, PATIENCE, "all events to be published", pause=1)
-        return self.judge()
-
-    def settled(self):
-        """What is in doubt and is not to be sent again, since the customer stopped it meanwhile, is at its end."""
-        try:
-            numbers = self.gateways[0].sum_holds()
-            waits = int(harness.ask_store(self.gateways[0].store, f"SELECT count(*) FROM message WHERE state = 5 AND due < {2**63 - 1}"))
-            return not (numbers["queued"] or numbers["deferred"] or numbers["sending"] or waits or any(numbers["waiting"].values()))
-        except AssertionError as error:
-            if "status 1" in str(error):    # the store was away a moment ago
-                return False
-            raise
-
-    def published(self):
-        return harness.ask_store(self.gateways[0].store, "SELECT count(*) FROM outbox") == "0"
+        ended = self.wait_ended()
+        print(f"put in for {put_in:.0f} s, at the end after {time.monotonic() - start:.0f} s; the machine's load: "
+              f"{', '.join(f'{load:.1f}' for load in os.getloadavg())}")
+        self.fell += [gateway.stderr()[-300:] for gateway in self.gateways if not gateway.running()]
+        return self.judge(ended)
 
 
 def main():
-    logging.disable()    # the client library tells of every failover at length
+    logging.disable()    # the client library tells of every failover at length,
+    sys.unraisablehook = lambda _: None    # and trips over connections that it had not made yet
     torture = Torture()
     try:
         good = torture.run()
