@@ -56,6 +56,7 @@ struct api_request {
 	const char *body;   /* raw; NUL-terminated behind its length */
 	size_t body_len;
 	json_t *tree; /* in this process: the body as it would read; NULL: `body` is to be read */
+	struct import_batch *batch; /* in this process: the tree as import_batch_read gave it; NULL */
 	const struct api_header *headers;
 	size_t header_count;
 	/* Who asks: an IP address as text; "" on the socket. Behind a trusted proxy the one that it names. */

@@ -148,7 +148,8 @@ void api_customers_import(struct call *call)
 	size_t i;
 	struct text problem;
 
-	if (!json_is_array(call->body) || json_array_size(call->body) > API_LIST_MAX) {
+	struct import_batch *read = call->request->batch;
+	if (!json_is_array(call->body) || (!read && json_array_size(call->body) > API_LIST_MAX)) {
 		call_problem(call, 422, "body: an array of at most %d customers is wanted", API_LIST_MAX);
 		return;
 	}
@@ -158,9 +159,10 @@ void api_customers_import(struct call *call)
 		call->body, i,
 		customer) if (!preferences_allowed(call, json_object_get(customer, "preferences"))) return;
 	text_init(&problem, TEXT_ERROR_MAX);
-	struct import_batch *batch = import_batch_read(call->api->config, call->body);
+	struct import_batch *batch = read ? read : import_batch_read(call->api->config, call->body);
 	int status = request_import(&call->api->door, &asker, batch, &answer, &problem);
-	import_batch_free(batch);
+	if (!read)
+		import_batch_free(batch);
 	call_result(call, status, answer, &problem);
 	text_release(&problem);
 }

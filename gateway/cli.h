@@ -98,6 +98,14 @@ int cli_queue_error(const char *what, const struct queue *queue); /* STATUS_FAIL
  * be NULL; the caller releases it. */
 bool cli_ask(struct cli *cli, const char *method, const char *path, const json_t *send, int *status,
 	     json_t **body, struct text *error);
+/* The same, of an import. `batch`: the customers as import_batch_read gave them, where the call is made in
+ * this process; NULL. */
+struct import_batch;
+bool cli_ask_import(struct cli *cli, bool recreate, const json_t *customers, struct import_batch *batch,
+		    int *status, json_t **body, struct text *error);
+/* How many customers such a call may bring: more where nobody waits for the store but we. *here: in this
+ * process. */
+size_t cli_import_most(const struct cli *cli, bool *here);
 /* The same, with every failure said on standard error. STATUS_DONE and *answer (owned by the caller), or the
  * status to end with. */
 int cli_call(struct cli *cli, const char *method, const char *path, const json_t *send, json_t **answer);

@@ -142,8 +142,8 @@ int cli_queue_error(const char *what, const struct queue *queue)
 }
 
 /* The call in this process, on what was opened. */
-static void call_here(struct cli *cli, const char *method, const char *path, const json_t *send, int *status,
-		      json_t **body)
+static void call_here(struct cli *cli, const char *method, const char *path, const json_t *send,
+		      struct import_batch *batch, int *status, json_t **body)
 {
 	struct api api = {.door = {.turn = cli->turn, .alone = true},
 			  .config = cli->config,
@@ -158,6 +158,7 @@ static void call_here(struct cli *cli, const char *method, const char *path, con
 				      .query = path[path_len] ? path + path_len + 1 : "",
 				      .body = "",
 				      .tree = (json_t *)send,
+				      .batch = batch,
 				      .asker = cli->asker};
 	struct api_response response;
 
@@ -197,8 +198,8 @@ static bool only_reads(const char *method, const char *path)
 	return strcmp(method, "GET") == 0 || strcmp(path, "/v1/explain") == 0 || strcmp(last, "/link") == 0;
 }
 
-bool cli_ask(struct cli *cli, const char *method, const char *path, const json_t *send, int *status,
-	     json_t **body, struct text *error)
+static bool ask(struct cli *cli, const char *method, const char *path, const json_t *send,
+		struct import_batch *batch, int *status, json_t **body, struct text *error)
 {
 	static const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
 	int64_t until = moment_mono() + LOCK_PATIENCE;
@@ -215,13 +216,32 @@ bool cli_ask(struct cli *cli, const char *method, const char *path, const json_t
 			if (!open_reader(cli, error))
 				return false;
 			open_queue(cli, error); /* a bad URL was refused with the configuration */
-			call_here(cli, method, path, send, status, body);
+			call_here(cli, method, path, send, batch, status, body);
 			return true;
 		}
 		if (!locked || moment_mono() >= until)
 			return false;
 		nanosleep(&pause, NULL);
 	}
+}
+
+bool cli_ask(struct cli *cli, const char *method, const char *path, const json_t *send, int *status,
+	     json_t **body, struct text *error)
+{
+	return ask(cli, method, path, send, NULL, status, body, error);
+}
+
+bool cli_ask_import(struct cli *cli, bool recreate, const json_t *customers, struct import_batch *batch,
+		    int *status, json_t **body, struct text *error)
+{
+	return ask(cli, "PATCH", recreate ? "/v1/customers?recreate=true" : "/v1/customers", customers, batch,
+		   status, body, error);
+}
+
+size_t cli_import_most(const struct cli *cli, bool *here)
+{
+	*here = cli->turn != NULL;
+	return *here && !store_is_shared(cli->store) ? IMPORT_BATCH_MAX : API_LIST_MAX;
 }
 
 int cli_call(struct cli *cli, const char *method, const char *path, const json_t *send, json_t **answer)

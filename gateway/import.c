@@ -26,6 +26,7 @@ struct import_file {
 	FILE *file;
 	struct text buffer;
 	long long line, bytes;
+	long long cells;
 };
 
 /* --- CSV --- */
@@ -196,6 +197,7 @@ static enum import_result next_csv(struct import_file *import, json_t **customer
 {
 	enum csv_result got = csv_next(&import->csv, error);
 
+	import->cells += (long long)import->csv.count;
 	if (got != CSV_RECORD)
 		return got == CSV_END ? IMPORT_END : IMPORT_BROKEN;
 	if (import->csv.count != import->count) {
@@ -288,6 +290,11 @@ long long import_line(const struct import_file *import)
 long long import_bytes(const struct import_file *import)
 {
 	return import->is_csv ? import->csv.bytes : import->bytes;
+}
+
+long long import_weight(const struct import_file *import)
+{
+	return import_bytes(import) + IMPORT_CELL_WEIGHT * import->cells;
 }
 
 void import_free(struct import_file *import)

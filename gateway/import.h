@@ -32,5 +32,8 @@ enum import_result { IMPORT_CUSTOMER, IMPORT_BAD, IMPORT_BROKEN, IMPORT_END };
 enum import_result import_next(struct import_file *import, json_t **customer, struct text *error);
 long long import_line(const struct import_file *import); /* where the last record began */
 long long import_bytes(const struct import_file *import);
+/* What was read so far takes memory in this proportion: a cell is a JSON value, however short it is. */
+#define IMPORT_CELL_WEIGHT 40 /* bytes of the file */
+long long import_weight(const struct import_file *import);
 
 #endif

@@ -10,8 +10,6 @@
 #include "xalloc.h"
 #include "banned.h"
 
-#define IMPORT_MAX 1000
-
 struct item {
 	const json_t *json;
 	const char *id;        /* borrowed; NULL: it can't be read, and is refused one by one */
@@ -599,9 +597,9 @@ int request_import(const struct turn_door *door, const struct asker *asker, stru
 	struct import import = {
 		.base = {.run = import_run, .stripes = import_stripes}, .asker = asker, .batch = batch};
 
-	if (!json_is_array(batch->customers) || batch->count > IMPORT_MAX) {
+	if (!json_is_array(batch->customers) || batch->count > IMPORT_BATCH_MAX) {
 		*answer = NULL;
-		text_error(problem, "customers: must be an array of at most %d objects", IMPORT_MAX);
+		text_error(problem, "customers: must be an array of at most %d objects", IMPORT_BATCH_MAX);
 		return 422;
 	}
 	return request_run(door, &import.base, answer, problem);

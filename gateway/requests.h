@@ -38,7 +38,8 @@ struct turn_door {
  * customer as customer_to_json, with "version" and "on_their_way". 201 for a new one. */
 int request_customer(const struct turn_door *door, const struct asker *asker, const char *id,
 		     const json_t *customer, bool merge, json_t **answer, struct text *problem);
-/* A batch for `import`: [{…},…] at most 1,000, merged, each on its own. What can be read of it without the
+#define IMPORT_BATCH_MAX 4000
+/* A batch for `import`: [{…},…] at most so many, merged, each on its own. What can be read of it without the
  * store is read before, by any thread; `customers` is borrowed. Answer:
  * [{"id","status","problem"?,"kept"?,"on_their_way"?},…]. */
 struct import_batch *import_batch_read(const struct config *config, const json_t *customers);

@@ -1,7 +1,8 @@
-/* heed customer import: a file in batches, each one call; a bad record is named and the rest goes on. A batch
- * is one change, and must be binding in time as any other: where the store takes longer, it goes in smaller
- * ones. */
+/* heed customer import: a file in parts, each one call; a bad record is named and the rest goes on. A part is
+ * one change, and must be binding in time as any other: where the store takes longer, it goes in smaller
+ * ones. While a part is written, a thread reads the next ones. */
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,24 +14,50 @@
 #include "customer_private.h"
 #include "import.h"
 #include "moment.h"
+#include "requests.h"
 #include "xalloc.h"
 #include "banned.h"
 
-#define BATCH_BYTES (API_BODY_MAX / 4) /* of the file; as JSON it grows, but hardly fourfold */
-#define BUSY_PATIENCE (30 * MOMENT_S)  /* for one that is answered 503 however small it is */
+#define PART_WEIGHT (512 * 1024) /* import_weight: some 7 MB as JSON; three parts are there at a time */
+#define PARTS_AHEAD 1
+#define BUSY_PATIENCE (30 * MOMENT_S) /* for one that is answered 503 however small it is */
 #define BUSY_PAUSE_MS 100
+
+/* A record that is no customer. */
+struct bad {
+	long long line;
+	char *why;
+};
+
+/* What was read of the file at one go. */
+struct part {
+	json_t *customers;
+	struct import_batch *batch;        /* the same, read on; NULL: whoever is asked does that */
+	long long lines[IMPORT_BATCH_MAX]; /* of each customer */
+	struct bad bad[IMPORT_BATCH_MAX];
+	size_t bad_count;
+	enum import_result end; /* IMPORT_CUSTOMER: there is more */
+	long long end_line, end_bytes;
+};
 
 struct import_run {
 	struct cli *cli;
+	const struct config *config;
 	const char *name;
-	struct import_file *file;
-	json_t *batch;
+	struct import_file *file; /* the reader's, once it runs */
 	bool recreate;
-	long long lines[API_LIST_MAX];    /* of each customer of the batch */
-	long long batch_from;             /* where in the file the batch began */
 	size_t most;                      /* customers in a call */
 	long long imported, failed, kept; /* kept: choices that an import may not loosen */
 	struct cli_progress progress;
+	/* between the two threads */
+	pthread_t reader;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct part *ahead[PARTS_AHEAD];
+	size_t ahead_count;
+	size_t part_most; /* customers in a part */
+	bool here;        /* the calls are made in this process */
+	bool stop;
 };
 
 static void failed(struct import_run *run, long long line, const char *id, const char *why)
@@ -54,44 +81,46 @@ static void say_kept(struct import_run *run, long long line, const char *id, con
 	run->kept += (long long)json_array_size(kept);
 }
 
-/* What became of each customer of the batch from the `from`th on. */
-static void judge(struct import_run *run, size_t from, size_t count, const json_t *answer)
+/* What became of each customer of the part from the `from`th on. */
+static void judge(struct import_run *run, const struct part *part, size_t from, size_t count,
+		  const json_t *answer)
 {
 	for (size_t i = from; i < from + count; i++) {
 		const json_t *result = json_array_get(answer, i - from),
 			     *problem = json_object_get(result, "problem");
 		json_int_t status = json_integer_value(json_object_get(result, "status"));
-		const char *id = json_string_value(json_object_get(json_array_get(run->batch, i), "id"));
+		const char *id = json_string_value(json_object_get(json_array_get(part->customers, i), "id"));
 		if (json_is_object(problem))
 			problem = json_object_get(problem, "detail");
 		if (status >= 200 && status < 300) {
 			run->imported++;
-			say_kept(run, run->lines[i], id ? id : "", json_object_get(result, "kept"));
+			say_kept(run, part->lines[i], id ? id : "", json_object_get(result, "kept"));
 		}
 		if (status < 200 || status >= 300)
-			failed(run, run->lines[i], id ? id : "",
+			failed(run, part->lines[i], id ? id : "",
 			       json_is_string(problem) ? json_string_value(problem) : "was not imported");
 	}
 }
 
 /* One call. *busy: 503, nothing was changed, and it may be asked again. False, and said: it failed otherwise.
  */
-static bool ask(struct import_run *run, size_t from, size_t count, bool last, bool *busy)
+static bool ask(struct import_run *run, const struct part *part, size_t from, size_t count, bool last,
+		bool *busy)
 {
-	json_t *some = json_array(), *answer = NULL;
+	bool whole = count == json_array_size(part->customers);
+	json_t *some = whole ? json_incref(part->customers) : json_array(), *answer = NULL;
 	struct text error;
 	int status = 0;
 
 	text_init(&error, TEXT_ERROR_MAX);
-	for (size_t i = from; i < from + count; i++)
-		json_array_append(some, json_array_get(run->batch, i));
-	bool asked =
-		cli_ask(run->cli, "PATCH", run->recreate ? "/v1/customers?recreate=true" : "/v1/customers",
-			some, &status, &answer, &error);
+	for (size_t i = from; !whole && i < from + count; i++)
+		json_array_append(some, json_array_get(part->customers, i));
+	bool asked = cli_ask_import(run->cli, run->recreate, some, whole ? part->batch : NULL, &status,
+				    &answer, &error);
 	bool ok = asked && status >= 200 && status < 300 && json_is_array(answer);
 	*busy = asked && status == 503 && !last;
 	if (ok)
-		judge(run, from, count, answer);
+		judge(run, part, from, count, answer);
 	else if (asked && !*busy)
 		cli_problem(status, answer);
 	else if (!asked)
@@ -102,18 +131,29 @@ static bool ask(struct import_run *run, size_t from, size_t count, bool last, bo
 	return ok;
 }
 
-/* Sends what was gathered. False, and said: nothing can be sent any more. */
-static bool flush(struct import_run *run)
+/* How many go at once from there on: a part that was read on goes whole. */
+static size_t at_once(const struct import_run *run, const struct part *part, size_t from)
+{
+	size_t most = run->most < API_LIST_MAX ? run->most : API_LIST_MAX;
+	size_t all = json_array_size(part->customers);
+
+	if (part->batch && !from && all <= run->most)
+		return all;
+	return all - from < most ? all - from : most;
+}
+
+/* False, and said: nothing can be sent any more. */
+static bool send_part(struct import_run *run, struct part *part)
 {
 	static const struct timespec pause = {.tv_nsec = BUSY_PAUSE_MS * 1000000L};
-	size_t count = json_array_size(run->batch), from = 0;
+	size_t count = json_array_size(part->customers), from = 0;
 	int64_t until = moment_mono() + BUSY_PATIENCE;
 	bool ok = true;
 
 	while (ok && from < count) {
-		size_t some = count - from < run->most ? count - from : run->most;
+		size_t some = at_once(run, part, from);
 		bool busy;
-		if (ask(run, from, some, moment_mono() > until, &busy)) {
+		if (ask(run, part, from, some, moment_mono() > until, &busy)) {
 			from += some;
 			until = moment_mono() + BUSY_PATIENCE;
 		} else if (busy) {
@@ -125,41 +165,143 @@ static bool flush(struct import_run *run)
 		}
 	}
 	if (!ok) {
-		cli_error("%s:%lld: and what follows was not imported", run->name, run->lines[from]);
+		cli_error("%s:%lld: and what follows was not imported", run->name, part->lines[from]);
 		run->failed += (long long)(count - from);
 	}
-	json_array_clear(run->batch);
-	run->batch_from = import_bytes(run->file);
-	cli_progress_show(&run->progress, run->batch_from, run->imported + run->failed);
+	cli_progress_show(&run->progress, part->end_bytes, run->imported + run->failed);
 	return ok;
 }
 
-/* The whole file. */
-static void import_all(struct import_run *run)
+/* --- the reader --- */
+
+static void part_free(struct part *part)
 {
-	enum import_result got = IMPORT_CUSTOMER;
+	if (!part)
+		return;
+	for (size_t i = 0; i < part->bad_count; i++)
+		free(part->bad[i].why);
+	import_batch_free(part->batch);
+	json_decref(part->customers);
+	free(part);
+}
+
+static struct part *part_read(struct import_file *file, size_t most)
+{
+	struct part *part = xcalloc(1, sizeof *part);
+	const long long from = import_weight(file);
 	struct text error;
 	json_t *customer;
+
+	part->customers = json_array();
+	text_init(&error, TEXT_ERROR_MAX);
+	for (size_t taken = 0; taken < most && import_weight(file) - from <= PART_WEIGHT; taken++) {
+		part->end = import_next(file, &customer, &error);
+		if (part->end == IMPORT_CUSTOMER) {
+			part->lines[json_array_size(part->customers)] = import_line(file);
+			json_array_append_new(part->customers, customer);
+			continue;
+		}
+		if (part->end == IMPORT_BAD || part->end == IMPORT_BROKEN)
+			part->bad[part->bad_count++] = (struct bad){import_line(file), xstrdup(error.data)};
+		if (part->end != IMPORT_BAD)
+			break;
+	}
+	part->end_line = import_line(file);
+	part->end_bytes = import_bytes(file);
+	text_release(&error);
+	return part;
+}
+
+static bool is_last(const struct part *part)
+{
+	return part->end == IMPORT_END || part->end == IMPORT_BROKEN;
+}
+
+static void *read_ahead(void *context)
+{
+	struct import_run *run = context;
 	bool going = true;
 
-	text_init(&error, TEXT_ERROR_MAX);
-	while (going && got != IMPORT_END && got != IMPORT_BROKEN) {
-		got = import_next(run->file, &customer, &error);
-		if (got == IMPORT_CUSTOMER) {
-			run->lines[json_array_size(run->batch)] = import_line(run->file);
-			json_array_append_new(run->batch, customer);
-		} else if (got == IMPORT_BAD || got == IMPORT_BROKEN) {
-			failed(run, import_line(run->file), "", error.data);
-		}
-		if (json_array_size(run->batch) == API_LIST_MAX ||
-		    import_bytes(run->file) - run->batch_from > BATCH_BYTES)
-			going = flush(run);
+	pthread_setname_np(pthread_self(), "read");
+	while (going) {
+		pthread_mutex_lock(&run->lock);
+		size_t most = run->part_most;
+		bool here = run->here;
+		pthread_mutex_unlock(&run->lock);
+		struct part *part = part_read(run->file, most);
+		if (here)
+			part->batch = import_batch_read(run->config, part->customers);
+		going = !is_last(part);
+		pthread_mutex_lock(&run->lock);
+		while (!run->stop && run->ahead_count == PARTS_AHEAD)
+			pthread_cond_wait(&run->changed, &run->lock);
+		going = going && !run->stop;
+		if (run->stop)
+			part_free(part);
+		else
+			run->ahead[run->ahead_count++] = part;
+		pthread_cond_signal(&run->changed);
+		pthread_mutex_unlock(&run->lock);
 	}
-	if (got == IMPORT_BROKEN)
-		cli_error("%s: what follows line %lld was not imported", run->name, import_line(run->file));
-	if (going)
-		flush(run);
-	text_release(&error);
+	return NULL;
+}
+
+static struct part *part_take(struct import_run *run)
+{
+	pthread_mutex_lock(&run->lock);
+	run->part_most = cli_import_most(run->cli, &run->here);
+	while (!run->ahead_count)
+		pthread_cond_wait(&run->changed, &run->lock);
+	struct part *part = run->ahead[0];
+	memmove(run->ahead, run->ahead + 1, --run->ahead_count * sizeof(struct part *));
+	pthread_cond_signal(&run->changed);
+	pthread_mutex_unlock(&run->lock);
+	return part;
+}
+
+static void reader_end(struct import_run *run)
+{
+	pthread_mutex_lock(&run->lock);
+	run->stop = true;
+	pthread_cond_signal(&run->changed);
+	pthread_mutex_unlock(&run->lock);
+	pthread_join(run->reader, NULL);
+	for (size_t i = 0; i < run->ahead_count; i++)
+		part_free(run->ahead[i]);
+	pthread_mutex_destroy(&run->lock);
+	pthread_cond_destroy(&run->changed);
+}
+
+/* False, and said: there is no thread for it. */
+static bool reader_begin(struct import_run *run)
+{
+	run->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+	run->changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+	run->part_most = cli_import_most(run->cli, &run->here);
+	int why = pthread_create(&run->reader, NULL, read_ahead, run);
+	if (why)
+		cli_error("%s: %s", run->name, strerror(why));
+	return !why;
+}
+
+/* The whole file. False, and said: not a record was read. */
+static bool import_all(struct import_run *run)
+{
+	bool going = true;
+
+	if (!reader_begin(run))
+		return false;
+	while (going) {
+		struct part *part = part_take(run);
+		for (size_t i = 0; i < part->bad_count; i++)
+			failed(run, part->bad[i].line, "", part->bad[i].why);
+		if (part->end == IMPORT_BROKEN)
+			cli_error("%s: what follows line %lld was not imported", run->name, part->end_line);
+		going = send_part(run, part) && !is_last(part);
+		part_free(part);
+	}
+	reader_end(run);
+	return true;
 }
 
 static bool ends_with(const char *s, const char *end)
@@ -216,17 +358,17 @@ int customer_import(struct cli *cli, const char *name, const struct customer_giv
 	run->cli = cli;
 	run->recreate = given->recreate;
 	run->name = name;
-	run->batch = json_array();
-	run->most = API_LIST_MAX;
+	run->config = config;
+	run->most = IMPORT_BATCH_MAX;
 	cli_as_import(cli);
 	cli_progress_start(&run->progress, file_size(in));
-	import_all(run);
+	bool done = import_all(run);
 	cli_progress_end(&run->progress);
-	summary(run, given->json);
-	status = run->failed ? STATUS_FAILED : STATUS_DONE;
+	if (done)
+		summary(run, given->json);
+	status = run->failed || !done ? STATUS_FAILED : STATUS_DONE;
 out:
 	import_free(run->file);
-	json_decref(run->batch);
 	if (in)
 		fclose(in);
 	text_release(&error);
