@@ -447,6 +447,7 @@ void redis_part_close(struct queue_redis *redis)
 {
 	redis_drop(redis);
 	free(redis->sent);
+	text_release(&redis->wire);
 	where_release(redis);
 	queue_release(&redis->base);
 	free(redis);

@@ -10,6 +10,7 @@
 #define REDIS_SLICE 256 /* entries in one pipeline */
 #define REDIS_SLICE_BYTES (1024 * 1024)
 #define REDIS_WORDS (REDIS_SLICE + 16)           /* of one command */
+#define REDIS_WIRE_MAX (2 * REDIS_SLICE_BYTES)   /* bytes that are written together */
 #define REDIS_PIPELINE_MAX (2 * REDIS_SLICE + 8) /* commands in it */
 
 struct queue_redis;
@@ -52,7 +53,8 @@ struct queue_redis {
 		size_t len;
 	} * sent;
 	size_t sent_count, sent_room;
-	char *host; /* NULL: path */
+	struct text wire; /* else: the commands of the pipeline, until their answers are read */
+	char *host;       /* NULL: path */
 	char *path;
 	int port, db;
 	char *user, *password; /* NULL: none */

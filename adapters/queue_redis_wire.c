@@ -21,6 +21,8 @@
 #define REDIS_SILENT_PAUSE (4 * MOMENT_S) /* so that one that hangs costs others a third of their time */
 #define REDIS_REPLICA_MS "500"
 #define REDIS_ALONE_PAUSE (10 * MOMENT_S)
+#define REDIS_WIRE_KEEP (512 * 1024)
+#define REDIS_SIZE_MAX 24 /* bytes around a word: $SIZE and two ends of lines */
 #define REDIS_PORT_MAX 65535
 #define REDIS_DB_MAX 65535
 
@@ -37,11 +39,54 @@ void redis_word(struct redis_words *words, const char *word)
 	redis_word_n(words, word, strlen(word));
 }
 
+/* What was put so far becomes hiredis's. */
+static void wire_hand_over(struct queue_redis *redis)
+{
+	struct text *wire = &redis->wire;
+
+	if (wire->len)
+		redisAppendFormattedCommand(redis->context, wire->data, wire->len);
+	text_clear(wire);
+	if (wire->capacity > REDIS_WIRE_KEEP)
+		text_release(wire);
+}
+
+static void wire_size(struct text *wire, char kind, size_t size)
+{
+	text_putc(wire, kind);
+	text_number(wire, (long long)size);
+	text_add(wire, "\r\n", 2);
+}
+
+/* As RESP has it. Hiredis would make a string of each command, and copy that. */
+static void wire_put(struct queue_redis *redis, const struct redis_words *words)
+{
+	struct text *wire = &redis->wire;
+	size_t size = 0;
+
+	for (int i = 0; i < words->count; i++)
+		size += words->len[i] + REDIS_SIZE_MAX;
+	if (!wire->max)
+		text_init(wire, REDIS_WIRE_MAX);
+	if (size + REDIS_SIZE_MAX > REDIS_WIRE_MAX - wire->len)
+		wire_hand_over(redis);
+	if (size + REDIS_SIZE_MAX > REDIS_WIRE_MAX) { /* somebody's huge message */
+		redisAppendCommandArgv(redis->context, words->count, (const char **)words->at, words->len);
+		return;
+	}
+	wire_size(wire, '*', (size_t)words->count);
+	for (int i = 0; i < words->count; i++) {
+		wire_size(wire, '$', words->len[i]);
+		text_add(wire, words->at[i], words->len[i]);
+		text_add(wire, "\r\n", 2);
+	}
+}
+
 /* In a cluster it is remembered, as it is written, until it was answered. */
 void redis_put_words(struct queue_redis *redis, const struct redis_words *words)
 {
 	if (!redis->cluster) {
-		redisAppendCommandArgv(redis->context, words->count, (const char **)words->at, words->len);
+		wire_put(redis, words);
 		return;
 	}
 	if (redis->sent_count == redis->sent_room) {
@@ -77,6 +122,7 @@ void redis_drop(struct queue_redis *redis)
 	if (redis->context)
 		redisFree(redis->context);
 	redis->context = NULL;
+	text_clear(&redis->wire);
 	if (redis->sent_count)
 		redis_forget_sent(redis, redis->sent_count);
 }
@@ -151,6 +197,7 @@ bool redis_replies(struct queue_redis *redis, size_t count, redisReply *replies[
 {
 	bool ok = true;
 
+	wire_hand_over(redis);
 	for (size_t i = 0; i < count; i++) {
 		replies[i] = NULL;
 		if (ok && redisGetReply(redis->context, (void **)&replies[i]) != REDIS_OK)
@@ -313,6 +360,7 @@ redisContext *redis_connect(const struct queue_redis *redis, const char *host, i
 	if (beside.context && !redis_login(&beside))
 		redis_drop(&beside);
 	text_release(&beside.base.error);
+	text_release(&beside.wire);
 	return beside.context;
 }
 

@@ -1,5 +1,6 @@
 #include "json_read.h"
 
+#include "json_scan.h"
 #include "banned.h"
 
 static void say(const json_error_t *why, struct text *error)
@@ -30,7 +31,9 @@ json_t *json_read(const char *json, size_t len, bool any, struct text *error)
 	size_t flags = JSON_REJECT_DUPLICATES | (any ? JSON_DECODE_ANY : 0);
 	json_error_t why;
 
-	json_t *tree = json_loadb(json, len, flags, &why);
+	json_t *tree = json_surely_read(json, len);
+	if (!tree)
+		tree = json_loadb(json, len, flags, &why);
 	if (!tree && json_error_code(&why) == json_error_numeric_overflow)
 		tree = json_loadb(json, len, flags | JSON_DECODE_INT_AS_REAL, &why);
 	if (!tree)

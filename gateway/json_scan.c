@@ -130,3 +130,122 @@ bool json_surely_valid(const char *json, size_t len)
 			return false;
 	}
 }
+
+/* --- the tree --- */
+
+static json_t *read_value(struct scan *scan, int depth);
+
+/* A string without escapes: its bytes, in place. */
+static bool read_plain(struct scan *scan, const char **s, size_t *len)
+{
+	*s = scan->at + 1;
+	if (!scan_string(scan))
+		return false;
+	*len = (size_t)(scan->at - 1 - *s);
+	return !memchr(*s, '\\', *len);
+}
+
+static json_t *read_string(struct scan *scan)
+{
+	const char *s;
+	size_t len;
+
+	return read_plain(scan, &s, &len) ? json_stringn_nocheck(s, len) : NULL;
+}
+
+static json_t *read_integer(struct scan *scan)
+{
+	bool negative = take(scan, '-');
+	const char *digits = scan->at;
+	size_t count = scan_digits(scan);
+	json_int_t value = 0;
+
+	if (!count || count > JSON_READ_DIGITS || (*digits == '0' && count > 1) ||
+	    (scan->at < scan->end && strchr(".eE", *scan->at)))
+		return NULL;
+	for (size_t i = 0; i < count; i++)
+		value = 10 * value + (digits[i] - '0');
+	return json_integer(negative ? -value : value);
+}
+
+static json_t *read_word(struct scan *scan)
+{
+	char first = *scan->at;
+
+	if (!scan_word(scan))
+		return NULL;
+	return first == 'n' ? json_null() : json_boolean(first == 't');
+}
+
+static bool read_member(struct scan *scan, json_t *object, int depth)
+{
+	const char *key;
+	size_t len;
+
+	skip_space(scan);
+	if (!read_plain(scan, &key, &len))
+		return false;
+	skip_space(scan);
+	if (!take(scan, ':'))
+		return false;
+	json_t *value = read_value(scan, depth);
+	return value && json_object_setn_new_nocheck(object, key, len, value) == 0;
+}
+
+/* Behind the opening bracket. */
+static json_t *read_inside(struct scan *scan, bool object, int depth)
+{
+	json_t *all = object ? json_object() : json_array();
+	char closes = object ? '}' : ']';
+	size_t count = 0;
+	bool ok = true;
+
+	skip_space(scan);
+	for (bool more = !take(scan, closes); ok && more;) {
+		json_t *value = object ? NULL : read_value(scan, depth);
+		ok = object ? read_member(scan, all, depth) : value && json_array_append_new(all, value) == 0;
+		count++;
+		skip_space(scan);
+		more = ok && take(scan, ',');
+		ok = ok && (more || take(scan, closes));
+	}
+	if (ok && (!object || json_object_size(all) == count)) /* else a name came twice */
+		return all;
+	json_decref(all);
+	return NULL;
+}
+
+static json_t *read_value(struct scan *scan, int depth)
+{
+	skip_space(scan);
+	if (scan->at == scan->end)
+		return NULL;
+	switch (*scan->at) {
+	case '{':
+	case '[':
+		return depth < JSON_SCAN_DEPTH ? read_inside(scan, *scan->at++ == '{', depth + 1) : NULL;
+	case '"':
+		return read_string(scan);
+	case 't':
+	case 'f':
+	case 'n':
+		return read_word(scan);
+	default:
+		return read_integer(scan);
+	}
+}
+
+json_t *json_surely_read(const char *json, size_t len)
+{
+	struct scan scan = {json, json + len};
+
+	skip_space(&scan);
+	if (scan.at == scan.end || (*scan.at != '{' && *scan.at != '['))
+		return NULL;
+	json_t *tree = read_value(&scan, 0);
+	skip_space(&scan);
+	if (tree && scan.at == scan.end)
+		return tree;
+	json_decref(tree);
+	return NULL;
+}

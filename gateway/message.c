@@ -4,9 +4,12 @@
 #include <string.h>
 
 #include "json_read.h"
+#include "json_write.h"
 #include "moment.h"
 #include "xalloc.h"
 #include "banned.h"
+
+#define BODY_USUAL 400 /* bytes */
 
 /* Which member of the object is being read, for the errors. */
 struct reading {
@@ -59,8 +62,8 @@ static bool known_keys(const struct reading *in)
 	json_object_foreach((json_t *)in->json, key, value)
 	{
 		bool known = in->stored && strcmp(key, "answer") == 0;
-		for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-			known = known || strcmp(key, keys[i]) == 0;
+		for (size_t i = 0; !known && i < sizeof keys / sizeof keys[0]; i++)
+			known = *key == *keys[i] && strcmp(key, keys[i]) == 0;
 		if (!known)
 			return text_error(in->error,
 					  "%s: is not a key of a message; those are id, customer, product, "
@@ -184,7 +187,7 @@ static bool traceparent_valid(const char *s)
 }
 
 /* Any malformed text is replaced, by what the rest of the message says: the same at each reading. */
-static bool read_traceparent(const struct reading *in, const char *rest, struct message *out)
+static bool read_traceparent(const struct reading *in, const struct text *rest, struct message *out)
 {
 	const json_t *value = json_object_get(in->json, "traceparent");
 	char hex[2 * SHA256_SIZE + 1];
@@ -197,7 +200,7 @@ static bool read_traceparent(const struct reading *in, const char *rest, struct 
 	if (traceparent_valid(json_string_value(value))) {
 		out->traceparent = xstrdup(json_string_value(value));
 	} else {
-		digest_sha256_hex(rest, strlen(rest), hex);
+		digest_sha256_hex(rest->data, rest->len, hex);
 		out->traceparent = xasprintf("00-%.32s-%.16s-01", hex, hex + 40);
 	}
 	return true;
@@ -208,18 +211,23 @@ static bool read_traceparent(const struct reading *in, const char *rest, struct 
 static bool read_body(const struct reading *in, struct message *out)
 {
 	unsigned char hash[SHA256_SIZE];
-	json_t *rest = json_copy((json_t *)in->json);
+	struct text body, hashed;
 
-	json_object_del(rest, "id");
-	free(out->body);
-	out->body = json_dumps(rest, JSON_COMPACT | JSON_SORT_KEYS);
-	bool traced = json_object_del(rest, "traceparent") == 0;
-	char *hashed = traced ? json_dumps(rest, JSON_COMPACT | JSON_SORT_KEYS) : xstrdup(out->body);
-	json_decref(rest);
-	digest_sha256(hashed, strlen(hashed), hash);
+	text_init(&body, MESSAGE_BODY_MAX);
+	text_init(&hashed, MESSAGE_BODY_MAX);
+	text_expect(&body, BODY_USUAL);
+	json_write_without(&body, in->json, (const char *const[]){"id", NULL});
+	bool traced = json_object_get(in->json, "traceparent") != NULL;
+	if (traced)
+		json_write_without(&hashed, in->json, (const char *const[]){"id", "traceparent", NULL});
+	const struct text *counts = traced ? &hashed : &body;
+	digest_sha256(counts->data, counts->len, hash);
 	memcpy(out->hash, hash, sizeof out->hash);
-	bool ok = read_traceparent(in, hashed, out);
-	free(hashed);
+	bool ok = body.full ? text_error(in->error, "message: is over %d bytes", MESSAGE_BODY_MAX)
+			    : read_traceparent(in, counts, out);
+	free(out->body);
+	out->body = text_detach(&body);
+	text_release(&hashed);
 	return ok;
 }
 
@@ -298,8 +306,9 @@ static bool parse(const char *json, size_t len, bool stored, struct message *out
 	struct text why;
 
 	message_init(out);
-	if (len > MESSAGE_SIZE_MAX)
-		return text_error(error, "message: has %zu bytes; %d are allowed", len, MESSAGE_SIZE_MAX);
+	int most = stored ? MESSAGE_BODY_MAX : MESSAGE_SIZE_MAX;
+	if (len > (size_t)most)
+		return text_error(error, "message: has %zu bytes; %d are allowed", len, most);
 	text_init(&why, TEXT_ERROR_MAX);
 	json_t *tree = json_read(json, len, false, &why);
 	bool ok = tree ? message_read(tree, stored, out, error) : text_error(error, "message: %s", why.data);

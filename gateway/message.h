@@ -12,6 +12,7 @@
 #include "words.h"
 
 #define MESSAGE_SIZE_MAX (256 * 1024)
+#define MESSAGE_BODY_MAX (8 * MESSAGE_SIZE_MAX) /* as it is kept, where 0.1 takes 19 bytes */
 #define MESSAGE_META_MAX 2048
 #define MESSAGE_DEPTH_MAX 64
 #define MESSAGE_HASH_SIZE 16

@@ -650,6 +650,31 @@ static void test_a_dead_letter_says_what_why_and_whence(void **state)
 	queue_close(queue);
 }
 
+/* An application may put in whatever it likes. */
+static void test_a_message_of_any_size_becomes_a_dead_letter_whole(void **state)
+{
+	struct queue *queue = open_as("a");
+	size_t len = (size_t)5 * 1024 * 1024;
+	char *huge = xmalloc(len + 1);
+	struct reading got = {0};
+
+	(void)state;
+	memset(huge, 'x', len);
+	huge[len] = '\0';
+	send_one(queue, LANE_NORMAL, "small");
+	send_one(queue, LANE_NORMAL, huge);
+	send_one(queue, LANE_NORMAL, "small");
+	read_up_to(queue, ALL_LANES, 10, &got);
+	assert_int_equal(got.count, 3);
+	for (size_t i = 0; i < 3; i++) {
+		settle_dead(queue, &got.entries[i], "for the test");
+		assert_field("heed:dead", i, "message", i == 1 ? huge : "small");
+	}
+	reading_release(&got);
+	free(huge);
+	queue_close(queue);
+}
+
 static void make_dead(struct queue *queue, enum lane lane, const char *message)
 {
 	struct reading got = {0};
@@ -1331,6 +1356,7 @@ int main(void)
 		ON_BOTH(test_entries_of_a_reader_that_lives_are_left_alone),
 		ON_BOTH(test_any_other_field_is_named_in_the_error),
 		ON_BOTH(test_a_dead_letter_says_what_why_and_whence),
+		ON_BOTH(test_a_message_of_any_size_becomes_a_dead_letter_whole),
 		ON_BOTH(test_dead_letters_are_listed_in_pages_and_shown),
 		ON_BOTH(test_a_retried_letter_goes_back_to_its_stream),
 		ON_BOTH(test_a_letter_of_another_stream_is_not_put_back),
