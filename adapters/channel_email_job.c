@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "descriptors.h"
 #include "moment.h"
 #include "outgoing.h"
 #include "xalloc.h"
@@ -21,11 +22,19 @@ void job_free(struct mail_job *job)
 	free(job);
 }
 
+/* It could not connect for want of a descriptor: then it has not begun either, and the gate says whose fault
+ * that is (channel_report). */
+static bool is_ours(const struct outcome *outcome)
+{
+	return outcome->kind == OUTCOME_RETRY && strcmp(outcome->code, SMTP_CODE_CONNECT) == 0 &&
+	       descriptors_short();
+}
+
 void job_finish(struct mail_job *job, struct outcome outcome)
 {
 	struct attempt *attempt = job->attempt;
 
-	if (!job->begun && outcome.kind != OUTCOME_NOT_BEGUN && !attempt_begin(attempt))
+	if (!job->begun && outcome.kind != OUTCOME_NOT_BEGUN && !is_ours(&outcome) && !attempt_begin(attempt))
 		outcome = outcome_make(OUTCOME_NOT_BEGUN, SCOPE_MESSAGE, "", TAKEN_BACK);
 	outcome.summary = job->summary;
 	outcome.content = job->content;
@@ -115,11 +124,12 @@ void job_move(struct worker *w, struct mail_job *job)
 void email_fail_all(struct email *email, const struct outcome *failure)
 {
 	struct attempt *next, *attempt = email_take_all(email);
+	bool ours = is_ours(failure);
 
 	for (; attempt; attempt = next) {
 		struct outcome outcome = *failure;
 		next = attempt->next;
-		if (!attempt_begin(attempt)) {
+		if (!ours && !attempt_begin(attempt)) {
 			email_not_begun(attempt, TAKEN_BACK);
 			continue;
 		}

@@ -7,6 +7,7 @@
 #include "banned.h"
 
 #define ON_THEIR_WAY_MAX 1000 /* ids in an answer; the count is of all */
+#define ROWS_AT_ONCE 500
 
 struct hold_request {
 	struct request base;
@@ -108,16 +109,20 @@ static void add_on_way(struct on_way *way, const struct message_row *row)
 static bool left_behind(struct turn *turn, const struct hold_request *asked, struct on_way *way)
 {
 	struct message_rows rows = {0};
-	bool at_work = turn->recovered == MOMENT_NEVER && !turn->alone;
-	bool ok = (at_work && store_is_alone(turn->store)) ||
-		  store_abandoned(turn->store, GATEWAY_ANY, turn->now, turn->now, 0, ON_THEIR_WAY_MAX, &rows);
+	bool at_work = turn->recovered == MOMENT_NEVER && !turn->alone, ok = true;
+	bool more = !at_work || !store_is_alone(turn->store);
 
-	for (size_t i = 0; ok && i < rows.count; i++)
-		if (!(at_work && rows.rows[i].gateway == turn->gateway) &&
-		    row_in_the_air(asked, &rows.rows[i], rows.rows[i].channel, "") &&
-		    !work_of(turn, rows.rows[i].n))
-			add_on_way(way, &rows.rows[i]);
-	message_rows_release(&rows);
+	for (int64_t after = 0; ok && more; message_rows_release(&rows)) {
+		ok = store_abandoned(turn->store, GATEWAY_ANY, turn->now, turn->now, after, ROWS_AT_ONCE,
+				     &rows);
+		for (size_t i = 0; ok && i < rows.count; i++)
+			if (!(at_work && rows.rows[i].gateway == turn->gateway) &&
+			    row_in_the_air(asked, &rows.rows[i], rows.rows[i].channel, "") &&
+			    !work_of(turn, rows.rows[i].n))
+				add_on_way(way, &rows.rows[i]);
+		more = rows.count == ROWS_AT_ONCE;
+		after = more ? rows.rows[rows.count - 1].n : after;
+	}
 	return ok;
 }
 

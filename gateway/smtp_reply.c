@@ -184,7 +184,7 @@ static struct outcome judge_session(const struct smtp_dialogue *d)
 	if (reply.text && (class == 4 || class == 5))
 		out = by_reply(OUTCOME_RETRY, SCOPE_PROVIDER, &reply);
 	else if (d->step == SMTP_CONNECT && !d->timed_out)
-		out = outcome_make(OUTCOME_RETRY, SCOPE_PROVIDER, "connect", "%s", d->trouble);
+		out = outcome_make(OUTCOME_RETRY, SCOPE_PROVIDER, SMTP_CODE_CONNECT, "%s", d->trouble);
 	else if (d->step == SMTP_TLS && !d->timed_out)
 		out = outcome_make(OUTCOME_RETRY, SCOPE_PROVIDER, "tls", "no safe connection: %s",
 				   d->trouble);

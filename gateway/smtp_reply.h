@@ -33,6 +33,8 @@ struct smtp_dialogue {
 	const char *trouble; /* what the system said of a connection, or of TLS, that failed; "" */
 };
 
+#define SMTP_CODE_CONNECT "connect" /* code of an outcome: there was no connection */
+
 struct outcome smtp_judge(const struct smtp_dialogue *dialogue);
 /* Would the mails that wait find the same, and only later, or hurt (a password that is tried again and
  * again)? */

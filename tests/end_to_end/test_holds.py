@@ -12,6 +12,7 @@ CAMPAIGN = 20000
 BULK = int(os.environ.get("HEED_BULK", "20000"))
 SLICE = 1000
 CUSTOMERS = 100
+LISTED = 1000       # ids in an answer at the most
 SECONDS = 120 + BULK // 2000
 WAITING = ("queued", "deferred", "sending")
 
@@ -48,7 +49,7 @@ def test_a_campaign_is_held_in_the_middle_released_and_cancelled(heed, receiver)
     answer = heed.cli_object("hold", "--campaign", "spring", "--why", "wrong date")
     assert answer["by"] == "cli" and answer["why"] == "wrong date"
     on_their_way = answer["on_their_way"]
-    assert answer["on_their_way_count"] == len(on_their_way)
+    assert len(on_their_way) == min(answer["on_their_way_count"], LISTED)
     wait_for(lambda: heed.queue()["sending"] == 0, SECONDS, "what was on its way to arrive")
     stopped = len(receiver.requests)
     assert stopped < CAMPAIGN, "it was held too late to show anything"

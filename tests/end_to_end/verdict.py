@@ -55,7 +55,7 @@ def with_arrival(message, copies):
     """What is wrong with a message that arrived so often; "" if nothing is."""
     if message is None:
         return "unrecorded"
-    if copies > 1 and not any(attempt.marked() for attempt in message.attempts):
+    if copies - 1 > sum(attempt.marked() for attempt in message.attempts):
         return "twice"
     if copies > sum(attempt.may_have_arrived() for attempt in message.attempts):
         return "unrecorded"

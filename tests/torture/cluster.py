@@ -376,6 +376,7 @@ class Torture:
 
 
 def main():
+    sys.stdout.reconfigure(line_buffering=True)
     logging.disable()    # the client library tells of every failover at length,
     sys.unraisablehook = lambda _: None    # and trips over connections that it had not made yet
     torture = Torture()

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 
 #include "channel.h"
 #include "config.h"
+#include "descriptors.h"
 #include "moment.h"
 #include "scratch.h"
 #include "smtp_relay.h"
@@ -481,6 +483,28 @@ static void a_relay_that_is_not_there_fails_all_at_once(void **state)
 		assert_string_equal(attempts[i].outcome.text, "Connection refused");
 	}
 	release(50);
+}
+
+/* With those that wait behind the one that found it out. */
+static void without_descriptors_none_is_the_relays_fault(void **state)
+{
+	enum { COUNT = 20 };
+
+	(void)state;
+	relay_start((struct script){0});
+	channel_start(1, 10 * MOMENT_S);
+	for (size_t i = 0; i < COUNT; i++)
+		attempt_fill(i, "ana@example.org");
+	errno = EMFILE;
+	assert_true(descriptors_ran_out()); /* nobody who carries messages asks for one in the next 2 s */
+	for (size_t i = 0; i < COUNT; i++)
+		channel_send(channel, &attempts[i]);
+	wait_for(COUNT);
+	assert_true(descriptors_left());
+	finish(COUNT);
+	for (size_t i = 0; i < COUNT; i++)
+		assert_outcome(attempts[i].outcome, NOT_BEGUN, OUTCOME_CODE_DESCRIPTORS);
+	release(COUNT);
 }
 
 static void a_name_that_nobody_knows_is_the_relays_fault(void **state)
@@ -1079,6 +1103,7 @@ static int by_starttls(void **state)
 int main(void)
 {
 	const struct CMUnitTest clear[] = {DIALOGUES, cmocka_unit_test(chunks_are_as_good_as_data),
+					   cmocka_unit_test(without_descriptors_none_is_the_relays_fault),
 					   cmocka_unit_test(mistakes_in_the_settings_are_named)};
 	const struct CMUnitTest tls[] = {DIALOGUES, SAFETY};
 	const struct CMUnitTest starttls[] = {DIALOGUES, SAFETY,

@@ -94,6 +94,34 @@ static void what_is_held_waits_until_it_is_released_and_the_rest_goes(void **sta
 	sum_holds();
 }
 
+/* The answer names so many and no more, and counts them all. */
+static void what_a_crash_left_on_its_way_is_counted_whole(void **state)
+{
+	enum { COUNT = 1200, NAMED = 1000 };
+	json_t *answer = NULL;
+	char name[24];
+
+	(void)state;
+	customer_with_all("ana");
+	credit("email", COUNT);
+	atomic_store(&line_find(world.turn, "email")->outlets[0].channel->pace, 1); /* known to be fast */
+	for (int i = 0; i < COUNT; i++) {
+		snprintf(name, sizeof name, "m-%d", i);
+		admit(name, "ana", "card-alerts", "");
+	}
+	steps();
+	assert_int_equal(world.email.held_count, COUNT);
+	turn_free(world.turn); /* a kill; then the command alone, without a gateway */
+	world.turn = turn_new(world.store, world.config);
+	const struct turn_door alone = door();
+	assert_int_equal(
+		request_hold(&alone, &operator, HOLD_CHANNEL, "email", "a mistake", &answer, &problem), 200);
+	assert_int_equal(json_integer_value(json_object_get(answer, "on_their_way_count")), COUNT);
+	assert_int_equal(json_array_size(json_object_get(answer, "on_their_way")), NAMED);
+	json_decref(answer);
+	world_restart();
+}
+
 static void what_waits_already_is_moved_and_what_had_not_begun_is_called_back(void **state)
 {
 	(void)state;
@@ -645,6 +673,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ON_BOTH(what_is_held_waits_until_it_is_released_and_the_rest_goes),
 		ON_BOTH(what_waits_already_is_moved_and_what_had_not_begun_is_called_back),
+		ON_BOTH(what_a_crash_left_on_its_way_is_counted_whole),
 		ON_BOTH(a_channel_a_provider_a_product_and_a_lane_can_be_held),
 		IN_MEMORY(a_held_channel_defers_what_waits_and_queues_it_again),
 		IN_MEMORY(a_name_that_means_nothing_is_refused),
