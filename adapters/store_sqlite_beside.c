@@ -128,7 +128,8 @@ bool beside_load(struct store_sqlite *store)
 	int more;
 
 	sql->moved = xcalloc(MOVED_BITS / 8, 1);
-	text_init(&store->room, TEXT_ERROR_MAX);
+	for (size_t i = 0; i < SQL_ROWS; i++)
+		text_init(&store->rooms[i], TEXT_ERROR_MAX);
 	put_number(&cells, MOVED_MAX);
 	for (; (more = sql_step(sql, statement)) > 0; count++)
 		beside_moved(store, sqlite3_column_int64(statement, 0));
@@ -141,7 +142,8 @@ void beside_release(struct store_sqlite *store)
 {
 	free(store->stale.customers);
 	free(store->sql.moved);
-	if (store->room.max)
-		text_release(&store->room);
+	for (size_t i = 0; i < SQL_ROWS; i++)
+		if (store->rooms[i].max)
+			text_release(&store->rooms[i]);
 	store->sql.moved = NULL;
 }

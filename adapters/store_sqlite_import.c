@@ -66,34 +66,87 @@ bool sqlite_number_customers(struct store *store, struct customer *const custome
 	return true;
 }
 
-static bool add_customer(struct store_sqlite *store, const struct customer *customer)
+#define CUSTOMER_ADD \
+	"INSERT OR FAIL INTO customer (id, name, locale, timezone, seq, n, addresses, choices) VALUES "
+#define CUSTOMER_CELLS "(?, ?, ?, ?, ?, ?, ?, '')"
+
+static bool add_rows(struct store_sqlite *store, struct customer *const customers[], size_t count)
 {
 	struct sql *sql = &store->sql;
-	sqlite3_stmt *statement = sql_statement(sql, SQL_CUSTOMER_ADD,
-						"INSERT INTO customer (id, name, locale, timezone, seq, n, "
-						"addresses, choices) VALUES (?, ?, ?, ?, ?, ?, ?, '')");
+	size_t i = 0;
+	bool ok = true;
+
+	while (ok && i < count) {
+		size_t rows = count - i < SQL_ROWS ? 1 : SQL_ROWS;
+		sqlite3_stmt *statement =
+			rows == 1 ? sql_statement(sql, SQL_CUSTOMER_ADD, CUSTOMER_ADD CUSTOMER_CELLS)
+				  : sql_statement(sql, SQL_CUSTOMERS_ADD,
+						  CUSTOMER_ADD SQL_EIGHT(CUSTOMER_CELLS));
+		struct cells cells = sql_cells(statement);
+		for (size_t row = 0; row < rows; row++, i++) {
+			put_text(&cells, customers[i]->id);
+			put_text(&cells, customers[i]->name);
+			put_text(&cells, customers[i]->locale);
+			put_text(&cells, customers[i]->timezone);
+			put_number(&cells, customers[i]->seq);
+			put_number(&cells, customers[i]->n);
+			put_text(&cells, store_beside_text(customers[i], &store->rooms[row]));
+		}
+		ok = sql_run(sql, statement);
+	}
+	return ok;
+}
+
+#define LINK_ADD "INSERT OR FAIL INTO customer_address (customer, position, address, details) VALUES "
+#define LINK_CELLS "(?, ?, ?, ?)"
+
+struct link {
+	int64_t customer, position;
+	const struct address *address;
+};
+
+static bool add_links(struct sql *sql, const struct link links[], size_t count)
+{
+	sqlite3_stmt *statement =
+		count == 1 ? sql_statement(sql, SQL_ADDRESS_LINK, LINK_ADD LINK_CELLS)
+			   : sql_statement(sql, SQL_ADDRESS_LINKS, LINK_ADD SQL_EIGHT(LINK_CELLS));
 	struct cells cells = sql_cells(statement);
 
-	put_text(&cells, customer->id);
-	put_text(&cells, customer->name);
-	put_text(&cells, customer->locale);
-	put_text(&cells, customer->timezone);
-	put_number(&cells, customer->seq);
-	put_number(&cells, customer->n);
-	put_text(&cells, store_beside_text(customer, &store->room));
+	for (size_t i = 0; i < count; i++) {
+		put_number(&cells, links[i].customer);
+		put_number(&cells, links[i].position);
+		put_number(&cells, links[i].address->n);
+		put_text(&cells, links[i].address->details);
+	}
 	return sql_run(sql, statement);
+}
+
+bool sql_link_addresses(struct sql *sql, struct customer *const customers[], size_t count)
+{
+	struct link links[SQL_ROWS];
+	size_t gathered = 0;
+	bool ok = true;
+
+	for (size_t i = 0; i < count; i++) {
+		for (size_t k = 0; ok && k < customers[i]->address_count; k++) {
+			links[gathered++] =
+				(struct link){customers[i]->n, (int64_t)k, &customers[i]->addresses[k]};
+			if (gathered < SQL_ROWS)
+				continue;
+			ok = add_links(sql, links, SQL_ROWS);
+			gathered = 0;
+		}
+	}
+	for (size_t i = 0; ok && i < gathered; i++)
+		ok = add_links(sql, &links[i], 1);
+	return ok;
 }
 
 bool sqlite_add_customers(struct store *store, struct customer *const customers[], size_t count)
 {
 	struct sql *sql = &of(store)->sql;
-	bool ok = true;
 
-	for (size_t i = 0; ok && i < count; i++)
-		ok = add_customer(of(store), customers[i]);
-	for (size_t i = 0; ok && i < count; i++)
-		ok = sql_link_addresses(sql, customers[i]);
-	return ok;
+	return add_rows(of(store), customers, count) && sql_link_addresses(sql, customers, count);
 }
 
 bool sqlite_any_erased(struct store *store, bool *any)
@@ -121,6 +174,36 @@ static int by_value(const void *a, const void *b)
 	return order ? order : strcmp(left->channel, right->channel);
 }
 
+/* Makes it where it is not there, as most are not when many come at once; else row->n stays 0. */
+static bool make_address(struct store_sqlite *store, const struct address *address, struct address_row *row)
+{
+	struct sql *sql = &store->sql;
+	sqlite3_stmt *statement =
+		sql_statement(sql, SQL_ADDRESS_MAKE,
+			      "INSERT INTO address (n, channel, value, state, seq) VALUES (?, ?, ?, ?, ?) "
+			      "ON CONFLICT DO NOTHING");
+	struct cells cells = sql_cells(statement);
+	int64_t n = store->numbers[NUMBER_ADDRESS] + 1;
+
+	put_number(&cells, n);
+	put_text(&cells, address->channel);
+	put_text(&cells, address->value);
+	put_number(&cells, row->state);
+	put_number(&cells, row->seq);
+	if (!sql_run(sql, statement))
+		return false;
+	if (sqlite3_changes(sql->db) == 1)
+		row->n = store->numbers[NUMBER_ADDRESS] = n;
+	return true;
+}
+
+static bool get_address(struct store *store, const struct address *address, bool make,
+			struct address_row *row)
+{
+	return (!make || make_address(of(store), address, row)) &&
+	       (row->n || sqlite_get_address(store, address->channel, address->value, false, row));
+}
+
 bool sqlite_get_addresses(struct store *store, struct address *const addresses[], size_t count, bool make)
 {
 	struct address **sorted = xreallocarray(NULL, count, sizeof *sorted);
@@ -136,7 +219,7 @@ bool sqlite_get_addresses(struct store *store, struct address *const addresses[]
 						   .state = sorted[i - 1]->state,
 						   .seq = sorted[i - 1]->seq};
 		else
-			ok = sqlite_get_address(store, address->channel, address->value, make, &row);
+			ok = get_address(store, address, make, &row);
 		address->n = row.n;
 		address->state = row.state;
 		address->seq = row.seq;

@@ -44,7 +44,7 @@ static bool save_facts(struct store_sqlite *store, const struct customer *custom
 	put_text(&cells, customer->locale);
 	put_text(&cells, customer->timezone);
 	put_number(&cells, customer->seq);
-	put_text(&cells, store_beside_text(customer, &store->room));
+	put_text(&cells, store_beside_text(customer, &store->rooms[0]));
 	put_number(&cells, customer->n);
 	if (!sql_run(sql, statement))
 		return false;
@@ -127,21 +127,6 @@ bool sqlite_answered(struct store *store, int64_t address, int64_t at)
 	return sql_run(sql, statement);
 }
 
-static bool put_link(struct sql *sql, int64_t customer, size_t position, const struct address *address)
-{
-	sqlite3_stmt *statement =
-		sql_statement(sql, SQL_ADDRESS_LINK,
-			      "INSERT INTO customer_address (customer, position, address, details) "
-			      "VALUES (?, ?, ?, ?)");
-	struct cells cells = sql_cells(statement);
-
-	put_number(&cells, customer);
-	put_number(&cells, (int64_t)position);
-	put_number(&cells, address->n);
-	put_text(&cells, address->details);
-	return sql_run(sql, statement);
-}
-
 bool sqlite_stamp_customer(struct store *store, int64_t customer, int64_t seq)
 {
 	struct sql *sql = &of(store)->sql;
@@ -155,15 +140,6 @@ bool sqlite_stamp_customer(struct store *store, int64_t customer, int64_t seq)
 		return false;
 	return sqlite3_changes(sql->db) == 1 ||
 	       text_error(sql->error, "store: there is no customer %lld", (long long)customer);
-}
-
-bool sql_link_addresses(struct sql *sql, const struct customer *customer)
-{
-	bool ok = true;
-
-	for (size_t i = 0; ok && i < customer->address_count; i++)
-		ok = put_link(sql, customer->n, i, &customer->addresses[i]);
-	return ok;
 }
 
 static bool drop_links(struct sql *sql, int64_t customer)
@@ -189,7 +165,7 @@ bool sqlite_put_customer(struct store *store, struct customer *customer)
 	if (!customer->n)
 		return sqlite_number_customers(store, only, 1) && sqlite_add_customers(store, only, 1);
 	return save_facts(of(store), customer) && drop_links(sql, customer->n) &&
-	       sql_link_addresses(sql, customer);
+	       sql_link_addresses(sql, only, 1);
 }
 
 bool sqlite_put_preference(struct store *store, int64_t customer, const struct preference *preference)
@@ -349,33 +325,44 @@ bool sqlite_get_holds(struct store *store, struct hold **out, size_t *count)
 	return sql_get_holds(&of(store)->sql, out, count);
 }
 
+#define CHANGE_ADD                                                                                          \
+	"INSERT OR FAIL INTO change_log (seq, kind, at, given_at, customer, address, subject, changed_by, " \
+	"actor, source, evidence, old_value, new_value) VALUES "
+#define CHANGE_CELLS "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+static void put_change(struct cells *cells, const struct change *change)
+{
+	put_number(cells, change->seq);
+	put_number(cells, change->kind);
+	put_number(cells, change->at);
+	put_number(cells, change->given_at);
+	put_number(cells, change->customer);
+	put_number(cells, change->address);
+	put_text(cells, change->subject);
+	put_text(cells, change->by);
+	put_text(cells, change->actor);
+	put_text(cells, change->source);
+	put_text(cells, change->evidence);
+	put_text(cells, change->old_value);
+	put_text(cells, change->new_value);
+}
+
 bool sqlite_append_changes(struct store *store, struct change *const changes[], size_t count)
 {
 	struct sql *sql = &of(store)->sql;
-	sqlite3_stmt *statement =
-		sql_statement(sql, SQL_CHANGE_ADD,
-			      "INSERT INTO change_log (seq, kind, at, given_at, customer, address, subject, "
-			      "changed_by, actor, source, evidence, old_value, new_value) "
-			      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+	size_t i = 0;
 	bool ok = true;
 
-	for (size_t i = 0; ok && i < count; i++) {
-		struct change *change = changes[i];
+	while (ok && i < count) {
+		size_t rows = count - i < SQL_ROWS ? 1 : SQL_ROWS;
+		sqlite3_stmt *statement =
+			rows == 1 ? sql_statement(sql, SQL_CHANGE_ADD, CHANGE_ADD CHANGE_CELLS)
+				  : sql_statement(sql, SQL_CHANGES_ADD, CHANGE_ADD SQL_EIGHT(CHANGE_CELLS));
 		struct cells cells = sql_cells(statement);
-		change->seq = ++of(store)->numbers[NUMBER_CHANGE];
-		put_number(&cells, change->seq);
-		put_number(&cells, change->kind);
-		put_number(&cells, change->at);
-		put_number(&cells, change->given_at);
-		put_number(&cells, change->customer);
-		put_number(&cells, change->address);
-		put_text(&cells, change->subject);
-		put_text(&cells, change->by);
-		put_text(&cells, change->actor);
-		put_text(&cells, change->source);
-		put_text(&cells, change->evidence);
-		put_text(&cells, change->old_value);
-		put_text(&cells, change->new_value);
+		for (size_t end = i + rows; i < end; i++) {
+			changes[i]->seq = ++of(store)->numbers[NUMBER_CHANGE];
+			put_change(&cells, changes[i]);
+		}
 		ok = sql_run(sql, statement);
 	}
 	return ok;

@@ -50,6 +50,10 @@ enum statement {
 	SQL_CUSTOMER_FIND,
 	SQL_ANY_ERASED,
 	SQL_CUSTOMER_ADD,
+	SQL_CUSTOMERS_ADD,
+	SQL_ADDRESS_LINKS,
+	SQL_ADDRESS_MAKE,
+	SQL_CHANGES_ADD,
 	SQL_CUSTOMER_SAVE,
 	SQL_CUSTOMER_STAMP,
 	SQL_ADDRESSES_DROP,
@@ -158,6 +162,11 @@ void put_text(struct cells *cells, const char *value);
 int64_t get_number(struct cells *cells);
 char *get_text(struct cells *cells); /* a copy */
 
+/* Several rows of values in one statement cost half of what they cost one by one. A conflict ends it where it
+ * is (OR FAIL): what is left is rolled back with the transaction, and nothing is kept for less than that. */
+#define SQL_ROWS 8
+#define SQL_EIGHT(row) row ", " row ", " row ", " row ", " row ", " row ", " row ", " row
+
 /* --- rows (_rows.c) --- */
 
 #define MESSAGE_COLUMNS                                                                                      \
@@ -185,8 +194,8 @@ bool sql_find_message(struct sql *sql, const char *id, struct message_row *out);
 void sql_read_contact(struct cells *cells, struct contact *out);
 
 bool sql_get_customer(struct sql *sql, const char *id, int64_t n, struct customer **out);
-/* The rows between a customer and his addresses, which have their n. */
-bool sql_link_addresses(struct sql *sql, const struct customer *customer);
+/* The rows between customers and their addresses, which have their n. */
+bool sql_link_addresses(struct sql *sql, struct customer *const customers[], size_t count);
 bool sql_get_preferences(struct sql *sql, int64_t customer, struct preference **out, size_t *count);
 /* The preferences for the product, its parent and "*". */
 bool sql_get_chain(struct sql *sql, struct facts *facts);
@@ -241,7 +250,7 @@ struct store_sqlite {
 	size_t month_count;
 	struct text batch; /* of events, while it is made */
 	struct store_stale stale;
-	struct text room; /* for what stands beside a customer, while it is made */
+	struct text rooms[SQL_ROWS]; /* for what stands beside customers, while it is written */
 	struct checkpoint *checkpoint;
 	bool months_stale; /* a rollback may have taken some away */
 };
