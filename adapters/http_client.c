@@ -16,6 +16,7 @@
 #include "banned.h"
 
 #define EVENTS_AT_ONCE 64
+#define STARTS_AT_ONCE 16
 
 /* --- sockets --- */
 
@@ -211,12 +212,19 @@ static bool engine_may_start(struct http_engine *engine)
 	return need != HTTP_NEED_FIRST;
 }
 
-static void engine_start_waiting(struct http_engine *engine)
+/* A few at a time: a receiver that is quick has answered the first by then, and its slots, which are warm,
+ * serve for the next. True: there is more that could be started. */
+static bool engine_start_waiting(struct http_engine *engine)
 {
 	struct slot *slot;
+	int started = 0;
 
-	while (engine->waiting && engine_may_start(engine) && engine->waiting && (slot = slot_take(engine)))
+	while (engine->waiting && engine_may_start(engine) && engine->waiting && (slot = slot_take(engine))) {
 		engine_start(engine, slot, waiting_take(engine));
+		if (++started >= STARTS_AT_ONCE && !engine->stopping)
+			return true;
+	}
+	return false;
 }
 
 /* Takes over what was handed; at the wish to close lets go of all that has not begun. */
@@ -305,11 +313,11 @@ static void *engine_run(void *context)
 	pthread_setname_np(pthread_self(), "http");
 	for (;;) {
 		int64_t deadline = engine_listen(engine);
-		engine_start_waiting(engine);
+		bool more = engine_start_waiting(engine);
 		if (engine->stopping && (!engine->at_work || moment_mono() >= deadline))
 			break;
-		int count =
-			epoll_wait(engine->epoll, events, EVENTS_AT_ONCE, engine_patience(engine, deadline));
+		int count = epoll_wait(engine->epoll, events, EVENTS_AT_ONCE,
+				       more ? 0 : engine_patience(engine, deadline));
 		for (int i = 0; i < count; i++) {
 			engine_event(engine, &events[i]);
 			engine_collect(

@@ -16,7 +16,8 @@
 #include "banned.h"
 
 #define SLOT_KEEP_MAX (64 * 1024) /* a buffer that grew over this is given back after its request */
-#define EXPECT_FROM 1024          /* the smallest body for which any libcurl sends Expect: 100-continue */
+#define READ_SIZE 4096L
+#define EXPECT_FROM 1024 /* the smallest body for which any libcurl sends Expect: 100-continue */
 #define CONNECT_TIMEOUT_OWN (300 * MOMENT_S) /* libcurl's, where it is told none */
 
 static curl_socket_t on_open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
@@ -300,6 +301,7 @@ bool slot_setup(struct slot *slot)
 
 	ok &= !curl_easy_setopt(easy, CURLOPT_PRIVATE, slot);
 	ok &= !curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	ok &= !curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, READ_SIZE); /* libcurl takes a new one each time */
 	/* a name that does not resolve in time is let go of: waiting for its thread would stop all others */
 	ok &= !curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 	ok &= !curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");

@@ -331,7 +331,8 @@ static bool add_mailbox(struct text *out, const char *header, const char *name, 
 	bool fits = one_line(name, &line);
 	size_t column = strlen(header) + 2;
 
-	text_addf(out, "%s: ", header);
+	text_puts(out, header);
+	text_puts(out, ": ");
 	if (!is_plain(&line)) {
 		column = add_encoded(out, &line, column);
 	} else if (run(line.data, line.len, IN_ATOM | IN_SPACE) == line.len) {
@@ -351,7 +352,9 @@ static bool add_mailbox(struct text *out, const char *header, const char *name, 
 	}
 	if (line.len)
 		text_puts(out, column + strlen(address) + 3 > LINE_SOFT ? "\r\n " : " ");
-	text_addf(out, line.len ? "<%s>\r\n" : "%s\r\n", address);
+	text_puts(out, line.len ? "<" : "");
+	text_puts(out, address);
+	text_puts(out, line.len ? ">\r\n" : "\r\n");
 	text_release(&line);
 	return fits;
 }
@@ -384,7 +387,8 @@ static void add_message_id(struct text *out, const char *id, const char *token, 
 	}
 	if (token && *token)
 		text_addf(out, ".%s", token);
-	text_addf(out, "@%s>\r\n", strrchr(from, '@') + 1);
+	text_puts(out, strrchr(from, '@'));
+	text_puts(out, ">\r\n");
 }
 
 /* A label of a List-Id (RFC 2919): what is not for a dot-atom becomes a -. */

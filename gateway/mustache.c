@@ -306,6 +306,7 @@ bool mustache_render(const struct mustache *template, json_t *const *stack, size
 	}
 	if (out->max - out->len > MUSTACHE_OUTPUT_MAX)
 		out->max = out->len + MUSTACHE_OUTPUT_MAX;
+	text_expect(out, template->size + template->size / 2); /* values and partials, as a guess */
 	push_frame(&r, template, 0, template->count);
 	walk(&r);
 	if (r.failed) {

@@ -345,6 +345,7 @@ struct mustache *mustache_compile(const char *source, size_t len, struct text *e
 		made->nodes = p.nodes;
 		made->count = p.count;
 		made->source = (char *)(uintptr_t)p.source;
+		made->size = len;
 		made->names = text_detach(&p.names);
 	} else {
 		free(p.nodes);

@@ -23,6 +23,7 @@ struct mustache {
 	struct node *nodes;
 	uint32_t count;
 	char *source;
+	size_t size; /* bytes of it */
 	char *names;
 };
 

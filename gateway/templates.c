@@ -118,7 +118,8 @@ static const struct template_file *find_file(const struct template *t, const cha
 
 	for (size_t i = 0; i < t->file_count; i++) {
 		const struct template_file *file = &t->files[i];
-		if (strncmp(file->name, channel, len) != 0 || strcmp(file->name + len, suffix) != 0)
+		if (*file->name != *channel || strncmp(file->name, channel, len) != 0 ||
+		    strcmp(file->name + len, suffix) != 0)
 			continue;
 		size_t score = locale_score(file->locale, locale);
 		if (score > best_score) {
@@ -222,8 +223,7 @@ static void put_link(json_t *own, const char *key, const struct render_input *in
 	link.kind = kind;
 	if (kind == LINK_STOP)
 		link.expires_at = 0;
-	if (input->links && input->template && input->template->links &&
-	    (kind != LINK_STOP || input->may_stop)) {
+	if (input->links && (kind != LINK_STOP || input->may_stop)) {
 		if (link.customer)
 			link_url(input->links, &link, input->customer_id, &url);
 		else
@@ -255,8 +255,10 @@ static json_t *make_own(const struct render_input *input)
 	json_object_set_new_nocheck(own, "customer", customer);
 	json_object_set_new_nocheck(own, "product", product);
 	json_object_set_new_nocheck(own, "message", message);
-	put_link(own, "preferences_url", input, LINK_CHOOSE);
-	put_link(own, "unsubscribe_url", input, LINK_STOP);
+	if (input->template->links) { /* else nobody asks for them */
+		put_link(own, "preferences_url", input, LINK_CHOOSE);
+		put_link(own, "unsubscribe_url", input, LINK_STOP);
+	}
 	return own;
 }
 

@@ -656,6 +656,22 @@ static void closing_lets_go_at_once_of_what_only_connects(void **state)
 	stop(peer);
 }
 
+static void closing_reports_all_that_waits_for_its_turn(void **state)
+{
+	enum { HANDED = 3 * HTTP_IN_FLIGHT };
+	struct peer *peer = start_mute(60 * MOMENT_S);
+
+	(void)state;
+	for (size_t i = 0; i < HANDED; i++)
+		channel_send(channel, attempt_new(url, "", "hello"));
+	channel_close(channel, 60 * MOMENT_S);
+	reports_wait(HANDED);
+	for (size_t i = 0; i < HANDED; i++)
+		assert_int_equal(reports.list[i]->outcome.kind, OUTCOME_NOT_BEGUN);
+	open_channel(MOMENT_S);
+	stop(peer);
+}
+
 static void a_flood_is_sent_whole_and_each_reported_once(void **state)
 {
 	enum { FLOOD = 500 };
@@ -726,6 +742,7 @@ int main(void)
 		cmocka_unit_test(a_timeout_before_the_request_was_begun_is_a_retry),
 		cmocka_unit_test(what_is_called_back_while_it_connects_is_not_begun),
 		cmocka_unit_test(closing_lets_go_at_once_of_what_only_connects),
+		cmocka_unit_test(closing_reports_all_that_waits_for_its_turn),
 		cmocka_unit_test(a_flood_is_sent_whole_and_each_reported_once),
 		cmocka_unit_test(
 			closing_waits_for_an_answer_that_comes_in_time_and_reports_what_does_not_as_doubt),
