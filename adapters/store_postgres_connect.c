@@ -16,7 +16,8 @@ static const char settings[] =
 	"SET client_encoding = 'UTF8'; SET synchronous_commit = on; "
 	"SET default_transaction_isolation = 'read committed'; SET enable_seqscan = off; "
 	"SET plan_cache_mode = force_generic_plan; SET jit = off; "
-	"SET client_min_messages = warning; SET bytea_output = hex";
+	"SET client_min_messages = warning; SET bytea_output = hex; "
+	"SET heed.beside = 'kept'"; /* config/schema/postgres/041-beside.sql */
 
 static void quiet(void *context, const char *message)
 {

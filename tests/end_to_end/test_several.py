@@ -40,6 +40,26 @@ def test_each_takes_a_part_and_nothing_is_sent_twice(pair, receiver):
     assert shares == "2", "one of them did nothing"
 
 
+def test_what_an_older_heed_or_a_hand_writes_counts_as_well(pair, receiver):
+    """It does not know of the copy of addresses and choices that stands beside a customer."""
+    first, second = pair
+    first.audited = second.audited = False    # it says of what was written by hand that it stands in no log
+    url = first.config["store"]["url"]
+    first.put(*[customer(receiver, name, preferences=[{"product": "card-alerts", "channels": ["webhook"]}]) for name in ("c-1", "c-2", "c-3")])
+    harness.ask_store(url, "UPDATE preference SET channels = '[]' WHERE customer = (SELECT n FROM customer WHERE id = 'c-1')")
+    harness.ask_store(url, "UPDATE address SET state = 1 WHERE value LIKE '%/c-2'")
+    harness.ask_store(url, "UPDATE customer_address SET address = (SELECT n FROM address WHERE value LIKE '%/c-1') "
+                           "WHERE customer = (SELECT n FROM customer WHERE id = 'c-3')")
+    for name in ("c-1", "c-2", "c-3"):
+        first.send(name, id=f"m-{name}")
+    first.wait_settled()
+    assert [request.path for request in receiver.requests] == ["/c-1"], "only c-3, at the address that was given by hand"
+    first.prefer("c-1", "card-alerts", "webhook")
+    first.send("c-1", id="m-again")
+    first.wait_settled()
+    assert len(receiver.requests) == 2
+
+
 def test_events_of_both_come_out_once_and_in_order_for_a_message(pair, receiver):
     first, second = pair
     first.put(customer(receiver, preferences=[{"product": "card-alerts", "channels": ["webhook"]}]))

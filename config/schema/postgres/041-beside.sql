@@ -1,6 +1,5 @@
 -- What choosing needs of a customer stands together: a copy of the addresses and preferences beside the facts, so
--- that a message looks at two pages instead of eight. A heed that does not know it would leave the copy behind.
-UPDATE meta SET value = '41' WHERE name = 'oldest_program' AND value::integer < 41;
+-- that a message looks at two pages instead of eight.
 
 -- Fields one behind the other, each its length in bytes, a colon, and the bytes ("-:" is NULL). NULL: there is no
 -- copy, and the tables are read (it would be long).
@@ -36,3 +35,26 @@ CREATE VIEW customer_beside (n, addresses, choices) AS SELECT k.n,
 	FROM customer k;
 
 UPDATE customer SET (addresses, choices) = (SELECT b.addresses, b.choices FROM customer_beside b WHERE b.n = customer.n);
+
+-- Whoever does not say that he keeps the copy (a heed that does not know it, somebody by hand) loses it by what he
+-- writes: the tables are read until it is written again.
+CREATE FUNCTION customer_beside_lost() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF TG_TABLE_NAME = 'preference' THEN
+		UPDATE customer SET choices = NULL WHERE n = coalesce(NEW.customer, OLD.customer);
+	ELSE
+		UPDATE customer SET addresses = NULL WHERE n = coalesce(NEW.customer, OLD.customer);
+	END IF;
+	RETURN NULL;
+END $$;
+CREATE TRIGGER beside_lost AFTER INSERT OR UPDATE OR DELETE ON preference FOR EACH ROW
+	WHEN (current_setting('heed.beside', true) IS DISTINCT FROM 'kept') EXECUTE FUNCTION customer_beside_lost();
+CREATE TRIGGER beside_lost AFTER INSERT OR UPDATE OR DELETE ON customer_address FOR EACH ROW
+	WHEN (current_setting('heed.beside', true) IS DISTINCT FROM 'kept') EXECUTE FUNCTION customer_beside_lost();
+CREATE FUNCTION address_moves() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	NEW.moved := 1;
+	RETURN NEW;
+END $$;
+CREATE TRIGGER address_moves BEFORE UPDATE OF state, seq ON address FOR EACH ROW
+	WHEN (current_setting('heed.beside', true) IS DISTINCT FROM 'kept') EXECUTE FUNCTION address_moves();
