@@ -11,12 +11,13 @@
 #define IDLE_MAX_MS 5000
 #define LIMITS_TEXT_MAX 512
 
-/* Rows are found by their indexes, whatever the statistics of a young table say. */
+/* Rows are found by their indexes, whatever the statistics of a young table say. We keep the copy beside a
+ * customer (config/schema/postgres/042-beside-others.sql). */
 static const char settings[] =
 	"SET client_encoding = 'UTF8'; SET synchronous_commit = on; "
 	"SET default_transaction_isolation = 'read committed'; SET enable_seqscan = off; "
 	"SET plan_cache_mode = force_generic_plan; SET jit = off; "
-	"SET client_min_messages = warning; SET bytea_output = hex";
+	"SET client_min_messages = warning; SET bytea_output = hex; SET heed.beside = 'kept'";
 
 static void quiet(void *context, const char *message)
 {

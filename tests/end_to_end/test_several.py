@@ -223,3 +223,24 @@ def test_a_follower_misses_nothing_of_what_several_commit(pair, receiver):
         after = page["next"] if page.get("next") is not None else after
     thread.join()
     assert seen == ids, f"{len(ids - seen)} were missed"
+
+
+def test_who_writes_without_knowing_of_the_copy_beside_a_customer_is_heard(make_gateway, receiver):
+    """As a heed of before does that still runs: what it writes into the tables is what is chosen by."""
+    gateway = make_gateway({"webhook": webhook_channel(), "sms": {"adapter": "capture"}}).start()
+    gateway.put({**customer(receiver), "preferences": [{"product": "card-alerts", "channels": ["webhook"]}]},
+                {**customer(receiver, "c-2"), "preferences": [{"product": "card-alerts", "channels": ["webhook"]}]},
+                {**customer(receiver, "c-3"), "preferences": [{"product": "card-alerts", "channels": ["webhook"]}]})
+    url = gateway.config["store"]["url"]
+    n = {name: harness.ask_store(url, f"SELECT n FROM customer WHERE id = '{name}'") for name in ("c-1", "c-2", "c-3")}
+    harness.ask_store(url, f"UPDATE preference SET channels = '[]' WHERE customer = {n['c-1']}")
+    harness.ask_store(url, f"DELETE FROM customer_address WHERE customer = {n['c-2']}")
+    harness.ask_store(url, "UPDATE address SET state = 2 WHERE value LIKE '%/c-3'")
+    for name in n:
+        gateway.send(name, id=f"to-{name}")
+    gateway.wait_settled()
+    assert not receiver.requests
+    prefers(gateway, "c-1", "webhook")
+    gateway.wait_state(gateway.send("c-1"), "delivered")
+    assert harness.ask_store(url, "SELECT count(*) FROM customer WHERE addresses IS NULL AND choices IS NOT NULL") == "1", "only c-2's is away"
+    gateway.audited = False     # the log says nothing of a hand
