@@ -1,6 +1,6 @@
 -- What choosing needs of a customer stands together: a copy of the addresses and preferences beside the facts, so
 -- that a message looks at two pages instead of eight.
-
+--
 -- Fields one behind the other, each its length in bytes, a colon, and the bytes ("-:" is NULL). NULL: there is no
 -- copy, and the tables are read (it would be long).
 --   addresses: n, channel, value, details, state, seq of each, by position
@@ -34,27 +34,23 @@ CREATE VIEW customer_beside (n, addresses, choices) AS SELECT k.n,
 		FROM preference p WHERE p.customer = k.n) f)
 	FROM customer k;
 
-UPDATE customer SET (addresses, choices) = (SELECT b.addresses, b.choices FROM customer_beside b WHERE b.n = customer.n);
-
--- Whoever does not say that he keeps the copy (a heed that does not know it, somebody by hand) loses it by what he
--- writes: the tables are read until it is written again.
-CREATE FUNCTION customer_beside_lost() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-	IF TG_TABLE_NAME = 'preference' THEN
-		UPDATE customer SET choices = NULL WHERE n = coalesce(NEW.customer, OLD.customer);
-	ELSE
-		UPDATE customer SET addresses = NULL WHERE n = coalesce(NEW.customer, OLD.customer);
-	END IF;
+-- Whoever writes without knowing of the copy (an older heed that still runs, a hand) takes it away, and the tables are
+-- read until it is written again. Who knows of it says so when he connects.
+CREATE FUNCTION beside_forget() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+	EXECUTE format('UPDATE %I.customer SET %I = NULL WHERE n = $1 OR n = $2', TG_TABLE_SCHEMA, TG_ARGV[0])
+		USING NEW.customer, OLD.customer;
 	RETURN NULL;
 END $$;
-CREATE TRIGGER beside_lost AFTER INSERT OR UPDATE OR DELETE ON preference FOR EACH ROW
-	WHEN (current_setting('heed.beside', true) IS DISTINCT FROM 'kept') EXECUTE FUNCTION customer_beside_lost();
-CREATE TRIGGER beside_lost AFTER INSERT OR UPDATE OR DELETE ON customer_address FOR EACH ROW
-	WHEN (current_setting('heed.beside', true) IS DISTINCT FROM 'kept') EXECUTE FUNCTION customer_beside_lost();
-CREATE FUNCTION address_moves() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
+CREATE TRIGGER preference_beside AFTER INSERT OR UPDATE OR DELETE ON preference FOR EACH ROW
+	WHEN (coalesce(current_setting('heed.beside', true), '') = '') EXECUTE FUNCTION beside_forget('choices');
+CREATE TRIGGER customer_address_beside AFTER INSERT OR UPDATE OR DELETE ON customer_address FOR EACH ROW
+	WHEN (coalesce(current_setting('heed.beside', true), '') = '') EXECUTE FUNCTION beside_forget('addresses');
+CREATE FUNCTION address_moves() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 	NEW.moved := 1;
 	RETURN NEW;
 END $$;
-CREATE TRIGGER address_moves BEFORE UPDATE OF state, seq ON address FOR EACH ROW
-	WHEN (current_setting('heed.beside', true) IS DISTINCT FROM 'kept') EXECUTE FUNCTION address_moves();
+CREATE TRIGGER address_beside BEFORE UPDATE OF state, seq ON address FOR EACH ROW
+	WHEN (coalesce(current_setting('heed.beside', true), '') = '') EXECUTE FUNCTION address_moves();
+
+-- After the triggers, which wait for whoever is writing: nothing is written between what is copied here and them.
+UPDATE customer SET (addresses, choices) = (SELECT b.addresses, b.choices FROM customer_beside b WHERE b.n = customer.n);
