@@ -22,6 +22,7 @@
 #define PARTS_AHEAD 1
 #define BUSY_PATIENCE (30 * MOMENT_S) /* for one that is answered 503 however small it is */
 #define BUSY_PAUSE_MS 100
+#define GROW_AFTER 16 /* calls that went well: what kept the store busy may be over */
 
 /* A record that is no customer. */
 struct bad {
@@ -47,6 +48,7 @@ struct import_run {
 	struct import_file *file; /* the reader's, once it runs */
 	bool recreate;
 	size_t most;                      /* customers in a call */
+	size_t well;                      /* calls since it was made smaller, or larger */
 	long long imported, failed, kept; /* kept: choices that an import may not loosen */
 	struct cli_progress progress;
 	/* between the two threads */
@@ -131,6 +133,20 @@ static bool ask(struct import_run *run, const struct part *part, size_t from, si
 	return ok;
 }
 
+static void make_smaller(struct import_run *run, size_t was)
+{
+	run->most = was > 1 ? was / 2 : 1;
+	run->well = 0;
+}
+
+static void went_well(struct import_run *run)
+{
+	if (++run->well < GROW_AFTER || run->most >= IMPORT_BATCH_MAX)
+		return;
+	run->most *= 2;
+	run->well = 0;
+}
+
 /* How many go at once from there on: a part that was read on goes whole. */
 static size_t at_once(const struct import_run *run, const struct part *part, size_t from)
 {
@@ -156,9 +172,10 @@ static bool send_part(struct import_run *run, struct part *part)
 		if (ask(run, part, from, some, moment_mono() > until, &busy)) {
 			from += some;
 			until = moment_mono() + BUSY_PATIENCE;
+			went_well(run);
 		} else if (busy) {
 			until = some > 1 ? moment_mono() + BUSY_PATIENCE : until;
-			run->most = some > 1 ? some / 2 : 1;
+			make_smaller(run, some);
 			nanosleep(&pause, NULL);
 		} else {
 			ok = false;

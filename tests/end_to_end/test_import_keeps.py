@@ -49,14 +49,14 @@ def test_an_import_may_change_what_an_import_said(ana):
 
 
 class Busy(http.server.BaseHTTPRequestHandler):
-    """A gateway that can make no more than three customers binding in time."""
-    lists = []
+    """A gateway that can make no more than `most` customers binding in time, until `busy` calls were made."""
+    lists, most, busy = [], 3, 1000
     address_string = staticmethod(str)
 
     def do_PATCH(self):
         customers = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.lists.append([customer["id"] for customer in customers])
-        few = len(customers) <= 3
+        few = len(customers) <= self.most or len(self.lists) > self.busy
         body = json.dumps([{"status": 200}] * len(customers) if few else {"status": 503, "detail": "busy; nothing was changed"}).encode()
         self.send_response(200 if few else 503)
         self.send_header("Content-Length", str(len(body)))
@@ -68,13 +68,27 @@ class Busy(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def test_an_import_that_is_refused_by_a_busy_gateway_goes_on_in_smaller_parts(make_gateway):
-    gateway = make_gateway({"email": {"adapter": "capture"}})
-    ids = [f"c-{i}" for i in range(10)]
-    (gateway.folder / "import.jsonl").write_text("".join(json.dumps({"id": i}) + "\n" for i in ids))
-    with socketserver.ThreadingUnixStreamServer(gateway.socket, Busy) as server:
+def import_at(gateway, busy, count):
+    """What was asked, call by call."""
+    (gateway.folder / "import.jsonl").write_text("".join(json.dumps({"id": f"c-{i}"}) + "\n" for i in range(count)))
+    with socketserver.ThreadingUnixStreamServer(gateway.socket, busy) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         printed = gateway.cli_object("customer", "import", gateway.folder / "import.jsonl")
         server.shutdown()
-    assert printed == {"imported": 10, "failed": 0, "kept": 0}
-    assert [len(part) for part in Busy.lists] == [10, 5, 2, 2, 2, 2, 2] and sum(Busy.lists[2:], []) == ids
+    assert printed == {"imported": count, "failed": 0, "kept": 0}
+    return busy.lists
+
+
+def test_an_import_that_is_refused_by_a_busy_gateway_goes_on_in_smaller_parts(make_gateway):
+    lists = import_at(make_gateway({"email": {"adapter": "capture"}}), type("Few", (Busy,), {"lists": []}), 10)
+    assert [len(part) for part in lists] == [10, 5, 2, 2, 2, 2, 2]
+    assert sum(lists[2:], []) == [f"c-{i}" for i in range(10)]
+
+
+def test_and_in_larger_ones_again_once_it_has_time(make_gateway):
+    lists = import_at(make_gateway({"email": {"adapter": "capture"}}), type("Once", (Busy,), {"lists": [], "busy": 2}), 80)
+    assert [len(part) for part in lists] == [80, 40] + 4 * [20]
+    lists = import_at(make_gateway({"email": {"adapter": "capture"}}),
+                      type("Long", (Busy,), {"lists": [], "most": 1, "busy": 10}), 80)
+    assert [len(part) for part in lists] == [80, 40, 20, 10, 5, 2] + 16 * [1] + 16 * [2] + 8 * [4]
+    assert sum(lists[6:], []) == [f"c-{i}" for i in range(80)]
