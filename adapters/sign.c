@@ -2,11 +2,9 @@
  * the library is broken or memory is gone: the process ends, as in xalloc.h. */
 #include "digest.h"
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/params.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <pthread.h>
@@ -18,25 +16,11 @@
 #include "banned.h"
 
 #define RSA_BITS_MIN 1024 /* RFC 8301 */
-#define HMAC_KEYS 8       /* contexts a thread keeps */
-#define HMAC_KEY_MAX 128  /* longer keys get a context of their own each time */
-
-/* A context that keeps its key: re-initialised it costs a third of a new one; with another key, half. */
-struct keyed {
-	EVP_MAC_CTX *mac;
-	size_t key_len;
-	unsigned char key[HMAC_KEY_MAX];
-};
-
-struct keyring {
-	struct keyed keys[HMAC_KEYS];
-	size_t next; /* the one to give up */
-};
+#define SHA256_BLOCK 64
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static pthread_key_t keyring_key;
+static pthread_key_t hashing_key; /* each thread's context */
 static EVP_MD *sha256;
-static EVP_MAC *hmac;
 
 static void must(bool worked, const char *what)
 {
@@ -46,29 +30,37 @@ static void must(bool worked, const char *what)
 	abort();
 }
 
-static void keyring_free(void *ring_of_thread)
+static void hashing_free(void *context)
 {
-	struct keyring *ring = ring_of_thread;
-
-	for (size_t i = 0; i < HMAC_KEYS; i++)
-		EVP_MAC_CTX_free(ring->keys[i].mac);
-	OPENSSL_cleanse(ring, sizeof *ring);
-	free(ring);
+	EVP_MD_CTX_free(context);
 }
 
 /* Fetched once for all threads and kept for the life of the process. */
 static void fetch(void)
 {
 	sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-	hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-	must(sha256 && hmac, "finding SHA-256 and HMAC");
-	must(pthread_key_create(&keyring_key, keyring_free) == 0, "a key for threads");
+	must(sha256 != NULL, "finding SHA-256");
+	must(pthread_key_create(&hashing_key, hashing_free) == 0, "a key for threads");
+}
+
+static EVP_MD_CTX *hashing_of_thread(void)
+{
+	pthread_once(&once, fetch);
+	EVP_MD_CTX *hashing = pthread_getspecific(hashing_key);
+	if (!hashing) {
+		hashing = EVP_MD_CTX_new();
+		must(hashing && pthread_setspecific(hashing_key, hashing) == 0, "a thread's context");
+	}
+	return hashing;
 }
 
 void digest_sha256(const void *data, size_t len, unsigned char out[SHA256_SIZE])
 {
-	pthread_once(&once, fetch);
-	must(EVP_Digest(data, len, out, NULL, sha256, NULL), "SHA-256");
+	EVP_MD_CTX *hashing = hashing_of_thread();
+
+	must(EVP_DigestInit_ex2(hashing, sha256, NULL) && EVP_DigestUpdate(hashing, data, len) &&
+		     EVP_DigestFinal_ex(hashing, out, NULL),
+	     "SHA-256");
 }
 
 void digest_sha256_hex(const void *data, size_t len, char out[2 * SHA256_SIZE + 1])
@@ -84,57 +76,34 @@ void digest_sha256_hex(const void *data, size_t len, char out[2 * SHA256_SIZE + 
 	out[2 * SHA256_SIZE] = '\0';
 }
 
-static EVP_MAC_CTX *mac_new(const void *key, size_t key_len)
+/* out = SHA-256(block, data) */
+static void hash_behind(EVP_MD_CTX *hashing, const unsigned char block[SHA256_BLOCK], const void *data,
+			size_t len, unsigned char out[SHA256_SIZE])
 {
-	char digest[] = "SHA256";
-	OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-			       OSSL_PARAM_construct_end()};
-	EVP_MAC_CTX *mac = EVP_MAC_CTX_new(hmac);
-
-	must(mac && EVP_MAC_init(mac, key, key_len, params), "an HMAC key");
-	return mac;
+	must(EVP_DigestInit_ex2(hashing, sha256, NULL) && EVP_DigestUpdate(hashing, block, SHA256_BLOCK) &&
+		     EVP_DigestUpdate(hashing, data, len) && EVP_DigestFinal_ex(hashing, out, NULL),
+	     "SHA-256");
 }
 
-/* This thread's context for the key, ready for data. */
-static EVP_MAC_CTX *mac_of_thread(const void *key, size_t key_len)
-{
-	struct keyring *ring = pthread_getspecific(keyring_key);
-
-	if (!ring) {
-		ring = xcalloc(1, sizeof *ring);
-		must(pthread_setspecific(keyring_key, ring) == 0, "a thread's keys");
-	}
-	for (size_t i = 0; i < HMAC_KEYS; i++) {
-		struct keyed *k = &ring->keys[i];
-		if (k->mac && k->key_len == key_len && CRYPTO_memcmp(k->key, key, key_len) == 0) {
-			must(EVP_MAC_init(k->mac, NULL, 0, NULL), "HMAC");
-			return k->mac;
-		}
-	}
-	struct keyed *k = &ring->keys[ring->next];
-	ring->next = (ring->next + 1) % HMAC_KEYS;
-	if (k->mac && key_len) /* of no length, a key would mean "the key before" */
-		must(EVP_MAC_init(k->mac, key, key_len, NULL), "an HMAC key");
-	else if (k->mac)
-		EVP_MAC_CTX_free(k->mac);
-	if (!k->mac || !key_len)
-		k->mac = mac_new(key, key_len);
-	memcpy(k->key, key, key_len);
-	k->key_len = key_len;
-	return k->mac;
-}
-
+/* HMAC as RFC 2104 has it, out of two hashes: nearly every message has another key, and OpenSSL's own is
+ * twice as long at setting one. */
 void digest_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
 			unsigned char out[SHA256_SIZE])
 {
-	pthread_once(&once, fetch);
-	if (!key_len)
-		key = ""; /* NULL would mean "the key before" */
-	bool fits = key_len <= HMAC_KEY_MAX;
-	EVP_MAC_CTX *mac = fits ? mac_of_thread(key, key_len) : mac_new(key, key_len);
-	must(EVP_MAC_update(mac, data, len) && EVP_MAC_final(mac, out, NULL, SHA256_SIZE), "HMAC");
-	if (!fits)
-		EVP_MAC_CTX_free(mac);
+	unsigned char block[SHA256_BLOCK] = {0}, inner[SHA256_SIZE];
+
+	EVP_MD_CTX *hashing = hashing_of_thread();
+	if (key_len > sizeof block)
+		digest_sha256(key, key_len, block);
+	else if (key_len)
+		memcpy(block, key, key_len);
+	for (size_t i = 0; i < sizeof block; i++)
+		block[i] ^= 0x36;
+	hash_behind(hashing, block, data, len, inner);
+	for (size_t i = 0; i < sizeof block; i++)
+		block[i] ^= 0x36 ^ 0x5c;
+	hash_behind(hashing, block, inner, sizeof inner, out);
+	OPENSSL_cleanse(block, sizeof block);
 }
 
 static const char *const digest_names[] = {

@@ -11,7 +11,7 @@
 void digest_sha256(const void *data, size_t len, unsigned char out[SHA256_SIZE]);
 /* Lower-case hex of the SHA-256, NUL-terminated. */
 void digest_sha256_hex(const void *data, size_t len, char out[2 * SHA256_SIZE + 1]);
-/* HMAC-SHA256 (RFC 2104). Thread-local keyed contexts make a repeated key cheap. */
+/* HMAC-SHA256 (RFC 2104). */
 void digest_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
 			unsigned char out[SHA256_SIZE]);
 /* What the interfaces of others still ask for; ours use SHA-256. The length of `out`. */

@@ -43,6 +43,21 @@ static void sha256_is_that_of_fips_180(void **state)
 }
 
 /* RFC 4231, test cases 1, 2 and 6; each twice, for the key that is kept. */
+static void hmac_of_a_key_of_any_length_is_what_openssl_says(void **state)
+{
+	unsigned char key[200], data[300], ours[SHA256_SIZE], theirs[DIGEST_SIZE_MAX];
+
+	(void)state;
+	digest_random(key, sizeof key);
+	digest_random(data, sizeof data);
+	for (size_t len = 0; len <= sizeof key; len++) {
+		digest_hmac_sha256(key, len, data, len + len / 2, ours);
+		assert_int_equal(digest_hmac(DIGEST_SHA256, key, len, data, len + len / 2, theirs),
+				 SHA256_SIZE);
+		assert_memory_equal(ours, theirs, SHA256_SIZE);
+	}
+}
+
 static void hmac_is_that_of_rfc_4231_with_a_new_a_kept_and_a_long_key(void **state)
 {
 	unsigned char key1[20], key6[131];
@@ -177,6 +192,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_digests_of_others_give_the_published_values),
 		cmocka_unit_test(sha256_is_that_of_fips_180),
+		cmocka_unit_test(hmac_of_a_key_of_any_length_is_what_openssl_says),
 		cmocka_unit_test(hmac_is_that_of_rfc_4231_with_a_new_a_kept_and_a_long_key),
 		cmocka_unit_test(more_keys_than_a_thread_keeps_and_several_threads_sign_alike),
 		cmocka_unit_test(base64_is_that_of_rfc_4648_both_ways),
