@@ -672,6 +672,29 @@ static void closing_reports_all_that_waits_for_its_turn(void **state)
 	stop(peer);
 }
 
+/* Answers that do not come hold every slot. */
+static void closing_lets_go_of_what_waits_behind_answers_that_do_not_come(void **state)
+{
+	enum { HANDED = 3 * HTTP_IN_FLIGHT };
+	struct peer_step steps[HTTP_IN_FLIGHT] = {{0}};
+	size_t doubts = 0;
+
+	(void)state;
+	for (size_t i = 0; i < HTTP_IN_FLIGHT; i++)
+		steps[i].act = PEER_SILENT;
+	struct peer *peer = start(steps, HTTP_IN_FLIGHT);
+	for (size_t i = 0; i < HANDED; i++)
+		channel_send(channel, attempt_new(url, "", "hello"));
+	assert_int_equal(peer_requests(peer, HTTP_IN_FLIGHT), HTTP_IN_FLIGHT);
+	channel_close(channel, 200 * MOMENT_MS);
+	reports_wait(HANDED);
+	for (size_t i = 0; i < HANDED; i++)
+		doubts += reports.list[i]->outcome.kind == OUTCOME_IN_DOUBT;
+	assert_int_equal(doubts, HTTP_IN_FLIGHT);
+	open_channel(MOMENT_S);
+	stop(peer);
+}
+
 static void a_flood_is_sent_whole_and_each_reported_once(void **state)
 {
 	enum { FLOOD = 500 };
@@ -743,6 +766,7 @@ int main(void)
 		cmocka_unit_test(what_is_called_back_while_it_connects_is_not_begun),
 		cmocka_unit_test(closing_lets_go_at_once_of_what_only_connects),
 		cmocka_unit_test(closing_reports_all_that_waits_for_its_turn),
+		cmocka_unit_test(closing_lets_go_of_what_waits_behind_answers_that_do_not_come),
 		cmocka_unit_test(a_flood_is_sent_whole_and_each_reported_once),
 		cmocka_unit_test(
 			closing_waits_for_an_answer_that_comes_in_time_and_reports_what_does_not_as_doubt),
