@@ -419,6 +419,22 @@ static void a_long_body_is_not_held_back_until_a_100_comes(void **state)
 	stop(peer);
 }
 
+static void of_a_header_that_is_refused_nothing_is_left(void **state)
+{
+	static const char both[] = "A: 1\0D: 4";
+	struct http_request request = {0};
+
+	(void)state;
+	text_init(&request.headers, HTTP_HEADERS_MAX);
+	assert_true(http_request_header(&request, "A", "1"));
+	assert_false(http_request_header(&request, "B", "2\r\nC: 3"));
+	assert_true(http_request_header(&request, "D", "4"));
+	assert_int_equal(request.header_count, 2);
+	assert_int_equal(request.headers.len, sizeof both);
+	assert_memory_equal(request.headers.data, both, sizeof both);
+	text_release(&request.headers);
+}
+
 static void one_secret_gives_one_signature_and_several_give_several_newest_first(void **state)
 {
 	static const char a[] = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", b[] = "c2Vjb25kIHNlY3JldCBvZiBvdXJz";
@@ -756,6 +772,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_rendered_is_unsendable),
 		cmocka_unit_test(the_published_vector_of_standard_webhooks_holds),
 		cmocka_unit_test(a_long_body_is_not_held_back_until_a_100_comes),
+		cmocka_unit_test(of_a_header_that_is_refused_nothing_is_left),
 		cmocka_unit_test(one_secret_gives_one_signature_and_several_give_several_newest_first),
 		cmocka_unit_test(a_secret_that_is_none_is_never_sent_unsigned),
 		cmocka_unit_test(addresses_inside_are_known),
