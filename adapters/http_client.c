@@ -124,7 +124,7 @@ static void engine_start(struct http_engine *engine, struct slot *slot, struct a
 	slot->again = was_begun(attempt);
 	attempt->channel_private = NULL;
 	engine->at_work++;
-	if (engine->stopping || (!slot->again && atomic_load(&attempt->phase) != ATTEMPT_HANDED)) {
+	if (!slot->again && atomic_load(&attempt->phase) != ATTEMPT_HANDED) {
 		outcome = outcome_make(OUTCOME_NOT_BEGUN, SCOPE_MESSAGE, "", "it was not begun");
 	} else if (engine->handler->prepare(engine->channel, attempt, &slot->request, &outcome) &&
 		   request_fits(&slot->request, &outcome) && slot_go(engine, slot)) {
@@ -204,7 +204,7 @@ static void errand_start(struct http_engine *engine)
 /* May what waits be started? Runs the errand where there is one. */
 static bool engine_may_start(struct http_engine *engine)
 {
-	if (!engine->handler->need || engine->stopping)
+	if (!engine->handler->need)
 		return true;
 	enum http_need need = engine->handler->need(engine->channel);
 	if (need != HTTP_NEED_NOTHING && !engine->errand.running)
@@ -221,10 +221,23 @@ static bool engine_start_waiting(struct http_engine *engine)
 
 	while (engine->waiting && engine_may_start(engine) && engine->waiting && (slot = slot_take(engine))) {
 		engine_start(engine, slot, waiting_take(engine));
-		if (++started >= STARTS_AT_ONCE && !engine->stopping)
+		if (++started >= STARTS_AT_ONCE)
 			return true;
 	}
 	return false;
+}
+
+/* At the end, what waits goes back at once: answers that do not come may hold every slot. */
+static void engine_let_go(struct http_engine *engine)
+{
+	const struct outcome outcome =
+		outcome_make(OUTCOME_NOT_BEGUN, SCOPE_MESSAGE, "", "it was not begun");
+
+	while (engine->waiting) {
+		struct attempt *attempt = waiting_take(engine);
+		attempt->channel_private = NULL;
+		channel_report(attempt, &outcome);
+	}
 }
 
 /* Takes over what was handed; at the wish to close lets go of all that has not begun. */
@@ -313,7 +326,9 @@ static void *engine_run(void *context)
 	pthread_setname_np(pthread_self(), "http");
 	for (;;) {
 		int64_t deadline = engine_listen(engine);
-		bool more = engine_start_waiting(engine);
+		bool more = !engine->stopping && engine_start_waiting(engine);
+		if (engine->stopping)
+			engine_let_go(engine);
 		if (engine->stopping && (!engine->at_work || moment_mono() >= deadline))
 			break;
 		int count = epoll_wait(engine->epoll, events, EVENTS_AT_ONCE,
@@ -332,6 +347,7 @@ static void *engine_run(void *context)
 	for (size_t i = 0; i < HTTP_IN_FLIGHT; i++) /* patience is over */
 		if (engine->slots[i].attempt)
 			slot_finish(&engine->slots[i], CURLE_OPERATION_TIMEDOUT);
+	engine_let_go(engine);
 	return NULL;
 }
 

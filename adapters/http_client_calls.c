@@ -27,17 +27,20 @@ bool http_request_header(struct http_request *request, const char *name, const c
 {
 	struct text *lines = &request->headers;
 	size_t start = lines->len;
+	bool ok = true;
 
 	text_puts(lines, name);
 	text_puts(lines, *value ? ": " : ":");
 	text_puts(lines, value);
-	for (size_t i = start; i < lines->len; i++)
-		if ((unsigned char)lines->data[i] < ' ' || lines->data[i] == 127)
-			return false;
-	if (lines->len - start > HTTP_HEADER_MAX || !text_putc(lines, '\0'))
-		return false;
-	request->header_count++;
-	return true;
+	for (size_t i = start; ok && i < lines->len; i++)
+		ok = (unsigned char)lines->data[i] >= ' ' && lines->data[i] != 127;
+	ok = ok && lines->len - start <= HTTP_HEADER_MAX && text_putc(lines, '\0');
+	if (!ok) { /* the next one would go on with what is left of it */
+		lines->len = start;
+		lines->data[start] = '\0';
+	}
+	request->header_count += ok;
+	return ok;
 }
 
 struct curl_slist *http_headers_list(struct http_headers *headers, const struct http_request *request)

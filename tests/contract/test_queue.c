@@ -675,6 +675,26 @@ static void test_a_message_of_any_size_becomes_a_dead_letter_whole(void **state)
 	queue_close(queue);
 }
 
+/* Also what the protocol itself is made of. */
+static void test_a_message_of_any_bytes_becomes_a_dead_letter_byte_for_byte(void **state)
+{
+	static const char put[] = "redis.call('XADD', KEYS[1], '*', 'message', 'a\\0\\r\\n$3\\r\\n\\255')";
+	static const char look[] = "local all = redis.call('XRANGE', KEYS[1], '-', '+') "
+				   "if #all ~= 1 or all[1][2][2] ~= 'a\\0\\r\\n$3\\r\\n\\255' then "
+				   "return redis.error_reply('it is another one') end";
+	struct queue *queue = open_as("a");
+	struct reading got = {0};
+
+	(void)state;
+	REDIS("EVAL", put, "1", "heed:outbound");
+	read_up_to(queue, ALL_LANES, 10, &got);
+	assert_int_equal(got.count, 1);
+	settle_dead(queue, &got.entries[0], "");
+	REDIS("EVAL", look, "1", "heed:dead");
+	reading_release(&got);
+	queue_close(queue);
+}
+
 static void make_dead(struct queue *queue, enum lane lane, const char *message)
 {
 	struct reading got = {0};
@@ -1374,6 +1394,7 @@ int main(void)
 		ON_REDIS(test_a_key_that_is_no_stream_is_an_error_of_the_check),
 		ON_REDIS(test_an_entry_that_was_deleted_while_pending_is_acknowledged),
 		ON_REDIS(test_consumers_that_are_gone_for_long_are_forgotten),
+		ON_REDIS(test_a_message_of_any_bytes_becomes_a_dead_letter_byte_for_byte),
 		ON_REDIS(test_an_answer_that_was_lost_is_read_again),
 		ON_REDIS(test_what_was_given_before_a_cut_in_a_wait_comes_before_what_is_newer),
 		ON_REDIS(test_a_customer_has_a_partition),

@@ -419,6 +419,22 @@ static void a_long_body_is_not_held_back_until_a_100_comes(void **state)
 	stop(peer);
 }
 
+static void of_a_header_that_is_refused_nothing_is_left(void **state)
+{
+	static const char both[] = "A: 1\0D: 4";
+	struct http_request request = {0};
+
+	(void)state;
+	text_init(&request.headers, HTTP_HEADERS_MAX);
+	assert_true(http_request_header(&request, "A", "1"));
+	assert_false(http_request_header(&request, "B", "2\r\nC: 3"));
+	assert_true(http_request_header(&request, "D", "4"));
+	assert_int_equal(request.header_count, 2);
+	assert_int_equal(request.headers.len, sizeof both);
+	assert_memory_equal(request.headers.data, both, sizeof both);
+	text_release(&request.headers);
+}
+
 static void one_secret_gives_one_signature_and_several_give_several_newest_first(void **state)
 {
 	static const char a[] = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", b[] = "c2Vjb25kIHNlY3JldCBvZiBvdXJz";
@@ -672,6 +688,29 @@ static void closing_reports_all_that_waits_for_its_turn(void **state)
 	stop(peer);
 }
 
+/* Answers that do not come hold every slot. */
+static void closing_lets_go_of_what_waits_behind_answers_that_do_not_come(void **state)
+{
+	enum { HANDED = 3 * HTTP_IN_FLIGHT };
+	struct peer_step steps[HTTP_IN_FLIGHT] = {{0}};
+	size_t doubts = 0;
+
+	(void)state;
+	for (size_t i = 0; i < HTTP_IN_FLIGHT; i++)
+		steps[i].act = PEER_SILENT;
+	struct peer *peer = start(steps, HTTP_IN_FLIGHT);
+	for (size_t i = 0; i < HANDED; i++)
+		channel_send(channel, attempt_new(url, "", "hello"));
+	assert_int_equal(peer_requests(peer, HTTP_IN_FLIGHT), HTTP_IN_FLIGHT);
+	channel_close(channel, 200 * MOMENT_MS);
+	reports_wait(HANDED);
+	for (size_t i = 0; i < HANDED; i++)
+		doubts += reports.list[i]->outcome.kind == OUTCOME_IN_DOUBT;
+	assert_int_equal(doubts, HTTP_IN_FLIGHT);
+	open_channel(MOMENT_S);
+	stop(peer);
+}
+
 static void a_flood_is_sent_whole_and_each_reported_once(void **state)
 {
 	enum { FLOOD = 500 };
@@ -733,6 +772,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_rendered_is_unsendable),
 		cmocka_unit_test(the_published_vector_of_standard_webhooks_holds),
 		cmocka_unit_test(a_long_body_is_not_held_back_until_a_100_comes),
+		cmocka_unit_test(of_a_header_that_is_refused_nothing_is_left),
 		cmocka_unit_test(one_secret_gives_one_signature_and_several_give_several_newest_first),
 		cmocka_unit_test(a_secret_that_is_none_is_never_sent_unsigned),
 		cmocka_unit_test(addresses_inside_are_known),
@@ -743,6 +783,7 @@ int main(void)
 		cmocka_unit_test(what_is_called_back_while_it_connects_is_not_begun),
 		cmocka_unit_test(closing_lets_go_at_once_of_what_only_connects),
 		cmocka_unit_test(closing_reports_all_that_waits_for_its_turn),
+		cmocka_unit_test(closing_lets_go_of_what_waits_behind_answers_that_do_not_come),
 		cmocka_unit_test(a_flood_is_sent_whole_and_each_reported_once),
 		cmocka_unit_test(
 			closing_waits_for_an_answer_that_comes_in_time_and_reports_what_does_not_as_doubt),
