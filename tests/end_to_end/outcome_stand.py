@@ -10,6 +10,7 @@ import harness
 from harness import wait_for
 
 PRODUCT = "card-alerts"
+PATIENCE = 60    # seconds, on a machine that does other things
 
 
 @dataclasses.dataclass
@@ -59,7 +60,7 @@ class Stand:
             return self.checked[name]
         case = self.cases[name]
         wait_for(lambda: len(self.contacts(name)) >= len(case.contacts) and self.gateway.state("m-" + name) == case.state,
-                 what=f"{name}: {case.state} after {len(case.contacts)} contacts", pause=0.1)
+                 PATIENCE, f"{name}: {case.state} after {len(case.contacts)} contacts", pause=0.1)
         contacts = self.contacts(name)
         assert [c["state"] for c in contacts] == [state for state, _, _ in case.contacts]
         assert all(attempt in (None, c["attempt"]) for c, (_, _, attempt) in zip(contacts, case.contacts)), contacts
