@@ -9,7 +9,7 @@
 #include "xalloc.h"
 #include "banned.h"
 
-#define BODY_USUAL 400 /* bytes */
+#define BODY_USUAL 200 /* bytes: thousands of them may be in memory */
 
 /* Which member of the object is being read, for the errors. */
 struct reading {
