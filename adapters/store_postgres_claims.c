@@ -23,17 +23,24 @@ void postgres_set_lease(struct store *store, int64_t lease)
 		pg_limit(pg);
 }
 
-/* Those that another takes over, or resolves, at this moment are left to it. */
+#define ABANDONED                                                                                            \
+	"SELECT " MESSAGE_COLUMNS " FROM message m" MESSAGE_CUSTOMER                                         \
+	"WHERE m.state = 2 AND m.n > $1 AND ($2 < 0 OR m.gateway = $2 OR (m.lease < $3 AND NOT EXISTS "      \
+	"(SELECT 1 FROM gateway g WHERE g.n = m.gateway AND g.at >= $4))) ORDER BY m.n LIMIT $5 FOR UPDATE " \
+	"OF m"
+
+/* Of others' those that somebody takes over, or resolves, at this moment are left to him. For our own we
+ * wait: his transaction may be lost, and once we have said that we are alive nobody would look at them again.
+ */
 bool postgres_abandoned(struct store *store, int64_t gateway, int64_t now, int64_t silent, int64_t after,
 			size_t limit, struct message_rows *out)
 {
 	struct pg_query query;
 
-	pg_query_init(&query, pg_of(store), PG_ABANDONED, "nnnnn",
-		      "SELECT " MESSAGE_COLUMNS " FROM message m" MESSAGE_CUSTOMER
-		      "WHERE m.state = 2 AND m.n > $1 AND ($2 < 0 OR m.gateway = $2 OR (m.lease < $3 AND NOT "
-		      "EXISTS (SELECT 1 FROM gateway g WHERE g.n = m.gateway AND g.at >= $4))) "
-		      "ORDER BY m.n LIMIT $5 FOR UPDATE OF m SKIP LOCKED");
+	if (gateway)
+		pg_query_init(&query, pg_of(store), PG_ABANDONED_OURS, "nnnnn", ABANDONED);
+	else
+		pg_query_init(&query, pg_of(store), PG_ABANDONED, "nnnnn", ABANDONED " SKIP LOCKED");
 	pg_put_number(&query, after);
 	pg_put_number(&query, gateway ? gateway : INT64_MAX);
 	pg_put_number(&query, now);

@@ -62,6 +62,8 @@
 #include "xalloc.h"
 #include "banned.h"
 
+#define READY_TRIES 10 /* at a start, where other gateways are in the way */
+
 /* --- the plan of one run --- */
 
 static void plan_begin(struct turn *turn)
@@ -823,7 +825,13 @@ bool turn_ready(struct turn *turn, struct text *error)
 	store_rollback(turn->store);
 	if (!lines_open(turn, turn->config, true, error))
 		return false;
-	return turn_once(turn) || text_error(error, "store: %s", store_error(turn->store));
+	/* another gateway may be taking over what a run before left */
+	for (int tries = 0; tries < READY_TRIES; tries++)
+		if (turn_once(turn))
+			return true;
+		else if (!turn->contended)
+			break;
+	return text_error(error, "store: %s", store_error(turn->store));
 }
 
 bool turn_start(struct turn *turn, struct text *error)

@@ -524,7 +524,7 @@ static void recover_unbegun(struct turn *turn, struct work *work)
 }
 
 /* One message whose sender is gone, or may be. *doubts counts those in doubt. */
-static bool recover_one(struct turn *turn, const struct message_row *row, size_t *doubts)
+static bool recover_one(struct turn *turn, const struct message_row *row, bool start, size_t *doubts)
 {
 	struct flight *gone = xcalloc(1, sizeof *gone);
 	struct contact contact = {0};
@@ -537,7 +537,7 @@ static bool recover_one(struct turn *turn, const struct message_row *row, size_t
 	work->flight = gone;
 	work->row.lease = 0;
 	work->row.epoch++; /* whatever its sender still reports is late */
-	if (ours && begun_says_no(turn->begun, gone->contact.seq, gone->contact.at)) {
+	if (start && ours && begun_says_no(turn->begun, gone->contact.seq, gone->contact.at)) {
 		recover_unbegun(turn, work);
 	} else {
 		++*doubts;
@@ -551,6 +551,46 @@ static bool recover_one(struct turn *turn, const struct message_row *row, size_t
 	}
 	contact_release(&gone->contact);
 	free(gone);
+	return ok;
+}
+
+/* Ours, by the store, but nothing here is about it. */
+static bool is_orphan(const struct turn *turn, const struct message_row *row)
+{
+	bool orphan = row->lease < turn->now;
+
+	for (const struct flight *flight = turn->flights; orphan && flight; flight = flight->next)
+		orphan = !flight_has(flight, row->n);
+	return orphan;
+}
+
+/* What is `sending` as ours stays so for as long as we are alive: nobody takes it over. So whatever was
+ * missed, at a start beside others who were at it or otherwise, is found here, once a lease. */
+static bool recover_orphans(struct turn *turn)
+{
+	struct message_rows rows = {0};
+	size_t doubts = 0;
+	bool ok = true;
+
+	if (turn->now >= turn->orphans_looked &&
+	    turn->now - turn->orphans_looked < turn->config->gateway.lease)
+		return true;
+	do {
+		int64_t after = rows.count ? rows.rows[rows.count - 1].n : 0;
+		message_rows_release(&rows);
+		ok = store_abandoned(turn->store, turn->gateway, turn->now, 0, after, RECOVER_MAX, &rows);
+		for (size_t i = 0; ok && i < rows.count; i++)
+			if (is_orphan(turn, &rows.rows[i]))
+				ok = recover_one(turn, &rows.rows[i], false, &doubts);
+	} while (ok && rows.count == RECOVER_MAX);
+	message_rows_release(&rows);
+	if (ok && doubts)
+		log_warn("%zu messages were being sent by this gateway, which knows nothing of them: they "
+			 "are in "
+			 "doubt",
+			 doubts);
+	if (ok)
+		turn->orphans_looked = turn->now;
 	return ok;
 }
 
@@ -569,7 +609,7 @@ bool recover_take(struct turn *turn)
 		return false;
 	bool ok = true;
 	for (size_t i = 0; ok && i < rows.count; i++)
-		ok = recover_one(turn, &rows.rows[i], &doubts);
+		ok = recover_one(turn, &rows.rows[i], start, &doubts);
 	if (ok && rows.count)
 		log_warn("%zu messages were being sent when their gateway ended or fell silent: %zu are in "
 			 "doubt, "
@@ -578,5 +618,5 @@ bool recover_take(struct turn *turn)
 	turn->look_for_abandoned = rows.count == RECOVER_MAX;
 	turn->recovered = !start || rows.count < RECOVER_MAX ? MOMENT_NEVER : rows.rows[rows.count - 1].n;
 	message_rows_release(&rows);
-	return ok;
+	return ok && (start || recover_orphans(turn));
 }

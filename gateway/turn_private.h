@@ -261,13 +261,14 @@ struct turn {
 		int64_t next_look, next_office; /* monotonic */
 		size_t left;                    /* rows of this turn whose customer somebody else is at */
 	} several;
-	char *name;          /* of this gateway, from the configuration that it started with */
-	int64_t gateway;     /* its number; 0: not reported yet */
-	int64_t reported;    /* when it said last that it is alive, by the store's clock; 0: never */
-	struct begun *begun; /* NULL: there is none */
-	bool begun_asked;    /* it still says what the run before left */
-	bool holds_known;    /* `holds` is what the store says */
-	bool again_known;    /* what an earlier run left is in `again` */
+	char *name;             /* of this gateway, from the configuration that it started with */
+	int64_t gateway;        /* its number; 0: not reported yet */
+	int64_t reported;       /* when it said last that it is alive, by the store's clock; 0: never */
+	struct begun *begun;    /* NULL: there is none */
+	bool begun_asked;       /* it still says what the run before left */
+	bool holds_known;       /* `holds` is what the store says */
+	bool again_known;       /* what an earlier run left is in `again` */
+	int64_t orphans_looked; /* when it looked last for what is its own and forgotten */
 	bool look_for_abandoned, overtaken; /* overtaken: others may have claimed what is in flight */
 	bool alone;
 	bool config_new; /* its products and templates are not kept yet */

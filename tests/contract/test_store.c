@@ -3505,6 +3505,32 @@ static void what_one_has_in_hand_the_other_passes_over(void **state)
 	store_close(other);
 }
 
+/* A transaction that takes them over may be lost; then nobody but their own gateway would find them. */
+static void what_is_ones_own_is_not_passed_over_while_another_takes_it(void **state)
+{
+	struct fixture *f = *state;
+	struct store *other = second_writer(f);
+	struct message_rows rows = {0};
+	int64_t mine, before;
+
+	begin(f);
+	OK(store_report_gateway(f->store, "gw-1", "boot", 50, &mine, &before));
+	add_claimed(f, "m", mine, 60);
+	commit(f);
+	assert_true(store_begin(other) && store_abandoned(other, 0, 70, 60, 0, 9, &rows));
+	assert_ids(&rows, "m");
+	begin(f);
+	assert_false(store_abandoned(f->store, mine, 70, 60, 0, 9, &rows)); /* it waits, and is tried again */
+	assert_true(store_is_contended(f->store));
+	store_rollback(f->store);
+	store_rollback(other);
+	begin(f);
+	OK(store_abandoned(f->store, mine, 70, 60, 0, 9, &rows));
+	assert_ids(&rows, "m");
+	commit(f);
+	store_close(other);
+}
+
 static void a_row_that_was_claimed_by_another_is_not_overwritten(void **state)
 {
 	struct fixture *f = *state;
@@ -3720,6 +3746,7 @@ int main(void)
 		KEPT(reopening_keeps_everything),
 		ON("postgresql", a_stripe_is_shared_to_claim_and_held_alone_to_change),
 		ON("postgresql", what_one_has_in_hand_the_other_passes_over),
+		ON("postgresql", what_is_ones_own_is_not_passed_over_while_another_takes_it),
 		ON("postgresql", a_row_that_was_claimed_by_another_is_not_overwritten),
 		ON("postgresql", an_office_changes_hands_when_its_time_is_over),
 		ON("postgresql", two_gateways_of_one_name_are_not_at_work_at_once),

@@ -131,6 +131,48 @@ static void a_gateway_that_reports_keeps_what_it_claimed(void **state)
 	is(state_of("m-1"), "sent");
 }
 
+/* As at a start while another gateway was taking it over, whose transaction was lost then: nobody else would
+ * ever look. */
+static void what_a_gateway_has_as_its_own_and_knows_nothing_of_is_in_doubt_once_its_lease_is_over(
+	void **state)
+{
+	(void)state;
+	sending("m-1", &world.sms, "[\"sms\"]");
+	struct flight *forgotten = world.turn->flights;
+	const size_t count = world.turn->flight_count;
+	world.turn->flights = NULL;
+	world.turn->flight_count = 0;
+	world.turn->ahead = LEASE / 2;
+	step();
+	is(state_of("m-1"), "sending");
+	world.turn->ahead = OVER;
+	step();
+	is(state_of("m-1"), "in_doubt");
+	assert_non_null(strstr(reasons_of("m-1"), "doubt_after_crash"));
+	sum_holds();
+	forgotten->lost = true;
+	world.turn->flights = forgotten;
+	world.turn->flight_count = count;
+	taken(&world.sms, "m-1");
+	step();
+	is(state_of("m-1"), "sent");
+	is_late("m-1", 0, STATE_SENT);
+}
+
+static void what_takes_longer_than_its_lease_is_no_orphan(void **state)
+{
+	(void)state;
+	sending("m-1", &world.sms, "[\"sms\"]");
+	for (int64_t ahead = LEASE; ahead <= 4 * LEASE; ahead += LEASE / 2) {
+		world.turn->ahead = ahead;
+		step();
+	}
+	is(state_of("m-1"), "sending");
+	taken(&world.sms, "m-1");
+	step();
+	is(state_of("m-1"), "sent");
+}
+
 static void a_late_yes_settles_the_doubt(void **state)
 {
 	(void)state;
@@ -300,6 +342,9 @@ int main(void)
 		ON_BOTH(what_was_sending_is_in_doubt_at_the_next_start_of_the_same_gateway),
 		IN_MEMORY(a_claim_is_taken_over_once_its_lease_is_over_and_its_gateway_silent),
 		IN_MEMORY(a_gateway_that_reports_keeps_what_it_claimed),
+		IN_MEMORY(
+			what_a_gateway_has_as_its_own_and_knows_nothing_of_is_in_doubt_once_its_lease_is_over),
+		IN_MEMORY(what_takes_longer_than_its_lease_is_no_orphan),
 		IN_MEMORY(a_late_yes_settles_the_doubt),
 		IN_MEMORY(a_late_no_lets_the_next_channel_have_its_turn),
 		IN_MEMORY(what_comes_late_does_not_overwrite_its_successors_outcome),
