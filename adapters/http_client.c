@@ -230,8 +230,7 @@ static bool engine_start_waiting(struct http_engine *engine)
 /* At the end, what waits goes back at once: answers that do not come may hold every slot. */
 static void engine_let_go(struct http_engine *engine)
 {
-	const struct outcome outcome =
-		outcome_make(OUTCOME_NOT_BEGUN, SCOPE_MESSAGE, "", "it was not begun");
+	const struct outcome outcome = outcome_make(OUTCOME_NOT_BEGUN, SCOPE_MESSAGE, "", "it was not begun");
 
 	while (engine->waiting) {
 		struct attempt *attempt = waiting_take(engine);
