@@ -223,7 +223,8 @@ static bool read_body(const struct reading *in, struct message *out)
 	const struct text *counts = traced ? &hashed : &body;
 	digest_sha256(counts->data, counts->len, hash);
 	memcpy(out->hash, hash, sizeof out->hash);
-	bool ok = body.full ? text_error(in->error, "message: is over %d bytes", MESSAGE_BODY_MAX)
+	bool ok = body.full ? text_error(in->error, "message: has over %d bytes; %d are allowed",
+					 MESSAGE_BODY_MAX, MESSAGE_SIZE_MAX)
 			    : read_traceparent(in, counts, out);
 	free(out->body);
 	out->body = text_detach(&body);

@@ -11,6 +11,7 @@
 
 #include "json_write.h"
 #include "message.h"
+#include "xalloc.h"
 
 #define WRITTEN_MAX (1024 * 1024)
 
@@ -144,12 +145,34 @@ static void the_longest_message_can_be_read_again_from_what_is_kept_of_it(void *
 	text_release(&error);
 }
 
+/* As the API may be given one, which reads many at once. */
+static void what_is_longer_by_far_is_told_what_is_allowed(void **state)
+{
+	char *huge = xmalloc(MESSAGE_BODY_MAX + 1);
+	struct message message;
+	struct text error;
+
+	(void)state;
+	memset(huge, 'x', MESSAGE_BODY_MAX);
+	huge[MESSAGE_BODY_MAX] = '\0';
+	json_t *json = json_pack("{s:s, s:s, s:s, s:{s:s}}", "customer", "c", "product", "p", "template", "t",
+				 "data", "a", huge);
+	text_init(&error, TEXT_ERROR_MAX);
+	assert_false(message_from_json(json, &message, &error));
+	assert_string_equal(error.data, "message: has over 2097152 bytes; 262144 are allowed");
+	message_release(&message);
+	text_release(&error);
+	json_decref(json);
+	free(huge);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(any_value_is_written_as_jansson_writes_it),
 		cmocka_unit_test(members_may_be_left_out_at_the_top),
 		cmocka_unit_test(past_its_bound_a_text_is_full),
-		cmocka_unit_test(the_longest_message_can_be_read_again_from_what_is_kept_of_it)};
+		cmocka_unit_test(the_longest_message_can_be_read_again_from_what_is_kept_of_it),
+		cmocka_unit_test(what_is_longer_by_far_is_told_what_is_allowed)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -419,6 +419,29 @@ static void a_long_body_is_not_held_back_until_a_100_comes(void **state)
 	stop(peer);
 }
 
+/* The handle and the connection are kept. */
+static void of_a_request_nothing_is_in_the_next_one(void **state)
+{
+	static const char *const gone[] = {"webhook-signature", "traceparent", "heed-meta", "expect"};
+	struct peer *peer = start(NULL, 0);
+	char text[100000];
+
+	(void)state;
+	memset(text, 'x', sizeof text - 1);
+	text[sizeof text - 1] = '\0';
+	struct attempt *first =
+		attempt_new(url, "{\"secret\":[\"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"]}", text);
+	xreplace(&first->traceparent, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+	json_object_set_new(first->meta, "order", json_string("17"));
+	assert_int_equal(send_and_wait(first)->kind, OUTCOME_ACCEPTED);
+	assert_int_equal(send_one()->kind, OUTCOME_ACCEPTED);
+	assert_int_equal(peer_connections(peer), 1);
+	for (size_t i = 0; i < sizeof gone / sizeof gone[0]; i++)
+		assert_null(peer_header(peer, 1, gone[i]));
+	expect_text(peer, 1, "hello");
+	stop(peer);
+}
+
 static void of_a_header_that_is_refused_nothing_is_left(void **state)
 {
 	static const char both[] = "A: 1\0D: 4";
@@ -772,6 +795,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_rendered_is_unsendable),
 		cmocka_unit_test(the_published_vector_of_standard_webhooks_holds),
 		cmocka_unit_test(a_long_body_is_not_held_back_until_a_100_comes),
+		cmocka_unit_test(of_a_request_nothing_is_in_the_next_one),
 		cmocka_unit_test(of_a_header_that_is_refused_nothing_is_left),
 		cmocka_unit_test(one_secret_gives_one_signature_and_several_give_several_newest_first),
 		cmocka_unit_test(a_secret_that_is_none_is_never_sent_unsigned),
