@@ -1490,8 +1490,7 @@ static void it_is_known_whether_anybody_was_erased(void **state)
 	assert_true(any_erased(f));
 	store_rollback(f->store);
 	begin(f);
-	ana = put_customer(f, "ana", NULL, "+491");
-	OK(store_get_address(f->store, "sms", "+491", false, &row));
+	OK(store_get_address(f->store, "sms", "+491", true, &row));
 	OK(store_rename_address(f->store, row.n, "erased:2"));
 	assert_true(any_erased(f));
 	store_rollback(f->store);
@@ -2951,10 +2950,11 @@ static void an_address_is_renamed_and_keeps_its_state(void **state)
 	struct address_row row = {0};
 
 	begin(f);
-	put_customer(f, "ana", "ana@example.com", NULL);
+	int64_t ana = put_customer(f, "ana", "ana@example.com", NULL);
 	OK(store_get_address(f->store, "email", "ana@example.com", false, &row));
 	int64_t n = row.n;
 	OK(store_set_address_state(f->store, n, ADDRESS_STOPPED, 5));
+	OK(store_erase_customer(f->store, ana, "erased:1", 6));
 	OK(store_rename_address(f->store, n, "erased:2"));
 	row = (struct address_row){0};
 	OK(store_get_address(f->store, "email", "ana@example.com", false, &row));
@@ -3529,6 +3529,33 @@ static void a_row_that_was_claimed_by_another_is_not_overwritten(void **state)
 	store_close(other);
 }
 
+static void an_address_that_somebody_took_meanwhile_keeps_its_text(void **state)
+{
+	struct fixture *f = *state;
+	struct store *other = second_writer(f);
+	struct customer *bob = customer_of("bob", "shared@example.com", NULL);
+	struct address_row row = {0};
+	int64_t *owners = NULL;
+	size_t count = 0;
+
+	begin(f);
+	int64_t ana = put_customer(f, "ana", "shared@example.com", NULL);
+	OK(store_get_address(f->store, "email", "shared@example.com", false, &row));
+	OK(store_erase_customer(f->store, ana, "erased:1", 6));
+	commit(f);
+	begin(f);
+	OK(store_customers_of_address(f->store, row.n, &owners, &count));
+	assert_int_equal(count, 0);
+	assert_true(store_begin(other) && store_put_customer(other, bob) && store_commit(other));
+	OK(store_rename_address(f->store, row.n, "erased:2"));
+	commit(f);
+	OK(store_get_address(f->store, "email", "shared@example.com", false, &row));
+	assert_int_equal(row.n, bob->addresses[0].n);
+	customer_free(bob);
+	free(owners);
+	store_close(other);
+}
+
 static void an_office_changes_hands_when_its_time_is_over(void **state)
 {
 	struct fixture *f = *state;
@@ -3721,6 +3748,7 @@ int main(void)
 		ON("postgresql", a_stripe_is_shared_to_claim_and_held_alone_to_change),
 		ON("postgresql", what_one_has_in_hand_the_other_passes_over),
 		ON("postgresql", a_row_that_was_claimed_by_another_is_not_overwritten),
+		ON("postgresql", an_address_that_somebody_took_meanwhile_keeps_its_text),
 		ON("postgresql", an_office_changes_hands_when_its_time_is_over),
 		ON("postgresql", two_gateways_of_one_name_are_not_at_work_at_once),
 		ON("postgresql", events_are_numbered_in_the_order_of_their_commits),
