@@ -1713,6 +1713,35 @@ static void facts_follow_every_change(void **state)
 	customer_free(ana);
 }
 
+static void facts_of_many_have_the_states_of_now(void **state)
+{
+	struct fixture *f = *state;
+	struct customer *many[] = {customer_of("ana", "a@x.example", "+491"),
+				   customer_of("bob", NULL, "+491"), customer_of("eve", "e@x.example", NULL)};
+	struct facts facts[3];
+	struct facts *all[3];
+
+	begin(f);
+	for (int i = 0; i < 3; i++) {
+		OK(store_put_customer(f->store, many[i]));
+		facts[i] = (struct facts){.customer_id = many[i]->id, .product = "cards", .parent = ""};
+		all[i] = &facts[i];
+	}
+	OK(store_set_address_state(f->store, many[2]->addresses[0].n, ADDRESS_DEAD, 43));
+	OK(store_set_address_state(f->store, many[0]->addresses[1].n, ADDRESS_STOPPED, 44));
+	commit(f);
+	OK(store_read_facts(f->store, all, 3));
+	assert_int_equal(facts[0].customer->addresses[0].state, ADDRESS_OK);
+	assert_int_equal(facts[0].customer->addresses[1].state, ADDRESS_STOPPED);
+	assert_int_equal(facts[1].customer->addresses[0].state, ADDRESS_STOPPED);
+	assert_int_equal(facts[1].customer->addresses[0].seq, 44);
+	assert_int_equal(facts[2].customer->addresses[0].state, ADDRESS_DEAD);
+	for (int i = 0; i < 3; i++) {
+		facts_release(&facts[i]);
+		customer_free(many[i]);
+	}
+}
+
 static void a_part_that_is_taken_back_leaves_the_facts_as_they_were(void **state)
 {
 	struct fixture *f = *state;
@@ -3725,6 +3754,7 @@ int main(void)
 		BOTH(a_customers_id_is_found_by_its_row),
 		BOTH(facts_hold_own_parent_and_star),
 		BOTH(facts_follow_every_change),
+		BOTH(facts_of_many_have_the_states_of_now),
 		BOTH(a_part_that_is_taken_back_leaves_the_facts_as_they_were),
 		BOTH(a_preference_is_replaced_and_comes_back_whole),
 		BOTH(an_entry_keeps_its_hours_and_wait),
