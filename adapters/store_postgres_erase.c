@@ -79,15 +79,29 @@ bool postgres_end_erasing(struct store *store, int64_t customer)
 	return one_changed(store, &query, "customer", customer);
 }
 
+/* Who takes an address locks its row, and so do we: what is seen behind that is not overtaken. */
+static bool lock_address(struct store *store, int64_t address)
+{
+	struct pg_query query;
+
+	pg_query_init(&query, pg_of(store), PG_LOCK_ADDRESS, "n",
+		      "SELECT n FROM address WHERE n = $1 FOR UPDATE");
+	pg_put_number(&query, address);
+	return one_changed(store, &query, "address", address);
+}
+
 bool postgres_rename_address(struct store *store, int64_t address, const char *value)
 {
 	struct pg_query query;
 
+	if (!lock_address(store, address))
+		return false;
 	pg_query_init(&query, pg_of(store), PG_RENAME_ADDRESS, "tn",
-		      "UPDATE address SET value = $1 WHERE n = $2");
+		      "UPDATE address SET value = $1 WHERE n = $2 AND NOT EXISTS "
+		      "(SELECT 1 FROM customer_address l WHERE l.address = $2)");
 	pg_put_text(&query, value);
 	pg_put_number(&query, address);
-	return one_changed(store, &query, "address", address);
+	return pg_query_done(&query, NULL);
 }
 
 bool postgres_get_changes(struct store *store, int64_t customer, int64_t after, size_t limit,

@@ -273,6 +273,30 @@ static bool read_chains(struct pg *pg, struct facts *const facts[], size_t count
 	return ok;
 }
 
+struct moved {
+	int64_t n, state, seq;
+};
+
+static int by_moved(const void *a, const void *b)
+{
+	int64_t left = ((const struct moved *)a)->n, right = ((const struct moved *)b)->n;
+
+	return (left > right) - (left < right);
+}
+
+static void move(struct customer *customer, const struct moved moved[], size_t count)
+{
+	for (size_t i = 0; i < customer->address_count; i++) {
+		struct address *address = &customer->addresses[i];
+		const struct moved wanted = {.n = address->n},
+				   *found = bsearch(&wanted, moved, count, sizeof wanted, by_moved);
+		if (!found)
+			continue;
+		address->state = (enum address_state)found->state;
+		address->seq = found->seq;
+	}
+}
+
 /* The states of now, where they are others than those of the copy. */
 static bool read_moved(struct pg *pg, struct facts *const facts[], size_t count, const struct beside beside[])
 {
@@ -284,19 +308,19 @@ static bool read_moved(struct pg *pg, struct facts *const facts[], size_t count,
 		for (size_t j = 0; beside[i].addresses && j < facts[i]->customer->address_count; j++)
 			pg_put_number(&query, facts[i]->customer->addresses[j].n);
 	bool ok = pg_query_run(&query);
-	for (int r = 0; ok && r < query.rows; r++) {
-		struct cells cells = pg_cells(&query, r);
-		int64_t n = pg_get_number(&cells), state = pg_get_number(&cells), seq = pg_get_number(&cells);
-		for (size_t i = 0; i < count; i++)
-			for (size_t j = 0; beside[i].addresses && j < facts[i]->customer->address_count;
-			     j++) {
-				struct address *address = &facts[i]->customer->addresses[j];
-				if (address->n != n)
-					continue;
-				address->state = (enum address_state)state;
-				address->seq = seq;
-			}
+	size_t rows = ok ? (size_t)query.rows : 0;
+	struct moved *moved = xcalloc(rows, sizeof *moved);
+	for (size_t r = 0; r < rows; r++) {
+		struct cells cells = pg_cells(&query, (int)r);
+		moved[r].n = pg_get_number(&cells);
+		moved[r].state = pg_get_number(&cells);
+		moved[r].seq = pg_get_number(&cells);
 	}
+	qsort(moved, rows, sizeof *moved, by_moved);
+	for (size_t i = 0; rows && i < count; i++)
+		if (beside[i].addresses)
+			move(facts[i]->customer, moved, rows);
+	free(moved);
 	pg_query_release(&query);
 	return ok;
 }

@@ -330,7 +330,8 @@ bool store_erase_customer(struct store *store, int64_t customer, const char *nam
 /* Somebody who is being erased: n, and the id that it had (the caller frees); 0 and NULL: nobody. */
 bool store_get_erasing(struct store *store, int64_t *customer, char **id);
 bool store_end_erasing(struct store *store, int64_t customer);
-/* The text of an address that nobody has becomes another one, which no address has. */
+/* The text of an address that nobody has becomes another one, which no address has. Where another writer gave
+ * it to somebody meanwhile, it stays. */
 bool store_rename_address(struct store *store, int64_t address, const char *value);
 /* As store_read_changes, of one customer, by the writer. */
 bool store_get_changes(struct store *store, int64_t customer, int64_t after, size_t limit,

@@ -1490,8 +1490,7 @@ static void it_is_known_whether_anybody_was_erased(void **state)
 	assert_true(any_erased(f));
 	store_rollback(f->store);
 	begin(f);
-	ana = put_customer(f, "ana", NULL, "+491");
-	OK(store_get_address(f->store, "sms", "+491", false, &row));
+	OK(store_get_address(f->store, "sms", "+491", true, &row));
 	OK(store_rename_address(f->store, row.n, "erased:2"));
 	assert_true(any_erased(f));
 	store_rollback(f->store);
@@ -1712,6 +1711,35 @@ static void facts_follow_every_change(void **state)
 	same_facts(f);
 	commit(f);
 	customer_free(ana);
+}
+
+static void facts_of_many_have_the_states_of_now(void **state)
+{
+	struct fixture *f = *state;
+	struct customer *many[] = {customer_of("ana", "a@x.example", "+491"),
+				   customer_of("bob", NULL, "+491"), customer_of("eve", "e@x.example", NULL)};
+	struct facts facts[3];
+	struct facts *all[3];
+
+	begin(f);
+	for (int i = 0; i < 3; i++) {
+		OK(store_put_customer(f->store, many[i]));
+		facts[i] = (struct facts){.customer_id = many[i]->id, .product = "cards", .parent = ""};
+		all[i] = &facts[i];
+	}
+	OK(store_set_address_state(f->store, many[2]->addresses[0].n, ADDRESS_DEAD, 43));
+	OK(store_set_address_state(f->store, many[0]->addresses[1].n, ADDRESS_STOPPED, 44));
+	commit(f);
+	OK(store_read_facts(f->store, all, 3));
+	assert_int_equal(facts[0].customer->addresses[0].state, ADDRESS_OK);
+	assert_int_equal(facts[0].customer->addresses[1].state, ADDRESS_STOPPED);
+	assert_int_equal(facts[1].customer->addresses[0].state, ADDRESS_STOPPED);
+	assert_int_equal(facts[1].customer->addresses[0].seq, 44);
+	assert_int_equal(facts[2].customer->addresses[0].state, ADDRESS_DEAD);
+	for (int i = 0; i < 3; i++) {
+		facts_release(&facts[i]);
+		customer_free(many[i]);
+	}
 }
 
 static void a_part_that_is_taken_back_leaves_the_facts_as_they_were(void **state)
@@ -2951,10 +2979,11 @@ static void an_address_is_renamed_and_keeps_its_state(void **state)
 	struct address_row row = {0};
 
 	begin(f);
-	put_customer(f, "ana", "ana@example.com", NULL);
+	int64_t ana = put_customer(f, "ana", "ana@example.com", NULL);
 	OK(store_get_address(f->store, "email", "ana@example.com", false, &row));
 	int64_t n = row.n;
 	OK(store_set_address_state(f->store, n, ADDRESS_STOPPED, 5));
+	OK(store_erase_customer(f->store, ana, "erased:1", 6));
 	OK(store_rename_address(f->store, n, "erased:2"));
 	row = (struct address_row){0};
 	OK(store_get_address(f->store, "email", "ana@example.com", false, &row));
@@ -3555,6 +3584,33 @@ static void a_row_that_was_claimed_by_another_is_not_overwritten(void **state)
 	store_close(other);
 }
 
+static void an_address_that_somebody_took_meanwhile_keeps_its_text(void **state)
+{
+	struct fixture *f = *state;
+	struct store *other = second_writer(f);
+	struct customer *bob = customer_of("bob", "shared@example.com", NULL);
+	struct address_row row = {0};
+	int64_t *owners = NULL;
+	size_t count = 0;
+
+	begin(f);
+	int64_t ana = put_customer(f, "ana", "shared@example.com", NULL);
+	OK(store_get_address(f->store, "email", "shared@example.com", false, &row));
+	OK(store_erase_customer(f->store, ana, "erased:1", 6));
+	commit(f);
+	begin(f);
+	OK(store_customers_of_address(f->store, row.n, &owners, &count));
+	assert_int_equal(count, 0);
+	assert_true(store_begin(other) && store_put_customer(other, bob) && store_commit(other));
+	OK(store_rename_address(f->store, row.n, "erased:2"));
+	commit(f);
+	OK(store_get_address(f->store, "email", "shared@example.com", false, &row));
+	assert_int_equal(row.n, bob->addresses[0].n);
+	customer_free(bob);
+	free(owners);
+	store_close(other);
+}
+
 static void an_office_changes_hands_when_its_time_is_over(void **state)
 {
 	struct fixture *f = *state;
@@ -3724,6 +3780,7 @@ int main(void)
 		BOTH(a_customers_id_is_found_by_its_row),
 		BOTH(facts_hold_own_parent_and_star),
 		BOTH(facts_follow_every_change),
+		BOTH(facts_of_many_have_the_states_of_now),
 		BOTH(a_part_that_is_taken_back_leaves_the_facts_as_they_were),
 		BOTH(a_preference_is_replaced_and_comes_back_whole),
 		BOTH(an_entry_keeps_its_hours_and_wait),
@@ -3748,6 +3805,7 @@ int main(void)
 		ON("postgresql", what_one_has_in_hand_the_other_passes_over),
 		ON("postgresql", what_is_ones_own_is_not_passed_over_while_another_takes_it),
 		ON("postgresql", a_row_that_was_claimed_by_another_is_not_overwritten),
+		ON("postgresql", an_address_that_somebody_took_meanwhile_keeps_its_text),
 		ON("postgresql", an_office_changes_hands_when_its_time_is_over),
 		ON("postgresql", two_gateways_of_one_name_are_not_at_work_at_once),
 		ON("postgresql", events_are_numbered_in_the_order_of_their_commits),
