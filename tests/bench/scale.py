@@ -86,7 +86,7 @@ def add_deferred(heed, count, until):
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute("INSERT INTO waiting (waits_for, lane, due, message, customer) SELECT waits_for, lane, due, n, customer FROM message "
                    "WHERE n > ?", (top,))
-        added = db.execute("SELECT count(*), max(n) FROM message WHERE n > ?", (top,)).fetchone()
+        added = db.execute("SELECT count(*), coalesce(max(n), ?) FROM message WHERE n > ?", (top, top)).fetchone()
         db.execute("REPLACE INTO number (name, value) VALUES ('state.deferred', ?)", ((deferred[0] if deferred else 0) + added[0],))
         db.execute("UPDATE number SET value = value + ? WHERE name = 'admitted'", (added[0],))
         db.execute("REPLACE INTO number (name, value) VALUES ('last.message', ?)", (added[1],))
