@@ -128,7 +128,7 @@ static bool set_up(struct sql *sql)
 	return sql_exec(sql, "PRAGMA journal_mode = WAL") && sql_exec(sql, "PRAGMA synchronous = FULL") &&
 	       sql_exec(sql, "PRAGMA wal_autocheckpoint = 4000") && /* 16 MB */
 	       sql_exec(sql, "PRAGMA journal_size_limit = 67108864") &&
-	       sql_exec(sql, "PRAGMA cache_size = -16384") &&
+	       sql_exec(sql, "PRAGMA cache_size = -12288") &&
 	       sql_exec(sql, "PRAGMA secure_delete = ON") && /* what is erased is not left in free pages */
 	       sql_exec(sql, "PRAGMA temp_store = MEMORY") && sql_exec(sql, "PRAGMA trusted_schema = OFF");
 }
