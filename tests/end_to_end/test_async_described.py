@@ -38,10 +38,10 @@ def test_each_event_reads_as_described(heed, receiver):
     heed.wait_state("m-late", "deferred")
     heed.cli_ok("cancel", "m-late")
     heed.wait_settled()
-    events = heed.events()
-    for event in events:
+    wanted = {"changed", "queued", "sending", "dead", "sent", "suppressed", "deferred", "cancelled"}
+    wait_for(lambda: {e["type"].rpartition(".")[2] for e in heed.events()} >= wanted, what="an event of each kind")
+    for event in heed.events():
         check("Event", event)
-    assert {e["type"].rpartition(".")[2] for e in events} >= {"changed", "queued", "sending", "dead", "sent", "suppressed", "deferred", "cancelled"}
 
 
 def test_dead_letters_read_as_described(heed):
