@@ -98,15 +98,6 @@ bool postgres_any_erased(struct store *store, bool *any)
 
 /* --- addresses --- */
 
-static int by_value(const void *a, const void *b)
-{
-	const struct address *left = *(const struct address *const *)a,
-			     *right = *(const struct address *const *)b;
-	int order = strcmp(left->value, right->value);
-
-	return order ? order : strcmp(left->channel, right->channel);
-}
-
 /* The first of `sorted` that is not below the address. */
 static size_t place_of(struct address *const sorted[], size_t count, const struct address *address)
 {
@@ -114,7 +105,7 @@ static size_t place_of(struct address *const sorted[], size_t count, const struc
 
 	while (low < high) {
 		size_t middle = (low + high) / 2;
-		if (by_value(&sorted[middle], &address) < 0)
+		if (store_address_order(&sorted[middle], &address) < 0)
 			low = middle + 1;
 		else
 			high = middle;
@@ -130,8 +121,8 @@ static void read_row(struct cells *cells, struct address *const sorted[], size_t
 	const struct address row = {.channel = (char *)channel, .value = (char *)value}, *wanted = &row;
 	int64_t state = pg_get_number(cells), seq = pg_get_number(cells);
 
-	for (size_t i = place_of(sorted, count, wanted); i < count && by_value(&sorted[i], &wanted) == 0;
-	     i++) {
+	for (size_t i = place_of(sorted, count, wanted);
+	     i < count && store_address_order(&sorted[i], &wanted) == 0; i++) {
 		sorted[i]->n = n;
 		sorted[i]->state = (enum address_state)state;
 		sorted[i]->seq = seq;
@@ -146,7 +137,7 @@ bool postgres_get_addresses(struct store *store, struct address *const addresses
 	struct pg_query query;
 
 	memcpy(sorted, addresses, count * sizeof *sorted);
-	qsort(sorted, count, sizeof *sorted, by_value);
+	qsort(sorted, count, sizeof *sorted, store_address_order);
 	if (make)
 		pg_query_init(&query, pg_of(store), PG_PUT_ADDRESSES, "TTNN",
 			      "INSERT INTO address (n, channel, value, state, seq) "

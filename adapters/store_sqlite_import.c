@@ -165,15 +165,6 @@ bool sqlite_any_erased(struct store *store, bool *any)
 
 /* --- addresses --- */
 
-static int by_value(const void *a, const void *b)
-{
-	const struct address *left = *(const struct address *const *)a,
-			     *right = *(const struct address *const *)b;
-	int order = strcmp(left->value, right->value);
-
-	return order ? order : strcmp(left->channel, right->channel);
-}
-
 /* Makes it where it is not there, as most are not when many come at once; else row->n stays 0. */
 static bool make_address(struct store_sqlite *store, const struct address *address, struct address_row *row)
 {
@@ -210,11 +201,11 @@ bool sqlite_get_addresses(struct store *store, struct address *const addresses[]
 	bool ok = true;
 
 	memcpy(sorted, addresses, count * sizeof *sorted);
-	qsort(sorted, count, sizeof *sorted, by_value);
+	qsort(sorted, count, sizeof *sorted, store_address_order);
 	for (size_t i = 0; ok && i < count; i++) {
 		struct address *address = sorted[i];
 		struct address_row row = {.state = address->state, .seq = address->seq};
-		if (i && by_value(&sorted[i - 1], &sorted[i]) == 0)
+		if (i && store_address_order(&sorted[i - 1], &sorted[i]) == 0)
 			row = (struct address_row){.n = sorted[i - 1]->n,
 						   .state = sorted[i - 1]->state,
 						   .seq = sorted[i - 1]->seq};

@@ -1,7 +1,7 @@
 /* The copy of a customer's addresses and preferences that stands beside the facts, where the message's turn
- * reads it: fields one behind the other, each its length in bytes, a colon and the bytes; "-:" for NULL. A
- * store adapter has it written by the view customer_beside (config/schema/041-beside.sql, which says which
- * fields). */
+ * reads it: fields one behind the other, each its length in bytes, a colon and the bytes; "-:" for NULL
+ * (config/schema/041-beside.sql says which). Adapters of the store write the addresses with the customer, by
+ * store_beside_text; the choices, of which one at a time is put, by the view customer_beside. Pure. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -229,6 +229,8 @@ char *store_body_meta(const char *body);
 /* A preference's channels as text, and read from it; NULL where they were not chosen. The caller frees. */
 char *store_channels_text(const struct preference *preference);
 void store_channels_read(const char *text, struct preference *out);
+/* For qsort of pointers to addresses: by value, then channel, as the index of addresses has them. */
+int store_address_order(const void *a, const void *b);
 /* What stands beside a customer (schema step 041; store_beside.c): the addresses as text, which is `room`'s;
  * NULL where they would be long. */
 const char *store_beside_text(const struct customer *customer, struct text *room);

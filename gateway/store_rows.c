@@ -131,6 +131,15 @@ struct message_row *message_rows_add(struct message_rows *rows)
 	return row;
 }
 
+int store_address_order(const void *a, const void *b)
+{
+	const struct address *left = *(const struct address *const *)a,
+			     *right = *(const struct address *const *)b;
+	int order = strcmp(left->value, right->value);
+
+	return order ? order : strcmp(left->channel, right->channel);
+}
+
 void facts_release(struct facts *facts)
 {
 	customer_free(facts->customer);
