@@ -17,7 +17,7 @@ struct months {
 	struct span {
 		int month;
 		int64_t first, last; /* seq */
-		sqlite3_stmt *get, *walk;
+		sqlite3_stmt *get, *walk, *line;
 		int64_t at; /* the walk's row; 0: it has none */
 		int far;
 	} * at;
@@ -57,26 +57,17 @@ static void months_free(struct months *months)
 	for (size_t i = 0; i < months->count; i++) {
 		sqlite3_finalize(months->at[i].get);
 		sqlite3_finalize(months->at[i].walk);
+		sqlite3_finalize(months->at[i].line);
 	}
 	free(months->at);
 }
 
 /* --- contacts --- */
 
-/* Each month is in this order by its index: SQLite merges them, and reads no more than the page takes. */
-static void add_month(struct text *text, int month)
-{
-	char name[MONTH_NAME];
-
-	month_name(month, name);
-	text_addf(
-		text,
-		"SELECT seq, at, customer, message, product, channel, provider, reason, address, "
-		"preference_seq, customer_seq, address_seq, products_seq, log_seq, state FROM %s INDEXED BY "
-		"%s_by_customer WHERE customer >= ?1 AND customer < ?4 AND (customer > ?1 OR seq > ?2) "
-		"AND direction = 0 AND channel <> '' AND attempt > 0",
-		name, name);
-}
+struct lines {
+	struct audit_contact *list;
+	size_t count, capacity, contacts;
+};
 
 static void contact_line(sqlite3_stmt *statement, struct audit_contact *line)
 {
@@ -111,50 +102,147 @@ static void contact_line(sqlite3_stmt *statement, struct audit_contact *line)
 	line->expires_at = get_number(&cells);
 }
 
-static bool contacts_page(struct sql *sql, const struct months *months, struct audit_at *after, size_t limit,
-			  struct audit_contact **out, size_t *count)
+static sqlite3_stmt *line_prepare(struct sql *sql, int month)
 {
+	char name[MONTH_NAME];
 	struct text text;
-	size_t capacity = 0;
-	int more;
 
+	month_name(month, name);
 	text_init(&text, AUDIT_SQL_MAX);
-	text_puts(&text,
+	text_addf(&text,
 		  "SELECT c.seq, c.at, c.customer, c.product, c.channel, c.provider, c.reason, c.address, "
 		  "c.preference_seq, c.customer_seq, c.address_seq, c.products_seq, c.log_seq, c.state, "
 		  "c.message = 0, a.channel, "
 		  "a.value, coalesce(m.n, 0), m.id, m.customer, m.product, m.campaign, m.purpose, m.lane, "
-		  "m.admitted_at, m.send_at, m.expires_at FROM (");
-	for (size_t i = 0; i < months->count; i++) {
-		text_puts(&text, i ? " UNION ALL " : "");
-		add_month(&text, months->at[i].month);
-	}
-	/* what is joined keeps the order of the left side */
-	text_puts(&text,
-		  " ORDER BY customer, seq LIMIT ?3) c LEFT JOIN address a ON a.n = c.address "
+		  "m.admitted_at, m.send_at, m.expires_at FROM %s c LEFT JOIN address a ON a.n = c.address "
 		  "LEFT JOIN contact_message x ON c.message = 0 AND x.contact = c.seq "
-		  "LEFT JOIN message m ON m.n = CASE c.message WHEN 0 THEN x.message ELSE c.message END");
+		  "LEFT JOIN message m ON m.n = CASE c.message WHEN 0 THEN x.message ELSE c.message END "
+		  "WHERE c.seq = ? AND c.direction = 0 AND c.channel <> '' AND c.attempt > 0",
+		  name);
 	sqlite3_stmt *statement = sql_prepare(sql, text.data, 0);
+	text_release(&text);
+	return statement;
+}
+
+/* A line for each message of the contact, if it is an attempt of this month. */
+static bool contact_lines(struct sql *sql, struct span *span, const struct audit_at *key, struct lines *out)
+{
+	int more;
+
+	if (!span->line)
+		span->line = line_prepare(sql, span->month);
+	struct cells cells = sql_cells(span->line);
+	put_number(&cells, key->seq);
+	while ((more = sql_step(sql, span->line)) > 0) {
+		if (out->count == out->capacity) {
+			out->capacity = out->capacity ? 2 * out->capacity : 256;
+			out->list = xreallocarray(out->list, out->capacity, sizeof *out->list);
+		}
+		struct audit_contact *line = &out->list[out->count];
+		contact_line(span->line, line);
+		line->first = !out->count || line[-1].seq != line->seq;
+		out->contacts += line->first;
+		out->count++;
+		if (line->customer != key->customer) {
+			sqlite3_reset(span->line);
+			return text_error(sql->error,
+					  "store: %s: contact %lld is of customer %lld and listed under %lld",
+					  sql->path, (long long)key->seq, (long long)line->customer,
+					  (long long)key->customer);
+		}
+	}
+	return more == 0;
+}
+
+#define RUNS                                                                                            \
+	"WITH RECURSIVE runs (run) AS (SELECT min(run) FROM customer_contact UNION ALL SELECT (SELECT " \
+	"min(k.run) FROM customer_contact k WHERE k.run > r.run) FROM runs r WHERE r.run IS NOT NULL) "
+
+/* The last customer who has contacts; 0. */
+static bool last_customer(struct sql *sql, int64_t *customer)
+{
+	sqlite3_stmt *statement = sql_statement(sql, SQL_AUDIT_LAST,
+						RUNS "SELECT max((SELECT max(k.customer) FROM "
+						     "customer_contact k WHERE k.run = r.run)) FROM runs r");
+	int more = sql_step(sql, statement);
+
+	*customer = more > 0 ? sqlite3_column_int64(statement, 0) : 0;
+	sqlite3_reset(statement);
+	return more > 0;
+}
+
+/* The contacts of so many customers, behind *after, by customer and seq: at most `limit`. All runs are looked
+ * into, and what is found is sorted. */
+static bool keys_page(struct sql *sql, const struct audit_at *after, int64_t end, size_t limit,
+		      struct audit_at keys[], size_t *count)
+{
+	sqlite3_stmt *statement = sql_statement(
+		sql, SQL_AUDIT_KEYS,
+		RUNS "SELECT k.customer, k.seq FROM runs r CROSS JOIN customer_contact k ON k.run = r.run "
+		     "WHERE k.customer >= ?1 AND k.customer < ?2 AND (k.customer > ?1 OR k.seq > ?3) "
+		     "ORDER BY k.customer, k.seq LIMIT ?4");
 	struct cells cells = sql_cells(statement);
+	int more;
+
 	put_number(&cells, after->customer);
+	put_number(&cells, end);
 	put_number(&cells, after->seq);
 	put_number(&cells, (int64_t)limit);
-	put_number(&cells, after->end ? after->end : INT64_MAX);
+	*count = 0;
 	while ((more = sql_step(sql, statement)) > 0) {
-		if (*count == capacity) {
-			capacity = capacity ? 2 * capacity : limit;
-			*out = xreallocarray(*out, capacity, sizeof **out);
-		}
-		struct audit_contact *line = &(*out)[*count];
-		contact_line(statement, line);
-		line->first = !*count || line[-1].seq != line->seq;
-		++*count;
-		after->customer = line->customer;
-		after->seq = line->seq;
+		cells = sql_cells(statement);
+		keys[*count].customer = get_number(&cells);
+		keys[(*count)++].seq = get_number(&cells);
 	}
-	sqlite3_finalize(statement);
-	text_release(&text);
 	return more == 0;
+}
+
+/* The next `limit` keys behind *after, which is moved on. As many customers are looked at in one go as are
+ * likely to fill the page. */
+static bool keys_next(struct sql *sql, struct audit_at *after, size_t limit, struct audit_at keys[],
+		      size_t *count)
+{
+	int64_t last = 0, width = (int64_t)limit;
+	bool ok = last_customer(sql, &last);
+	const int64_t end = after->end && after->end <= last ? after->end : last + 1;
+
+	*count = 0;
+	while (ok && *count < limit && after->customer < end) {
+		const int64_t until = end - after->customer > width ? after->customer + width : end;
+		size_t room = limit - *count, got = 0;
+		ok = keys_page(sql, after, until, room, keys + *count, &got);
+		*count += got;
+		if (got == room) {
+			after->customer = keys[*count - 1].customer;
+			after->seq = keys[*count - 1].seq;
+		} else {
+			after->customer = until;
+			after->seq = 0;
+			width = got * 2 < room ? 2 * width : width;
+		}
+	}
+	return ok;
+}
+
+static bool contacts_page(struct sql *sql, struct months *months, struct audit_at *after, size_t limit,
+			  struct audit_contact **out, size_t *count)
+{
+	struct audit_at *keys = xcalloc(limit, sizeof *keys);
+	struct lines lines = {.list = NULL};
+	bool ok = true;
+
+	/* what is listed and no attempt makes no line */
+	for (size_t found = 1; ok && lines.contacts < limit && found;) {
+		ok = keys_next(sql, after, limit - lines.contacts, keys, &found);
+		for (size_t i = 0; ok && i < found; i++)
+			for (size_t m = 0; ok && m < months->count; m++)
+				if (keys[i].seq >= months->at[m].first && keys[i].seq <= months->at[m].last)
+					ok = contact_lines(sql, &months->at[m], &keys[i], &lines);
+	}
+	free(keys);
+	*out = lines.list;
+	*count = lines.count;
+	return ok;
 }
 
 bool sqlite_audit_contacts(struct store_reader *reader, struct audit_at *after, size_t limit,
@@ -311,6 +399,42 @@ bool sqlite_audit_messages(struct store_reader *reader, int64_t after, size_t li
 	return ok;
 }
 
+struct counting {
+	struct sql *sql;
+	int64_t contacts;
+};
+
+static bool count_month(void *context, int month)
+{
+	struct counting *counting = context;
+	char name[MONTH_NAME], words[128];
+
+	month_name(month, name);
+	snprintf(words, sizeof words, "SELECT count(*) FROM %s", name);
+	sqlite3_stmt *statement = sql_prepare(counting->sql, words, 0);
+	int more = sql_step(counting->sql, statement);
+	if (more > 0)
+		counting->contacts += sqlite3_column_int64(statement, 0);
+	sqlite3_finalize(statement);
+	return more > 0;
+}
+
+/* What is in no customer's list, the audit has not seen. */
+static bool all_are_listed(struct sql *sql)
+{
+	struct counting counting = {.sql = sql};
+	sqlite3_stmt *statement =
+		sql_statement(sql, SQL_AUDIT_LISTED, "SELECT count(*) FROM customer_contact");
+	int more = sql_step(sql, statement);
+	const int64_t listed = more > 0 ? sqlite3_column_int64(statement, 0) : 0;
+
+	sqlite3_reset(statement);
+	return more > 0 && sql_months(sql, count_month, &counting) &&
+	       (counting.contacts <= listed ||
+		text_error(sql->error, "store: %s: it has %lld contacts and lists %lld by customer",
+			   sql->path, (long long)counting.contacts, (long long)listed));
+}
+
 bool sqlite_audit_sum(struct store_reader *reader, struct counters *rows, struct counters *kept)
 {
 	struct sql *sql = sqlite_reader_sql(reader);
@@ -331,6 +455,7 @@ bool sqlite_audit_sum(struct store_reader *reader, struct counters *rows, struct
 	for (int i = 0; ok && i < NUMBERS; i++)
 		ok = sql_get_number(sql, (enum number)i, &numbers[i]);
 	numbers_counters(numbers, kept);
+	ok = ok && all_are_listed(sql);
 	sql_end_reading(sql);
 	return ok;
 }

@@ -111,12 +111,11 @@ static bool month_create(struct sql *sql, const char *name)
 		  "CREATE INDEX IF NOT EXISTS %s_by_ref ON %s (provider_ref) WHERE provider_ref != '';", name,
 		  name);
 	text_addf(&text,
-		  "CREATE INDEX IF NOT EXISTS %s_by_customer ON %s (customer);"
 		  "CREATE INDEX IF NOT EXISTS %s_by_message ON %s (message);"
 		  "CREATE INDEX IF NOT EXISTS %s_by_changed ON %s (changed);"
 		  "CREATE INDEX IF NOT EXISTS %s_captured ON %s (seq) WHERE captured;"
 		  "CREATE INDEX IF NOT EXISTS %s_in_doubt ON %s (customer) WHERE state = 5;",
-		  name, name, name, name, name, name, name, name, name, name);
+		  name, name, name, name, name, name, name, name);
 	bool ok = sql_exec(sql, text.data);
 	text_release(&text);
 	return ok;
@@ -155,6 +154,38 @@ bool months_widen(struct sql *sql)
 	return sql_months(sql, month_widen, sql);
 }
 
+/* The first and the last seq of a table; 0 where it is empty. */
+static bool month_ends(struct sql *sql, const char *name, int64_t *first, int64_t *last)
+{
+	sqlite3_stmt *statement =
+		month_prepare(sql, "SELECT (SELECT min(seq) FROM %s), (SELECT max(seq) FROM %s)", name, name);
+	int more = sql_step(sql, statement);
+
+	if (more > 0) {
+		*first = sqlite3_column_int64(statement, 0);
+		*last = sqlite3_column_int64(statement, 1);
+	}
+	sqlite3_finalize(statement);
+	return more > 0;
+}
+
+static bool month_list(void *context, int month)
+{
+	struct sql *sql = context;
+	int64_t first, last;
+	char name[MONTH_NAME], words[128];
+
+	month_name(month, name);
+	snprintf(words, sizeof words, "DROP INDEX IF EXISTS %s_by_customer", name);
+	return month_ends(sql, name, &first, &last) && (!first || runs_list(sql, name, first, last)) &&
+	       sql_exec(sql, words);
+}
+
+bool months_list(struct sql *sql)
+{
+	return sql_months(sql, month_list, sql);
+}
+
 static bool month_load(void *context, int month)
 {
 	struct store_sqlite *store = context;
@@ -164,15 +195,7 @@ static bool month_load(void *context, int month)
 	month_name(month, name);
 	if (!month_create(&store->sql, name)) /* earlier ones made their months with fewer indexes */
 		return false;
-	sqlite3_stmt *statement = month_prepare(
-		&store->sql, "SELECT (SELECT min(seq) FROM %s), (SELECT max(seq) FROM %s)", name, name);
-	int more = sql_step(&store->sql, statement);
-	if (more > 0) {
-		out->first = sqlite3_column_int64(statement, 0);
-		out->last = sqlite3_column_int64(statement, 1);
-	}
-	sqlite3_finalize(statement);
-	return more > 0;
+	return month_ends(&store->sql, name, &out->first, &out->last);
 }
 
 bool months_fresh(struct store_sqlite *store)
@@ -326,7 +349,7 @@ bool sqlite_add_contacts(struct store *base, struct contact *const contacts[], s
 
 	for (size_t i = 0; ok && i < count; i++)
 		ok = contact_add(store, contacts[i]);
-	return ok;
+	return ok && runs_add(store, contacts, count);
 }
 
 /* 1: saved; 0: it is not in this month; -1: failed. */
@@ -398,7 +421,7 @@ static int month_read(struct store_sqlite *store, struct month *month, int64_t s
 	return month_take(store, month->get, out);
 }
 
-static bool month_may_have(const struct month *month, int64_t seq)
+bool month_may_have(const struct month *month, int64_t seq)
 {
 	return month->first && month->first <= seq && seq <= month->last;
 }
@@ -521,33 +544,43 @@ bool sqlite_find_contact(struct store *base, enum direction direction, const cha
 	return found >= 0;
 }
 
+/* Whether the contact is one that may have arrived: 1, 0 or -1. */
+static int month_sent(struct store_sqlite *store, struct month *month, int64_t seq, int64_t address,
+		      const char *provider, struct contact *out)
+{
+	char name[MONTH_NAME];
+
+	month_name(month->month, name);
+	if (!month->newest)
+		month->newest = month_prepare(
+			&store->sql,
+			"SELECT " CONTACT_COLUMNS " FROM %s c WHERE c.seq = ?1 AND c.address = ?2 "
+			"AND c.direction = 0 AND c.attempt > 0 AND c.reason <> 'answer' "
+			"AND c.state IN (2, 3, 4, 5) "
+			"AND (?3 = '' OR c.provider = ?3)",
+			name);
+	struct cells cells = sql_cells(month->newest);
+	put_number(&cells, seq);
+	put_number(&cells, address);
+	put_text(&cells, provider ? provider : "");
+	return month_take(store, month->newest, out);
+}
+
 bool sqlite_last_sent(struct store *base, int64_t customer, int64_t address, const char *provider,
 		      struct contact *out)
 {
 	struct store_sqlite *store = (struct store_sqlite *)base;
-	struct month *month = NULL;
-	int found = months_fresh(store) ? 0 : -1;
-	char name[MONTH_NAME];
+	struct contacts_of of;
+	int64_t seq;
+	int found = months_fresh(store) ? 0 : -1, more = 0;
 
-	while (found == 0 && (month = month_before(store, month ? month->month : INT_MAX))) {
-		month_name(month->month, name);
-		if (!month->newest)
-			month->newest = month_prepare(
-				&store->sql,
-				"SELECT " CONTACT_COLUMNS
-				" FROM %s c WHERE c.customer = ?1 AND +c.address = ?2 "
-				"AND c.direction = 0 AND c.attempt > 0 AND c.reason <> 'answer' "
-				"AND c.state IN (2, 3, 4, 5) "
-				"AND (?3 = '' OR c.provider = ?3) "
-				"ORDER BY c.seq DESC LIMIT 1",
-				name);
-		struct cells cells = sql_cells(month->newest);
-		put_number(&cells, customer);
-		put_number(&cells, address);
-		put_text(&cells, provider ? provider : "");
-		found = month_take(store, month->newest, out);
-	}
-	return found >= 0;
+	contacts_of_begin(&of, &store->sql, customer, INT64_MAX, true);
+	while (found == 0 && (more = contacts_of_next(&of, &seq)) > 0)
+		for (size_t m = 0; found == 0 && m < store->month_count; m++)
+			if (month_may_have(&store->months[m], seq))
+				found = month_sent(store, &store->months[m], seq, address, provider, out);
+	contacts_of_end(&of);
+	return found >= 0 && more >= 0;
 }
 
 bool sqlite_attempt_of(struct store *base, int64_t message, const char *channel, struct contact *out)

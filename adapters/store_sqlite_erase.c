@@ -165,7 +165,7 @@ static bool erase_message(struct sql *sql, int64_t contact, int64_t n, void *con
 
 /* One contact as a slice sees it. */
 struct seen {
-	int64_t seq, message, at;
+	int64_t seq, message, at, customer;
 	char *args;
 };
 
@@ -176,9 +176,24 @@ static void seen_free(struct seen *seen, size_t count)
 	free(seen);
 }
 
-/* At most `limit` contacts of a month, by seq: of the customer (0: of all), behind `after`. */
-static bool see(struct store_sqlite *store, int month, int64_t customer, int64_t after, size_t limit,
-		struct seen **out, size_t *count)
+#define SEEN_COLUMNS "seq, message, at, customer, reason_args"
+
+static struct seen read_seen(sqlite3_stmt *statement)
+{
+	struct cells cells = sql_cells(statement);
+	struct seen seen;
+
+	seen.seq = get_number(&cells);
+	seen.message = get_number(&cells);
+	seen.at = get_number(&cells);
+	seen.customer = get_number(&cells);
+	seen.args = get_text(&cells);
+	return seen;
+}
+
+/* At most `limit` contacts of a month, by seq, behind `after`. */
+static bool see(struct store_sqlite *store, int month, int64_t after, size_t limit, struct seen **out,
+		size_t *count)
 {
 	struct sql *sql = &store->sql;
 	char name[MONTH_NAME];
@@ -186,28 +201,14 @@ static bool see(struct store_sqlite *store, int month, int64_t customer, int64_t
 
 	month_name(month, name);
 	sqlite3_stmt *statement =
-		customer ? prepare(sql,
-				   "SELECT seq, message, at, reason_args FROM %s INDEXED BY %s_by_customer "
-				   "WHERE customer = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
-				   name, name)
-			 : prepare(sql,
-				   "SELECT seq, message, at, reason_args FROM %s WHERE ?1 = 0 AND seq > ?2 "
-				   "ORDER BY seq LIMIT ?3",
-				   name);
+		prepare(sql, "SELECT " SEEN_COLUMNS " FROM %s WHERE seq > ? ORDER BY seq LIMIT ?", name);
 	struct cells cells = sql_cells(statement);
-	put_number(&cells, customer);
 	put_number(&cells, after);
 	put_number(&cells, (int64_t)limit);
 	*out = xcalloc(limit, sizeof **out);
 	*count = 0;
-	while (*count < limit && (more = sql_step(sql, statement)) > 0) {
-		cells = sql_cells(statement);
-		struct seen *seen = &(*out)[(*count)++];
-		seen->seq = get_number(&cells);
-		seen->message = get_number(&cells);
-		seen->at = get_number(&cells);
-		seen->args = get_text(&cells);
-	}
+	while (*count < limit && (more = sql_step(sql, statement)) > 0)
+		(*out)[(*count)++] = read_seen(statement);
 	sqlite3_finalize(statement);
 	return more >= 0;
 }
@@ -228,44 +229,55 @@ static bool each_message(struct sql *sql, const struct seen *seen,
 	return ok;
 }
 
+/* The contact loses what anybody said, if it is in this month: 1, 0 or -1. */
+static int erase_contact(struct store_sqlite *store, const struct month *month, int64_t seq)
+{
+	struct sql *sql = &store->sql;
+	char name[MONTH_NAME];
+
+	month_name(month->month, name);
+	sqlite3_stmt *statement = prepare(sql, "SELECT " SEEN_COLUMNS " FROM %s WHERE seq = ?", name);
+	struct cells cells = sql_cells(statement);
+	put_number(&cells, seq);
+	int more = sql_step(sql, statement);
+	struct seen seen = more > 0 ? read_seen(statement) : (struct seen){0};
+	sqlite3_finalize(statement);
+	if (more <= 0)
+		return more;
+	statement = prepare(sql,
+			    "UPDATE %s SET summary = '', content = '', detail = '', provider_ref = '', "
+			    "reason_args = ? WHERE seq = ?",
+			    name);
+	cells = sql_cells(statement);
+	char *args = erased_args(seen.args);
+	put_text(&cells, args);
+	put_number(&cells, seq);
+	bool ok = sql_run(sql, statement) && each_message(sql, &seen, erase_message, store);
+	sqlite3_finalize(statement);
+	free(args);
+	free(seen.args);
+	return ok ? 1 : -1;
+}
+
 bool sqlite_erase_contacts(struct store *base, int64_t customer, struct contact_place *after, size_t limit,
 			   size_t *count)
 {
 	struct store_sqlite *store = of(base);
-	struct sql *sql = &store->sql;
-	struct month *month = NULL;
-	bool ok = months_fresh(store);
+	struct contacts_of contacts;
+	int64_t seq;
+	int more = 0, erased = months_fresh(store) ? 0 : -1;
 
-	while (ok && *count < limit && (month = month_from(store, after->month)) != NULL) {
-		char name[MONTH_NAME];
-		struct seen *seen = NULL;
-		size_t got = 0;
-		if (month->month != after->month)
-			*after = (struct contact_place){.month = month->month};
-		month_name(month->month, name);
-		ok = see(store, month->month, customer, after->seq, limit - *count, &seen, &got);
-		sqlite3_stmt *statement =
-			ok ? prepare(sql,
-				     "UPDATE %s SET summary = '', content = '', detail = '', "
-				     "provider_ref = '', reason_args = ? WHERE seq = ?",
-				     name)
-			   : NULL;
-		for (size_t i = 0; ok && i < got; i++) {
-			struct cells cells = sql_cells(statement);
-			char *args = erased_args(seen[i].args);
-			put_text(&cells, args);
-			put_number(&cells, seen[i].seq);
-			ok = sql_run(sql, statement) && each_message(sql, &seen[i], erase_message, base);
-			after->seq = seen[i].seq;
-			free(args);
-		}
-		sqlite3_finalize(statement);
-		seen_free(seen, got);
-		*count += got;
-		if (*count < limit) /* this month is done */
-			*after = (struct contact_place){.month = after->month + 1};
+	contacts_of_begin(&contacts, &store->sql, customer, after->seq, false);
+	while (erased >= 0 && *count < limit && (more = contacts_of_next(&contacts, &seq)) > 0) {
+		erased = 0;
+		for (size_t m = 0; erased == 0 && m < store->month_count; m++)
+			if (month_may_have(&store->months[m], seq))
+				erased = erase_contact(store, &store->months[m], seq);
+		after->seq = seq;
+		++*count;
 	}
-	return ok;
+	contacts_of_end(&contacts);
+	return erased >= 0 && more >= 0;
 }
 
 /* --- pruning --- */
@@ -325,7 +337,7 @@ static bool prune_texts(struct store_sqlite *store, const struct month *month, i
 	int64_t after;
 
 	bool ok = pruned_get(sql, month->month, &after) &&
-		  see(store, month->month, 0, after, limit - *used, &seen, &got);
+		  see(store, month->month, after, limit - *used, &seen, &got);
 	month_name(month->month, name);
 	sqlite3_stmt *statement = ok && got
 					  ? prepare(sql,
@@ -383,7 +395,7 @@ static bool drop_contact(struct sql *sql, sqlite3_stmt *statement, const struct 
 	struct cells cells = sql_cells(statement);
 
 	put_number(&cells, seen->seq);
-	if (!sql_run(sql, statement))
+	if (!sql_run(sql, statement) || !runs_drop(sql, seen->customer, seen->seq))
 		return false;
 	if (seen->message)
 		return true;
@@ -406,7 +418,7 @@ static bool prune_month(struct store_sqlite *store, struct month *month, size_t 
 	const int number = month->month;
 
 	month_name(number, name);
-	bool ok = see(store, number, 0, 0, limit - *used, &seen, &got);
+	bool ok = see(store, number, 0, limit - *used, &seen, &got);
 	sqlite3_stmt *statement = ok && got ? prepare(sql, "DELETE FROM %s WHERE seq = ?", name) : NULL;
 	for (size_t i = 0; ok && i < got; i++)
 		ok = each_message(sql, &seen[i], drop_message, &run) &&

@@ -115,11 +115,23 @@ enum statement {
 	SQL_CHANGES_OF,
 	SQL_CHANGES_OF_KIND,
 	SQL_AUDIT_CHANGES,
+	SQL_AUDIT_KEYS,
+	SQL_AUDIT_LAST,
+	SQL_AUDIT_LISTED,
 	SQL_AUDIT_MESSAGES,
 	SQL_AUDIT_SEVERAL,
 	SQL_AUDIT_SUM,
 	SQL_PRODUCTS_GET,
 	SQL_MONTHS,
+	SQL_RUN_BEHIND,
+	SQL_RUN_BEFORE,
+	SQL_RUN_ADD,
+	SQL_RUNS_ADD,
+	SQL_RUN_MERGE,
+	SQL_RUN_DROP,
+	SQL_RUN_FORGET,
+	SQL_RUN_UP,
+	SQL_RUN_DOWN,
 	STATEMENTS
 };
 
@@ -220,6 +232,8 @@ void month_name(int month, char out[MONTH_NAME]);
 int month_of(int64_t at); /* 202611 */
 /* Gives months that an earlier heed made the columns that came since. */
 bool months_widen(struct sql *sql);
+/* Lists the contacts of months that an earlier heed made, in a transaction. */
+bool months_list(struct sql *sql);
 
 /* --- checkpoints (_checkpoint.c) --- */
 
@@ -252,6 +266,7 @@ struct store_sqlite {
 	struct store_stale stale;
 	struct text rooms[SQL_ROWS]; /* for what stands beside customers, while it is written */
 	struct checkpoint *checkpoint;
+	int64_t run;       /* the newest that a contact was listed in */
 	bool months_stale; /* a rollback may have taken some away */
 };
 
@@ -265,9 +280,33 @@ void beside_moved(struct store_sqlite *store, int64_t address);
 void beside_release(struct store_sqlite *store);
 bool sql_read_facts(struct sql *sql, struct facts *facts);
 
+/* --- which contacts a customer has (_runs.c) --- */
+
+/* Lists contacts that were added. */
+bool runs_add(struct store_sqlite *store, struct contact *const contacts[], size_t count);
+/* And takes one off that goes. */
+bool runs_drop(struct sql *sql, int64_t customer, int64_t seq);
+/* All of a month's table, from seq `first` to `last`. */
+bool runs_list(struct sql *sql, const char *table, int64_t first, int64_t last);
+
+/* A customer's contacts in the order of seq, behind `from` (down: before it, the highest first), in one
+ * transaction; one at a time in a connection. */
+struct contacts_of {
+	struct sql *sql;
+	int64_t customer, from, run;
+	bool down;
+	sqlite3_stmt *in_run;
+};
+void contacts_of_begin(struct contacts_of *of, struct sql *sql, int64_t customer, int64_t from, bool down);
+/* 1: a seq; 0: no more; -1: failed. */
+int contacts_of_next(struct contacts_of *of, int64_t *seq);
+void contacts_of_end(struct contacts_of *of);
+
 void months_release(struct store_sqlite *store);
 /* Knows the months again after a rollback. */
 bool months_fresh(struct store_sqlite *store);
+/* A month's numbers may lie between those of another. */
+bool month_may_have(const struct month *month, int64_t seq);
 /* The earliest from `from` on; NULL: none. */
 struct month *month_from(struct store_sqlite *store, int from);
 bool month_drop(struct store_sqlite *store, struct month *month);

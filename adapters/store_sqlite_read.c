@@ -77,7 +77,7 @@ struct month_span {
 
 static bool month_span(struct log_run *run, const char *table, struct month_span *out)
 {
-	const char *key = run->query->by_change ? "changed" : "seq";
+	const char *key = run->query->by_change && !run->customer ? "changed" : "seq";
 	struct text text;
 
 	text_init(&text, LOG_TEXT_MAX);
@@ -130,7 +130,7 @@ static sqlite3_stmt *log_prepare(struct log_run *run, const char *table)
 		  "LEFT JOIN address a ON a.n = c.address LEFT JOIN message m ON m.n = c.message WHERE true",
 		  table);
 	if (run->customer)
-		text_puts(&text, " AND c.customer = :customer");
+		text_puts(&text, " AND c.seq = :seq");
 	if (run->message)
 		text_puts(&text, " AND (c.message = :message OR c.seq IN (SELECT contact FROM "
 				 "contact_message WHERE message = :message))");
@@ -238,21 +238,10 @@ static void log_keep(struct log_run *run, struct contact *contact)
 		contact_release(&run->contacts[--run->count]);
 }
 
-static bool log_month(void *context, int month)
+static void log_bind(const struct log_run *run, sqlite3_stmt *statement)
 {
-	struct log_run *run = context;
 	const struct log_query *query = run->query;
-	struct month_span span = {0};
-	char table[MONTH_NAME];
-	int more = 0;
 
-	month_name(month, table);
-	if (!month_span(run, table, &span))
-		return false;
-	if (!month_may_help(run, month, &span))
-		return true;
-	sqlite3_stmt *statement = log_prepare(run, table);
-	bind_number(statement, ":customer", run->customer);
 	bind_number(statement, ":message", run->message);
 	bind_text(statement, ":product", query->product);
 	bind_text(statement, ":products", query->products);
@@ -262,15 +251,105 @@ static bool log_month(void *context, int month)
 	bind_number(statement, ":after", query->after);
 	bind_number(statement, ":before", query->before);
 	bind_number(statement, ":limit", (int64_t)query->limit);
+}
+
+static bool log_rows(struct log_run *run, sqlite3_stmt *statement)
+{
 	bool ok = true;
+	int more = 0;
+
 	while (ok && (more = sql_step(run->sql, statement)) > 0) {
 		struct contact contact;
 		read_log_row(statement, &contact);
 		ok = contact.message || read_several(run->sql, &contact);
 		log_keep(run, &contact);
 	}
-	sqlite3_finalize(statement);
 	return ok && more == 0;
+}
+
+static bool log_month(void *context, int month)
+{
+	struct log_run *run = context;
+	struct month_span span = {0};
+	char table[MONTH_NAME];
+
+	month_name(month, table);
+	if (!month_span(run, table, &span))
+		return false;
+	if (!month_may_help(run, month, &span))
+		return true;
+	sqlite3_stmt *statement = log_prepare(run, table);
+	log_bind(run, statement);
+	bool ok = log_rows(run, statement);
+	sqlite3_finalize(statement);
+	return ok;
+}
+
+/* --- the log of one customer --- */
+
+/* The months that may have what is wanted, and where in them a contact is looked at. */
+struct log_month {
+	struct month_span span;
+	sqlite3_stmt *get;
+};
+struct log_months {
+	struct log_run *run;
+	struct log_month *list;
+	size_t count;
+};
+
+static bool log_months_add(void *context, int month)
+{
+	struct log_months *months = context;
+	struct log_run *run = months->run;
+	struct log_month found = {.get = NULL};
+	char table[MONTH_NAME];
+
+	month_name(month, table);
+	if (!month_span(run, table, &found.span))
+		return false;
+	if (!month_may_help(run, month, &found.span))
+		return true;
+	found.get = log_prepare(run, table);
+	log_bind(run, found.get);
+	months->list = xreallocarray(months->list, months->count + 1, sizeof *months->list);
+	months->list[months->count++] = found;
+	return true;
+}
+
+static bool log_contact(struct log_months *months, int64_t seq)
+{
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < months->count; i++) {
+		struct log_month *month = &months->list[i];
+		if (seq < month->span.low || seq > month->span.high)
+			continue;
+		bind_number(month->get, ":seq", seq);
+		ok = log_rows(months->run, month->get);
+	}
+	return ok;
+}
+
+/* His contacts in the order of seq, which is the order wanted, but where it is that of the changes. */
+static bool log_of_customer(struct log_run *run)
+{
+	const struct log_query *query = run->query;
+	struct log_months months = {.run = run};
+	struct contacts_of contacts;
+	int64_t seq = 0, before = query->before ? query->before : INT64_MAX;
+	bool ok = sql_months(run->sql, log_months_add, &months);
+	int more = 0;
+
+	contacts_of_begin(&contacts, run->sql, run->customer, run->down ? before : 0, run->down);
+	while (ok && (query->by_change || run->count < query->limit) &&
+	       (more = contacts_of_next(&contacts, &seq)) > 0)
+		ok = log_contact(&months, seq);
+	contacts_of_end(&contacts);
+	for (size_t i = 0; i < months.count; i++)
+		sqlite3_finalize(months.list[i].get);
+	free(months.list);
+	return ok && more >= 0;
 }
 
 /* The n behind the names of the query. False: failed; *nothing: nobody has that name. */
@@ -308,7 +387,7 @@ bool sqlite_read_log(struct store_reader *reader, const struct log_query *query,
 		return false;
 	bool ok = sql_get_number(sql, NUMBER_CHANGED, &changed) && log_names(&run, &nothing);
 	if (ok && !nothing && changed > query->after)
-		ok = sql_months(sql, log_month, &run);
+		ok = run.customer ? log_of_customer(&run) : sql_months(sql, log_month, &run);
 	sql_end_reading(sql);
 	for (size_t i = 0; tail && i < run.count / 2; i++) {
 		struct contact other = run.contacts[i];

@@ -3,6 +3,7 @@
 the lookups and of the admission. The customers are copied inside the store from one that heed made; their log is not.
 
     tests/bench/customers.py [--store sqlite] [--customers 10000 10000000] [--messages 20000] [--rounds 3] [--buffers 8GB]
+    tests/bench/customers.py --store sqlite --contacts 10000000    # and the larger store has as many contacts, too
 """
 import argparse
 import contextlib
@@ -15,6 +16,7 @@ import statistics
 import sys
 import time
 
+import scale
 import stage
 from stage import harness
 
@@ -212,7 +214,10 @@ def main():
     parser.add_argument("--messages", type=int, default=20000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--buffers", default="8GB", help="PostgreSQL's shared_buffers; the system's own cache has the rest")
+    parser.add_argument("--contacts", type=int, default=0, help="SQLite: of the last store, copied by SQL")
     words = parser.parse_args()
+    if words.contacts and words.store != "sqlite":
+        parser.error("--contacts goes with --store sqlite")
     folder = harness.short_folder()
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -232,6 +237,11 @@ def main():
             stack.callback(stands[-1].gateway.close)
         for stand in stands:
             stand.measure(words.messages // 4)    # what is cold once
+        if words.contacts:
+            began = time.monotonic()
+            came = scale.add_contacts(stands[-1].store.file, stands[-1].customers, words.contacts, began + SECONDS, FIRST)
+            say(f"{came:,} contacts made in {time.monotonic() - began:.0f} s")
+            stands[-1].measure(words.messages // 4)
         costs = [[stand.measure(words.messages) for stand in stands] for _ in range(words.rounds)]
         medians = [statistics.median(column) for column in zip(*costs)]
         spread = [f"{min(column):.0f} to {max(column):.0f}" for column in zip(*costs)]

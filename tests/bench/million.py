@@ -73,6 +73,7 @@ def add_contacts(db):
               message=f"{message} + i", address=f"{address} + {whose}", provider_ref="''",
               customer_seq=f"{change} + 2 * ({whose}) - 1", preference_seq=f"{change} + 2 * ({whose})",
               log_seq=f"{change} + {2 * CUSTOMERS}")
+    stage.list_contacts(db, month, contact)
     for name in ("last.message", "last.contact", "last.changed", "admitted", "state.sent"):
         number(db, name, MILLION)
 

@@ -1043,23 +1043,37 @@ static void a_contact_knows_how_far_the_log_was_and_takes_a_late_report(void **s
 	contact_release(&read);
 }
 
+/* Behind the store's back: gives the first number of the last row. */
+static int64_t tell_sqlite(const struct fixture *f, const char *words)
+{
+	sqlite3 *db = NULL;
+	sqlite3_stmt *statement = NULL;
+	int64_t number = 0;
+	int code = SQLITE_DONE;
+
+	assert_int_equal(sqlite3_open(strchr(f->url, ':') + 1, &db), SQLITE_OK);
+	while (*words) {
+		assert_int_equal(sqlite3_prepare_v2(db, words, -1, &statement, &words), SQLITE_OK);
+		while (statement && (code = sqlite3_step(statement)) == SQLITE_ROW)
+			number = sqlite3_column_int64(statement, 0);
+		assert_int_equal(code, SQLITE_DONE);
+		sqlite3_finalize(statement);
+	}
+	sqlite3_close(db);
+	return number;
+}
+
 static void months_of_an_earlier_heed_get_the_columns_that_came_since(void **state)
 {
 	struct fixture *f = *state;
-	sqlite3 *db = NULL;
 	struct contact read;
 
 	begin(f);
 	int64_t seq = add_plain_contact(f, 1);
 	commit(f);
 	close_both(f);
-	assert_int_equal(sqlite3_open(strchr(f->url, ':') + 1, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db,
-				      "ALTER TABLE contact_197001 DROP COLUMN late;"
-				      "ALTER TABLE contact_197001 DROP COLUMN log_seq",
-				      NULL, NULL, NULL),
-			 SQLITE_OK);
-	sqlite3_close(db);
+	tell_sqlite(f, "ALTER TABLE contact_197001 DROP COLUMN late;"
+		       "ALTER TABLE contact_197001 DROP COLUMN log_seq");
 	open_both(f);
 	OK(store_get_contacts(f->store, &seq, 1, &read));
 	assert_int_equal(read.seq, seq);
@@ -1169,6 +1183,118 @@ static void the_log_is_read_over_months(void **state)
 	assert_log(f, (struct log_query){.limit = 7}, "4 5 6 7 8 9 10");
 	assert_log(f, (struct log_query){.limit = 3, .after = 2}, "3 4 5");
 	assert_log(f, (struct log_query){.limit = 3, .before = 5, .newest_first = true}, "4 3 2");
+}
+
+#define MANY_ROUNDS 18
+#define MANY_EACH 500 /* 9,000 contacts in all */
+
+/* Ana has the first of each round, the others have the rest; over three months. */
+static void fill_many(struct fixture *f)
+{
+	struct contact contacts[MANY_EACH], *all[MANY_EACH];
+
+	begin(f);
+	int64_t ana = put_customer(f, "ana", NULL, NULL), bob = put_customer(f, "bob", NULL, NULL);
+	for (int round = 0; round < MANY_ROUNDS; round++) {
+		for (int i = 0; i < MANY_EACH; i++) {
+			contacts[i] = contact_of((1 + 5 * round) * MOMENT_DAY, i ? bob + i : ana, 0, "cards",
+						 round % 2 ? "sms" : "email", STATE_SENT);
+			all[i] = &contacts[i];
+		}
+		OK(store_add_contacts(f->store, all, MANY_EACH));
+		for (int i = 0; i < MANY_EACH; i++)
+			contact_release(&contacts[i]);
+	}
+	commit(f);
+}
+
+static void the_contacts_of_one_customer_are_found_among_many(void **state)
+{
+	struct fixture *f = *state;
+
+	fill_many(f);
+	assert_log(f, (struct log_query){.customer = "ana", .limit = 3}, "7501 8001 8501");
+	assert_log(f, (struct log_query){.customer = "ana", .limit = 3, .newest_first = true},
+		   "8501 8001 7501");
+	assert_log(f, (struct log_query){.customer = "ana", .limit = 3, .newest_first = true, .before = 2002},
+		   "2001 1501 1001");
+	assert_log(f, (struct log_query){.customer = "ana", .limit = 9, .after = 6502},
+		   "7001 7501 8001 8501");
+	assert_log(f, (struct log_query){.customer = "ana", .limit = 9, .after = 6502, .by_change = true},
+		   "7001 7501 8001 8501");
+	assert_log(f, (struct log_query){.customer = "ana", .channel = "sms", .limit = 4},
+		   "5501 6501 7501 8501");
+	assert_log(f, (struct log_query){.customer = "ana", .since = 70 * MOMENT_DAY, .newest_first = true},
+		   "8501 8001 7501 7001");
+	assert_log(f, (struct log_query){.customer = "bob"}, "");
+}
+
+/* The audit's page, by customer and seq, whatever the runs that they stand in. */
+static void the_audit_reads_many_contacts_by_customer(void **state)
+{
+	struct fixture *f = *state;
+	struct audit_at after = {0};
+	int64_t customer = 0, seq = 0, all = 0;
+	bool more = true;
+
+	fill_many(f);
+	while (more) {
+		struct audit_contact *page = NULL;
+		size_t count = 0;
+		READ_OK(store_audit_contacts(f->reader, &after, 700, &page, &count));
+		for (size_t i = 0; i < count; i++) {
+			assert_true(page[i].customer > customer ||
+				    (page[i].customer == customer && page[i].seq > seq));
+			customer = page[i].customer;
+			seq = page[i].seq;
+		}
+		all += (int64_t)count;
+		more = count >= 700;
+		audit_contacts_free(page, count);
+	}
+	assert_int_equal(all, MANY_ROUNDS * MANY_EACH);
+}
+
+static void contacts_are_listed_by_customer_in_few_runs(void **state)
+{
+	struct fixture *f = *state;
+	const struct prune prune = {.contacts = 40 * MOMENT_DAY};
+	struct pruned out = {0};
+	bool more = false;
+
+	close_both(f);
+	tell_sqlite(f, "REPLACE INTO number VALUES ('last.contact', 131072 - 5000)");
+	open_both(f);
+	fill_many(f);
+	assert_int_equal(tell_sqlite(f, "SELECT count(*) FROM customer_contact"), MANY_ROUNDS * MANY_EACH);
+	/* the last 2,048 of the block are too young to be merged, as is what the next one has */
+	assert_int_equal(tell_sqlite(f, "SELECT count(*) FROM customer_contact WHERE run = 0"), 2951);
+	assert_int_equal(tell_sqlite(f, "SELECT count(DISTINCT run) FROM customer_contact"), 1 + 1 + 2);
+	assert_log(f,
+		   (struct log_query){.customer = "ana", .limit = 9, .newest_first = true, .before = 132000},
+		   "131573 131073 130573 130073 129573 129073 128573 128073 127573");
+	begin(f);
+	OK(store_prune(f->store, &prune, 100000, &out, &more));
+	commit(f);
+	assert_int_equal(out.contacts, 6 * MANY_EACH); /* of January */
+	assert_int_equal(tell_sqlite(f, "SELECT count(*) FROM customer_contact"), 12 * MANY_EACH);
+}
+
+static void a_store_of_before_lists_its_contacts_when_it_is_migrated(void **state)
+{
+	struct fixture *f = *state;
+
+	fill_many(f);
+	close_both(f);
+	tell_sqlite(f, "DROP TABLE customer_contact; UPDATE meta SET value = 41 WHERE name = 'schema';"
+		       "CREATE INDEX contact_197001_by_customer ON contact_197001 (customer)");
+	open_both(f);
+	assert_log(f, (struct log_query){.customer = "ana", .limit = 3}, "7501 8001 8501");
+	assert_log(f, (struct log_query){.customer = "ana", .limit = 2, .newest_first = true, .before = 502},
+		   "501 1");
+	assert_int_equal(tell_sqlite(f, "SELECT count(*) FROM sqlite_schema WHERE name GLOB '*_by_customer' "
+					"AND name GLOB 'contact_1*'"),
+			 0);
 }
 
 static void the_log_is_filtered(void **state)
@@ -2524,12 +2650,9 @@ static void a_store_that_is_not_there_is_made_only_when_asked(void **state)
 /* As a newer heed would have left the store. */
 static void set_meta(const struct fixture *f, const char *name, int value)
 {
-	sqlite3 *db = NULL;
 	char *words = xasprintf("UPDATE meta SET value = %d WHERE name = '%s'", value, name);
 
-	assert_int_equal(sqlite3_open(strchr(f->url, ':') + 1, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, words, NULL, NULL, NULL), SQLITE_OK);
-	sqlite3_close(db);
+	tell_sqlite(f, words);
 	free(words);
 }
 
@@ -3757,6 +3880,10 @@ int main(void)
 		BOTH(what_another_has_claimed_is_not_overwritten),
 		BOTH(a_contact_knows_how_far_the_log_was_and_takes_a_late_report),
 		ON("sqlite", months_of_an_earlier_heed_get_the_columns_that_came_since),
+		BOTH(the_contacts_of_one_customer_are_found_among_many),
+		BOTH(the_audit_reads_many_contacts_by_customer),
+		ON("sqlite", contacts_are_listed_by_customer_in_few_runs),
+		ON("sqlite", a_store_of_before_lists_its_contacts_when_it_is_migrated),
 		BOTH(the_oldest_of_each_lane_is_known),
 		BOTH(its_size_on_disk_is_known_where_it_has_one),
 		BOTH(what_waits_for_a_while_follows_the_clock_and_what_waits_for_a_time_of_day_keeps_it),
