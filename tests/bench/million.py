@@ -16,6 +16,8 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "end_to_end"))
 import harness
 
+import stage
+
 MILLION = int(os.environ.get("MILLION", "1000000"))
 CUSTOMERS = max(1, MILLION // 10)
 FOREVER = 2**63 - 1
