@@ -177,13 +177,15 @@ static void try_store(struct check *check, const struct config *config)
 		char *parent = xstrdup(folder);
 		if (access(folder, F_OK) != 0 && strrchr(parent, '/'))
 			*strrchr(parent, '/') = '\0'; /* the gateway makes one level */
-		char *message = xasprintf("%s can't be written in: %s; mend its mode or owner",
-					  *parent ? parent : "/", strerror(errno));
-		if (access(*parent ? parent : "/", W_OK | X_OK) == 0)
+		if (access(*parent ? parent : "/", W_OK | X_OK) == 0) {
 			tell(check, "ok", "store.url", "will be made at the first start");
-		else
+		} else {
+			const char *mend = errno == ENOENT ? "make it" : "mend its mode or owner";
+			char *message = xasprintf("%s can't be written in: %s; %s", *parent ? parent : "/",
+						  strerror(errno), mend);
 			tell(check, "error", "store.url", message);
-		free(message);
+			free(message);
+		}
 		free(parent);
 		free(folder);
 	}
