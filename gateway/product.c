@@ -432,6 +432,11 @@ const struct product *product_find(const struct product_set *set, const char *na
 	return bsearch(name, set->products, set->count, sizeof *set->products, name_order);
 }
 
+enum purpose product_purpose(const struct product *product, enum purpose said)
+{
+	return said < product->purpose ? product->purpose : said;
+}
+
 bool product_is_within(const char *product, const char *of)
 {
 	size_t len = strlen(of);

@@ -297,6 +297,24 @@ static void a_digest_begins_only_while_all_in_it_are_worth_sending(void **state)
 	message_row_release(&row);
 }
 
+static void a_product_that_becomes_advertising_needs_an_opt_in_for_what_waits_too(void **state)
+{
+	(void)state;
+	products_are("card-alerts: { channels: [email], default: [email] }\n"
+		     "fraud: { channels: [email], default: [email], purpose: critical, urgent: true }\n");
+	customer_with_all("ana");
+	admit_at("m-1", "card-alerts", "send_at", MOMENT_HOUR);
+	admit_at("m-2", "fraud", "send_at", MOMENT_HOUR);
+	steps();
+	products_are("card-alerts: { channels: [email], default: [email], purpose: marketing }\n"
+		     "fraud: { channels: [email], default: [email] }\n");
+	later(MOMENT_HOUR + MOMENT_S);
+	is(state_of("m-1"), "suppressed");
+	is(reasons_of("m-1"), "no_opt_in");
+	is(state_of("m-2"), "sending");
+	sum_holds();
+}
+
 static void advertising_has_a_digest_of_its_own(void **state)
 {
 	(void)state;
@@ -826,6 +844,7 @@ int main(void)
 		ON_BOTH(what_falls_due_together_is_one_contact_of_all),
 		ON_BOTH(a_digest_begins_only_while_all_in_it_are_worth_sending),
 		ON_BOTH(advertising_has_a_digest_of_its_own),
+		ON_BOTH(a_product_that_becomes_advertising_needs_an_opt_in_for_what_waits_too),
 		ON_BOTH(a_digest_counts_once_in_a_cap),
 		ON_BOTH(a_digest_counts_though_the_message_that_counted_for_all_is_taken_back),
 		ON_BOTH(a_digest_that_is_put_off_counts_though_its_first_message_is_taken_back),
