@@ -505,6 +505,8 @@ static void names_of_channels_are_short_and_plain(void **state)
 	(void)state;
 	is_refused(BASE "channels: { Email: { adapter: webhook } }\n",
 		   "channels.Email: is not a channel's name");
+	is_refused(BASE "channels: { summary: { adapter: capture } }\n",
+		   "channels.summary: is a file that every template may have");
 	is_refused(BASE "channels: { a123456789012345678901234567890123: { adapter: webhook } }\n",
 		   "at most 31 more");
 	is_refused(BASE "channels: {}\n", "channels: has no channel");
