@@ -5,6 +5,7 @@
 
 #include "channel.h"
 #include "config.h"
+#include "config_check.h"
 #include "http_client.h"
 #include "command.h"
 #include "moment.h"
@@ -233,8 +234,18 @@ static bool http_channel_probe(const struct channel_config *config, struct text 
 {
 	const json_t *settings = settings_of(config);
 	const char *url = json_string_value(json_object_get(settings, "base_url"));
-	bool ok = !url || http_probe(url, error);
+	struct text why;
 
+	text_init(&why, TEXT_ERROR_MAX);
+	bool ok = !url || http_probe(url, &why);
+	if (!ok) {
+		struct config_url address; /* its login is nobody's business */
+		config_url_parse(url, &address);
+		text_error(error, "%s at %s: %s", config->provider, address.host ? address.host : "base_url",
+			   why.data);
+		config_url_release(&address);
+	}
+	text_release(&why);
 	return ok;
 }
 

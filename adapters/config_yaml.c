@@ -1,7 +1,8 @@
 /* The file format of the configuration: one YAML document into a Jansson tree, by libyaml's events. Plain
- * scalars are resolved by the core schema of YAML 1.2 (so `no` and `on` are text); quoted ones are text.
- * Anchors, aliases, tags and second documents are refused: nobody needs them here, and they hide what a file
- * says. What is wrong with a value is noted and reading goes on; a broken syntax ends it. */
+ * scalars are resolved by the core schema of YAML 1.2 (so `no` and `on` are text); quoted ones are text. An
+ * alias is a copy of what its anchor marks, and `<<` takes over the keys of a map, below those that stand
+ * there. Tags and second documents are refused: they hide what a file says. What is wrong with a value is
+ * noted and reading goes on; a broken syntax ends it. */
 #include "config.h"
 
 #include <errno.h>
@@ -30,6 +31,7 @@ struct reader {
 	struct config_tree *tree;
 	struct text *error;
 	struct text path;
+	json_t *anchors; /* {name: value}, once the value was read whole */
 	size_t nodes;
 	bool failed;  /* something is wrong; the tree will not be used */
 	bool stopped; /* and nothing more can be read */
@@ -253,6 +255,22 @@ static char *read_key(struct reader *r, const char *data, const yaml_event_t *ev
 	return xstrdup(key);
 }
 
+/* What `<<` names: a map, or a list of maps of which the first wins. */
+static void merge(struct reader *r, size_t line, json_t *map, const json_t *merged)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(merged, i, one)
+	{
+		merge(r, line, map, json_is_object(one) ? one : json_null());
+	}
+	if (json_is_object(merged))
+		json_object_update_missing(map, (json_t *)merged);
+	else if (!json_is_array(merged))
+		wrong(r, line, "takes over what is no map; *NAME of a map with &NAME would be right");
+}
+
 static json_t *read_map(struct reader *r, const char *data, int depth)
 {
 	json_t *map = json_object();
@@ -278,6 +296,14 @@ static json_t *read_map(struct reader *r, const char *data, int depth)
 		path_back(r, before);
 		free(key);
 	}
+	json_t *merged = json_incref(json_object_get(map, "<<"));
+	if (merged) {
+		size_t before = path_enter(r, "<<");
+		json_object_del(map, "<<");
+		merge(r, (size_t)config_tree_line(r->tree, r->path.data), map, merged);
+		path_back(r, before);
+	}
+	json_decref(merged);
 	return map;
 }
 
@@ -295,48 +321,101 @@ static bool has_tag(const yaml_event_t *event)
 	}
 }
 
-static bool has_anchor(const yaml_event_t *event)
+/* NULL: none. */
+static const char *anchor_of(const yaml_event_t *event)
 {
 	switch (event->type) {
 	case YAML_SCALAR_EVENT:
-		return event->data.scalar.anchor != NULL;
+		return (const char *)event->data.scalar.anchor;
 	case YAML_SEQUENCE_START_EVENT:
-		return event->data.sequence_start.anchor != NULL;
+		return (const char *)event->data.sequence_start.anchor;
 	case YAML_MAPPING_START_EVENT:
-		return event->data.mapping_start.anchor != NULL;
+		return (const char *)event->data.mapping_start.anchor;
 	default:
-		return event->type == YAML_ALIAS_EVENT;
+		return NULL;
 	}
+}
+
+/* One value more, so deep. False, and reading stops: that is too much. */
+static bool has_room(struct reader *r, size_t line, int depth)
+{
+	if (r->stopped)
+		return false;
+	if (++r->nodes <= CONFIG_NODES_MAX && depth < CONFIG_DEPTH_MAX)
+		return true;
+	if (depth >= CONFIG_DEPTH_MAX)
+		wrong(r, line, "is nested more than %d deep; make it flatter", CONFIG_DEPTH_MAX);
+	else
+		wrong(r, line, "is one value too many; at most %d would be right", CONFIG_NODES_MAX);
+	r->stopped = true;
+	return false;
+}
+
+/* Aliases of aliases multiply: what they stand for is counted as if it had been written out. */
+static json_t *copy_value(struct reader *r, size_t line, const json_t *value, int depth)
+{
+	json_t *out, *member;
+	const char *name;
+	size_t i;
+
+	if (!has_room(r, line, depth))
+		return json_null();
+	if (!json_is_object(value) && !json_is_array(value))
+		return json_copy((json_t *)value);
+	out = json_is_object(value) ? json_object() : json_array();
+	json_object_foreach((json_t *)value, name, member)
+	{
+		json_object_set_new(out, name, copy_value(r, line, member, depth + 1));
+	}
+	json_array_foreach(value, i, member)
+	{
+		json_array_append_new(out, copy_value(r, line, member, depth + 1));
+	}
+	return out;
+}
+
+static json_t *alias_value(struct reader *r, const yaml_event_t *event, int depth)
+{
+	const char *name = (const char *)event->data.alias.anchor;
+	size_t line = event->start_mark.line + 1;
+	const json_t *value = json_object_get(r->anchors, name);
+
+	if (value)
+		return copy_value(r, line, value, depth);
+	wrong(r, line, "is *%s, and no value before it has the anchor &%s", name, name);
+	return json_null();
 }
 
 /* Never NULL. */
 static json_t *read_value(struct reader *r, const char *data, const yaml_event_t *event, int depth)
 {
 	size_t line = event->start_mark.line + 1;
+	const char *anchor = anchor_of(event);
+	json_t *value;
 
 	note_line(r, line);
 	if (has_tag(event))
 		wrong(r, line, "has a tag (!…); leave it out: quotes make text, nothing else is needed");
-	if (has_anchor(event))
-		wrong(r, line, "has an anchor or alias (& or *); write the value out, or put it in quotes");
-	if (++r->nodes > CONFIG_NODES_MAX || depth >= CONFIG_DEPTH_MAX) {
-		if (depth >= CONFIG_DEPTH_MAX)
-			wrong(r, line, "is nested more than %d deep; make it flatter", CONFIG_DEPTH_MAX);
-		else
-			wrong(r, line, "is one value too many; at most %d would be right", CONFIG_NODES_MAX);
-		r->stopped = true;
+	if (event->type == YAML_ALIAS_EVENT)
+		return alias_value(r, event, depth);
+	if (!has_room(r, line, depth))
 		return json_null();
-	}
 	switch (event->type) {
 	case YAML_SCALAR_EVENT:
-		return scalar_value(r, event);
+		value = scalar_value(r, event);
+		break;
 	case YAML_SEQUENCE_START_EVENT:
-		return read_list(r, data, depth + 1);
+		value = read_list(r, data, depth + 1);
+		break;
 	case YAML_MAPPING_START_EVENT:
-		return read_map(r, data, depth + 1);
+		value = read_map(r, data, depth + 1);
+		break;
 	default:
-		return json_null();
+		value = json_null();
 	}
+	if (anchor)
+		json_object_set(r->anchors, anchor, value);
+	return value;
 }
 
 static void read_documents(struct reader *r, const char *data)
@@ -379,7 +458,7 @@ static bool read_bytes(const char *file, struct text *out, struct text *error)
 	FILE *in = fopen(file, "re");
 	if (!in)
 		return text_error(error, "%s: cannot be opened: %s", file, strerror(errno));
-	while ((got = fread(block, 1, sizeof block, in)) > 0)
+	while (!out->full && (got = fread(block, 1, sizeof block, in)) > 0)
 		text_add(out, block, got);
 	if (ferror(in))
 		text_error(error, "%s: cannot be read: %s", file, strerror(errno));
@@ -394,8 +473,13 @@ static bool read_bytes(const char *file, struct text *out, struct text *error)
 
 struct config_tree *config_tree_parse(const char *name, const char *yaml, size_t len, struct text *error)
 {
-	struct reader r = {.file = name, .error = error};
+	struct reader r = {.file = name, .error = error, .anchors = json_object()};
+	static const char mark[] = "\xEF\xBB\xBF"; /* of UTF-8, as some editors write it */
 
+	if (len >= strlen(mark) && memcmp(yaml, mark, strlen(mark)) == 0) {
+		yaml += strlen(mark);
+		len -= strlen(mark);
+	}
 	text_init(&r.path, CONFIG_PATH_MAX);
 	r.tree = xcalloc(1, sizeof *r.tree);
 	r.tree->lines = json_object();
@@ -408,6 +492,7 @@ struct config_tree *config_tree_parse(const char *name, const char *yaml, size_t
 		config_tree_free(r.tree);
 		r.tree = NULL;
 	}
+	json_decref(r.anchors);
 	text_release(&r.path);
 	return r.tree;
 }

@@ -470,7 +470,8 @@ static char *place_of(const struct queue_redis *redis, const struct queue_config
 	if (redis->path)
 		return xasprintf("unix:%s", redis->path);
 	if (redis->host)
-		return xasprintf("redis://%s:%d/%d", redis->host, redis->port, redis->db);
+		return xasprintf(strchr(redis->host, ':') ? "redis://[%s]:%d/%d" : "redis://%s:%d/%d",
+				 redis->host, redis->port, redis->db);
 	const char *mark = strstr(config->url, "://"), *at = strrchr(config->url, '@');
 	return at ? xasprintf("%.*s%s", (int)(mark - config->url + 3), config->url, at + 1)
 		  : xstrdup(config->url);

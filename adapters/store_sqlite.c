@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "file.h"
@@ -23,23 +22,6 @@ static struct store_sqlite *of(struct store *store)
 }
 
 /* --- files --- */
-
-/* Makes the folder of the file, and those above it, where they are missing. */
-static bool make_folder(const char *path, struct text *error)
-{
-	char *folder = xstrdup(path);
-	bool ok = true;
-
-	for (char *slash = strchr(folder + 1, '/'); ok && slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		if (mkdir(folder, 0700) != 0 && errno != EEXIST)
-			ok = text_error(error, "store: %s: the folder can't be made: %s", folder,
-					strerror(errno));
-		*slash = '/';
-	}
-	free(folder);
-	return ok;
-}
 
 /* Who holds the lock, in the words of lock_take. */
 static void lock_read(int fd, char out[LOCK_WORDS_MAX])
@@ -180,7 +162,7 @@ static struct store *sqlite_open(const char *where, bool migrate, struct text *e
 	bool ok = *where || text_error(error, "store: sqlite: needs a path, as sqlite:../var/heed.db");
 	if (ok && !migrate && access(where, F_OK) != 0)
 		ok = text_error(error, "store: %s: there is no store yet; `heed migrate` makes it", where);
-	ok = ok && make_folder(where, error);
+	ok = ok && file_make_folder(where, error);
 	ok = ok && (store->lock = lock_take(where, error, locked)) >= 0;
 	ok = ok && make_file(where, error);
 	if (ok) {

@@ -414,7 +414,7 @@ static void check_choice(struct audit *audit, const struct audit_contact *contac
 			    product->parent ? choice_at(audit, product->parent->name, contact->log_seq)
 					    : NULL,
 			    choice_at(audit, "*", contact->log_seq)},
-		.purpose = contact->purpose,
+		.purpose = product_purpose(product, contact->purpose),
 		.template = "",
 		.rejected = "",
 		.doubt = strcmp(contact->reason, "doubt_resend") == 0 ? contact->channel : "",

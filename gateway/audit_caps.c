@@ -93,7 +93,7 @@ bool audit_caps_claim(struct audit_caps *caps, const struct audit_contact *conta
 {
 	bool known, taken = contact->state == STATE_SENT || contact->state == STATE_DELIVERED;
 
-	if (product->cap.per == CAP_NONE || contact->purpose == PURPOSE_CRITICAL)
+	if (product->cap.per == CAP_NONE || product_purpose(product, contact->purpose) == PURPOSE_CRITICAL)
 		return true;
 	size_t period = period_of(caps, product, zone, contact->at);
 	struct claimed *claimed = claimed_of(caps, contact->message_n, &known);

@@ -131,7 +131,7 @@ void config_drop(struct config *config);
 const struct channel_config *config_channel(const struct config *config, const char *name);
 
 /* The port to the file format, filled by adapters/config_yaml.c: a Jansson tree, and where each value stood.
- * NULL: `error` is "FILE:LINE: …". Duplicate keys, anchors that loop, and non-UTF-8 are errors. */
+ * NULL: `error` is "FILE:LINE: …". Duplicate keys, aliases of nothing, and non-UTF-8 are errors. */
 struct config_tree;
 struct config_tree *config_tree_read(const char *file, struct text *error);
 /* The same of a text that is there already; `name` stands in its errors. */

@@ -487,6 +487,9 @@ static void fill_channel(struct config_loading *load, const char *name, json_t *
 			     "is not a channel's name; a small letter, then at most %d more of a-z 0-9 _ - "
 			     "would be right",
 			     CHANNEL_NAME_MAX - 1);
+	else if (strcmp(name, "summary") == 0 || strcmp(name, "required") == 0)
+		config_wrong(&load->source, path,
+			     "is a file that every template may have; another name would be right");
 	*channel = (struct channel_config){.name = xstrdup(name),
 					   .ops = adapter ? registry_channel(adapter) : NULL,
 					   .provider = xstrdup(""),

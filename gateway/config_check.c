@@ -305,6 +305,11 @@ static void wanted(const struct config_key *key, const json_t *value, struct tex
 	}
 }
 
+static bool is_number_key(const struct config_key *key)
+{
+	return key->type == KEY_INTEGER || key->type == KEY_NUMBER;
+}
+
 static void wrong_value(struct walk *w, const struct config_key *key, const json_t *value)
 {
 	struct text want, is;
@@ -318,8 +323,12 @@ static void wrong_value(struct walk *w, const struct config_key *key, const json
 		    config_is_literal(w->source, path);
 	if (open)
 		text_addf(&is, "\"%.*s\"", SHOWN_MAX, json_string_value(value));
+	else if (is_number_key(key) && json_is_number(config_raw_at(w->source, path)))
+		text_addf(&is, "%.15g", json_number_value(value));
 	else
 		text_puts(&is, type_is(value));
+	if (json_is_string(config_raw_at(w->source, path)) && !config_is_literal(w->source, path))
+		text_puts(&is, " from a variable");
 	config_wrong(w->source, path, "is %s; %s would be right", is.data, want.data);
 	text_release(&want);
 	text_release(&is);
@@ -342,26 +351,6 @@ static bool is_word_of(const char *words, const char *word)
 	return false;
 }
 
-/* All members of the list or map are text. */
-static bool all_text(const json_t *value)
-{
-	const char *name;
-	json_t *member;
-	size_t i;
-
-	json_array_foreach(value, i, member)
-	{
-		if (!json_is_string(member))
-			return false;
-	}
-	json_object_foreach((json_t *)value, name, member)
-	{
-		if (!json_is_string(member))
-			return false;
-	}
-	return true;
-}
-
 static bool value_fits(const struct config_key *key, const json_t *value)
 {
 	const char *s = json_string_value(value);
@@ -377,9 +366,9 @@ static bool value_fits(const struct config_key *key, const json_t *value)
 	case KEY_URL:
 		return s && (*s || !key->limits[0]);
 	case KEY_TEXTS:
-		return json_is_array(value) && all_text(value);
+		return json_is_array(value);
 	case KEY_LOCALES:
-		return json_is_object(value) && all_text(value);
+		return json_is_object(value);
 	case KEY_WORD:
 		return s && is_word_of(key->limits, s);
 	case KEY_DURATION:
@@ -429,6 +418,22 @@ static bool belongs(const struct config_key *key, const json_t *map)
 
 static void check_value(struct walk *w, const struct config_key *key, json_t *value);
 
+/* What a variable gave is text; where a number, or true or false, is wanted it is read as such. */
+static json_t *value_meant(const struct walk *w, const struct config_key *key, json_t *map, const char *name,
+			   json_t *value)
+{
+	if (!json_is_string(value) || !(is_number_key(key) || key->type == KEY_BOOLEAN) ||
+	    config_is_literal(w->source, w->path.data))
+		return value;
+	json_t *meant = json_loads(json_string_value(value), JSON_DECODE_ANY, NULL);
+	if (!json_is_number(meant) && !json_is_boolean(meant)) {
+		json_decref(meant);
+		return value;
+	}
+	json_object_set_new(map, name, meant);
+	return meant;
+}
+
 static void check_map(struct walk *w, const char *pattern, json_t *map)
 {
 	const char *name;
@@ -448,7 +453,7 @@ static void check_map(struct walk *w, const char *pattern, json_t *map)
 				     "is a key of the adapter %s, and this channel's is %s; leave it out",
 				     key->adapter, json_string_value(json_object_get(map, "adapter")));
 		} else {
-			check_value(w, key, value);
+			check_value(w, key, value_meant(w, key, map, name, value));
 		}
 		walk_back(w, before);
 	}
@@ -482,6 +487,36 @@ static void check_list(struct walk *w, const char *pattern, json_t *list)
 	}
 }
 
+static void check_text(struct walk *w, const char *step, const json_t *member)
+{
+	if (json_is_string(member))
+		return;
+	size_t before = walk_enter(w, step);
+	w->mistakes++;
+	config_wrong(w->source, w->path.data, "is %s; text%s would be right", type_is(member),
+		     json_is_number(member) || json_is_boolean(member) ? " in quotes" : "");
+	walk_back(w, before);
+}
+
+/* A list or map of text. */
+static void check_texts(struct walk *w, json_t *value)
+{
+	const char *name;
+	json_t *member;
+	size_t i;
+
+	json_array_foreach(value, i, member)
+	{
+		char step[24];
+		snprintf(step, sizeof step, "%zu", i);
+		check_text(w, step, member);
+	}
+	json_object_foreach(value, name, member)
+	{
+		check_text(w, name, member);
+	}
+}
+
 static void check_value(struct walk *w, const struct config_key *key, json_t *value)
 {
 	if (config_is_doubtful(w->source, w->path.data))
@@ -494,6 +529,8 @@ static void check_value(struct walk *w, const struct config_key *key, json_t *va
 		check_map(w, key->path, value);
 	else if (key->type == KEY_MAPS)
 		check_list(w, key->path, value);
+	else if (key->type == KEY_TEXTS || key->type == KEY_LOCALES)
+		check_texts(w, value);
 }
 
 bool config_check_tree(const struct config_source *source, const struct config_table *table)

@@ -1,10 +1,13 @@
 /* The part of the configuration that the customers' pages are made of: company, secrets, pages. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "config_load.h"
 #include "link.h"
+#include "page_colour.h"
 #include "pages.h"
 #include "xalloc.h"
 #include "banned.h"
@@ -24,22 +27,42 @@ static char *folder_of(const struct config_loading *load)
 	return NULL;
 }
 
+/* The path of the company's logo; "": there is none that could be read. */
+static char *picture_of(const struct config_loading *load)
+{
+	const char *logo = load_text(load, "company.logo");
+	char *path = logo && *logo ? config_path_join(load->config->folder, logo) : xstrdup("");
+
+	if (*path && access(path, R_OK) != 0) {
+		config_wrong(&load->source, "company.logo",
+			     "%s cannot be read: %s; the path of a picture would be right", path,
+			     strerror(errno));
+		*path = '\0';
+	}
+	return path;
+}
+
 void config_load_pages(struct config_loading *load)
 {
 	struct config *config = load->config;
-	const char *logo = load_text(load, "company.logo"), *colour = load_text(load, "company.colour");
+	const char *colour = load_text(load, "company.colour");
 	struct text errors;
+	struct colour company;
 
 	config->company.name = load_copy(load, "company.name");
 	if (config->secret_count > LINK_SECRETS_MAX)
 		config_wrong(&load->source, "secrets", "has %zu; %d or fewer would be right",
 			     config->secret_count, LINK_SECRETS_MAX);
+	if (colour && *colour && !colour_parse(colour, &company)) {
+		config_wrong(&load->source, "company.colour", "is not a colour; \"#0a5c36\" would be right");
+		colour = "";
+	}
+	char *picture = picture_of(load);
 	if (!*config->http.public || !config->secret_count)
-		return;
+		goto out;
 	config->links = link_keys_new(config->http.public_url, (const char *const *)config->secrets,
 				      config->secret_count);
 	char *folder = folder_of(load);
-	char *picture = logo && *logo ? config_path_join(config->folder, logo) : xstrdup("");
 	text_init(&errors, MISTAKES_MAX);
 	config->pages = pages_load(folder, picture, colour ? colour : "", &errors);
 	if (errors.len && errors.data[errors.len - 1] == '\n')
@@ -48,6 +71,7 @@ void config_load_pages(struct config_loading *load)
 		config_mistakes(&load->source, "http.public", &errors);
 	text_release(&errors);
 	free(folder);
+out:
 	free(picture);
 }
 

@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "url.h"
 #include "xalloc.h"
 #include "banned.h"
@@ -21,31 +23,35 @@ struct expansion {
 	struct text path;
 };
 
+/* Only a file: a pipe or a device may be without end, or never give anything. */
+static bool read_file(const char *path, struct text *out, struct text *error)
+{
+	struct stat info;
+
+	if (stat(path, &info) != 0)
+		return text_error(error, "%s", strerror(errno));
+	if (!S_ISREG(info.st_mode))
+		return text_error(error, "it is not a file");
+	return file_read(path, CONFIG_VALUE_MAX, out, error);
+}
+
 static bool add_file(const struct expansion *e, const char *name, struct text *out)
 {
-	char block[4096];
-	size_t got, start = out->len;
-	int failure = 0;
+	size_t start = out->len;
+	struct text error;
 
-	char *file = config_path_join(e->folder, name);
-	FILE *in = fopen(file, "re");
-	if (!in)
-		failure = errno;
-	while (in && (got = fread(block, 1, sizeof block, in)) > 0)
-		text_add(out, block, got);
-	if (in && ferror(in))
-		failure = errno;
-	if (in)
-		fclose(in);
-	if (failure)
+	text_init(&error, TEXT_ERROR_MAX);
+	char *path = config_path_join(e->folder, name);
+	bool done = read_file(path, out, &error);
+	if (!done)
 		config_wrong(e->source, e->path.data,
-			     "${file:%s} cannot be read: %s; mend the path or its mode", name,
-			     strerror(failure));
+			     "${file:%s} cannot be read: %s; mend the path or its mode", name, error.data);
 	for (const char *end = "\n\r"; *end; end++)
 		if (out->len > start && out->data[out->len - 1] == *end)
 			out->data[--out->len] = '\0';
-	free(file);
-	return !failure;
+	free(path);
+	text_release(&error);
+	return done;
 }
 
 static bool name_is_valid(const char *name)

@@ -2,10 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "descriptors.h"
+#include "xalloc.h"
 #include "banned.h"
 
 bool file_read(const char *path, size_t max, struct text *out, struct text *error)
@@ -35,6 +38,43 @@ bool file_read(const char *path, size_t max, struct text *out, struct text *erro
 out:
 	close(fd);
 	return done;
+}
+
+bool file_make_folder(const char *path, struct text *error)
+{
+	char *folder = xstrdup(path);
+	bool ok = true;
+
+	for (char *slash = strchr(folder + 1, '/'); ok && slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(folder, 0700) != 0 && errno != EEXIST)
+			ok = text_error(error, "%s: the folder can't be made: %s", folder, strerror(errno));
+		*slash = '/';
+	}
+	free(folder);
+	return ok;
+}
+
+bool file_could_be_made(const char *path, struct text *error)
+{
+	char *folder = xstrdup(path);
+	char *slash = strrchr(folder, '/');
+	bool ok = true;
+
+	for (; slash && slash > folder; slash = strrchr(folder, '/')) {
+		*slash = '\0';
+		if (access(folder, F_OK) == 0)
+			break;
+	}
+	const char *there = !slash ? "." : slash > folder ? folder : "/";
+	struct stat info;
+	if (stat(there, &info) == 0 && !S_ISDIR(info.st_mode))
+		ok = text_error(error, "%s is not a folder; another path would be right", there);
+	else if (access(there, W_OK | X_OK) != 0)
+		ok = text_error(error, "%s can't be written in: %s; mend its mode or owner", there,
+				strerror(errno));
+	free(folder);
+	return ok;
 }
 
 void file_boot_id(char out[BOOT_ID_SIZE])

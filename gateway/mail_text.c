@@ -140,6 +140,10 @@ bool mailbox_parse(const char *value, struct mailbox *out, struct text *error)
 		out->name = xstrdup("");
 		out->address = unquote(value, strlen(value));
 	}
+	for (const char *c = out->name; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 127)
+			return text_error(error, "the name holds a line break or another control character; "
+						 "leave it out");
 	if (strlen(out->name) > MAIL_SUBJECT_MAX)
 		return text_error(error, "the name is longer than %d bytes", MAIL_SUBJECT_MAX);
 	switch (mail_address_check(out->address)) {

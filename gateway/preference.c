@@ -443,6 +443,7 @@ static bool words_patience(const char *at, size_t len, json_t *entry, struct tex
 {
 	static const char *const keys[] = {"hours=", "wait="};
 	const char *end = at + len, *value = NULL, *key = NULL;
+	bool seen[2] = {false, false}, twice = false;
 
 	while (at <= end) {
 		size_t item = at < end ? strcspn(at, ",}") : 0, size = item;
@@ -451,10 +452,13 @@ static bool words_patience(const char *at, size_t len, json_t *entry, struct tex
 			if (size >= strlen(keys[i]) && strncmp(word, keys[i], strlen(keys[i])) == 0) {
 				key = keys[i];
 				value = word + strlen(keys[i]);
+				twice = twice || seen[i];
+				seen[i] = true;
 			}
-		if (!key)
-			return text_error(error,
-					  "channels: in {…} stand hours=… and wait=…, as in " LIST_EXAMPLE);
+		if (!key || twice)
+			return text_error(
+				error,
+				"channels: in {…} stand hours=… and wait=…, once each, as in " LIST_EXAMPLE);
 		size = (size_t)(at + item - value);
 		const char *text = trimmed(value, &size);
 		char *name = xmemdup0(key, strlen(key) - 1);

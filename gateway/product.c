@@ -132,6 +132,22 @@ static void check_channels(struct reading *r, const char *name, const json_t *ow
 		      "right");
 }
 
+/* Texts by locale. */
+static void check_locales(struct reading *r, const char *name, const char *key, const json_t *own)
+{
+	const char *locale;
+	json_t *text;
+
+	json_object_foreach(json_object_get(own, key), locale, text)
+	{
+		if (locale_valid(locale))
+			continue;
+		char *at = xasprintf("%s.%s", key, locale);
+		wrong(r, name, at, "is not a locale; en or es-AR would be right");
+		free(at);
+	}
+}
+
 /* Quiet hours and cap. What a part has from its product was told there. */
 static void check_time(struct reading *r, const char *name, const json_t *own, const json_t *whole,
 		       struct product *product)
@@ -181,10 +197,13 @@ static void add_product(struct reading *r, const char *name, const json_t *own, 
 }
 
 /* What a purpose asks of the rest. */
-static void check_purpose(struct reading *r, const char *name, const struct product *product)
+static void check_purpose(struct reading *r, const char *name, const json_t *own,
+			  const struct product *product)
 {
 	if (product->urgent && product->purpose != PURPOSE_CRITICAL)
-		wrong(r, name, "urgent", "is for purpose critical only; that, or no urgent, would be right");
+		wrong(r, name, "urgent", "%sis for purpose critical only; that, or %s, would be right",
+		      json_object_get(own, "urgent") ? "" : "has it from its product, and it ",
+		      json_object_get(own, "urgent") ? "no urgent" : "urgent: false");
 	if (product->purpose == PURPOSE_MARKETING && product->default_count) {
 		char *path = xasprintf("%s.default", name);
 		config_warn(r->source, path,
@@ -271,10 +290,12 @@ static void read_product(struct reading *r, const char *name, json_t *own)
 		/* without channels, what else is wrong may be their name */
 		if (channels_sound && (fine || json_object_get(whole, "channels")))
 			check_channels(r, name, sound, whole);
+		check_locales(r, name, "title", sound);
+		check_locales(r, name, "description", sound);
 		/* of a set with a mistake nothing is used; all the others are found all the same */
 		add_product(r, name, sound, whole);
 		if (keys_sound(r, name, own, above, about_purpose))
-			check_purpose(r, name, &r->set->products[r->set->count - 1]);
+			check_purpose(r, name, sound, &r->set->products[r->set->count - 1]);
 		json_decref(whole);
 		json_decref(sound);
 		json_decref(sound_parent);
@@ -409,6 +430,11 @@ static int name_order(const void *name, const void *product)
 const struct product *product_find(const struct product_set *set, const char *name)
 {
 	return bsearch(name, set->products, set->count, sizeof *set->products, name_order);
+}
+
+enum purpose product_purpose(const struct product *product, enum purpose said)
+{
+	return said < product->purpose ? product->purpose : said;
 }
 
 bool product_is_within(const char *product, const char *of)

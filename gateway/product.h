@@ -57,6 +57,9 @@ bool content_kept_parse(const char *name, enum content_kept *content);
 
 /* NULL if there is none of that name. */
 const struct product *product_find(const struct product_set *set, const char *name);
+/* What a message about it is for: what it said or had, or what the product is by now where that is stricter.
+ */
+enum purpose product_purpose(const struct product *product, enum purpose said);
 /* A product's, or a part's. */
 bool product_name_valid(const char *name);
 /* Is it `of`, or a part of it? Both are names. */

@@ -87,6 +87,22 @@ static void check_setting(const json_t *declared, const char *name, json_t *valu
 		config_wrong(source, path, "is empty; the provider asks for it");
 }
 
+static void check_base_url(const char *url, const struct config_source *source, const char *path)
+{
+	char *at_path = xasprintf("%s.base_url", path);
+	struct config_url parts;
+
+	if (url && !config_is_doubtful(source, at_path)) {
+		bool fine = config_url_parse(url, &parts) && *parts.host &&
+			    (strcmp(parts.scheme, "https") == 0 || strcmp(parts.scheme, "http") == 0);
+		if (!fine)
+			config_wrong(source, at_path,
+				     "is not the address of an API; https://api.example.com would be right");
+		config_url_release(&parts);
+	}
+	free(at_path);
+}
+
 bool provider_settings(const json_t *provider, json_t *settings, const struct config_source *source,
 		       const char *path)
 {
@@ -115,5 +131,6 @@ bool provider_settings(const json_t *provider, json_t *settings, const struct co
 			json_object_set_new(settings, name, json_string(""));
 		free(at_path);
 	}
+	check_base_url(json_string_value(json_object_get(settings, "base_url")), source, path);
 	return source->errors->len == before;
 }

@@ -157,7 +157,6 @@ static bool may_follow(struct turn *turn, const struct work *lead, struct work *
 
 	*may = false;
 	if (row->customer != lead->row.customer || strcmp(row->product, lead->row.product) != 0 ||
-	    row->purpose != lead->row.purpose || /* they count in other caps */
 	    (row->state == STATE_IN_DOUBT) != again || (again && !went_with(lead, row)) ||
 	    !is_due(turn, lead, row) || !work_message(work) || holds_cancel(turn, row) ||
 	    holds_stop(turn, row, NULL, NULL))
@@ -165,6 +164,7 @@ static bool may_follow(struct turn *turn, const struct work *lead, struct work *
 	/* the contact counts once in a cap: its first message does */
 	bool ok = work_decide(turn, work, &lead->facts, false, &decision);
 	*may = ok && decision.kind == CHOOSE_SEND && decision.digest &&
+	       row->purpose == lead->row.purpose && /* else they count in other caps */
 	       strcmp(decision.channel, of_lead->channel) == 0 && decision.address == of_lead->address;
 	*before = decision.before;
 	reasons_release(&decision.reasons);

@@ -11,6 +11,7 @@
 #include "cli.h"
 #include "config.h"
 #include "config_check.h"
+#include "file.h"
 #include "mail_box.h"
 #include "queue.h"
 #include "store.h"
@@ -172,21 +173,25 @@ static void try_store(struct check *check, const struct config *config)
 		if (reader)
 			store_reader_close(reader);
 	} else {
-		const char *slash = strrchr(path, '/');
-		char *folder = xmemdup0(path, slash > path ? (size_t)(slash - path) : 1);
-		char *parent = xstrdup(folder);
-		if (access(folder, F_OK) != 0 && strrchr(parent, '/'))
-			*strrchr(parent, '/') = '\0'; /* the gateway makes one level */
-		char *message = xasprintf("%s can't be written in: %s; mend its mode or owner",
-					  *parent ? parent : "/", strerror(errno));
-		if (access(*parent ? parent : "/", W_OK | X_OK) == 0)
-			tell(check, "ok", "store.url", "will be made at the first start");
-		else
-			tell(check, "error", "store.url", message);
-		free(message);
-		free(parent);
-		free(folder);
+		bool could = file_could_be_made(path, &error);
+		tell(check, could ? "ok" : "error", "store.url",
+		     could ? "will be made at the first start" : error.data);
 	}
+	text_release(&error);
+}
+
+/* Where commands reach the gateway: there, or to be made at its start. */
+static void try_socket(struct check *check, const struct config *config)
+{
+	struct stat info;
+	struct text error;
+
+	text_init(&error, TEXT_ERROR_MAX);
+	if (stat(config->http.socket, &info) == 0 && !S_ISSOCK(info.st_mode))
+		tell(check, "error", "http.socket",
+		     "is there and is not a socket; another path would be right");
+	else if (!file_could_be_made(config->http.socket, &error))
+		tell(check, "error", "http.socket", error.data);
 	text_release(&error);
 }
 
@@ -280,6 +285,7 @@ static int run_check(const char *config_file, int argc, char **argv)
 		warn_unsafe(&check, config);
 		try_queue(&check, config);
 		try_store(&check, config);
+		try_socket(&check, config);
 		try_channels(&check, config);
 		try_mailboxes(&check, config);
 	}

@@ -13,6 +13,7 @@
 #include "../config.h"
 #include "../crash.h"
 #include "../descriptors.h"
+#include "../file.h"
 #include "../log.h"
 #include "../mail_reader.h"
 #include "../service.h"
@@ -139,7 +140,8 @@ static bool gateway_start(struct gateway *gateway, struct text *error)
 {
 	const struct config *config = gateway->config;
 
-	if (!(gateway->store = store_open(config->store.url, config->store.migrate, error)))
+	if (!file_make_folder(config->http.socket, error) ||
+	    !(gateway->store = store_open(config->store.url, config->store.migrate, error)))
 		return false;
 	CRASH_POINT(start_opened);
 	gateway->turn = turn_new(gateway->store, gateway->config);

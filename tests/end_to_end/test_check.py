@@ -17,6 +17,21 @@ def test_a_configuration_that_everybody_may_read_or_write_is_named(heed):
     assert readable not in said and writable not in said
 
 
+def test_the_folder_of_the_socket_is_made_and_what_is_in_its_way_is_named(heed):
+    heed.stop()
+    heed.socket = str(heed.folder / "run/heed/s")
+    heed.config["http"]["socket"] = heed.socket
+    heed.write()
+    assert "http.socket" not in heed.cli_ok("check")
+    heed.start()
+    assert stat.S_IMODE((heed.folder / "run/heed").stat().st_mode) == 0o700
+    heed.config["http"]["socket"] = str(heed.folder / "products.yaml/s")
+    heed.write()
+    done = heed.cli("check")
+    assert done.returncode == 1 and "http.socket: " in done.stderr and "products.yaml is not a folder" in done.stderr
+    heed.config["http"]["socket"] = heed.socket
+
+
 @pytest.mark.skipif(STORE != "sqlite", reason="the server keeps its files")
 def test_what_heed_makes_is_for_its_owner_alone(heed):
     assert stat.S_IMODE((heed.folder / "heed.db").stat().st_mode) == 0o600

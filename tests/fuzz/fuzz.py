@@ -32,6 +32,8 @@ def fuzz(name, bound, seed, keep):
                            str(corpus), str(SEEDS / name)],
                           cwd=ROOT, env=OPTIONS, text=True, errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           stdin=subprocess.DEVNULL)
+    for left in (ROOT / "config").glob("fuzz-*.yaml"):    # of one that crashed
+        left.unlink()
     inputs = re.search(r"number_of_executed_units: (\d+)", done.stdout)
     print(f"{'ok' if done.returncode == 0 else 'FAILED':6} {name}: {inputs[1] if inputs else '?'} inputs", flush=True)
     if done.returncode != 0:

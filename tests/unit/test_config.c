@@ -347,6 +347,45 @@ static void variables_come_from_the_environment_and_from_files(void **state)
 	config_drop(config);
 }
 
+static void a_variable_may_give_a_number_or_true_and_false(void **state)
+{
+	(void)state;
+	setenv("HEED_TEST_MANY", "8", 1);
+	setenv("HEED_TEST_YES", "true", 1);
+	struct config *config =
+		load_fine(BASE "channels:\n"
+			       "  webhook: { adapter: webhook, allow_http: \"${HEED_TEST_YES}\" }\n"
+			       "queue: { partitions: \"${HEED_TEST_MANY}\" }\n");
+	assert_int_equal(config->queue.partitions, 8);
+	assert_true(json_is_true(json_object_get(config->channels[0].settings, "allow_http")));
+	config_drop(config);
+	setenv("HEED_TEST_MANY", "hunter2", 1);
+	is_refused_beside_the_base(
+		"queue: { partitions: \"${HEED_TEST_MANY}\" }\n",
+		"queue.partitions: is text from a variable; a whole number from 1 to 1024");
+	setenv("HEED_TEST_MANY", "4711", 1);
+	is_refused_beside_the_base("queue: { partitions: \"${HEED_TEST_MANY}\" }\n",
+				   "queue.partitions: is a whole number from a variable; a whole number");
+}
+
+static void a_variable_is_taken_from_a_file_and_from_nothing_else(void **state)
+{
+	(void)state;
+	is_refused_beside_the_base("gateway: { name: \"${file:/dev/zero}\" }\n",
+				   "${file:/dev/zero} cannot be read: it is not a file");
+}
+
+static void one_retry_may_stand_for_all_channels(void **state)
+{
+	(void)state;
+	struct config *config =
+		load_fine(BASE "channels:\n"
+			       "  webhook: { adapter: webhook, retry: &patient { first: 3s } }\n"
+			       "  voice: { adapter: capture, retry: *patient }\n");
+	assert_int_equal(config_channel(config, "voice")->retry.first, 3 * MOMENT_S);
+	config_drop(config);
+}
+
 static void a_variable_that_is_missing_is_told_once_and_by_line(void **state)
 {
 	(void)state;
@@ -375,7 +414,7 @@ static void secrets_appear_in_no_message(void **state)
 		   "channels.email.relay: would send its password in the clear to mail.example.com");
 	scratch_has(report.errors.data, "store.url: ");
 	scratch_has(report.errors.data, "queue.redis: ");
-	scratch_has(report.errors.data, "gateway.lease: is text; a duration like");
+	scratch_has(report.errors.data, "gateway.lease: is text from a variable; a duration like");
 	scratch_has(report.errors.data, "secrets.0: is too short");
 	scratch_has(report.errors.data, "channels.other.relay: is not a relay");
 	scratch_has(report.errors.data, "channels.sms.settings.auth_token: is not text");
@@ -435,7 +474,7 @@ static void every_mistake_is_told_at_once_with_file_line_and_key(void **state)
 					"500ms, 10s, 5m, 2h or 3d would be right");
 	scratch_has(report.errors.data, "heed.yaml:5: queue.events_max: is \"many\"; a whole number from 1 "
 					"to 1000000000 would be right");
-	scratch_has(report.errors.data, "queue.dead_max: is a whole number; a whole number from 1");
+	scratch_has(report.errors.data, "queue.dead_max: is 0; a whole number from 1");
 	scratch_has(report.errors.data,
 		    "heed.yaml:6: history.content: is \"all\"; full, summary or none would be right");
 	scratch_has(report.errors.data, "heed.yaml:7: customers.timezone: is not a time zone");
@@ -446,7 +485,7 @@ static void every_mistake_is_told_at_once_with_file_line_and_key(void **state)
 	scratch_has(report.errors.data, "heed.yaml:10: channels.email.provider: is a key of the adapter "
 					"http, and this channel's is smtp");
 	scratch_has(report.errors.data, "channels.email.relay: is missing; write for example relay:");
-	scratch_has(report.errors.data, "channels.email.retry.factor: is a number; a number from 1 to 100");
+	scratch_has(report.errors.data, "channels.email.retry.factor: is 0.5; a number from 1 to 100");
 	scratch_has(report.errors.data, "channels.email.retry: has a first pause longer than max");
 	scratch_has(report.errors.data, "heed.yaml:1: store: is missing");
 	scratch_has(report.errors.data, "heed.yaml:1: products: is missing");
@@ -466,6 +505,8 @@ static void names_of_channels_are_short_and_plain(void **state)
 	(void)state;
 	is_refused(BASE "channels: { Email: { adapter: webhook } }\n",
 		   "channels.Email: is not a channel's name");
+	is_refused(BASE "channels: { summary: { adapter: capture } }\n",
+		   "channels.summary: is a file that every template may have");
 	is_refused(BASE "channels: { a123456789012345678901234567890123: { adapter: webhook } }\n",
 		   "at most 31 more");
 	is_refused(BASE "channels: {}\n", "channels: has no channel");
@@ -558,6 +599,9 @@ static void mistakes_among_several_providers_are_named_where_they_stand(void **s
 	(void)state;
 	is_refused(BASE "channels: { sms: { " TWO ", settings: { " OF_TWILIO " } } }\n",
 		   "channels.sms.settings.kannel.base_url: is missing");
+	is_refused(BASE "channels:\n  sms:\n    adapter: http\n    provider: kannel\n    settings: { "
+			"base_url: \"ftp://k\", from: k }\n",
+		   "heed.yaml:7: channels.sms.settings.base_url: is not the address of an API; https://");
 	is_refused(BASE "channels: { sms: { " TWO ", settings: { " OF_TWILIO ", " OF_KANNEL
 			", vonage: {} } } }\n",
 		   "channels.sms.settings.vonage: is none of the providers");
@@ -595,8 +639,9 @@ static void the_page_has_the_companys_name_colour_and_picture(void **state)
 	assert_string_equal(link_public_url(config->links), "https://m.example.com");
 	config_drop(config);
 	is_refused_beside_the_base(PUBLIC "company: { colour: green }\n",
-				   "company.colour: green is not a colour; #0a5c36 would be right");
-	is_refused_beside_the_base(PUBLIC "company: { logo: nobody.png }\n", "nobody.png: ");
+				   "company.colour: is not a colour; \"#0a5c36\" would be right");
+	is_refused_beside_the_base("company: { colour: green }\n", "company.colour: is not a colour");
+	is_refused_beside_the_base(PUBLIC "company: { logo: nobody.png }\n", "heed.yaml:7: company.logo: ");
 }
 
 static void a_file_of_the_pages_that_is_wrong_is_named(void **state)
@@ -928,6 +973,9 @@ int main(void)
 		cmocka_unit_test(the_block_of_the_contract_is_taken_as_it_stands),
 		cmocka_unit_test(a_configuration_is_counted),
 		cmocka_unit_test(variables_come_from_the_environment_and_from_files),
+		cmocka_unit_test(a_variable_may_give_a_number_or_true_and_false),
+		cmocka_unit_test(a_variable_is_taken_from_a_file_and_from_nothing_else),
+		cmocka_unit_test(one_retry_may_stand_for_all_channels),
 		cmocka_unit_test(a_variable_that_is_missing_is_told_once_and_by_line),
 		cmocka_unit_test(secrets_appear_in_no_message),
 		cmocka_unit_test(a_secret_that_everybody_may_read_is_warned_of),

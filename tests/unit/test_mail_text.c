@@ -454,8 +454,12 @@ static void senders_are_read_from_the_configuration(void **state)
 		{"m@example.com", "", "m@example.com"},
 		{" <m@example.com> ", "", "m@example.com"},
 	};
-	static const char *const bad[] = {"", "Example Bank", "Example <Bank", "Bank <m@example.com> x",
-					  "m@b\xc3\xbc.de"};
+	static const char *const bad[] = {"",
+					  "Example Bank",
+					  "Example <Bank",
+					  "Bank <m@example.com> x",
+					  "m@b\xc3\xbc.de",
+					  "Bank\nBcc: x <m@example.com>"};
 	struct mailbox box;
 	struct text error;
 

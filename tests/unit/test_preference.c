@@ -208,7 +208,8 @@ static void blanks_are_no_hours(void **unused)
 
 static void the_words_of_the_command_line_have_hours_and_wait(void **unused)
 {
-	static const char *const bad[] = {"sms{", "sms{hours}", "sms{wait=2h}email", "{wait=2h}", "sms{}"};
+	static const char *const bad[] = {"sms{",      "sms{hours}", "sms{wait=2h}email",
+					  "{wait=2h}", "sms{}",      "sms{wait=2h,wait=3h}"};
 	struct text error;
 	(void)unused;
 	text_init(&error, TEXT_ERROR_MAX);

@@ -52,6 +52,15 @@ static void is_refused(const char *yaml, const char *why)
 	"  may_stop: true\n"                                        \
 	"  content: full\n"
 
+static void a_title_is_text_under_a_locale(void **state)
+{
+	(void)state;
+	is_refused("a: { channels: [sms], title: { en: 5 } }\n",
+		   ":1: a.title.en: is a whole number; text in quotes would be right");
+	is_refused("a: { channels: [sms], description: { en_US: x } }\n",
+		   ":1: a.description.en_US: is not a locale; en or es-AR would be right");
+}
+
 static void a_part_takes_what_it_leaves_out_from_its_product(void **state)
 {
 	(void)state;
@@ -194,6 +203,9 @@ static void when_it_may_go_is_checked_and_inherited(void **state)
 	is_refused("a:\n  channels: [sms]\n  quiet_hours: night\n", ":3: a.quiet_hours: ");
 	is_refused("a: { channels: [sms], cap: 20 }\n", "a.cap: ");
 	is_refused("a: { channels: [sms], urgent: true }\n", "a.urgent: is for purpose critical only");
+	is_refused("a: { channels: [sms], purpose: critical, urgent: true }\na/b: { purpose: service }\n",
+		   ":2: a/b.urgent: has it from its product, and it is for purpose critical only; that, or "
+		   "urgent: false");
 	product_set_free(read_fine("a: { channels: [sms], cap: \"\", urgent: false, quiet_hours: \"\" }\n"));
 }
 
@@ -207,6 +219,7 @@ static void marketing_by_default_is_warned_of(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_title_is_text_under_a_locale),
 		cmocka_unit_test(a_part_takes_what_it_leaves_out_from_its_product),
 		cmocka_unit_test(what_is_left_out_has_its_default),
 		cmocka_unit_test(a_title_falls_back_from_locale_to_language_to_any),
