@@ -80,6 +80,11 @@ bool choice_may_stop(const struct choice *choice)
 	return !choice->product || choice->product->may_stop;
 }
 
+bool choice_runs(const struct choice *choice)
+{
+	return choice->count > 0 || (!choice->product && !(choice->own && choice->own->has_channels));
+}
+
 int64_t choice_version(const struct choice *choice)
 {
 	return choice->own ? choice->own->version : 0;

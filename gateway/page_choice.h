@@ -29,7 +29,8 @@ struct choice {
 bool choice_read(const struct config *config, const struct product *product,
 		 const struct preference *preferences, size_t count, struct choice *out);
 bool choice_may_stop(const struct choice *choice);
-int64_t choice_version(const struct choice *choice);             /* of its own preference; 0: none */
+bool choice_runs(const struct choice *choice);       /* is there anything that comes, and could be paused? */
+int64_t choice_version(const struct choice *choice); /* of its own preference; 0: none */
 int64_t choice_paused(const struct choice *choice, int64_t now); /* until when; 0: it is not */
 bool choice_offers(const struct choice *choice, const char *channel);
 

@@ -212,7 +212,7 @@ static json_t *line_of(const struct page_view *view, const struct choice *choice
 	snprintf(id, sizeof id, "line-%zu", number);
 	text_init(&first, SAY_MAX);
 	choice_says_short(view, choice, &first);
-	bool runs = choice->count > 0 || (!product && !(choice->own && choice->own->has_channels));
+	const bool runs = choice_runs(choice);
 	json_t *line = json_pack(
 		"{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:s, s:o, s:o, s:s, s:b, s:b, s:b, s:b, "
 		"s:o, s:o}",

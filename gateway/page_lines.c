@@ -119,16 +119,11 @@ static void show_done(struct line *line, const json_t *answer)
 {
 	const json_t *words = line->page->view.words;
 	json_t *notice = notice_new(NOTICE_DONE, say(words, line->done, NULL));
-	int64_t paused = choice_paused(&line->choice, line->page->view.now);
-	struct text until;
+	json_t *pause = choice_says_pause(&line->page->view, &line->choice);
 
 	notice_add(notice, says_now(line, "done_now"));
-	if (paused) {
-		text_init(&until, SAY_MAX);
-		say_date_time(&until, words, line->page->view.zone, paused);
-		notice_add(notice, say(words, "paused", "until", until.data, NULL));
-		text_release(&until);
-	}
+	if (pause)
+		notice_add(notice, pause);
 	page_add_way(line->page, notice, answer);
 	show_line(line, 200, notice);
 }

@@ -400,6 +400,20 @@ def test_what_was_sent_and_what_was_not_is_told_with_the_reason(heed):
     assert "Es ist Werbung, und Sie hatten sie nicht bestellt." in german.text and "<html lang=\"de\">" in german.text
 
 
+def test_only_what_was_asked_for_on_the_page_is_called_access_to_it(heed):
+    heed.http_json("POST", "/v1/contacts", {"customer": "ana", "channel": "voice", "text": "Asked for a new card."})
+    page = link(heed, level="full").get("?view=history")
+    assert "<strong>In general</strong>: Asked for a new card." in page.text and "Your access to this page" not in page.text
+
+
+def test_a_line_says_that_it_is_paused_before_it_is_opened_and_not_once_it_is_stopped(heed):
+    heed.api("PUT", "/v1/customers/ana/preferences/statements", {"channels": ["email"], "paused_until": "2099-01-01T12:00:00Z"})
+    page = link(heed).get()
+    assert "You get it by e-mail. Paused until 1 January 2099, 13:00.</span></span></summary>" in page.text
+    page.press("stop", product="statements")
+    assert page.status == 200 and "Paused until" not in page.text
+
+
 def test_all_that_is_known_is_downloaded_and_erased(heed):
     page = link(heed, level="full").get("?view=data")
     assert "Download everything" in page.text
@@ -433,3 +447,5 @@ def test_an_expired_link_offers_a_new_one_to_the_same_address(heed, mail, sms):
     heed.put(ANA | {"addresses": {"email": "ana@example.com"}})
     gone = Page(heed, "/p/" + old).get()
     assert gone.status == 410 and "+346" not in gone.text
+    full = Page(heed, "/p/" + expired(link(heed, level="full").path[3:], "ana")).get()
+    assert full.status == 410 and "view=history" not in full.text     # no links to what it does not open
