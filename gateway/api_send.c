@@ -95,7 +95,7 @@ static bool idempotency_key(struct call *call)
 	const json_t *id = json_object_get(call->body, "id");
 	size_t len = strlen(key);
 
-	if (!len)
+	if (!api_request_has(call->request, "Idempotency-Key"))
 		return true;
 	if (json_is_array(call->body)) {
 		call_problem(call, 422,

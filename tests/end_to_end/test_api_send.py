@@ -44,7 +44,8 @@ def test_the_idempotency_key_serves_as_id(gateway):
     assert status == 409 and problem["field"] == "id"
     assert gateway.http_json("POST", "/v1/messages", message(id="k-2"), headers=key)[0] == 422
     assert gateway.http_json("POST", "/v1/messages", [message()], headers=key)[0] == 422
-    assert gateway.http_json("POST", "/v1/messages", message(), headers={"Idempotency-Key": "a b"})[0] == 422
+    for unfit in ("a b", "", '""', "a" * 129):
+        assert gateway.http_json("POST", "/v1/messages", message(), headers={"Idempotency-Key": unfit})[0] == 422, unfit
     assert gateway.queue()["admitted"] == 1
 
 

@@ -160,6 +160,7 @@ def test_heads_and_bodies_have_a_limit(gateway):
     assert status_of(raw(gateway, request("GET", "/v1/queue", headers=["X-Long: " + "a" * 40_000]))) == 431
     assert status_of(raw(gateway, request("GET", "/v1/queue", headers=["X-Long: " + "a" * 500_000]))) == 431
     assert status_of(raw(gateway, request("GET", "/v1/queue", headers=[f"X-{i}: 1" for i in range(100)]))) == 431
+    assert status_of(raw(gateway, request("GET", "/v1/messages/" + "a" * 40_000))) == 414
     assert status_of(raw(gateway, request("GET", "/v1/" + "a" * 100_000))) in (414, 431)
     for size, door, path in ((9 << 20, "internal", "/v1/messages"), (2 << 20, "public", "/p/x")):
         answer = raw(gateway, request("POST", path, b" " * size), door)
@@ -211,6 +212,17 @@ def test_slow_clients_hear_408_and_nobody_waits_for_them(gateway):
         for sock in slow:
             sock.close()
     wait_for(lambda: gateway.http("GET", "/v1/queue")[0] == 200, what="the doors to be open")
+
+
+def test_head_is_answered_without_content_also_where_get_would_stream(gateway):
+    for path, accept in (("/v1/customers/c-1042/export", "*/*"), ("/v1/log", "text/event-stream"), ("/v1/log", "*/*")):
+        answer = raw(gateway, request("HEAD", path, headers=["Accept: " + accept]))
+        assert status_of(answer) == 200 and answer.endswith(b"\r\n\r\n") and answer.count(b"\r\n\r\n") == 1, answer
+
+
+def test_a_target_as_proxies_are_sent_it_means_the_same(gateway):
+    assert status_of(raw(gateway, request("GET", "http://heed/v1/queue"))) == 200
+    assert status_of(raw(gateway, request("GET", "HTTP://heed"))) == 404
 
 
 def test_a_connection_carries_one_request_after_another(gateway):
