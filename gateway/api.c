@@ -415,10 +415,33 @@ static bool on_door(const struct route *route, enum door door)
 	return ((route->flags & ROUTE_PUBLIC) != 0) == (door == DOOR_PUBLIC);
 }
 
+/* A person whose link was cut short sees a page. Its styles are one folder up, so deeper down there is none.
+ */
+static void nothing_here(struct call *call)
+{
+	const struct api_request *request = call->request;
+	const char *accept = api_request_header(request, "Accept");
+	struct text error;
+	size_t depth = 0;
+
+	for (const char *c = request->path; *c; c++)
+		depth += *c == '/';
+	if (request->door != DOOR_PUBLIC || depth > 2 ||
+	    !http_prefers(accept, "text/html", "application/problem+json")) {
+		call_problem(call, 404, "there is nothing at this path");
+		return;
+	}
+	text_init(&error, TEXT_ERROR_MAX);
+	url_query_parse(request->query, &call->query, &error); /* a language, perhaps */
+	api_page_nothing(call);
+	url_query_release(&call->query);
+	text_release(&error);
+}
+
 static void no_route(struct call *call, const struct text *allowed)
 {
 	if (!allowed->len) {
-		call_problem(call, 404, "there is nothing at this path");
+		nothing_here(call);
 		return;
 	}
 	if (strcmp(call->request->method, "OPTIONS") == 0)
@@ -495,7 +518,7 @@ static bool handle(struct api *api, const struct api_request *request, bool run_
 	if (url_parts(request->path, API_PATH_PARTS, parts, &count))
 		route = admit(&call, parts, count);
 	else if (request->path[0] == '/' && url_is_encoded(request->path))
-		call_problem(&call, 404, "there is nothing at this path");
+		nothing_here(&call);
 	else
 		call_problem(&call, 400, "path: is not one of percent-encoded UTF-8");
 	if (call.token)

@@ -82,6 +82,14 @@ def test_what_is_forged_cut_another_customers_or_another_levels_opens_nothing(he
                      headers={"Content-Type": "application/x-www-form-urlencoded"})[0] == 404
 
 
+def test_a_link_that_was_cut_short_is_a_page_for_people_and_a_problem_for_programs(heed):
+    for path in ("/", "/p", "/p/", "/u/"):
+        status, headers, text = heed.http("GET", path + "?lang=de", door="public", headers={"Accept": "text/html,*/*;q=0.8"})
+        assert status == 404 and headers["Content-Type"].startswith("text/html") and "Dieser Link funktioniert nicht" in text.decode()
+        assert heed.http("GET", path, door="public")[1]["Content-Type"] == "application/problem+json"
+    assert heed.http("GET", "/p/", headers={"Accept": "text/html"})[1]["Content-Type"] == "application/problem+json"    # the API's door
+
+
 def test_secrets_rotate_without_breaking_links(heed):
     old = link(heed)
     form = old.get().form("stop", product="card-alerts")
