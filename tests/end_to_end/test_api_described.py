@@ -7,6 +7,7 @@ import subprocess
 import urllib.parse
 
 import pytest
+import yaml
 
 from described import DESCRIPTION, OPERATIONS
 from harness import ROOT, Gateway, Redis, http_doors, short_folder, twilio_channel, webhook_channel
@@ -217,6 +218,18 @@ def test_the_table_of_routes_and_the_description_are_the_same():
         assert (body == "BODY_MAYBE") == (described[key].about.get("requestBody", {}).get("required") is False), key
         if query != "NULL":
             assert sorted(query.strip('"').split()) == sorted(p["name"] for p in described[key].parameters if p["in"] == "query"), key
+
+
+def halves(value, where=""):
+    """A sentence with a comma in it that nobody quoted: YAML takes its second half for a key."""
+    if isinstance(value, dict):
+        return [f"{where}: {key}" for key in value if value[key] is None] + [x for key in value for x in halves(value[key], f"{where}/{key}")]
+    return [x for i, one in enumerate(value) for x in halves(one, f"{where}/{i}")] if isinstance(value, list) else []
+
+
+def test_no_sentence_of_the_descriptions_ends_at_its_comma():
+    for name in ("openapi.yaml", "asyncapi.yaml"):
+        assert halves(yaml.safe_load((ROOT / "config" / name).read_text())) == []
 
 
 def test_the_description_is_served_as_it_is_written(world):
