@@ -452,7 +452,8 @@ static enum MHD_Result on_head(struct listener *listener, struct MHD_Connection 
 		return refuse(listener, connection, in, MHD_HTTP_CONTENT_TOO_LARGE,
 			      listener->door == DOOR_PUBLIC ? "body: is larger than 1 MiB"
 							    : "body: is larger than 8 MiB");
-	if (length > BODY_READ_AHEAD && service->refuses(service->context, &request, &response))
+	bool asks = *api_request_header(&request, "Expect"); /* who waits to be told whether to send it */
+	if ((asks || length > BODY_READ_AHEAD) && service->refuses(service->context, &request, &response))
 		return answer(listener, connection, in, &response, true);
 	return MHD_YES;
 }

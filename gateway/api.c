@@ -475,6 +475,34 @@ static const struct route *find_route(struct call *call, char *const parts[], si
 	return found;
 }
 
+/* A header that may be there several times: does one of them accept JSON? */
+static bool accepts_json(const struct api_request *request)
+{
+	for (size_t i = 0; i < request->header_count; i++)
+		if (strcasecmp(request->headers[i].name, "Accept") == 0 &&
+		    http_accepts(request->headers[i].value, "application/json"))
+			return true;
+	return !api_request_has(request, "Accept");
+}
+
+/* There are no entity tags: a change that is asked for under a condition is not made as if it had none. */
+static bool unconditional(struct call *call)
+{
+	static const char *const conditions[] = {"If-Match", "If-None-Match", "If-Unmodified-Since"};
+	const struct api_request *request = call->request;
+
+	if (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0)
+		return true;
+	for (size_t i = 0; i < sizeof conditions / sizeof conditions[0]; i++)
+		if (api_request_has(request, conditions[i])) {
+			call_problem(call, 412,
+				     "%s: is not kept here; a choice's `version` in the body is compared",
+				     conditions[i]);
+			return false;
+		}
+	return true;
+}
+
 /* All that can be said without the body. NULL, and answered: no. */
 static const struct route *admit(struct call *call, char *const parts[], size_t count)
 {
@@ -482,8 +510,9 @@ static const struct route *admit(struct call *call, char *const parts[], size_t 
 
 	if (!route || !authorised(call, route))
 		return NULL;
-	if (!(route->flags & (ROUTE_PUBLIC | ROUTE_ANY_TYPE)) &&
-	    !http_accepts(api_request_header(call->request, "Accept"), "application/json")) {
+	if (!(route->flags & ROUTE_PUBLIC) && !unconditional(call))
+		return NULL;
+	if (!(route->flags & (ROUTE_PUBLIC | ROUTE_ANY_TYPE)) && !accepts_json(call->request)) {
 		call_problem(call, 406, "Accept: the answer is application/json");
 		return NULL;
 	}

@@ -1,5 +1,8 @@
 """config/openapi.yaml says what the API does: every request in it is sent, every answer held against it (the harness does
 that for all tests), every route of the table is in it, and nothing else."""
+import contextlib
+import http.client
+import json
 import os
 import re
 import shutil
@@ -246,6 +249,22 @@ def test_a_path_is_split_and_then_decoded(world):
     assert part[1]["product"] == "card-alerts/fraud"
     plus = gateway.http_json("GET", "/v1/customers?address=" + urllib.parse.quote("ab@example.com"))
     assert [c["id"] for c in plus[1]["customers"]] == ["a/b"]
+
+
+def test_a_change_under_a_condition_is_not_made_as_if_it_had_none(world):
+    for condition in ("If-Match", "If-None-Match"):
+        status, _, body = world[0].http("PATCH", "/v1/customers/c-1042", {"name": "Eva"}, headers={condition: '"3"'})
+        assert status == 412 and json.loads(body)["field"] == condition
+        assert world[0].http("GET", "/v1/customers/c-1042", headers={condition: '"3"'})[0] == 200
+
+
+def test_a_header_that_is_there_twice_counts_twice(world):
+    with contextlib.closing(http.client.HTTPConnection(*world[0].config["http"]["internal"].split(":"), timeout=30)) as connection:
+        connection.putrequest("GET", "/v1/queue")
+        for name, value in (("Authorization", "Bearer all"), ("Accept", "text/html"), ("Accept", "application/json")):
+            connection.putheader(name, value)
+        connection.endheaders()
+        assert connection.getresponse().status == 200
 
 
 def test_a_wrong_method_is_told_which_are_right(world):
