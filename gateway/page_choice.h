@@ -52,6 +52,7 @@ struct choice_form {
 	const char *word; /* of the digest: "immediate", "hourly", "daily", "weekly" */
 	int weekday;
 	char time[CHOICE_TIME_SIZE];
+	bool time_unread; /* one was typed that is none, and the digest wants one */
 };
 #define CHOICE_OTHER "other"
 #define CHOICE_ANY "00:00-24:00" /* where the product has quiet hours that "" would mean */

@@ -152,6 +152,7 @@ static void set_typed(const struct page_view *view, json_t *line, const struct c
 {
 	model_set(line, "channels_error", error_of(view, typed ? typed->channels_word : "", form));
 	model_set(line, "hours_error", error_of(view, typed ? typed->hours_word : "", form));
+	model_set(line, "time_error", error_of(view, typed && form->time_unread ? "problem_time" : "", form));
 	model_set(line, "until_error", error_of(view, typed ? typed->until_word : "", form));
 	model_set(line, "overwrite", json_boolean(typed && typed->overwrite));
 }

@@ -178,7 +178,7 @@ static bool save_fits(struct line *line, const struct choice_form *form)
 		line->typed.hours_word = "hours_bad";
 	hours_free(parsed);
 	text_release(&hours);
-	return !*line->typed.channels_word && !*line->typed.hours_word;
+	return !*line->typed.channels_word && !*line->typed.hours_word && !form->time_unread;
 }
 
 static void save(struct line *line)
@@ -193,7 +193,9 @@ static void save(struct line *line)
 		write_line(line, choice_save(&line->choice, words, &form, line->version));
 	else
 		show_problem(line, 422,
-			     *line->typed.channels_word ? line->typed.channels_word : line->typed.hours_word);
+			     *line->typed.channels_word ? line->typed.channels_word
+			     : *line->typed.hours_word  ? line->typed.hours_word
+							: "problem_time");
 	choice_form_release(&form);
 }
 

@@ -152,6 +152,17 @@ def test_hours_that_cannot_be_read_are_answered_with_the_right_form_and_kept_as_
     assert page.status == 200 and chosen(heed)["hours"] in ("mon-fri 9:00-20:00", "mon-fri 09:00-20:00")
 
 
+def test_a_time_that_cannot_be_read_is_not_taken_for_another(heed):
+    page = link(heed).get()
+    for typed in ("", "7pm", "25:00", "08:00:00x"):
+        page.press("save", product="card-alerts", digest="daily", digest_time=typed)
+        assert page.status == 422 and "We need a time of day, like 08:00." in page.text and chosen(heed)["version"] == 0, typed
+    page.press("save", product="card-alerts", digest="daily", digest_time="07:30")
+    assert page.status == 200 and chosen(heed)["digest"] == "daily 07:30"
+    page.press("save", product="card-alerts", digest="immediate", digest_time="")     # where none is wanted
+    assert page.status == 200 and chosen(heed)["digest"] == "immediate"
+
+
 def test_the_days_are_those_of_the_language(heed):
     page = link(heed)
     page.path += "?lang=de"
@@ -393,6 +404,8 @@ def test_an_address_that_is_dead_stays_so_when_another_is_written(heed, sms):
 def test_what_hangs_on_a_link_does_no_harm(heed):
     for more in ("?utm_source=a&utm_source=b", "?x=%", "?" + "&".join(f"p{i}=1" for i in range(100))):
         assert link(heed).get(more).status == 200, more
+    for before in ("x", "-1", "9" * 30):
+        assert link(heed, level="full").get("?view=history&before=" + before).status == 200
 
 
 def test_what_was_sent_and_what_was_not_is_told_with_the_reason(heed):
