@@ -235,6 +235,8 @@ def test_when_the_promise_cannot_be_kept_it_says_so(heed):
     with harness.store_held(heed.store):
         page.post(form)
         assert page.status == 503 and "nothing was changed" in page.text
+        assert heed.http_json("PUT", "/v1/customers/ana/preferences/statements", {"channels": []})[0] == 503
+    assert chosen(heed, "statements")["version"] == 0
     wait_for(lambda: page.post(form).status == 200, what="the store to be free again")
 
 
