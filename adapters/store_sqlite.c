@@ -175,8 +175,10 @@ static struct store *sqlite_open(const char *where, bool migrate, struct text *e
 		if (!ok)
 			text_error(error, "%s", store->base.error.data);
 	}
-	if (ok)
+	if (ok) {
+		sqlite3_busy_timeout(sql->db, SQL_TURN_WAIT_MS);
 		store->checkpoint = checkpoint_open(sql);
+	}
 	if (!ok) {
 		text_release(&store->base.error);
 		sqlite_close(&store->base);

@@ -457,7 +457,7 @@ bool sqlite_clean(struct store *base, bool *done)
 	checkpoint_settle(of(base)->checkpoint);
 	sqlite3_busy_timeout(sql->db, 0); /* readers are not waited for */
 	int code = sqlite3_wal_checkpoint_v2(sql->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-	sqlite3_busy_timeout(sql->db, SQL_BUSY_WAIT_MS);
+	sqlite3_busy_timeout(sql->db, SQL_TURN_WAIT_MS);
 	*done = code == SQLITE_OK;
 	/* pages in memory still have what was moved away, and would bring it to the next log */
 	sqlite3_db_release_memory(sql->db);

@@ -147,6 +147,9 @@ struct sql {
 };
 
 #define SQL_BUSY_WAIT_MS 5000 /* for the moment in which another connection recovers the WAL */
+/* The writer, for somebody who holds the store: two tries, with a turn's pause between them, are as long as a
+ * change may take. */
+#define SQL_TURN_WAIT_MS 760
 
 bool sql_open(struct sql *sql, const char *path, int flags, struct text *error);
 /* The file system that leaves nothing behind in pages (_vfs.c): its name. */

@@ -47,13 +47,14 @@ struct incoming {
 	char *path;  /* as it came, cut at the ? */
 	char *query; /* behind it; "" */
 	bool begun;  /* the head was looked at */
+	bool bare;   /* HEAD: the answer has no content */
 	bool complete;
 	int refused; /* a status, for when the rest has come: it is thrown away; 0 */
 	struct text body;
 	size_t reserved; /* of the server's body_bytes */
 	struct api_header headers[API_HEADERS_MAX];
-	size_t header_count, header_bytes;
-	char *trimmed[API_HEADERS_MAX]; /* values of headers that had blanks behind them */
+	size_t header_count, header_bytes, line_bytes; /* line: of the target in the first line */
+	char *trimmed[API_HEADERS_MAX];                /* values of headers that had blanks behind them */
 };
 
 /* --- connections --- */
@@ -122,14 +123,26 @@ static enum MHD_Result on_accept(void *context, const struct sockaddr *address, 
 
 /* --- one request: its beginning and end --- */
 
-static void *on_request_line(void *context, const char *uri, struct MHD_Connection *connection)
+/* What a client sends to a proxy, with scheme and host, means the same here (RFC 9112 section 3.2.2). */
+static const char *origin_form(const char *target)
+{
+	size_t scheme = strncasecmp(target, "http://", 7) == 0    ? 7
+			: strncasecmp(target, "https://", 8) == 0 ? 8
+								  : 0;
+
+	return scheme ? target + scheme + strcspn(target + scheme, "/?") : target;
+}
+
+static void *on_request_line(void *context, const char *target, struct MHD_Connection *connection)
 {
 	struct listener *listener = context;
 	struct incoming *in = xcalloc(1, sizeof *in);
+	const char *uri = origin_form(target);
 	size_t path_len = strcspn(uri, "?");
 
 	in->peer = connection_peer(connection);
-	in->path = xmemdup0(uri, path_len);
+	in->path = path_len || uri == target ? xmemdup0(uri, path_len) : xstrdup("/");
+	in->line_bytes = strlen(target);
 	in->query = xstrdup(uri[path_len] ? uri + path_len + 1 : "");
 	text_init(&in->body, api_body_max(listener->door));
 	peer_asks(&listener->server->peers, in->peer);
@@ -302,9 +315,12 @@ static enum MHD_Result answer(struct listener *listener, struct MHD_Connection *
 	}
 	if (!from->status)
 		refusal(from, 500, "the route gave no answer");
-	response = from->stream ? stream_response(server, in->peer, from) : whole_response(from);
+	const bool streams = from->stream != NULL;
+	response = streams ? stream_response(server, in->peer, from) : whole_response(from);
 	if (response) {
 		add_headers(response, from);
+		if (in->bare && streams) /* in chunks the library would send the last one */
+			MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
 		if (close)
 			MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 		peer_until(&server->peers, in->peer, moment_mono() + ANSWER_DEADLINE, false);
@@ -387,6 +403,9 @@ static const char *head_refused(const struct incoming *in, const struct api_requ
 	const char *encoding = api_request_header(request, "Transfer-Encoding");
 	const char *actor = api_request_header(request, "Heed-Actor");
 
+	*status = MHD_HTTP_URI_TOO_LONG;
+	if (in->line_bytes > API_HEAD_MAX)
+		return "path: is longer than 32 KiB";
 	*status = MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
 	if (in->header_bytes > API_HEAD_MAX)
 		return "head: there are more than 64 headers, or more than 32 KiB of them";
@@ -422,6 +441,7 @@ static enum MHD_Result on_head(struct listener *listener, struct MHD_Connection 
 	struct api_response response = {0};
 	int status;
 
+	in->bare = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
 	MHD_get_connection_values(connection, MHD_HEADER_KIND, take_header, in);
 	const struct api_request request = request_of(listener, method, in);
 	const char *why = head_refused(in, &request, version, &status);
@@ -432,7 +452,8 @@ static enum MHD_Result on_head(struct listener *listener, struct MHD_Connection 
 		return refuse(listener, connection, in, MHD_HTTP_CONTENT_TOO_LARGE,
 			      listener->door == DOOR_PUBLIC ? "body: is larger than 1 MiB"
 							    : "body: is larger than 8 MiB");
-	if (length > BODY_READ_AHEAD && service->refuses(service->context, &request, &response))
+	bool asks = *api_request_header(&request, "Expect"); /* who waits to be told whether to send it */
+	if ((asks || length > BODY_READ_AHEAD) && service->refuses(service->context, &request, &response))
 		return answer(listener, connection, in, &response, true);
 	return MHD_YES;
 }

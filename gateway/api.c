@@ -415,10 +415,33 @@ static bool on_door(const struct route *route, enum door door)
 	return ((route->flags & ROUTE_PUBLIC) != 0) == (door == DOOR_PUBLIC);
 }
 
+/* A person whose link was cut short sees a page. Its styles are one folder up, so deeper down there is none.
+ */
+static void nothing_here(struct call *call)
+{
+	const struct api_request *request = call->request;
+	const char *accept = api_request_header(request, "Accept");
+	struct text error;
+	size_t depth = 0;
+
+	for (const char *c = request->path; *c; c++)
+		depth += *c == '/';
+	if (request->door != DOOR_PUBLIC || depth > 2 ||
+	    !http_prefers(accept, "text/html", "application/problem+json")) {
+		call_problem(call, 404, "there is nothing at this path");
+		return;
+	}
+	text_init(&error, TEXT_ERROR_MAX);
+	url_query_parse(request->query, &call->query, &error); /* a language, perhaps */
+	api_page_nothing(call);
+	url_query_release(&call->query);
+	text_release(&error);
+}
+
 static void no_route(struct call *call, const struct text *allowed)
 {
 	if (!allowed->len) {
-		call_problem(call, 404, "there is nothing at this path");
+		nothing_here(call);
 		return;
 	}
 	if (strcmp(call->request->method, "OPTIONS") == 0)
@@ -452,6 +475,34 @@ static const struct route *find_route(struct call *call, char *const parts[], si
 	return found;
 }
 
+/* A header that may be there several times: does one of them accept JSON? */
+static bool accepts_json(const struct api_request *request)
+{
+	for (size_t i = 0; i < request->header_count; i++)
+		if (strcasecmp(request->headers[i].name, "Accept") == 0 &&
+		    http_accepts(request->headers[i].value, "application/json"))
+			return true;
+	return !api_request_has(request, "Accept");
+}
+
+/* There are no entity tags: a change that is asked for under a condition is not made as if it had none. */
+static bool unconditional(struct call *call)
+{
+	static const char *const conditions[] = {"If-Match", "If-None-Match", "If-Unmodified-Since"};
+	const struct api_request *request = call->request;
+
+	if (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0)
+		return true;
+	for (size_t i = 0; i < sizeof conditions / sizeof conditions[0]; i++)
+		if (api_request_has(request, conditions[i])) {
+			call_problem(call, 412,
+				     "%s: is not kept here; a choice's `version` in the body is compared",
+				     conditions[i]);
+			return false;
+		}
+	return true;
+}
+
 /* All that can be said without the body. NULL, and answered: no. */
 static const struct route *admit(struct call *call, char *const parts[], size_t count)
 {
@@ -459,8 +510,9 @@ static const struct route *admit(struct call *call, char *const parts[], size_t 
 
 	if (!route || !authorised(call, route))
 		return NULL;
-	if (!(route->flags & (ROUTE_PUBLIC | ROUTE_ANY_TYPE)) &&
-	    !http_accepts(api_request_header(call->request, "Accept"), "application/json")) {
+	if (!(route->flags & ROUTE_PUBLIC) && !unconditional(call))
+		return NULL;
+	if (!(route->flags & (ROUTE_PUBLIC | ROUTE_ANY_TYPE)) && !accepts_json(call->request)) {
 		call_problem(call, 406, "Accept: the answer is application/json");
 		return NULL;
 	}
@@ -495,7 +547,7 @@ static bool handle(struct api *api, const struct api_request *request, bool run_
 	if (url_parts(request->path, API_PATH_PARTS, parts, &count))
 		route = admit(&call, parts, count);
 	else if (request->path[0] == '/' && url_is_encoded(request->path))
-		call_problem(&call, 404, "there is nothing at this path");
+		nothing_here(&call);
 	else
 		call_problem(&call, 400, "path: is not one of percent-encoded UTF-8");
 	if (call.token)

@@ -65,6 +65,7 @@ struct api_request {
 };
 /* The value of the first header of that name, in whatever case; "": not there. */
 const char *api_request_header(const struct api_request *request, const char *name);
+bool api_request_has(const struct api_request *request, const char *name); /* also where it is empty */
 
 /* An answer that goes on, piece by piece: first member of each kind. Its functions are called in the thread
  * of its connection, and not once the service is closed. */

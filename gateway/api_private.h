@@ -131,6 +131,7 @@ void api_campaign_cancel(struct call *call);
 void api_message_cancel(struct call *call);
 void api_message_delete(struct call *call);
 void api_page_get(struct call *call);
+void api_page_nothing(struct call *call); /* no route: what a link says that does not work */
 void api_page_post(struct call *call);
 void api_asset(struct call *call);
 void api_unsubscribe_get(struct call *call);

@@ -9,12 +9,24 @@
 
 #define HEADER_VALUE_MAX 8192
 
-const char *api_request_header(const struct api_request *request, const char *name)
+static const struct api_header *header_of(const struct api_request *request, const char *name)
 {
 	for (size_t i = 0; i < request->header_count; i++)
 		if (strcasecmp(request->headers[i].name, name) == 0)
-			return request->headers[i].value;
-	return "";
+			return &request->headers[i];
+	return NULL;
+}
+
+const char *api_request_header(const struct api_request *request, const char *name)
+{
+	const struct api_header *header = header_of(request, name);
+
+	return header ? header->value : "";
+}
+
+bool api_request_has(const struct api_request *request, const char *name)
+{
+	return header_of(request, name) != NULL;
 }
 
 size_t api_body_max(enum door door)

@@ -95,7 +95,7 @@ static bool idempotency_key(struct call *call)
 	const json_t *id = json_object_get(call->body, "id");
 	size_t len = strlen(key);
 
-	if (!len)
+	if (!api_request_has(call->request, "Idempotency-Key"))
 		return true;
 	if (json_is_array(call->body)) {
 		call_problem(call, 422,
@@ -202,6 +202,17 @@ static json_t *check_item(struct call *call, struct item *item, int64_t now)
 	return answer;
 }
 
+/* Refuses the item where one before it in the batch would have its id by then, with other content. */
+static void check_before(const struct item items[], struct item *item)
+{
+	const struct message *message = &item->admission->message;
+
+	for (const struct item *first = items; !item->status && *message->id && first < item; first++)
+		if (!first->status && strcmp(first->admission->message.id, message->id) == 0 &&
+		    memcmp(first->admission->message.hash, message->hash, sizeof message->hash) != 0)
+			item_refuse(item, 409, "id: %s was used before, with other content", message->id);
+}
+
 /* --- the route --- */
 
 static void answer_one(struct call *call, struct item *item, json_t *checked)
@@ -243,6 +254,7 @@ static void send_all(struct call *call, bool check)
 	for (size_t i = 0; i < count; i++)
 		item_read(call, many ? json_array_get(call->body, i) : call->body, &items[i]);
 	for (size_t i = 0; check && i < count; i++) {
+		check_before(items, &items[i]);
 		json_t *line = items[i].status ? NULL : check_item(call, &items[i], now);
 		json_array_append_new(checked, line ? line : json_null());
 	}

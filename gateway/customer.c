@@ -240,42 +240,40 @@ out:
 	return ok;
 }
 
-/* The value of {"url"|"address": …} and what stands beside it. NULL and `error`. */
-static const json_t *read_address_object(const char *where, const json_t *json, enum address_kind kind,
-					 struct address *out, struct text *error)
+/* The value of {"url"|"address": …}, NULL where it has none, and what stands beside it. */
+static bool read_address_object(const char *where, const json_t *json, enum address_kind kind,
+				struct address *out, const json_t **found, struct text *error)
 {
 	const char *value_key = kind == ADDRESS_URL ? "url" : "address";
-	const json_t *found = NULL;
 	const char *key;
 	json_t *value;
 
+	*found = NULL;
 	json_object_foreach((json_t *)json, key, value)
 	{
 		if (strcmp(key, value_key) == 0) {
-			found = value;
+			*found = value;
 		} else if (strcmp(key, "secrets") == 0) {
-			text_error(
+			return text_error(
 				error,
 				"%s.secrets: is how many are hidden here; write \"secret\" with the secrets "
 				"themselves",
 				where);
-			return NULL;
 		} else if (strcmp(key, "secret") == 0 && kind == ADDRESS_URL) {
-			if (!read_secrets(where, value, out, error))
-				return NULL;
+			if (!json_is_null(value) && !read_secrets(where, value, out, error))
+				return false;
 		} else {
-			text_error(error, "%s.%s: unknown key; there are: %s", where, shown(key),
-				   kind == ADDRESS_URL ? "url, secret" : "address");
-			return NULL;
+			return text_error(error, "%s.%s: unknown key; there are: %s", where, shown(key),
+					  kind == ADDRESS_URL ? "url, secret" : "address");
 		}
 	}
-	if (!found)
-		text_error(error, "%s.%s: is missing", where, value_key);
-	return found;
+	return true;
 }
 
+/* `only`: NULL, or the one that the channel had, in whose place it comes: it keeps what is not named. */
 static bool read_address(const char *where, const char *channel, const struct address_form *form,
-			 const json_t *json, struct address *out, struct text *error)
+			 const json_t *json, const struct address *only, struct address *out,
+			 struct text *error)
 {
 	struct text value, why;
 	bool ok = false;
@@ -283,10 +281,18 @@ static bool read_address(const char *where, const char *channel, const struct ad
 	text_init(&value, ADDRESS_VALUE_MAX);
 	text_init(&why, TEXT_ERROR_MAX);
 	*out = (struct address){.channel = xstrdup(channel), .details = xstrdup("")};
-	const json_t *given =
-		json_is_object(json) ? read_address_object(where, json, form->kind, out, error) : json;
-	if (!given)
+	const json_t *given = json;
+	if (json_is_object(json) && !read_address_object(where, json, form->kind, out, &given, error))
 		goto out;
+	if (!given && only) {
+		out->value = xstrdup(only->value);
+		ok = true;
+		goto out;
+	}
+	if (!given) {
+		text_error(error, "%s.%s: is missing", where, form->kind == ADDRESS_URL ? "url" : "address");
+		goto out;
+	}
 	if (!json_is_string(given) || strlen(json_string_value(given)) != json_string_length(given)) {
 		text_error(error, "%s: must be a string, an object {\"%s\": …}, or a list of them", where,
 			   form->kind == ADDRESS_URL ? "url" : "address");
@@ -304,17 +310,36 @@ out:
 	return ok;
 }
 
-static void drop_channel(struct customer *customer, const char *channel)
+/* Takes a channel's addresses out; `taken` has room for CUSTOMER_ADDRESSES_MAX. */
+static size_t take_channel(struct customer *customer, const char *channel, struct address *taken)
 {
-	size_t kept = 0;
+	size_t kept = 0, count = 0;
 
 	for (size_t i = 0; i < customer->address_count; i++) {
 		if (strcmp(customer->addresses[i].channel, channel) == 0)
-			address_release(&customer->addresses[i]);
+			taken[count++] = customer->addresses[i];
 		else
 			customer->addresses[kept++] = customer->addresses[i];
 	}
 	customer->address_count = kept;
+	return count;
+}
+
+/* A secret that is not named stays with its address, and with the one that comes in its only place. */
+static void keep_details(const json_t *json, const struct address before[], size_t count,
+			 const struct address *only, struct address *address)
+{
+	const struct address *same = only;
+
+	if (json_is_object(json) && json_object_get(json, "secret"))
+		return;
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(before[i].value, address->value) == 0)
+			same = &before[i];
+	if (same) {
+		free(address->details);
+		address->details = xstrdup(same->details);
+	}
 }
 
 static bool has_address(const struct customer *customer, const struct address *address)
@@ -326,24 +351,23 @@ static bool has_address(const struct customer *customer, const struct address *a
 	return false;
 }
 
-static bool read_channel(struct reading *r, const char *channel, const json_t *json)
+/* What a channel has from now on: one address or a list. `before`: what it had, where it is merged. */
+static bool read_list(struct reading *r, const char *channel, const struct address_form *form,
+		      const json_t *json, const struct address before[], size_t count)
 {
 	struct customer *customer = r->customer;
-	bool list = json_is_array(json), known = false;
+	bool list = json_is_array(json);
+	size_t given = list ? json_array_size(json) : 1;
+	const struct address *only = count == 1 && given == 1 ? before : NULL;
 
-	struct address_form form = r->form_of(r->context, channel, &known);
-	if (!known)
-		return text_error(r->error, "addresses.%s: the configuration has no channel of that name",
-				  shown(channel));
-	drop_channel(customer, channel);
-	if (json_is_null(json) || (json_is_string(json) && !*json_string_value(json)))
-		return true;
-	for (size_t i = 0; i < (list ? json_array_size(json) : 1); i++) {
+	for (size_t i = 0; i < given; i++) {
+		const json_t *one = list ? json_array_get(json, i) : json;
 		struct address address;
 		char *where = list ? xasprintf("addresses.%s[%zu]", channel, i)
 				   : xasprintf("addresses.%s", channel);
-		bool ok = read_address(where, channel, &form, list ? json_array_get(json, i) : json, &address,
-				       r->error);
+		bool ok = read_address(where, channel, form, one, only, &address, r->error);
+		if (ok)
+			keep_details(one, before, count, only, &address);
 		if (ok && has_address(customer, &address))
 			ok = text_error(r->error, "%s: is there twice; leave one out", where);
 		if (ok && customer->address_count >= CUSTOMER_ADDRESSES_MAX)
@@ -359,6 +383,23 @@ static bool read_channel(struct reading *r, const char *channel, const json_t *j
 		customer->addresses[customer->address_count++] = address;
 	}
 	return true;
+}
+
+static bool read_channel(struct reading *r, const char *channel, const json_t *json)
+{
+	struct address before[CUSTOMER_ADDRESSES_MAX];
+	bool known = false, ok = true;
+
+	struct address_form form = r->form_of(r->context, channel, &known);
+	if (!known)
+		return text_error(r->error, "addresses.%s: the configuration has no channel of that name",
+				  shown(channel));
+	size_t count = take_channel(r->customer, channel, before);
+	if (!json_is_null(json) && !(json_is_string(json) && !*json_string_value(json)))
+		ok = read_list(r, channel, &form, json, before, count);
+	for (size_t i = 0; i < count; i++)
+		address_release(&before[i]);
+	return ok;
 }
 
 static bool read_addresses(struct reading *r, const json_t *json)

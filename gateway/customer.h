@@ -66,8 +66,10 @@ typedef struct address_form (*address_form_of)(const void *context, const char *
 /* Reads a customer as `put` takes it; `preferences`, and what only an answer has (`states`, `version`,
  * `on_their_way`), are the caller's and skipped. With `merge` only the keys that are there change `out`,
  * which holds the stored customer ("", null or [] clears; addresses by channel), and an `id` must be the
- * same; else it starts from nothing and `id` is required. Addresses that are read are ADDRESS_OK and have no
- * row yet. Unknown keys, channels and bad addresses are errors that name the field. False: *out is as it was.
+ * same; a secret that is not named stays with its address, and with the one that comes in the place of a
+ * channel's only one. Else it starts from nothing and `id` is required. Addresses that are read are
+ * ADDRESS_OK and have no row yet. Unknown keys, channels and bad addresses are errors that name the field.
+ * False: *out is as it was.
  */
 bool customer_from_json(const json_t *json, bool merge, address_form_of form_of, const void *context,
 			struct customer *out, struct text *error);

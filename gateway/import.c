@@ -147,9 +147,11 @@ static json_t *cell_addresses(const struct import_file *import, const struct col
 	json_t *address;
 	size_t i;
 
-	if (list && json_array_size(secrets) > 0)
-		json_array_foreach(list, i, address) json_array_set_new(
-			list, i, json_pack("{s:O, s:O}", "url", address, "secret", secrets));
+	if (list && secrets) /* an empty cell clears */
+		json_array_foreach(list, i, address)
+			json_array_set_new(list, i,
+					   json_pack("{s:O, s:O}", "url", address, "secret",
+						     json_array_size(secrets) ? secrets : json_null()));
 	else if (column->secret != NO_COLUMN && !secrets) {
 		json_decref(list);
 		list = NULL;

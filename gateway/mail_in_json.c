@@ -125,6 +125,8 @@ bool mail_verdict_from_json(const json_t *json, struct mail_verdict *out, struct
 	int kind = 0;
 
 	*out = (struct mail_verdict){.report = json_is_true(json_object_get(json, "report"))};
+	if (!json_is_boolean(json_object_get(json, "report")))
+		return text_error(error, "report: must be true or false");
 	bool ok = take_word(json, "kind", kinds, MAIL_KINDS, &kind, error) &&
 		  take_short(json, "key", out->key, sizeof out->key, error) &&
 		  take_text(json, "from", MAIL_IN_VALUE, &out->from, error) &&

@@ -80,6 +80,11 @@ bool choice_may_stop(const struct choice *choice)
 	return !choice->product || choice->product->may_stop;
 }
 
+bool choice_runs(const struct choice *choice)
+{
+	return choice->count > 0 || (!choice->product && !(choice->own && choice->own->has_channels));
+}
+
 int64_t choice_version(const struct choice *choice)
 {
 	return choice->own ? choice->own->version : 0;
@@ -297,9 +302,11 @@ void choice_form_typed(const struct choice *choice, const json_t *words, const j
 		if (strcmp(digest, digest_words[i]) == 0)
 			out->word = digest_words[i];
 	weekday_take(&day, &out->weekday);
-	bool read = clock_take(&time, &minute);
+	bool timed = strcmp(out->word, "daily") == 0 || strcmp(out->word, "weekly") == 0;
+	bool read = clock_take(&time, &minute) && !*time && minute < 24 * 60;
+	out->time_unread = timed && !read && json_object_get(form, "digest_time") != NULL;
 	snprintf(out->time, sizeof out->time, "%s", shown.time);
-	if (read && minute < 24 * 60)
+	if (read)
 		snprintf(out->time, sizeof out->time, "%02d:%02d", minute / 60 % 24, minute % 60);
 	choice_form_release(&shown);
 }

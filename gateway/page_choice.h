@@ -29,7 +29,8 @@ struct choice {
 bool choice_read(const struct config *config, const struct product *product,
 		 const struct preference *preferences, size_t count, struct choice *out);
 bool choice_may_stop(const struct choice *choice);
-int64_t choice_version(const struct choice *choice);             /* of its own preference; 0: none */
+bool choice_runs(const struct choice *choice);       /* is there anything that comes, and could be paused? */
+int64_t choice_version(const struct choice *choice); /* of its own preference; 0: none */
 int64_t choice_paused(const struct choice *choice, int64_t now); /* until when; 0: it is not */
 bool choice_offers(const struct choice *choice, const char *channel);
 
@@ -51,6 +52,7 @@ struct choice_form {
 	const char *word; /* of the digest: "immediate", "hourly", "daily", "weekly" */
 	int weekday;
 	char time[CHOICE_TIME_SIZE];
+	bool time_unread; /* one was typed that is none, and the digest wants one */
 };
 #define CHOICE_OTHER "other"
 #define CHOICE_ANY "00:00-24:00" /* where the product has quiet hours that "" would mean */

@@ -152,6 +152,7 @@ static void set_typed(const struct page_view *view, json_t *line, const struct c
 {
 	model_set(line, "channels_error", error_of(view, typed ? typed->channels_word : "", form));
 	model_set(line, "hours_error", error_of(view, typed ? typed->hours_word : "", form));
+	model_set(line, "time_error", error_of(view, typed && form->time_unread ? "problem_time" : "", form));
 	model_set(line, "until_error", error_of(view, typed ? typed->until_word : "", form));
 	model_set(line, "overwrite", json_boolean(typed && typed->overwrite));
 }
@@ -212,7 +213,7 @@ static json_t *line_of(const struct page_view *view, const struct choice *choice
 	snprintf(id, sizeof id, "line-%zu", number);
 	text_init(&first, SAY_MAX);
 	choice_says_short(view, choice, &first);
-	bool runs = choice->count > 0 || (!product && !(choice->own && choice->own->has_channels));
+	const bool runs = choice_runs(choice);
 	json_t *line = json_pack(
 		"{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:s, s:o, s:o, s:s, s:b, s:b, s:b, s:b, "
 		"s:o, s:o}",

@@ -59,10 +59,12 @@ static const char *find(const char *from, const char *end, char c)
 
 static bool read_urlencoded(const char *body, size_t len, json_t *form)
 {
-	const char *end = body + len;
 	struct text name, value;
 	bool ok = true;
 
+	while (len && (body[len - 1] == '\n' || body[len - 1] == '\r')) /* a line's end is no part of it */
+		len--;
+	const char *end = body + len;
 	text_init(&name, FORM_BODY_MAX);
 	text_init(&value, FORM_BODY_MAX);
 	for (const char *at = body; ok && at < end;) {
@@ -173,7 +175,7 @@ json_t *form_read(const char *content_type, const char *body, size_t len)
 	json_t *form = json_object();
 	bool ok = len <= FORM_BODY_MAX;
 
-	if (ok && http_type_is(content_type, "application/x-www-form-urlencoded"))
+	if (ok && (!*content_type || http_type_is(content_type, "application/x-www-form-urlencoded")))
 		ok = read_urlencoded(body, len, form);
 	else if (ok && http_type_is(content_type, "multipart/form-data"))
 		ok = read_multipart(content_type, body, len, form);

@@ -36,14 +36,14 @@ static void show_history(struct page *page)
 {
 	struct log_query query = {
 		.customer = page->view.customer->id, .limit = HISTORY_PAGE + 1, .newest_first = true};
+	const char *before = call_query(page->call, "before");
 	struct message_rows rows = {0};
 	struct contact *contacts = NULL;
 	size_t count = 0;
 
-	if (!call_number(page->call, "before", &query.before)) {
-		page_refused(page, 400);
-		return;
-	}
+	query.before = before ? strtoll(before, NULL, 10) : 0;
+	if (query.before < 0) /* nothing that the page wrote: from the newest */
+		query.before = 0;
 	if (!store_read_log(page->call->api->reader, &query, &contacts, &count) ||
 	    (!query.before &&
 	     !store_read_waiting_of(page->call->api->reader, page->view.customer->n, WAITING_SHOWN, &rows))) {

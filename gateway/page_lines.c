@@ -119,16 +119,11 @@ static void show_done(struct line *line, const json_t *answer)
 {
 	const json_t *words = line->page->view.words;
 	json_t *notice = notice_new(NOTICE_DONE, say(words, line->done, NULL));
-	int64_t paused = choice_paused(&line->choice, line->page->view.now);
-	struct text until;
+	json_t *pause = choice_says_pause(&line->page->view, &line->choice);
 
 	notice_add(notice, says_now(line, "done_now"));
-	if (paused) {
-		text_init(&until, SAY_MAX);
-		say_date_time(&until, words, line->page->view.zone, paused);
-		notice_add(notice, say(words, "paused", "until", until.data, NULL));
-		text_release(&until);
-	}
+	if (pause)
+		notice_add(notice, pause);
 	page_add_way(line->page, notice, answer);
 	show_line(line, 200, notice);
 }
@@ -183,7 +178,7 @@ static bool save_fits(struct line *line, const struct choice_form *form)
 		line->typed.hours_word = "hours_bad";
 	hours_free(parsed);
 	text_release(&hours);
-	return !*line->typed.channels_word && !*line->typed.hours_word;
+	return !*line->typed.channels_word && !*line->typed.hours_word && !form->time_unread;
 }
 
 static void save(struct line *line)
@@ -198,7 +193,9 @@ static void save(struct line *line)
 		write_line(line, choice_save(&line->choice, words, &form, line->version));
 	else
 		show_problem(line, 422,
-			     *line->typed.channels_word ? line->typed.channels_word : line->typed.hours_word);
+			     *line->typed.channels_word ? line->typed.channels_word
+			     : *line->typed.hours_word  ? line->typed.hours_word
+							: "problem_time");
 	choice_form_release(&form);
 }
 

@@ -125,7 +125,7 @@ json_t *page_base(const struct page_view *view, enum page_part part, json_t *hea
 	model_set(model, "assets", json_string(pages_assets_version(pages)));
 	model_set(model, "self", page_href(view, ""));
 	model_set(model, "languages", languages(view, part));
-	if (view->customer && view->link.kind == LINK_FULL)
+	if (view->customer && view->link.kind == LINK_FULL && !link_expired(&view->link, view->now))
 		model_set(model, "views", views(view, part));
 	model_set(model, "heading", heading);
 	model_set(model, "notice", notice ? notice : json_false());
@@ -237,7 +237,14 @@ const char *page_title_of(const struct page_view *view, const char *name)
 
 	if (product)
 		return choice_title(view, product);
-	return *name ? name : say_word(view->words, "own_product");
+	return *name ? name : say_word(view->words, "no_product");
+}
+
+/* What is about no product is heed's own where it was asked for on the page: a code, a new link. */
+static const char *titled(const struct page_view *view, const char *product, const char *reason)
+{
+	return !*product && strcmp(reason, "asked") == 0 ? say_word(view->words, "own_product")
+							 : page_title_of(view, product);
 }
 
 static json_t *why(const struct page_view *view, const char *code, const json_t *args, const char *product)
@@ -258,10 +265,10 @@ static json_t *contact_line(const struct page_view *view, const struct contact *
 								       : xstrdup("");
 	const char *state = contact->direction == DIRECTION_IN ? "received" : state_name(contact->state);
 	const char *word = json_string_value(json_object_get(json_object_get(view->words, "state"), state));
-	json_t *line =
-		json_pack("{s:s, s:o, s:o, s:s, s:o}", "title", page_title_of(view, contact->product),
-			  "summary", model_some(contact->summary), "address", model_some(mask), "state",
-			  word ? word : state, "why", why(view, contact->reason, args, contact->product));
+	json_t *line = json_pack(
+		"{s:s, s:o, s:o, s:s, s:o}", "title", titled(view, contact->product, contact->reason),
+		"summary", model_some(contact->summary), "address", model_some(mask), "state",
+		word ? word : state, "why", why(view, contact->reason, args, contact->product));
 	struct text channel;
 
 	text_init(&channel, SAY_MAX);
@@ -280,7 +287,7 @@ static json_t *waiting_line(const struct page_view *view, const json_t *waiting)
 	const char *product = json_string_value(json_object_get(waiting, "product"));
 	const json_t *reason = json_object_get(waiting, "reason");
 	const char *code = json_string_value(json_object_get(reason, "code"));
-	json_t *line = json_pack("{s:s, s:o}", "title", page_title_of(view, product), "why",
+	json_t *line = json_pack("{s:s, s:o}", "title", titled(view, product, code ? code : ""), "why",
 				 why(view, code ? code : "", json_object_get(reason, "args"), product));
 
 	set_when(view, line, json_integer_value(json_object_get(waiting, "at")));

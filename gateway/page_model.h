@@ -47,6 +47,7 @@ json_t *page_href(const struct page_view *view, const char *query);
 
 /* One sentence on what applies: "You get it by text message." */
 void choice_says(const struct page_view *view, const struct choice *choice, struct text *out);
+json_t *choice_says_pause(const struct page_view *view, const struct choice *choice); /* NULL: none counts */
 /* By whom and when the line was changed last; "" where it never was. */
 json_t *choice_changed_by(const struct page_view *view, const struct choice *choice);
 

@@ -172,6 +172,19 @@ bool page_open(struct call *call, unsigned kinds, struct page *page)
 	return read_form(page);
 }
 
+void api_page_nothing(struct call *call)
+{
+	const struct config *config = call->api->config;
+	struct page page = {.call = call, .view = {.config = config, .token = "", .open = ""}};
+
+	if (!config->links || !config->pages) {
+		call_problem(call, 404, "there is nothing at this path");
+		return;
+	}
+	choose_language(&page);
+	page_say(&page, 404, "forged_title", "forged_text", NULL);
+}
+
 void page_close(struct page *page)
 {
 	customer_view_release(&page->customer);

@@ -68,12 +68,32 @@ void choice_says(const struct page_view *view, const struct choice *choice, stru
 	says(view, choice, says_key(choice), out);
 }
 
+/* What is stopped waits for no end of a pause, and what is urgent for none at all. */
+json_t *choice_says_pause(const struct page_view *view, const struct choice *choice)
+{
+	int64_t paused = choice_paused(choice, view->now);
+	bool held = choice_runs(choice) && !(choice->product && choice->product->urgent);
+	struct text until;
+
+	if (!paused || !held)
+		return NULL;
+	text_init(&until, SAY_MAX);
+	say_date_time(&until, view->words, view->zone, paused);
+	json_t *sentence = say(view->words, "paused", "until", until.data, NULL);
+	text_release(&until);
+	return sentence;
+}
+
 void choice_says_short(const struct page_view *view, const struct choice *choice, struct text *out)
 {
 	const char *key = says_key(choice);
 	bool no = strcmp(key, "marketing_no") == 0 || strcmp(key, "opt_in") == 0;
 
 	says(view, choice, no ? "gets_not" : strcmp(key, "usual") == 0 ? "usual_short" : key, out);
+	json_t *pause = choice_says_pause(view, choice);
+	if (pause)
+		text_addf(out, " %s", json_string_value(pause));
+	json_decref(pause);
 }
 
 json_t *choice_changed_by(const struct page_view *view, const struct choice *choice)
@@ -140,14 +160,12 @@ static void says_digest(const struct page_view *view, const char *digest, json_t
 
 static void says_time(const struct page_view *view, const struct choice *choice, json_t *list)
 {
-	int64_t paused = choice_paused(choice, view->now);
+	json_t *pause = choice_says_pause(view, choice);
 	struct text words;
 
 	text_init(&words, SAY_MAX);
-	if (paused) {
-		say_date_time(&words, view->words, view->zone, paused);
-		add_says(list, say(view->words, "paused", "until", words.data, NULL));
-	}
+	if (pause)
+		json_array_append_new(list, pause);
 	if (choice->time && *choice->time->hours) {
 		text_clear(&words);
 		say_hours(&words, view->words, choice->time->hours);

@@ -391,12 +391,13 @@ static bool incoming_effect(struct turn *turn, struct incoming *incoming)
 
 /* --- the request --- */
 
-static bool known_before(struct turn *turn, const struct inbound *in, int64_t *contact)
+/* The contact that it is again, and whose that is; 0: it is new. */
+static bool known_before(struct turn *turn, const struct inbound *in, int64_t *contact, int64_t *customer)
 {
 	struct contact known;
 	bool ok = true;
 
-	*contact = 0;
+	*contact = *customer = 0;
 	for (int direction = DIRECTION_OUT; ok && *in->provider_ref && direction <= DIRECTION_IN;
 	     direction++) {
 		if (direction == DIRECTION_OUT && in->kind != INBOUND_RECORDED)
@@ -404,8 +405,10 @@ static bool known_before(struct turn *turn, const struct inbound *in, int64_t *c
 		ok = store_find_contact(turn->store, (enum direction)direction, in->provider,
 					in->provider_ref, &known);
 		/* what we sent ourselves is no repetition of what another system tells */
-		if (ok && known.seq && (known.direction == DIRECTION_IN || !known.attempt))
+		if (ok && known.seq && (known.direction == DIRECTION_IN || !known.attempt)) {
 			*contact = known.seq;
+			*customer = known.customer;
+		}
 		contact_release(&known);
 	}
 	return ok;
@@ -426,9 +429,18 @@ static bool inbound_run(struct request *request, struct turn *turn)
 {
 	const struct inbound *in = ((struct inbound_request *)request)->in;
 	struct incoming incoming = {.in = in, .kind = in->kind, .on_their_way = json_object()};
-	int64_t before = 0;
-	bool ok = known_before(turn, in, &before);
+	int64_t before, whose;
+	bool ok = known_before(turn, in, &before, &whose);
 
+	if (ok && before && in->kind == INBOUND_RECORDED) {
+		ok = incoming_find(request, turn, &incoming);
+		if (ok && !request->status && incoming.customer->n != whose)
+			request_refuse(request, 409,
+				       "provider_ref: %s of %s was recorded before, of another customer",
+				       in->provider_ref, in->provider);
+		if (!ok || request->status)
+			goto out;
+	}
 	if (ok && before) {
 		request->answer = json_pack("{s:I, s:b}", "contact", (json_int_t)before, "repeated", 1);
 		request->status = 200;

@@ -1,5 +1,8 @@
 """config/openapi.yaml says what the API does: every request in it is sent, every answer held against it (the harness does
 that for all tests), every route of the table is in it, and nothing else."""
+import contextlib
+import http.client
+import json
 import os
 import re
 import shutil
@@ -7,6 +10,7 @@ import subprocess
 import urllib.parse
 
 import pytest
+import yaml
 
 from described import DESCRIPTION, OPERATIONS
 from harness import ROOT, Gateway, Redis, http_doors, short_folder, twilio_channel, webhook_channel
@@ -219,6 +223,18 @@ def test_the_table_of_routes_and_the_description_are_the_same():
             assert sorted(query.strip('"').split()) == sorted(p["name"] for p in described[key].parameters if p["in"] == "query"), key
 
 
+def halves(value, where=""):
+    """A sentence with a comma in it that nobody quoted: YAML takes its second half for a key."""
+    if isinstance(value, dict):
+        return [f"{where}: {key}" for key in value if value[key] is None] + [x for key in value for x in halves(value[key], f"{where}/{key}")]
+    return [x for i, one in enumerate(value) for x in halves(one, f"{where}/{i}")] if isinstance(value, list) else []
+
+
+def test_no_sentence_of_the_descriptions_ends_at_its_comma():
+    for name in ("openapi.yaml", "asyncapi.yaml"):
+        assert halves(yaml.safe_load((ROOT / "config" / name).read_text())) == []
+
+
 def test_the_description_is_served_as_it_is_written(world):
     assert world[0].http_json("GET", "/openapi.json", token=None)[1] == DESCRIPTION
 
@@ -233,6 +249,22 @@ def test_a_path_is_split_and_then_decoded(world):
     assert part[1]["product"] == "card-alerts/fraud"
     plus = gateway.http_json("GET", "/v1/customers?address=" + urllib.parse.quote("ab@example.com"))
     assert [c["id"] for c in plus[1]["customers"]] == ["a/b"]
+
+
+def test_a_change_under_a_condition_is_not_made_as_if_it_had_none(world):
+    for condition in ("If-Match", "If-None-Match"):
+        status, _, body = world[0].http("PATCH", "/v1/customers/c-1042", {"name": "Eva"}, headers={condition: '"3"'})
+        assert status == 412 and json.loads(body)["field"] == condition
+        assert world[0].http("GET", "/v1/customers/c-1042", headers={condition: '"3"'})[0] == 200
+
+
+def test_a_header_that_is_there_twice_counts_twice(world):
+    with contextlib.closing(http.client.HTTPConnection(*world[0].config["http"]["internal"].split(":"), timeout=30)) as connection:
+        connection.putrequest("GET", "/v1/queue")
+        for name, value in (("Authorization", "Bearer all"), ("Accept", "text/html"), ("Accept", "application/json")):
+            connection.putheader(name, value)
+        connection.endheaders()
+        assert connection.getresponse().status == 200
 
 
 def test_a_wrong_method_is_told_which_are_right(world):

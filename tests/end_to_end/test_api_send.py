@@ -44,7 +44,8 @@ def test_the_idempotency_key_serves_as_id(gateway):
     assert status == 409 and problem["field"] == "id"
     assert gateway.http_json("POST", "/v1/messages", message(id="k-2"), headers=key)[0] == 422
     assert gateway.http_json("POST", "/v1/messages", [message()], headers=key)[0] == 422
-    assert gateway.http_json("POST", "/v1/messages", message(), headers={"Idempotency-Key": "a b"})[0] == 422
+    for unfit in ("a b", "", '""', "a" * 129):
+        assert gateway.http_json("POST", "/v1/messages", message(), headers={"Idempotency-Key": unfit})[0] == 422, unfit
     assert gateway.queue()["admitted"] == 1
 
 
@@ -118,6 +119,9 @@ def test_check_knows_what_is_there_already(gateway):
     gateway.http_json("GET", "/v1/messages/m-1?wait=20s")
     assert gateway.http_json("POST", "/v1/messages?check=true", message(id="m-1"))[1]["state"] == "delivered"
     assert gateway.http_json("POST", "/v1/messages?check=true", message(id="m-1", campaign="x"))[0] == 409
+    twice = [message(id="m-2"), message(id="m-2"), message(id="m-2", campaign="x")]
+    checked, sent = (gateway.http_json("POST", f"/v1/messages{query}", twice)[1] for query in ("?check=true", ""))
+    assert [one.get("status") for one in checked] == [one.get("status") for one in sent] == [None, None, 409]
 
 
 def test_a_token_sends_and_sees_its_products_only(gateway):

@@ -262,6 +262,9 @@ def test_a_contact_that_another_system_had_is_in_the_history(gateway):
     status, answer = gateway.http_json("POST", "/v1/contacts", call)
     assert status == 201 and answer["customers"] == ["c-1"]
     assert gateway.http_json("POST", "/v1/contacts", call)[0] == 200
+    gateway.put({"id": "c-9"})     # whose call is not in his history is not told that it was
+    status, problem = gateway.http_json("POST", "/v1/contacts", {**call, "customer": "c-9"})
+    assert status == 409 and problem["field"] == "provider_ref" and not gateway.cli_json("history", "c-9")
     lines = gateway.cli_json("history", "c-1")
     assert len(lines) == 1
     assert {k: lines[0][k] for k in ("kind", "direction", "channel", "at", "summary", "product", "provider")} == {

@@ -21,7 +21,7 @@ REQUESTS = 10_000 if FULL else 1_500
 SLOW = 500
 THREADS = 4
 # 100 is on the way to another; 505 is HTTP/3.7; 501 and 503 say what they mean. Never 500.
-PROPER = {100, 200, 201, 202, 204, 400, 401, 403, 404, 405, 406, 408, 409, 410, 411, 413, 414, 415, 417, 422, 426, 431, 501, 503, 505}
+PROPER = {100, 200, 201, 202, 204, 400, 401, 403, 404, 405, 406, 408, 409, 410, 411, 412, 413, 414, 415, 417, 422, 426, 431, 501, 503, 505}
 
 
 @pytest.fixture
@@ -160,6 +160,7 @@ def test_heads_and_bodies_have_a_limit(gateway):
     assert status_of(raw(gateway, request("GET", "/v1/queue", headers=["X-Long: " + "a" * 40_000]))) == 431
     assert status_of(raw(gateway, request("GET", "/v1/queue", headers=["X-Long: " + "a" * 500_000]))) == 431
     assert status_of(raw(gateway, request("GET", "/v1/queue", headers=[f"X-{i}: 1" for i in range(100)]))) == 431
+    assert b'"title":"URI Too Long"' in raw(gateway, request("GET", "/v1/messages/" + "a" * 40_000))
     assert status_of(raw(gateway, request("GET", "/v1/" + "a" * 100_000))) in (414, 431)
     for size, door, path in ((9 << 20, "internal", "/v1/messages"), (2 << 20, "public", "/p/x")):
         answer = raw(gateway, request("POST", path, b" " * size), door)
@@ -173,6 +174,9 @@ def test_a_large_body_of_a_stranger_is_not_read(gateway):
             b"Content-Type: application/json\r\nContent-Length: 8000000\r\n\r\n")
     with contextlib.closing(socket.create_connection(place(gateway), 30)) as sock:
         sock.sendall(head)    # and nothing of the body
+        assert b" 401 " in sock.recv(4096)
+    with contextlib.closing(socket.create_connection(place(gateway), 30)) as sock:    # nor a small one, where the client asks first
+        sock.sendall(head.replace(b"8000000\r\n", b"8\r\nExpect: 100-continue\r\n"))
         assert b" 401 " in sock.recv(4096)
 
 
@@ -211,6 +215,17 @@ def test_slow_clients_hear_408_and_nobody_waits_for_them(gateway):
         for sock in slow:
             sock.close()
     wait_for(lambda: gateway.http("GET", "/v1/queue")[0] == 200, what="the doors to be open")
+
+
+def test_head_is_answered_without_content_also_where_get_would_stream(gateway):
+    for path, accept in (("/v1/customers/c-1042/export", "*/*"), ("/v1/log", "text/event-stream"), ("/v1/log", "*/*")):
+        answer = raw(gateway, request("HEAD", path, headers=["Accept: " + accept]))
+        assert status_of(answer) == 200 and answer.endswith(b"\r\n\r\n") and answer.count(b"\r\n\r\n") == 1, answer
+
+
+def test_a_target_as_proxies_are_sent_it_means_the_same(gateway):
+    assert status_of(raw(gateway, request("GET", "http://heed/v1/queue"))) == 200
+    assert status_of(raw(gateway, request("GET", "HTTP://heed"))) == 404
 
 
 def test_a_connection_carries_one_request_after_another(gateway):

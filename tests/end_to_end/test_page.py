@@ -82,6 +82,14 @@ def test_what_is_forged_cut_another_customers_or_another_levels_opens_nothing(he
                      headers={"Content-Type": "application/x-www-form-urlencoded"})[0] == 404
 
 
+def test_a_link_that_was_cut_short_is_a_page_for_people_and_a_problem_for_programs(heed):
+    for path in ("/", "/p", "/p/", "/u/"):
+        status, headers, text = heed.http("GET", path + "?lang=de", door="public", headers={"Accept": "text/html,*/*;q=0.8"})
+        assert status == 404 and headers["Content-Type"].startswith("text/html") and "Dieser Link funktioniert nicht" in text.decode()
+        assert heed.http("GET", path, door="public")[1]["Content-Type"] == "application/problem+json"
+    assert heed.http("GET", "/p/", headers={"Accept": "text/html"})[1]["Content-Type"] == "application/problem+json"    # the API's door
+
+
 def test_secrets_rotate_without_breaking_links(heed):
     old = link(heed)
     form = old.get().form("stop", product="card-alerts")
@@ -142,6 +150,17 @@ def test_hours_that_cannot_be_read_are_answered_with_the_right_form_and_kept_as_
     assert chosen(heed)["version"] == 0
     page.press("save", product="card-alerts", hours="other", hours_own="Mon-Fri 9:00-20:00")
     assert page.status == 200 and chosen(heed)["hours"] in ("mon-fri 9:00-20:00", "mon-fri 09:00-20:00")
+
+
+def test_a_time_that_cannot_be_read_is_not_taken_for_another(heed):
+    page = link(heed).get()
+    for typed in ("", "7pm", "25:00", "08:00:00x"):
+        page.press("save", product="card-alerts", digest="daily", digest_time=typed)
+        assert page.status == 422 and "We need a time of day, like 08:00." in page.text and chosen(heed)["version"] == 0, typed
+    page.press("save", product="card-alerts", digest="daily", digest_time="07:30")
+    assert page.status == 200 and chosen(heed)["digest"] == "daily 07:30"
+    page.press("save", product="card-alerts", digest="immediate", digest_time="")     # where none is wanted
+    assert page.status == 200 and chosen(heed)["digest"] == "immediate"
 
 
 def test_the_days_are_those_of_the_language(heed):
@@ -216,6 +235,8 @@ def test_when_the_promise_cannot_be_kept_it_says_so(heed):
     with harness.store_held(heed.store):
         page.post(form)
         assert page.status == 503 and "nothing was changed" in page.text
+        assert heed.http_json("PUT", "/v1/customers/ana/preferences/statements", {"channels": []})[0] == 503
+    assert chosen(heed, "statements")["version"] == 0
     wait_for(lambda: page.post(form).status == 200, what="the store to be free again")
 
 
@@ -385,6 +406,8 @@ def test_an_address_that_is_dead_stays_so_when_another_is_written(heed, sms):
 def test_what_hangs_on_a_link_does_no_harm(heed):
     for more in ("?utm_source=a&utm_source=b", "?x=%", "?" + "&".join(f"p{i}=1" for i in range(100))):
         assert link(heed).get(more).status == 200, more
+    for before in ("x", "-1", "9" * 30):
+        assert link(heed, level="full").get("?view=history&before=" + before).status == 200
 
 
 def test_what_was_sent_and_what_was_not_is_told_with_the_reason(heed):
@@ -398,6 +421,20 @@ def test_what_was_sent_and_what_was_not_is_told_with_the_reason(heed):
     assert "not sent" in page.text and "It is advertising, and you had not asked for it." in page.text
     german = page.get("?view=history&lang=de")
     assert "Es ist Werbung, und Sie hatten sie nicht bestellt." in german.text and "<html lang=\"de\">" in german.text
+
+
+def test_only_what_was_asked_for_on_the_page_is_called_access_to_it(heed):
+    heed.http_json("POST", "/v1/contacts", {"customer": "ana", "channel": "voice", "text": "Asked for a new card."})
+    page = link(heed, level="full").get("?view=history")
+    assert "<strong>In general</strong>: Asked for a new card." in page.text and "Your access to this page" not in page.text
+
+
+def test_a_line_says_that_it_is_paused_before_it_is_opened_and_not_once_it_is_stopped(heed):
+    heed.api("PUT", "/v1/customers/ana/preferences/statements", {"channels": ["email"], "paused_until": "2099-01-01T12:00:00Z"})
+    page = link(heed).get()
+    assert "You get it by e-mail. Paused until 1 January 2099, 13:00.</span></span></summary>" in page.text
+    page.press("stop", product="statements")
+    assert page.status == 200 and "Paused until" not in page.text
 
 
 def test_all_that_is_known_is_downloaded_and_erased(heed):
@@ -433,3 +470,5 @@ def test_an_expired_link_offers_a_new_one_to_the_same_address(heed, mail, sms):
     heed.put(ANA | {"addresses": {"email": "ana@example.com"}})
     gone = Page(heed, "/p/" + old).get()
     assert gone.status == 410 and "+346" not in gone.text
+    full = Page(heed, "/p/" + expired(link(heed, level="full").path[3:], "ana")).get()
+    assert full.status == 410 and "view=history" not in full.text     # no links to what it does not open

@@ -137,6 +137,45 @@ static void merging_changes_only_what_is_named(void **unused)
 	text_release(&error);
 }
 
+/* "" for the address's secrets: it has none. */
+static void assert_merges(struct customer *customer, const char *webhook, const char *url,
+			  const char *details)
+{
+	char *text = xasprintf("{\"addresses\":{\"webhook\":%s}}", webhook);
+	struct text error;
+
+	text_init(&error, TEXT_ERROR_MAX);
+	if (!read_customer(text, true, customer, &error))
+		fail_msg("%s: %s", text, error.data);
+	assert_int_equal(customer->address_count, 1);
+	assert_string_equal(customer->addresses[0].value, url);
+	assert_string_equal(customer->addresses[0].details, details);
+	text_release(&error);
+	free(text);
+}
+
+#define SECRET "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+#define KEPT "{\"secret\":[\"" SECRET "\"]}"
+
+static void a_secret_that_is_not_named_stays_with_its_address(void **unused)
+{
+	struct customer customer = {0};
+	struct text error;
+
+	(void)unused;
+	text_init(&error, TEXT_ERROR_MAX);
+	assert_true(read_customer("{\"id\":\"c-1\"}", false, &customer, &error));
+	text_release(&error);
+	assert_merges(&customer, "{\"url\":\"https://a.example/\",\"secret\":\"" SECRET "\"}",
+		      "https://a.example/", KEPT);
+	assert_merges(&customer, "\"https://a.example/\"", "https://a.example/", KEPT);
+	assert_merges(&customer, "[\"https://b.example/\"]", "https://b.example/", KEPT);
+	assert_merges(&customer, "{\"url\":\"https://b.example/\",\"secret\":null}", "https://b.example/",
+		      "");
+	assert_merges(&customer, "{\"secret\":[\"" SECRET "\"]}", "https://b.example/", KEPT);
+	customer_release(&customer);
+}
+
 static void a_mistake_names_its_field_and_what_would_be_right(void **unused)
 {
 	(void)unused;
@@ -170,9 +209,13 @@ static void a_mistake_names_its_field_and_what_would_be_right(void **unused)
 
 static void a_secret_that_cannot_sign_is_refused(void **unused)
 {
-	static const char *const none[] = {
-		"\"my secret!\"", "\"whsec_\"", "\"whsec_*\"", "\"MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"",
-		"\"\"",           "7",          "null",        "[\"whsec_bmV3\",\"old\"]"};
+	static const char *const none[] = {"\"my secret!\"",
+					   "\"whsec_\"",
+					   "\"whsec_*\"",
+					   "\"MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"",
+					   "\"\"",
+					   "7",
+					   "[\"whsec_bmV3\",\"old\"]"};
 	char json[256];
 	(void)unused;
 	for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
@@ -425,6 +468,7 @@ int main(void)
 		cmocka_unit_test(a_customer_is_given_back_as_it_was_put),
 		cmocka_unit_test(secrets_are_shown_only_to_who_may_see_them),
 		cmocka_unit_test(merging_changes_only_what_is_named),
+		cmocka_unit_test(a_secret_that_is_not_named_stays_with_its_address),
 		cmocka_unit_test(a_mistake_names_its_field_and_what_would_be_right),
 		cmocka_unit_test(a_secret_that_cannot_sign_is_refused),
 		cmocka_unit_test(addresses_secrets_and_names_have_bounds),

@@ -117,7 +117,8 @@ static void a_secret_stands_beside_its_url(void **state)
 	begin(&r, "id,webhook.secret,webhook\nc-1,new;old,https://a.example\nc-2,,https://b.example\n", true);
 	expect_customer(&r, "{\"id\":\"c-1\",\"addresses\":{\"webhook\":[{\"url\":\"https://a.example\","
 			    "\"secret\":[\"new\",\"old\"]}]}}");
-	expect_customer(&r, "{\"id\":\"c-2\",\"addresses\":{\"webhook\":[\"https://b.example\"]}}");
+	expect_customer(&r, "{\"id\":\"c-2\",\"addresses\":{\"webhook\":[{\"url\":\"https://b.example\","
+			    "\"secret\":null}]}}");
 	end(&r);
 }
 

@@ -215,6 +215,11 @@ static void a_verdict_goes_through_json_unchanged(void **state)
 	assert_false(mail_verdict_from_json(json, &read, &error));
 	assert_non_null(strstr(error.data, "kind"));
 	mail_verdict_release(&read);
+	text_clear(&error);
+	json_object_set_new(json, "report", json_string("yes"));
+	assert_false(mail_verdict_from_json(json, &read, &error));
+	assert_non_null(strstr(error.data, "report"));
+	mail_verdict_release(&read);
 	mail_verdict_release(&verdict);
 	json_decref(json);
 	json_decref(again);
