@@ -3,6 +3,7 @@ import datetime
 import json
 import os
 import pty
+import re
 import subprocess
 
 import pytest
@@ -154,6 +155,14 @@ def test_a_customer_that_is_no_object_is_refused_in_plain_words(idle, text):
 def test_a_customer_without_an_id_is_told_which_key_is_wanted(idle):
     done = idle.cli("customer", "put", "-", input="{}")
     assert done.returncode == 1 and done.stderr.startswith("heed: -: id: is wanted"), done.stderr
+
+
+@pytest.mark.parametrize("words", [[], ["fly"], ["log", "fly"], ["send"], ["cancel"], ["hold", "--why", "x"], ["explain"], ["link", "c-1"],
+                                   ["prefer", "c-1", "card-alerts", "--stop", "--channels", "sms"], ["customer", "find", ""]])
+def test_every_error_says_what_and_why(idle, words):
+    idle.put({"id": "c-1"})
+    done = idle.cli(*words)
+    assert done.returncode in (1, 2) and re.match(r"heed: \S[^:]*: \S", done.stderr), done.stderr
 
 
 # --- dead ---
