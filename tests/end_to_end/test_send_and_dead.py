@@ -157,12 +157,18 @@ def test_a_customer_without_an_id_is_told_which_key_is_wanted(idle):
     assert done.returncode == 1 and done.stderr.startswith("heed: -: id: is wanted"), done.stderr
 
 
-@pytest.mark.parametrize("words", [[], ["fly"], ["log", "fly"], ["send"], ["cancel"], ["hold", "--why", "x"], ["explain"], ["link", "c-1"],
-                                   ["prefer", "c-1", "card-alerts", "--stop", "--channels", "sms"], ["customer", "find", ""]])
-def test_every_error_says_what_and_why(idle, words):
+def test_json_is_refused_where_there_is_none(idle):
+    for words in (["help"], ["help", "log"], ["help", "config"], ["render", "--mustache", "/dev/null"]):
+        done = idle.cli(*words, "--json")
+        assert done.returncode == 2 and done.stderr.startswith("heed: --json: is ") and not done.stdout
+
+
+def test_every_error_says_what_and_why(idle):
     idle.put({"id": "c-1"})
-    done = idle.cli(*words)
-    assert done.returncode in (1, 2) and re.match(r"heed: \S[^:]*: \S", done.stderr), done.stderr
+    for words in ([], ["fly"], ["log", "fly"], ["send"], ["cancel"], ["hold", "--why", "x"], ["explain"], ["link", "c-1"],
+                  ["prefer", "c-1", "card-alerts", "--stop", "--channels", "sms"], ["customer", "find", ""]):
+        done = idle.cli(*words)
+        assert done.returncode in (1, 2) and re.match(r"heed: \S[^:]*: \S", done.stderr), (words, done.stderr)
 
 
 # --- dead ---
