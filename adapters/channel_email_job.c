@@ -11,6 +11,8 @@
 #include "xalloc.h"
 #include "banned.h"
 
+#define BREAKS_IN_A_ROW 3 /* from this session on it is the relay and not the mail */
+
 void job_free(struct mail_job *job)
 {
 	if (!job)
@@ -119,6 +121,18 @@ void job_move(struct worker *w, struct mail_job *job)
 	job->moved = true;
 	job->attempt->channel_private = job;
 	email_put_back(w->email, job->attempt);
+}
+
+struct outcome email_judge(struct email *email, const struct smtp_dialogue *dialogue)
+{
+	struct outcome outcome = smtp_judge(dialogue);
+
+	if (dialogue->step >= SMTP_ENVELOPE)
+		atomic_store(&email->broken, 0);
+	else if (smtp_broke_early(dialogue->step, &outcome) &&
+		 atomic_fetch_add(&email->broken, 1) + 1 < BREAKS_IN_A_ROW)
+		outcome.scope = SCOPE_MESSAGE;
+	return outcome;
 }
 
 void email_fail_all(struct email *email, const struct outcome *failure)

@@ -141,7 +141,7 @@ static struct outcome session_judge(struct session *s)
 		.said = s->said,
 		.trouble = words ? words : "",
 	};
-	return smtp_judge(&dialogue);
+	return email_judge(s->w->email, &dialogue);
 }
 
 /* The undecided mail's fate is known: reports it, and gives up what libesmtp can't ask for any more. */

@@ -85,7 +85,8 @@ struct email {
 	pthread_cond_t ended;
 	struct attempt *first, **last;
 	size_t queued, waiting_in_session;
-	size_t running; /* workers */
+	_Atomic int broken; /* sessions since the last in which a mail had its turn (smtp_broke_early) */
+	size_t running;     /* workers */
 	bool closing, watched, watch_ends;
 	size_t worker_count;
 	struct worker *workers;
@@ -122,6 +123,8 @@ void job_finish(struct mail_job *job, struct outcome outcome);
  */
 void job_move(struct worker *w, struct mail_job *job);
 void job_free(struct mail_job *job); /* NULL is fine */
+/* What the dialogue says of the mail, and of the relay after those before it. */
+struct outcome email_judge(struct email *email, const struct smtp_dialogue *dialogue);
 /* The relay can't be reached or hangs: what waits behind would only find the same, each after its time. */
 void email_fail_all(struct email *email, const struct outcome *failure);
 

@@ -469,7 +469,7 @@ static struct outcome session_judge(const struct session *s, const struct mail_j
 		.said = s->said,
 		.trouble = s->trouble,
 	};
-	return smtp_judge(&dialogue);
+	return s->w ? email_judge(s->w->email, &dialogue) : smtp_judge(&dialogue);
 }
 
 /* Says what became of the mail, or moves it to a new session where this one ended before it. */

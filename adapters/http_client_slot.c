@@ -255,7 +255,8 @@ struct outcome slot_failure(const struct slot *slot, CURLcode result)
 	long why = 0;
 
 	snprintf(code, sizeof code, "curl %d", (int)result);
-	curl_easy_getinfo(slot->easy, CURLINFO_OS_ERRNO, &why);
+	if (result == CURLE_COULDNT_CONNECT) /* else it may be that of a transfer before */
+		curl_easy_getinfo(slot->easy, CURLINFO_OS_ERRNO, &why);
 	if (slot->not_begun)
 		return outcome_make(OUTCOME_NOT_BEGUN, SCOPE_MESSAGE, "", "it was not begun");
 	if (slot->begun && (result == CURLE_ABORTED_BY_CALLBACK || result == CURLE_SEND_FAIL_REWIND))

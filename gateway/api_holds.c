@@ -46,7 +46,8 @@ static bool one_selector(struct call *call, const char *const values[SELECTORS],
 			found++;
 		}
 	if (found != 1)
-		call_problem(call, 422, "one of channel, provider, product, campaign and lane is wanted");
+		call_problem(call, 422,
+			     "body: one of channel, provider, product, campaign and lane is wanted");
 	return found == 1;
 }
 

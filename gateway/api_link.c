@@ -56,7 +56,7 @@ void api_link(struct call *call)
 		return;
 	if (!config->links)
 		call_problem(call, 409,
-			     "http.public is not in the configuration, so there is no page to link to");
+			     "http.public: is not in the configuration, so there is no page to link to");
 	else if (customer_view_read(call, call->args[0], &view))
 		call_answer(call, 200, link_made(config, view.customer, &wanted));
 	customer_view_release(&view);

@@ -16,6 +16,7 @@
 #define READ_WAIT_MS 200
 #define URGENT_WAIT_MS 2 /* while the other lanes wait for room, which comes any moment */
 #define DEPTHS_EVERY MOMENT_S
+#define DEAD_SLACK 100 /* one in so many over dead_max, rather than to count them at every read */
 #define EVENTS_MAX 500 /* published at a time */
 #define PAUSE (100 * MOMENT_MS)
 
@@ -53,25 +54,36 @@ static struct admission *admission_of(struct queue_entry *entry)
 	return admission;
 }
 
+/* What the reader knows of the dead letters. */
+struct dead_watch {
+	int64_t next;   /* monotonic: when to count them again */
+	long long room; /* so many may be read before that, though all of them were dead */
+};
+
 /* Over dead_max nobody looks after the dead letters: better to stop than to lose more than can be found
- * again. */
-static bool too_many_dead(struct carrier *carrier, int64_t *next)
+ * again. How many may be read now; 0: none, look again in a moment. */
+static size_t dead_room(struct carrier *carrier, struct dead_watch *watch)
 {
 	struct troubles *troubles = turn_troubles(carrier->turn);
 	struct queue_depths depths = {0};
+	long long ahead = atomic_load(&carrier->ahead);
+	bool over = trouble_has(troubles, TROUBLE_DEAD_LETTERS);
 
-	if (moment_mono() >= *next) {
-		*next = moment_mono() + DEPTHS_EVERY;
+	if (moment_mono() >= watch->next || (watch->room <= 0 && !ahead && !over)) {
+		watch->next = moment_mono() + DEPTHS_EVERY;
+		watch->room = 0;
 		if (!queue_depths(carrier->in, &depths))
-			return true;
-		if (depths.dead >= carrier->dead_max)
+			return 0;
+		over = depths.dead > carrier->dead_max;
+		if (over)
 			trouble_is(troubles, TROUBLE_DEAD_LETTERS,
-				   "%lld dead letters, the most that queue.dead_max allows",
-				   (long long)depths.dead);
+				   "%lld dead letters, over the %lld of queue.dead_max",
+				   (long long)depths.dead, (long long)carrier->dead_max);
 		else
 			trouble_over(troubles, TROUBLE_DEAD_LETTERS);
+		watch->room = carrier->dead_max + 1 - depths.dead + carrier->dead_max / DEAD_SLACK - ahead;
 	}
-	return trouble_has(troubles, TROUBLE_DEAD_LETTERS);
+	return over || watch->room <= 0 ? 0 : watch->room < (int)READ_MAX ? (size_t)watch->room : READ_MAX;
 }
 
 static void admit(struct carrier *carrier, struct queue_entry *entries, size_t count)
@@ -93,7 +105,7 @@ static void admit(struct carrier *carrier, struct queue_entry *entries, size_t c
 static void *reader_thread(void *argument)
 {
 	struct carrier *carrier = argument;
-	int64_t next_depths = 0;
+	struct dead_watch dead = {0};
 
 	pthread_setname_np(pthread_self(), "reader");
 	while (!atomic_load(&carrier->stop_reading)) {
@@ -112,11 +124,13 @@ static void *reader_thread(void *argument)
 			pause_for(all ? MOMENT_MS : PAUSE);
 			continue;
 		}
-		if (too_many_dead(carrier, &next_depths)) {
-			pause_for(PAUSE);
+		size_t max = dead_room(carrier, &dead);
+		if (!max) {
+			pause_for(ahead ? MOMENT_MS : PAUSE);
 			continue;
 		}
-		bool ok = queue_read(carrier->in, lanes, READ_MAX, wait, &entries, &count);
+		bool ok = queue_read(carrier->in, lanes, max, wait, &entries, &count);
+		dead.room -= (long long)count;
 		if (count) {
 			CRASH_POINT(reader_read);
 			admit(carrier, entries, count);

@@ -249,7 +249,7 @@ int cli_problem(int status, const json_t *problem)
 	if (detail)
 		cli_error("%s%s", detail, next_step(status, detail));
 	else
-		cli_error("the gateway answered %d and said nothing more", status);
+		cli_error("gateway: answered %d and said nothing more", status);
 	return status == 400 ? STATUS_USAGE : STATUS_FAILED;
 }
 

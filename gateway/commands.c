@@ -86,7 +86,7 @@ int commands_run(int argc, char **argv)
 		return STATUS_USAGE;
 	}
 	if (argc < 2) {
-		cli_error("a command is wanted; `heed help` lists them");
+		cli_error("command: one is wanted; `heed help` lists them");
 		return STATUS_USAGE;
 	}
 	const char *word = argv[1];

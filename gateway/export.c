@@ -152,7 +152,8 @@ static void add_element(struct export *export, json_t *json)
 {
 	char *words = json_dumps(json, JSON_COMPACT);
 
-	text_puts(&export->ready, export->began ? ",\n" : "\n");
+	if (export->began)
+		text_putc(&export->ready, ',');
 	text_puts(&export->ready, words ? words : "null");
 	export->began = true;
 	free(words);
@@ -212,7 +213,7 @@ static bool add_changes(struct export *export)
 	free(changes);
 	if (ok && count < EXPORT_SLICE) {
 		export->began = false;
-		next_section(export, "],\n\"messages\":[");
+		next_section(export, "],\"messages\":[");
 	}
 	return ok;
 }
@@ -272,7 +273,7 @@ static bool add_contacts(struct export *export, bool messages)
 	free(contacts);
 	if (ok && count < EXPORT_SLICE) {
 		export->began = false;
-		next_section(export, messages ? "],\n\"contacts\":[" : "]}\n");
+		next_section(export, messages ? "],\"contacts\":[" : "]}\n");
 	}
 	return ok;
 }

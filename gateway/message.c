@@ -9,7 +9,8 @@
 #include "xalloc.h"
 #include "banned.h"
 
-#define BODY_USUAL 200 /* bytes: thousands of them may be in memory */
+#define TRACEPARENT_MAX 256 /* bytes; longer ones are malformed */
+#define BODY_USUAL 200      /* bytes: thousands of them may be in memory */
 
 /* Which member of the object is being read, for the errors. */
 struct reading {
@@ -167,18 +168,25 @@ static bool read_times(const struct reading *in, struct message *out)
 	       text_error(in->error, "expires_at: is not after send_at: it could never be sent");
 }
 
-/* W3C Trace Context, version 00: 00-32 hex-16 hex-2 hex, neither id all zeroes. */
+/* W3C Trace Context, version 00: 00-32 hex-16 hex-2 hex, neither id all zeroes. A later version begins like
+ * that, and may have more behind a further dash. */
 static bool traceparent_valid(const char *s)
 {
 	static const char hex[] = "0123456789abcdef";
+	static const char more[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._";
 	static const size_t lengths[] = {2, 32, 16, 2};
+	bool later = strncmp(s, "00", 2) != 0;
 
+	if (strlen(s) > TRACEPARENT_MAX)
+		return false;
 	if (strncmp(s, "ff", 2) == 0)
 		return false;
 	for (size_t i = 0; i < 4; i++) {
 		if (strspn(s, hex) != lengths[i] || (i == 1 || i == 2 ? strspn(s, "0") == lengths[i] : false))
 			return false;
 		s += lengths[i];
+		if (i == 3 && later && *s == '-')
+			return s[strspn(s, more)] == '\0';
 		if (*s != (i < 3 ? '-' : '\0'))
 			return false;
 		s++;
@@ -186,24 +194,35 @@ static bool traceparent_valid(const char *s)
 	return true;
 }
 
-/* Any malformed text is replaced, by what the rest of the message says: the same at each reading. */
-static bool read_traceparent(const struct reading *in, const struct text *rest, struct message *out)
+static bool read_traceparent(const struct reading *in, struct message *out)
 {
 	const json_t *value = json_object_get(in->json, "traceparent");
-	char hex[2 * SHA256_SIZE + 1];
 
 	if (!value)
 		return true;
 	if (!json_is_string(value))
 		return text_error(in->error, "traceparent: must be a string");
-	free(out->traceparent);
-	if (traceparent_valid(json_string_value(value))) {
-		out->traceparent = xstrdup(json_string_value(value));
-	} else {
-		digest_sha256_hex(rest->data, rest->len, hex);
-		out->traceparent = xasprintf("00-%.32s-%.16s-01", hex, hex + 40);
-	}
+	if (traceparent_valid(json_string_value(value)))
+		xreplace(&out->traceparent, json_string_value(value));
+	else
+		out->trace_malformed = true;
 	return true;
+}
+
+void message_trace(struct message *message, const char *id)
+{
+	char hex[2 * SHA256_SIZE + 1];
+	struct text whole;
+
+	if (!message->trace_malformed || *message->traceparent)
+		return;
+	text_init(&whole, ID_MAX + MESSAGE_HASH_SIZE);
+	text_add(&whole, (const char *)message->hash, MESSAGE_HASH_SIZE);
+	text_puts(&whole, id);
+	digest_sha256_hex(whole.data, whole.len, hex);
+	free(message->traceparent);
+	message->traceparent = xasprintf("00-%.32s-%.16s-01", hex, hex + 40);
+	text_release(&whole);
 }
 
 /* What is kept, and its hash. The hash leaves the traceparent out: who traces begins a new span at each try,
@@ -225,7 +244,7 @@ static bool read_body(const struct reading *in, struct message *out)
 	memcpy(out->hash, hash, sizeof out->hash);
 	bool ok = body.full ? text_error(in->error, "message: has over %d bytes; %d are allowed",
 					 MESSAGE_BODY_MAX, MESSAGE_SIZE_MAX)
-			    : read_traceparent(in, counts, out);
+			    : read_traceparent(in, out);
 	free(out->body);
 	out->body = text_detach(&body);
 	text_release(&hashed);

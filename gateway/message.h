@@ -45,6 +45,7 @@ struct message {
 	int64_t expires_at;      /* not after; 0: never */
 	char *campaign;          /* "" */
 	char *traceparent;       /* well-formed, or "" */
+	bool trace_malformed;    /* message_trace() has one in its place */
 	struct answer_to answer; /* message_answers() */
 	char *body; /* the message without its id, canonical: what the store keeps; message_parse reads it */
 	/* of the body without its traceparent: same id, same hash, same message */
@@ -58,6 +59,8 @@ bool message_from_json(const json_t *json, struct message *out, struct text *err
 /* A body that heed keeps: it may be an answer, {"answer": {"contact" or "asked", "channel", "address",
  * "stopped", "value"}}, which nobody else may send. */
 bool message_parse_stored(const char *json, size_t len, struct message *out, struct text *error);
+/* In the place of a malformed traceparent, one of the message's own: the same whenever it is asked for. */
+void message_trace(struct message *message, const char *id);
 /* Is it heed's own? */
 bool message_answers(const struct message *message);
 void message_release(struct message *message);

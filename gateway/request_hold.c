@@ -196,7 +196,7 @@ static bool hold_run(struct request *request, struct turn *turn)
 	    !why_fits(request, asked->kind, asked->why))
 		return true;
 	if (!old && turn->hold_count >= HOLDS_MAX)
-		return request_refuse(request, 409, "there are %d holds, the most that may stand at a time",
+		return request_refuse(request, 409, "holds: there are %d, the most that may stand at a time",
 				      HOLDS_MAX);
 	json_t *before = old ? hold_to_json(old) : NULL;
 	request->answer = hold_to_json(&hold);

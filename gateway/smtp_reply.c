@@ -37,7 +37,7 @@ int smtp_reply_read(const char *said, struct smtp_reply *out, struct text *words
 		out->code = code;
 		if (len > 4)
 			text_add(words, line + 4, len - 4);
-		text_putc(words, ' ');
+		text_putc(words, '\n');
 		bool last = line[3] != '-';
 		line += len + 1;
 		if (last)
@@ -70,6 +70,8 @@ static const char *take_enhanced(const char *text, int code, int enhanced[3])
 	return s;
 }
 
+/* Most relays begin every line with the three numbers (RFC 2034); some only a later one: then they stay in
+ * the words. */
 static void reply_code(const struct smtp_reply *reply, char *out, size_t size, const char **words)
 {
 	int e[3] = {0};
@@ -79,6 +81,8 @@ static void reply_code(const struct smtp_reply *reply, char *out, size_t size, c
 		memcpy(e, reply->enhanced, sizeof e);
 	else
 		*words = take_enhanced(*words, reply->code, e);
+	for (const char *line = strchr(*words, '\n'); line && !e[0]; line = strchr(line + 1, '\n'))
+		take_enhanced(line + 1, reply->code, e);
 	if (e[0])
 		snprintf(out, size, "%d %d.%d.%d", reply->code, e[0], e[1], e[2]);
 	else
@@ -239,8 +243,20 @@ struct outcome smtp_judge(const struct smtp_dialogue *d)
 	return broke(d, OUTCOME_RETRY, SCOPE_MESSAGE, "at DATA", &d->message);
 }
 
+bool smtp_broke_early(enum smtp_step step, const struct outcome *outcome)
+{
+	static const char *const codes[] = {"cut", "timeout", "syntax"};
+	bool broke = false;
+
+	for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+		broke = broke || strcmp(outcome->code, codes[i]) == 0;
+	return broke && step > SMTP_TLS && step < SMTP_ENVELOPE;
+}
+
 bool smtp_is_hopeless(enum smtp_step step, const struct outcome *outcome)
 {
+	if (outcome->scope != SCOPE_PROVIDER)
+		return false;
 	return step == SMTP_CONNECT || step == SMTP_TLS || step == SMTP_AUTH ||
 	       (step < SMTP_ENVELOPE && strcmp(outcome->code, "timeout") == 0);
 }

@@ -33,6 +33,9 @@ struct smtp_dialogue {
 	const char *trouble; /* what the system said of a connection, or of TLS, that failed; "" */
 };
 
+/* Did it break, without a refusal, when there was a connection and no mail's turn had come? */
+bool smtp_broke_early(enum smtp_step step, const struct outcome *outcome);
+
 #define SMTP_CODE_CONNECT "connect" /* code of an outcome: there was no connection */
 
 struct outcome smtp_judge(const struct smtp_dialogue *dialogue);

@@ -20,7 +20,7 @@ static const struct {
 			   "the clock is followed again", true},
 	[TROUBLE_DEAD_LETTERS] = {"dead_letters",
 				  "nothing more is read until they are retried or dropped (heed dead)",
-				  "dead letters are below queue.dead_max again: reading goes on", false},
+				  "dead letters are no longer over queue.dead_max: reading goes on", false},
 	[TROUBLE_BACKLOG] = {"backlog", "the bulk lane is not read until there is less",
 			     "the backlog is below store.max_backlog again", false},
 };

@@ -433,7 +433,7 @@ static struct request **refuse_late(struct request **link, bool all, const char 
 		}
 		*link = request->next;
 		request->status = 503;
-		text_error(&request->problem, "%s; nothing was changed", why);
+		text_error(&request->problem, "not done: %s; nothing was changed", why);
 		request_done(request);
 	}
 	return link;

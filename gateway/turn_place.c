@@ -131,14 +131,17 @@ void work_free(struct work *work)
 /* The message as it came; from the admission, else from the row's body. NULL: the body was pruned. */
 const struct message *work_message(struct work *work)
 {
-	if (work->admission)
+	if (work->admission) {
+		message_trace(&work->admission->message, work->row.id);
 		return &work->admission->message;
+	}
 	if (work->message_read)
 		return &work->message;
 	if (!*work->row.body)
 		return NULL;
 	work->message_read = true;
 	message_parse_stored(work->row.body, strlen(work->row.body), &work->message, NULL);
+	message_trace(&work->message, work->row.id);
 	return work->message.data ? &work->message : NULL;
 }
 

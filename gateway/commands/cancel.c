@@ -36,7 +36,7 @@ static int run_cancel(const char *config_file, int argc, char **argv)
 		return STATUS_USAGE;
 	const char *message = count ? words[0] : NULL;
 	if (!message == !given.campaign)
-		return cli_usage(&command_cancel, "a message or --campaign is wanted");
+		return cli_usage(&command_cancel, "cancel: a message or --campaign is wanted");
 	struct cli *cli = cli_open(config_file);
 	if (!cli)
 		return STATUS_USAGE;

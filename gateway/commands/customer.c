@@ -175,7 +175,7 @@ static int find(struct cli *cli, const char *address, const struct customer_give
 	text_release(&path);
 	const json_t *found = json_object_get(answer, "customers");
 	if (status == STATUS_DONE && !json_array_size(found))
-		status = cli_error("%s: no customer has this address; it is looked for as it is stored, as "
+		status = cli_error("address %s: no customer has it; it is looked for as it is stored, as "
 				   "in +5491155550100",
 				   address);
 	json_array_foreach(found, i, customer)

@@ -113,7 +113,8 @@ static int run_explain(const char *config_file, int argc, char **argv)
 	words.message = message[0];
 	bool choice = words.customer && words.product;
 	if (words.message ? words.customer || words.product || words.purpose || words.at : !choice)
-		return cli_usage(&command_explain, "a message, or --customer and --product are wanted");
+		return cli_usage(&command_explain,
+				 "explain: a message, or --customer and --product are wanted");
 	int64_t at;
 	if (words.at && !moment_parse(words.at, &at))
 		return cli_usage(&command_explain, "--at: '%s' is not a time such as 2026-11-22T22:00:00Z",

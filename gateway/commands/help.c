@@ -251,6 +251,8 @@ static int run_help(const char *config_file, int argc, char **argv)
 	(void)config_file;
 	if (!cli_parse(&command_help, argc, argv, &given, 0, 2, words, &count))
 		return STATUS_USAGE;
+	if (given.json && (!count || strcmp(words[0], "reasons") != 0))
+		return cli_usage(&command_help, "--json: is for reasons");
 	if (!count)
 		return help_all();
 	if (strcmp(words[0], "config") == 0)

@@ -32,7 +32,8 @@ static bool one_selector(const struct command *command, const struct hold_words 
 		}
 	if (found != 1)
 		cli_usage(command,
-			  "one of --channel, --provider, --product, --campaign and --lane is wanted");
+			  "%s: one of --channel, --provider, --product, --campaign and --lane is wanted",
+			  command->name);
 	return found == 1;
 }
 
@@ -79,7 +80,7 @@ static int hold(struct cli *cli, const struct hold_words *words, enum hold_kind 
 	json_t *answer = NULL;
 	struct text line;
 	int status = body ? cli_call(cli, "POST", "/v1/holds", body, &answer)
-			  : cli_error("the name or the reason is not UTF-8");
+			  : cli_error("hold: the name or the reason is not UTF-8");
 
 	text_init(&line, CLI_PATH_MAX);
 	if (status == STATUS_DONE && words->json) {

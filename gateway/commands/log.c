@@ -230,7 +230,7 @@ const struct command command_log = {
 	.usage = "log [--follow] [--customer ID] [--product P] [--channel C] [--state S] [--since TIME] "
 		 "[--limit 100] "
 		 "[--json]",
-	.summary = "what was sent, oldest first",
+	.summary = "contacts, oldest first",
 	.help = "The last contacts, and a line for each message that ended without one. On a terminal a line "
 		"is as "
 		"wide as it; into a pipe it is whole.",

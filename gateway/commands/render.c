@@ -278,7 +278,9 @@ static int run_render(const char *config_file, int argc, char **argv)
 
 	if (!cli_parse(&command_render, argc, argv, &options, 0, 2, words, &count))
 		return STATUS_USAGE;
-	if (options.mustache ? count || options.locale || options.json : count != 2 || options.partials)
+	if (options.mustache && options.json)
+		return cli_usage(&command_render, "--json: is not for --mustache, which prints the text");
+	if (options.mustache ? count || options.locale : count != 2 || options.partials)
 		return cli_usage(&command_render,
 				 "render: a template and a channel are wanted, or --mustache FILE");
 	if (!options.data_words)

@@ -303,9 +303,9 @@ static bool options_fit(const struct send_options *options, struct send *send)
 		cli_usage(&command_send,
 			  "--file: the messages are in the file; of the rest only --lane fits");
 	else if (!options->file && (!options->customer || !options->product))
-		cli_usage(&command_send, "--customer and --product, or --file, are wanted");
+		cli_usage(&command_send, "send: --customer and --product, or --file, are wanted");
 	else if (!options->file && !options->template && !options->content && !options->text)
-		cli_usage(&command_send, "--template, --content or --text is wanted");
+		cli_usage(&command_send, "send: --template, --content or --text is wanted");
 	else if (options->content && (options->text || options->subject))
 		cli_usage(&command_send, "--content: says it all; --text and --subject don't fit with it");
 	else

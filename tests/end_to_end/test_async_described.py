@@ -44,6 +44,19 @@ def test_each_event_reads_as_described(heed, receiver):
         check("Event", event)
 
 
+def test_what_customers_said_reads_as_described(heed):
+    heed.put({"id": "c-1", "addresses": {"email": "ana@example.com"}})
+    for sender in ("ana@example.com", "nobody@example.com"):
+        heed.cli_ok("inbound", "email", input=f"From: {sender}\nTo: messages@example.com\nSubject: Hello\n\nIt was not me.\n")
+    said = wait_for(lambda: (lambda entries: entries if len(entries) == 2 else None)(
+        heed.redis.client.xrange(DESCRIPTION["channels"]["inbound"]["address"])), what="both")
+    for _, fields in said:
+        assert list(fields) == ["event"]
+        event = json.loads(fields["event"])
+        check("Event", event)
+        assert event["type"] == "heed.contact.received" and event["data"]["text"] == "It was not me."
+
+
 def test_dead_letters_read_as_described(heed):
     for text in ("{", "{}", json.dumps({"customer": "nobody", "product": "card-alerts", "content": {"text": "x"}}), '{"pigeons":1}'):
         heed.xadd(text)

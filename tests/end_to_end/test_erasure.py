@@ -56,7 +56,7 @@ def test_the_export_has_everything_and_no_secret(heed, receiver):
     heed.wait_state("m-1", "sent")
     heed.wait_state("m-2", "deferred")
     heed.prefer("ana", "card-alerts", "webhook")
-    whole = json.loads(heed.cli_ok("customer", "export", "ana"))
+    whole = heed.cli_object("customer", "export", "ana")
     assert whole["customer"]["name"] == NAME and whole["customer"]["addresses"]["sms"] == PHONE
     assert whole["preferences"][0]["channels"] == ["webhook"] and whole["preferences"][0]["version"] == 2
     kinds = [change["kind"] for change in whole["changes"]]

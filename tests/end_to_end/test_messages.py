@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from harness import wait_for
+from harness import GATEWAYS, email_channel, stays, wait_for
 
 ANA = {"id": "c-1", "name": "Ana", "addresses": {"email": "ana@example.com"}}
 
@@ -58,6 +58,27 @@ def test_what_cannot_be_admitted_is_a_dead_letter_with_an_error_of_its_own(heed)
     assert len({letter["error"] for letter in dead}) >= len(BAD) - 1
     assert heed.sum_holds()["admitted"] == 0 and heed.queue()["dead"] == len(BAD)
     wait_for(lambda: heed.redis.client.xlen("heed:outbound") == 0, what="the stream to be empty")
+
+
+def test_over_dead_max_nothing_more_is_read_until_there_are_fewer(make_gateway, mail):
+    gateway = make_gateway({"email": email_channel(mail)}, config={"queue": {"dead_max": 3}}).start()
+    if GATEWAYS > 1:
+        pytest.skip("each gateway may read one more")
+    gateway.put(ANA)
+    for i in range(3):
+        gateway.xadd(f"nonsense {i}")
+    gateway.wait_state(gateway.send("c-1"), "sent")     # three are not over three
+    for i in range(20):
+        gateway.xadd(f"more nonsense {i}")
+    message = gateway.send("c-1")
+    trouble, = wait_for(lambda: gateway.queue().get("troubles"), what="the gateway to say so")
+    assert trouble["cause"] == "dead_letters" and trouble["says"] == "4 dead letters, over the 3 of queue.dead_max"
+    stays(lambda: len(gateway.dead()) == 4)
+    assert gateway.queue()["waiting"]["normal"] == 20 and gateway.api("GET", "/readyz")[0] == 200
+    gateway.redis.client.delete("heed:outbound")        # the rest of the nonsense
+    gateway.cli_ok("dead", "drop", gateway.dead()[0]["dead_id"])
+    gateway.xadd({"id": message, "customer": "c-1", "product": "card-alerts", "content": {"text": "Hello"}})
+    gateway.wait_state(message, "sent")
 
 
 @pytest.mark.parametrize("fields", [{"msg": "{}"}, {"message": "{}", "other": "x"}])

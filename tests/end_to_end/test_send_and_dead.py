@@ -3,6 +3,7 @@ import datetime
 import json
 import os
 import pty
+import re
 import subprocess
 
 import pytest
@@ -154,6 +155,20 @@ def test_a_customer_that_is_no_object_is_refused_in_plain_words(idle, text):
 def test_a_customer_without_an_id_is_told_which_key_is_wanted(idle):
     done = idle.cli("customer", "put", "-", input="{}")
     assert done.returncode == 1 and done.stderr.startswith("heed: -: id: is wanted"), done.stderr
+
+
+def test_json_is_refused_where_there_is_none(idle):
+    for words in (["help"], ["help", "log"], ["help", "config"], ["render", "--mustache", "/dev/null"]):
+        done = idle.cli(*words, "--json")
+        assert done.returncode == 2 and done.stderr.startswith("heed: --json: is ") and not done.stdout
+
+
+def test_every_error_says_what_and_why(idle):
+    idle.put({"id": "c-1"})
+    for words in ([], ["fly"], ["log", "fly"], ["send"], ["cancel"], ["hold", "--why", "x"], ["explain"], ["link", "c-1"],
+                  ["prefer", "c-1", "card-alerts", "--stop", "--channels", "sms"], ["customer", "find", ""]):
+        done = idle.cli(*words)
+        assert done.returncode in (1, 2) and re.match(r"heed: \S[^:]*: \S", done.stderr), (words, done.stderr)
 
 
 # --- dead ---

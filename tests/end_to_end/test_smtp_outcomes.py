@@ -2,6 +2,7 @@
 SMTP. A relay and a channel for each case; all cases run at once."""
 import pytest
 
+import harness
 from harness import email_channel
 from outcome_stand import Case, Stand
 from smtp_servers import CLOSE, RESET, STALL, Dialogue, Say, ScriptedSmtp
@@ -45,6 +46,7 @@ CASES = {
     "a-long-mail": Case([Dialogue()], "sent", [("sent", OK, 1)], seen=1, text=LONG),
 
     **{"dead-" + code.replace(".", "-"): dead(code) for code in ("5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10")},
+    "dead-5-1-1-below": Case([Dialogue(RCPT="550-see below\r\n550 5.1.1 no such user")], "failed", [("rejected", "550 5.1.1", 1)], dead=True, seen=0),
     "rcpt-550": refused("550", RCPT="550 not here"),
     "rcpt-550-5-7-1": refused(r"550 5\.7\.1", RCPT="550-5.7.1 we do not\r\n550 5.7.1 like you"),
     "data-554": refused(r"554 5\.6\.0", DATA="554 5.6.0 no"),
@@ -65,11 +67,15 @@ CASES = {
     "mail-550": at_fault(r"550 5\.7\.1", MAIL="550 5.7.1 who are you"),
     "mail-451": at_fault(r"451 4\.1\.8", MAIL="451 4.1.8 can't check you"),
     "auth-535": at_fault(r"535 5\.7\.8", EHLO=LOGIN, AUTH="535 5.7.8 wrong"),
-    # nothing was said of any mail yet, so it is the relay and not the mail
-    "closed-at-once": at_fault("cut", connect=CLOSE),
-    "closed-at-ehlo": at_fault("cut", EHLO=CLOSE),
-    "nonsense-at-once": at_fault("syntax", connect="what?"),
-    "silent-at-once": at_fault("timeout", connect=STALL),
+    "closed-at-once": later("cut", connect=CLOSE),
+    "closed-at-ehlo": later("cut", EHLO=CLOSE),
+    "nonsense-at-once": later("syntax", connect="what?"),
+    "silent-at-once": later("timeout", connect=STALL),
+    # from the third session in a row on it is the relay and not the mail; each gateway counts its own
+    "closed-repeatedly": Case([*[Dialogue(connect=CLOSE)] * 4, Dialogue()], "sent",
+                              [("retry", "cut", 1), ("retry", "cut", 2), *[(state, code, 3 if harness.GATEWAYS == 1 else None)
+                                                                          for state, code in (("retry", "cut"), ("retry", "cut"), ("sent", OK))]],
+                              seen=1),
 
     "closed-at-mail": later("cut", MAIL=CLOSE),
     "closed-after-mail": later("cut", MAIL=Say("250 2.1.0 ok", then_close=True)),

@@ -447,13 +447,35 @@ static void what_is_the_relays_fault_is_not_the_mails(void **state)
 	(void)state;
 	assert_outcome(one_mail((struct script){.greeting = "554 5.3.2 no service"}), PROVIDER, "554 5.3.2");
 	assert_outcome(one_mail((struct script){.greeting = "421 4.3.2 busy"}), PROVIDER, "421 4.3.2");
-	assert_outcome(one_mail((struct script){.greeting = CLOSE}), PROVIDER, "cut");
-	assert_outcome(one_mail((struct script){.greeting = "hello, is this HTTP?"}), PROVIDER, "syntax");
 	assert_outcome(one_mail((struct script){.ehlo = "451 4.3.0 not now"}), PROVIDER, "451 4.3.0");
 	assert_outcome(one_mail((struct script){.ehlo = "421 4.3.0 not now"}), PROVIDER, "421 4.3.0");
-	assert_outcome(one_mail((struct script){.ehlo = CLOSE}), PROVIDER, "cut");
 	assert_outcome(one_mail((struct script){.mail = "550 5.7.1 not you"}), PROVIDER, "550 5.7.1");
 	assert_outcome(one_mail((struct script){.mail = "451 4.3.0 later"}), PROVIDER, "451 4.3.0");
+}
+
+static void what_breaks_before_the_first_mail_is_a_try_of_it(void **state)
+{
+	(void)state;
+	assert_outcome(one_mail((struct script){.greeting = CLOSE}), RETRY, "cut");
+	assert_outcome(one_mail((struct script){.greeting = "hello, is this HTTP?"}), RETRY, "syntax");
+	assert_outcome(one_mail((struct script){.ehlo = CLOSE}), RETRY, "cut");
+}
+
+static void a_relay_that_only_breaks_off_is_at_fault(void **state)
+{
+	(void)state;
+	relay_start((struct script){.greeting = CLOSE});
+	channel_start(1, 10 * MOMENT_S);
+	for (size_t i = 0; i < 4; i++) {
+		hand_over(i, "ana@example.org");
+		wait_for(i + 1);
+	}
+	finish(4);
+	assert_outcome(attempts[0].outcome, RETRY, "cut");
+	assert_outcome(attempts[1].outcome, RETRY, "cut");
+	assert_outcome(attempts[2].outcome, PROVIDER, "cut");
+	assert_outcome(attempts[3].outcome, PROVIDER, "cut");
+	release(4);
 }
 
 static void a_421_is_the_relays_fault_at_every_step(void **state)
@@ -588,8 +610,8 @@ static void a_relay_that_hangs_is_left_in_time(void **state)
 		enum outcome_kind kind;
 		enum outcome_scope scope;
 	} cases[] = {
-		{{.greeting = HANG}, PROVIDER}, {{.ehlo = HANG}, PROVIDER}, {{.mail = HANG}, RETRY},
-		{{.rcpt = HANG}, RETRY},        {{.data = HANG}, RETRY},    {{.final = HANG}, DOUBT},
+		{{.greeting = HANG}, RETRY}, {{.ehlo = HANG}, RETRY}, {{.mail = HANG}, RETRY},
+		{{.rcpt = HANG}, RETRY},     {{.data = HANG}, RETRY}, {{.final = HANG}, DOUBT},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		int64_t begin = moment_mono();
@@ -1071,6 +1093,8 @@ static int by_starttls(void **state)
 		cmocka_unit_test(a_4xx_is_tried_again),                                                    \
 		cmocka_unit_test(refusals_leave_the_session_to_the_next_mail),                             \
 		cmocka_unit_test(what_is_the_relays_fault_is_not_the_mails),                               \
+		cmocka_unit_test(what_breaks_before_the_first_mail_is_a_try_of_it),                        \
+		cmocka_unit_test(a_relay_that_only_breaks_off_is_at_fault),                                \
 		cmocka_unit_test(a_421_is_the_relays_fault_at_every_step),                                 \
 		cmocka_unit_test(a_relay_that_is_not_there_fails_all_at_once),                             \
 		cmocka_unit_test(a_name_that_nobody_knows_is_the_relays_fault),                            \

@@ -11,7 +11,8 @@
 #include "xalloc.h"
 
 #define REQUIRED "\"customer\":\"c-1\",\"product\":\"cards\",\"template\":\"t\""
-#define TRACE "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+#define TRACE_IDS "-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+#define TRACE "00" TRACE_IDS
 #define NEXT_TRACE "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01"
 
 /* A message with these keys more; false: `error` is filled. Release it in both cases. */
@@ -64,12 +65,32 @@ static void test_a_new_span_of_the_same_trace_leaves_the_message_the_same(void *
 	message_release(&second);
 }
 
-static void test_a_malformed_traceparent_is_replaced_by_the_same_at_each_reading(void **state)
+static void test_a_traceparent_of_a_later_version_is_carried_on(void **state)
+{
+	const char *later[] = {"01" TRACE_IDS, "cc" TRACE_IDS "-what.comes-next"};
+	struct message message;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
+		read_traced(later[i], &message);
+		message_trace(&message, "m-1");
+		assert_string_equal(message.traceparent, later[i]);
+		message_release(&message);
+	}
+}
+
+static void test_a_malformed_traceparent_is_replaced_by_one_of_the_messages_own(void **state)
 {
 	char long_one[601];
-	const char *malformed[] = {"", "x", TRACE "-more", long_one,
+	const char *malformed[] = {"",
+				   "x",
+				   TRACE "-more",
+				   long_one,
+				   "ff" TRACE_IDS,
+				   "01" TRACE_IDS "x",
+				   "01" TRACE_IDS "-a b",
 				   "00-00000000000000000000000000000000-b7ad6b7169203331-01"};
-	struct message message, again;
+	struct message message, again, other;
 	struct text error;
 
 	(void)state;
@@ -78,10 +99,16 @@ static void test_a_malformed_traceparent_is_replaced_by_the_same_at_each_reading
 	text_init(&error, TEXT_ERROR_MAX);
 	for (size_t i = 0; i < sizeof malformed / sizeof malformed[0]; i++) {
 		read_traced(malformed[i], &message);
+		message_trace(&message, "m-1");
 		assert_int_equal(strlen(message.traceparent), strlen(TRACE));
 		assert_memory_equal(message.traceparent, "00-", 3);
 		assert_true(message_parse(message.body, strlen(message.body), &again, &error));
+		message_trace(&again, "m-1");
 		assert_string_equal(again.traceparent, message.traceparent);
+		read_traced(malformed[i], &other);
+		message_trace(&other, "m-2");
+		assert_string_not_equal(other.traceparent, message.traceparent);
+		message_release(&other);
 		message_release(&again);
 		message_release(&message);
 	}
@@ -146,7 +173,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_new_span_of_the_same_trace_leaves_the_message_the_same),
-		cmocka_unit_test(test_a_malformed_traceparent_is_replaced_by_the_same_at_each_reading),
+		cmocka_unit_test(test_a_traceparent_of_a_later_version_is_carried_on),
+		cmocka_unit_test(test_a_malformed_traceparent_is_replaced_by_one_of_the_messages_own),
 		cmocka_unit_test(test_a_traceparent_that_is_no_string_is_an_error),
 		cmocka_unit_test(test_a_number_beyond_64_bits_is_taken_and_stays_the_same_message),
 		cmocka_unit_test(test_what_is_wrong_is_said_in_plain_words),

@@ -53,6 +53,8 @@ static void the_codes_that_mean_a_dead_address(void **state)
 		{"no such user", "550", SCOPE_MESSAGE},
 		{"4.1.1 mixed up", "550", SCOPE_MESSAGE},
 		{"5.1.1", "550 5.1.1", SCOPE_ADDRESS},
+		{"see below\r\n5.1.1 no such user\r\n", "550 5.1.1", SCOPE_ADDRESS},
+		{"the code is\n5.1.1x", "550", SCOPE_MESSAGE},
 		{"5.1.1x no code", "550", SCOPE_MESSAGE},
 		{"5.1 no such user", "550", SCOPE_MESSAGE},
 		{"", "550", SCOPE_MESSAGE},
@@ -219,10 +221,10 @@ static void a_reply_is_read_once_it_is_whole(void **state)
 	} cases[] = {
 		{"", 0, 0, ""},
 		{"250 o", 0, 0, ""},
-		{"250 ok\r\n", 8, 250, "ok\r "},
+		{"250 ok\r\n", 8, 250, "ok\r\n"},
 		{"250\r\n", 5, 250, ""},
 		{"250-one\r\n", 0, 250, ""},
-		{"250-one\r\n250 two\r\n354 go\r\n", 18, 250, "one\r two\r "},
+		{"250-one\r\n250 two\r\n354 go\r\n", 18, 250, "one\r\ntwo\r\n"},
 		{"250-one\r\n251 two\r\n", -1, 250, ""},
 		{"pardon?\r\n", -1, 0, ""},
 		{"999 what\r\n", -1, 0, ""},
@@ -259,10 +261,42 @@ static void what_tls_refuses_is_the_relays_fault_in_clear_words(void **state)
 	assert_judged(d, OUTCOME_RETRY, SCOPE_PROVIDER, "timeout");
 }
 
+static void what_breaks_before_the_first_mail_is_told_from_a_refusal(void **state)
+{
+	(void)state;
+	static const struct {
+		enum smtp_step step;
+		const char *said;
+		bool timed_out, early;
+	} cases[] = {
+		{SMTP_GREETING, "", false, true},
+		{SMTP_GREETING, "", true, true},
+		{SMTP_GREETING, "what?\r\n", false, true},
+		{SMTP_HELLO, "250-ha", false, true},
+		{SMTP_AUTH, "", false, true},
+		{SMTP_GREETING, "421 busy\r\n", false, false},
+		{SMTP_AUTH, "535 no\r\n", false, false},
+		{SMTP_CONNECT, "", false, false},
+		{SMTP_CONNECT, "", true, false},
+		{SMTP_TLS, "", true, false},
+		{SMTP_ENVELOPE, "", false, false},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct smtp_dialogue d = {.step = cases[i].step,
+					  .said = cases[i].said,
+					  .trouble = "",
+					  .timed_out = cases[i].timed_out};
+		struct outcome out = smtp_judge(&d);
+		assert_int_equal(out.kind, OUTCOME_RETRY);
+		assert_true(smtp_broke_early(d.step, &out) == cases[i].early);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_reply_is_read_once_it_is_whole),
+		cmocka_unit_test(what_breaks_before_the_first_mail_is_told_from_a_refusal),
 		cmocka_unit_test(what_tls_refuses_is_the_relays_fault_in_clear_words),
 		cmocka_unit_test(the_codes_that_mean_a_dead_address),
 		cmocka_unit_test(a_code_that_the_library_read_counts_as_well),

@@ -136,6 +136,18 @@ static void an_unknown_host_is_a_retry(void **state)
 	stop(peer);
 }
 
+static void of_a_failure_nothing_is_told_with_the_next_one(void **state)
+{
+	struct peer *peer = start(NULL, 0);
+
+	(void)state;
+	snprintf(url, sizeof url, "http://127.0.0.1:%d/", peer_free_port());
+	assert_string_equal(send_one()->text, "Couldn't connect to server: Connection refused");
+	const struct outcome *outcome = send_and_wait(attempt_new("http://nowhere.invalid/", "", "hello"));
+	assert_null(strstr(outcome->text, "refused"));
+	stop(peer);
+}
+
 static void a_receiver_that_does_not_speak_tls_is_a_retry(void **state)
 {
 	struct peer_step steps[] = {{PEER_CUT_FIRST, NULL}};
@@ -780,6 +792,7 @@ int main(void)
 		cmocka_unit_test(each_answer_means_what_the_contract_says),
 		cmocka_unit_test(a_refused_connection_is_a_retry_and_nothing_was_begun),
 		cmocka_unit_test(an_unknown_host_is_a_retry),
+		cmocka_unit_test(of_a_failure_nothing_is_told_with_the_next_one),
 		cmocka_unit_test(a_receiver_that_does_not_speak_tls_is_a_retry),
 		cmocka_unit_test(a_cut_or_a_timeout_once_the_request_was_begun_is_in_doubt),
 		cmocka_unit_test(a_kept_connection_that_dies_before_the_answer_is_in_doubt_and_sent_once),
