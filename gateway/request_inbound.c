@@ -434,7 +434,7 @@ static bool inbound_run(struct request *request, struct turn *turn)
 
 	if (ok && before && in->kind == INBOUND_RECORDED) {
 		ok = incoming_find(request, turn, &incoming);
-		if (ok && !request->status && incoming.customer->n != whose)
+		if (ok && !request->status && incoming.customer && incoming.customer->n != whose)
 			request_refuse(request, 409,
 				       "provider_ref: %s of %s was recorded before, of another customer",
 				       in->provider_ref, in->provider);
