@@ -17,6 +17,20 @@
 #define IMMEDIATE "immediate"
 #define SHOWN_MAX 64 /* bytes of a name that is repeated in an error */
 
+static void copy_entries(const struct preference *from, struct preference *to)
+{
+	to->has_channels = from->has_channels;
+	to->channel_count = from->channel_count;
+	to->channels = xcalloc(from->channel_count, sizeof *to->channels);
+	for (size_t i = 0; i < from->channel_count; i++) {
+		const struct preference_entry *entry = &from->channels[i];
+		to->channels[i] =
+			(struct preference_entry){.channel = xstrdup(entry->channel),
+						  .hours = xstrdup(entry->hours ? entry->hours : ""),
+						  .wait = entry->wait};
+	}
+}
+
 struct preference *preference_copy(const struct preference *preference)
 {
 	if (!preference)
@@ -27,14 +41,7 @@ struct preference *preference_copy(const struct preference *preference)
 	copy->hours = xstrdup(preference->hours ? preference->hours : "");
 	copy->digest = xstrdup(preference->digest ? preference->digest : IMMEDIATE);
 	copy->changed_by = xstrdup(preference->changed_by ? preference->changed_by : "");
-	copy->channels = xcalloc(preference->channel_count, sizeof *copy->channels);
-	for (size_t i = 0; i < preference->channel_count; i++) {
-		const struct preference_entry *entry = &preference->channels[i];
-		copy->channels[i] =
-			(struct preference_entry){.channel = xstrdup(entry->channel),
-						  .hours = xstrdup(entry->hours ? entry->hours : ""),
-						  .wait = entry->wait};
-	}
+	copy_entries(preference, copy);
 	return copy;
 }
 
@@ -412,16 +419,41 @@ static bool check_keys(const json_t *json, struct text *error)
 	return true;
 }
 
-bool preference_from_json(const json_t *json, const struct product *product, const char *const *known,
-			  size_t known_count, struct preference *out, struct text *error)
+static void nothing_of(const struct product *product, struct preference *out)
 {
 	*out = (struct preference){.product = xstrdup(product ? product->name : "*"),
 				   .hours = xstrdup(""),
 				   .digest = xstrdup(IMMEDIATE),
 				   .changed_by = xstrdup("")};
+}
+
+bool preference_from_json(const json_t *json, const struct product *product, const char *const *known,
+			  size_t known_count, struct preference *out, struct text *error)
+{
+	nothing_of(product, out);
 	return check_keys(json, error) && read_time(json, product, out, error) &&
 	       read_channels(json_object_get(json, "channels"), product, known, known_count, out, error) &&
 	       hours_agree(out, error);
+}
+
+bool preference_patched(const struct preference *stored, const json_t *patch, const struct product *product,
+			const char *const *known, size_t known_count, struct preference *out,
+			struct text *error)
+{
+	const bool keeps_channels = stored && !json_object_get(patch, "channels");
+	const bool keeps_pause = stored && !json_object_get(patch, "paused_until");
+	json_t *json = stored ? preference_to_json(stored) : json_object();
+
+	json_object_update(json, (json_t *)patch);
+	nothing_of(product, out);
+	bool ok = check_keys(json, error) && read_time(json, keeps_pause ? NULL : product, out, error);
+	if (ok && keeps_channels)
+		copy_entries(stored, out);
+	else if (ok)
+		ok = read_channels(json_object_get(json, "channels"), product, known, known_count, out,
+				   error);
+	json_decref(json);
+	return ok && hours_agree(out, error);
 }
 
 #define LIST_EXAMPLE "sms{hours=mon-fri 09:00-18:00,wait=2h},email"

@@ -83,6 +83,12 @@ bool choice_may_pause(const struct product *product, enum purpose purpose);
  * *out in both cases. */
 bool preference_from_json(const json_t *json, const struct product *product, const char *const *known,
 			  size_t known_count, struct preference *out, struct text *error);
+/* Likewise, of an object that changes only the keys that it has; `stored` NULL: nothing was. What it leaves
+ * as it was is not judged again: the company may offer other channels since, and that is no reason to refuse
+ * a pause. */
+bool preference_patched(const struct preference *stored, const json_t *patch, const struct product *product,
+			const char *const *known, size_t known_count, struct preference *out,
+			struct text *error);
 /* A channel's name, or {"channel", "hours", "wait"} where it has any. A new reference. */
 json_t *preference_entry_json(const struct preference_entry *entry);
 /* As the contract shows it; "channels" is null where the preference does not speak about them. A new

@@ -118,15 +118,6 @@ static bool same_choice(const struct preference *a, const struct preference *b)
 	       a->paused_until / MOMENT_MS == b->paused_until / MOMENT_MS;
 }
 
-/* The stored keys with those of `patch` over them. */
-static json_t *merged(const struct preference *stored, const json_t *patch)
-{
-	json_t *json = stored ? preference_to_json(stored) : json_object();
-
-	json_object_update(json, (json_t *)patch);
-	return json;
-}
-
 static bool version_fits(struct request *request, const struct preference *stored, const json_t *json)
 {
 	const json_t *version = json_object_get(json, "version");
@@ -266,25 +257,26 @@ void choice_judge(struct request *request, const struct turn *turn, const struct
 	}
 	if (!version_fits(request, old, json) || !given_at(request, turn, json, &out->given))
 		return;
-	json_t *whole = merge ? merged(old, json) : json_incref((json_t *)json);
-	if (!preference_from_json(whole, product, (const char *const *)config->channel_names,
-				  config->channel_count, new, &request->problem)) {
+	const char *const *known = (const char *const *)config->channel_names;
+	bool fine = merge ? preference_patched(old, json, product, known, config->channel_count, new,
+					       &request->problem)
+			  : preference_from_json(json, product, known, config->channel_count, new,
+						 &request->problem);
+	if (!fine) {
 		request->status = 422;
-		goto out;
+		return;
 	}
 	if (strcmp(asker->by, "import") == 0 && same_choice(old ? old : &nothing, new))
-		goto out; /* a nightly import says the same again: nothing to record */
+		return; /* a nightly import says the same again: nothing to record */
 	xreplace(&new->product, product_name);
 	/* what the company changed since is no reason to refuse a pause */
 	if (!same_hours(old ? old : &nothing, new) &&
 	    !hours_open(request, turn, customer, all->list, all->count, new))
-		goto out;
+		return;
 	xreplace(&new->changed_by, asker->by);
 	new->version = (old ? old->version : 0) + 1;
 	new->changed_at = turn->now;
 	out->changes = true;
-out:
-	json_decref(whole);
 }
 
 /* `product` NULL: for all of them, or for one that is not in the products file. */

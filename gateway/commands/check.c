@@ -15,6 +15,7 @@
 #include "mail_box.h"
 #include "queue.h"
 #include "store.h"
+#include "templates.h"
 #include "text.h"
 #include "xalloc.h"
 #include "banned.h"
@@ -265,6 +266,15 @@ static void warn_unsafe(struct check *check, const struct config *config)
 	}
 }
 
+/* A digest goes message by message, where there is no template for all together. */
+static void warn_of_digests(struct check *check, const struct config *config)
+{
+	if (!templates_find(config->templates, "digest"))
+		tell(check, "warning", "templates",
+		     "there is no messages/digest: who chose a digest gets each message by itself when it is "
+		     "due");
+}
+
 static int run_check(const char *config_file, int argc, char **argv)
 {
 	struct check check = {.status = STATUS_DONE};
@@ -283,6 +293,7 @@ static int run_check(const char *config_file, int argc, char **argv)
 		check.file = config->file;
 		tell(&check, "ok", "configuration", config->file);
 		warn_unsafe(&check, config);
+		warn_of_digests(&check, config);
 		try_queue(&check, config);
 		try_store(&check, config);
 		try_socket(&check, config);

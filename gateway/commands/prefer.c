@@ -140,7 +140,7 @@ static int run_prefer(const char *config_file, int argc, char **argv)
 	if (!cli_parse(&command_prefer, argc, argv, &given, 2, 2, words, &count))
 		return STATUS_USAGE;
 	if (given.stop && given.channels)
-		return cli_usage(&command_prefer, "--stop: and --channels exclude each other");
+		return cli_usage(&command_prefer, "--stop: does not go with --channels");
 	if (given.channels && !*given.channels)
 		return cli_usage(&command_prefer, "--channels: names are wanted; --stop is for none");
 	text_init(&path, CLI_PATH_MAX);

@@ -17,6 +17,13 @@ def test_a_configuration_that_everybody_may_read_or_write_is_named(heed):
     assert readable not in said and writable not in said
 
 
+def test_digests_without_a_template_for_them_are_named(heed):
+    assert "there is no messages/digest" in heed.cli("check").stdout
+    heed.templates = {**heed.templates, "digest/email.text": "{{#items}}{{summary}}\n{{/items}}"}
+    heed.write()
+    assert "messages/digest" not in heed.cli("check").stdout
+
+
 def test_the_folder_of_the_socket_is_made_and_what_is_in_its_way_is_named(heed):
     heed.stop()
     heed.socket = str(heed.folder / "run/heed/s")

@@ -451,10 +451,45 @@ static void hours_and_channels_of_two_choices_must_meet(void **state)
 		strstr(problem.data, "channels[0].hours: 21:00-23:00 never opens together with the quiet"));
 }
 
+/* As heed prefer and PATCH change it: only the keys that are there. */
+static int patch(const char *customer, const char *product, const char *json)
+{
+	const struct turn_door in = {.turn = world.turn, .alone = true};
+	const struct asker asker = {.by = "cli", .actor = ""};
+	json_t *body = json_loads(json, 0, NULL), *answer = NULL;
+
+	text_clear(&problem);
+	int status = request_prefer(&in, &asker, customer, product, body, true, &answer, &problem);
+	json_decref(answer);
+	json_decref(body);
+	return status;
+}
+
+static void what_a_change_leaves_as_it_was_is_not_judged_again(void **state)
+{
+	(void)state;
+	customer_with_all("ana");
+	assert_int_equal(prefer("ana", "card-alerts", "{\"channels\":[\"sms\"]}", NULL), 200);
+	world_reload(world_config(NULL, "card-alerts: { channels: [email], default: [email] }\n"));
+	step();
+	assert_int_equal(patch("ana", "card-alerts", "{\"paused_until\":\"2100-01-01T00:00:00Z\"}"), 200);
+	world_reload(world_config(NULL,
+				  "card-alerts: { channels: [email], default: [email], may_stop: false }\n"));
+	step();
+	assert_int_equal(patch("ana", "card-alerts", "{\"hours\":\"00:00-24:00\"}"), 200);
+	assert_int_equal(patch("ana", "card-alerts", "{\"paused_until\":\"2100-01-01T00:00:00Z\"}"), 422);
+	assert_int_equal(patch("ana", "card-alerts", "{\"channels\":[\"sms\"]}"), 422);
+	admit("m-1", "ana", "card-alerts", "");
+	step();
+	is(state_of("m-1"), "failed");
+	assert_non_null(strstr(reasons_of("m-1"), "none_offered"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_MEMORY(hours_and_channels_of_two_choices_must_meet),
+		IN_MEMORY(what_a_change_leaves_as_it_was_is_not_judged_again),
 		ON_BOTH(what_has_not_begun_is_called_back_and_chosen_again_in_the_same_commit),
 		ON_BOTH(a_stop_suppresses_what_has_not_begun_and_lists_what_has),
 		ON_BOTH(what_is_in_doubt_is_listed),
