@@ -244,15 +244,6 @@ static void a_pause_holds_until_it_is_over_but_not_what_is_urgent(void **state)
 
 #define DIGEST_PRODUCTS "card-alerts: { channels: [email, sms], default: [email], cap: 1/week }\n"
 
-/* Whenever the test runs: a cap of one a week is not over while it does. */
-static void in_the_middle_of_a_week(void)
-{
-	const struct cap weekly = {.count = 1, .per = CAP_WEEK};
-	const int64_t now = moment_now() + world.turn->ahead;
-
-	later(cap_period_ends(&weekly, NULL, now) - now + 2 * MOMENT_DAY);
-}
-
 static void three_for_the_next_hour(void)
 {
 	products_are(DIGEST_PRODUCTS);
@@ -341,7 +332,6 @@ static void advertising_has_a_digest_of_its_own(void **state)
 static void a_digest_counts_once_in_a_cap(void **state)
 {
 	(void)state;
-	in_the_middle_of_a_week();
 	three_for_the_next_hour();
 	later(MOMENT_HOUR);
 	begin(&world.email, "m-1");
@@ -381,7 +371,6 @@ static void the_rest_goes_and_is_counted(void)
 static void a_digest_counts_though_the_message_that_counted_for_all_is_taken_back(void **state)
 {
 	(void)state;
-	in_the_middle_of_a_week();
 	three_for_the_next_hour();
 	later(MOMENT_HOUR);
 	assert_int_equal(cancel("m-1"), 200);
@@ -392,7 +381,6 @@ static void a_digest_counts_though_the_message_that_counted_for_all_is_taken_bac
 static void a_digest_that_is_put_off_counts_though_its_first_message_is_taken_back(void **state)
 {
 	(void)state;
-	in_the_middle_of_a_week();
 	three_for_the_next_hour();
 	later(MOMENT_HOUR);
 	begin(&world.email, "m-1");
