@@ -1260,6 +1260,30 @@ static void the_audit_reads_many_contacts_by_customer(void **state)
 	assert_int_equal(all, MANY_ROUNDS * MANY_EACH);
 }
 
+/* What is in nobody's list, or in another's, the audit has not seen. */
+static void the_audit_says_where_a_contact_is_not_listed_as_his(void **state)
+{
+	struct fixture *f = *state;
+	struct audit_contact *page = NULL;
+	struct audit_at after = {0};
+	struct counters rows, kept;
+	size_t count = 0;
+
+	begin(f);
+	add_contact(f, contact_of(MOMENT_DAY, 9, 0, "cards", "sms", STATE_SENT));
+	add_contact(f, contact_of(MOMENT_DAY, 9, 0, "cards", "sms", STATE_SENT));
+	commit(f);
+	READ_OK(store_audit_sum(f->reader, &rows, &kept));
+	tell_sqlite(f, "UPDATE customer_contact SET customer = 8 WHERE seq = 2");
+	assert_false(store_audit_contacts(f->reader, &after, 9, &page, &count));
+	assert_non_null(
+		strstr(store_reader_error(f->reader), "contact 2 is of customer 9 and listed under 8"));
+	audit_contacts_free(page, count);
+	tell_sqlite(f, "DELETE FROM customer_contact WHERE seq = 2");
+	assert_false(store_audit_sum(f->reader, &rows, &kept));
+	assert_non_null(strstr(store_reader_error(f->reader), "has 2 contacts and lists 1 by customer"));
+}
+
 #define NO_ATTEMPTS 600 /* more than the audit looks for at once where it wants one */
 
 static void the_audit_finds_the_one_attempt_behind_many_that_are_none(void **state)
@@ -3971,6 +3995,7 @@ int main(void)
 		BOTH(the_audit_reads_many_contacts_by_customer),
 		BOTH(the_audit_finds_the_one_attempt_behind_many_that_are_none),
 		BOTH(the_log_of_one_customer_is_in_order_though_months_overlap),
+		ON("sqlite", the_audit_says_where_a_contact_is_not_listed_as_his),
 		ON("sqlite", a_merge_that_is_rolled_back_leaves_none_out),
 		ON("sqlite", contacts_are_listed_by_customer_in_few_runs),
 		ON("sqlite", a_store_of_before_lists_its_contacts_when_it_is_migrated),
