@@ -273,17 +273,16 @@ static bool erase_in_month(struct store_sqlite *store, const struct month *month
 	return ok;
 }
 
-bool sqlite_erase_contacts(struct store *base, int64_t customer, struct contact_place *after, size_t limit,
-			   size_t *count)
+bool sqlite_erase_contacts(struct store *base, int64_t customer, int64_t *after, size_t limit, size_t *count)
 {
 	struct store_sqlite *store = of(base);
 	int64_t *seq = xcalloc(limit, sizeof *seq);
-	bool ok = months_fresh(store) && runs_read(&store->sql, customer, after->seq, seq, limit, count);
+	bool ok = months_fresh(store) && runs_read(&store->sql, customer, *after, seq, limit, count);
 
 	for (size_t m = 0; ok && m < store->month_count; m++)
 		ok = erase_in_month(store, &store->months[m], seq, *count);
 	if (ok && *count)
-		after->seq = seq[*count - 1];
+		*after = seq[*count - 1];
 	free(seq);
 	return ok;
 }

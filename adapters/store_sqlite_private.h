@@ -363,8 +363,7 @@ bool sqlite_rename_address(struct store *, int64_t address, const char *value);
 bool sqlite_get_changes(struct store *, int64_t customer, int64_t after, size_t limit, struct change **out,
 			size_t *count);
 bool sqlite_rewrite_change(struct store *, const struct change *change);
-bool sqlite_erase_contacts(struct store *, int64_t customer, struct contact_place *after, size_t limit,
-			   size_t *count);
+bool sqlite_erase_contacts(struct store *, int64_t customer, int64_t *after, size_t limit, size_t *count);
 bool sqlite_rewrite_event(struct store *, int64_t seq, const char *json);
 bool sqlite_prune(struct store *, const struct prune *prune, size_t limit, struct pruned *out, bool *more);
 bool sqlite_clean(struct store *, bool *done);

@@ -3262,7 +3262,7 @@ static void a_change_is_rewritten_and_nothing_else_of_it(void **state)
 static void texts_of_a_customers_contacts_and_messages_go_in_slices(void **state)
 {
 	struct fixture *f = *state;
-	struct contact_place after = {0};
+	int64_t after = 0;
 	struct contact contact;
 	struct message_row row;
 	size_t count = 9;
@@ -3454,7 +3454,7 @@ static void rows_grow(struct fixture *f, int64_t count, int step)
 static void what_is_taken_out_and_cleaned_is_in_no_file(void **state)
 {
 	struct fixture *f = *state;
-	struct contact_place after = {0};
+	int64_t after = 0;
 	size_t count = 0;
 	bool done = false;
 	char id[16];
