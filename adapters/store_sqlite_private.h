@@ -1,7 +1,7 @@
 /* The store on SQLite, in parts: store_sqlite.c opens, locks, migrates and commits; _sql.c runs statements;
  * _vfs.c writes pages; _rows.c reads rows for the writer and the readers; _messages.c, _claims.c,
- * _contacts.c, _people.c, _import.c and _outbox.c write; _checkpoint.c brings the WAL into the file; _read.c
- * is the readers. One connection, one thread at a time. */
+ * _contacts.c, _people.c, _import.c and _outbox.c write; _runs.c lists contacts by customer; _checkpoint.c
+ * brings the WAL into the file; _read.c is the readers. One connection, one thread at a time. */
 #ifndef HEED_STORE_SQLITE_PRIVATE_H
 #define HEED_STORE_SQLITE_PRIVATE_H
 

@@ -1398,8 +1398,10 @@ static void a_store_of_before_lists_its_contacts_when_it_is_migrated(void **stat
 	fill_many(f);
 	close_both(f);
 	tell_sqlite(f, "DROP TABLE customer_contact; UPDATE meta SET value = 41 WHERE name = 'schema';"
-		       "CREATE INDEX contact_197001_by_customer ON contact_197001 (customer)");
+		       "CREATE INDEX contact_197001_by_customer ON contact_197001 (customer);"
+		       "CREATE TABLE contact_196912 AS SELECT * FROM contact_197001 WHERE false");
 	open_both(f);
+	assert_int_equal(tell_sqlite(f, "SELECT count(*) FROM customer_contact"), MANY_ROUNDS * MANY_EACH);
 	assert_log(f, (struct log_query){.customer = "ana", .limit = 3}, "7501 8001 8501");
 	assert_log(f, (struct log_query){.customer = "ana", .limit = 2, .newest_first = true, .before = 502},
 		   "501 1");
