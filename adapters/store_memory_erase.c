@@ -184,13 +184,12 @@ static const int64_t *messages_of(const struct contact *contact, size_t *count)
 	return contact->message ? &contact->message : contact->several;
 }
 
-bool memory_erase_contacts(struct store *store, int64_t customer, struct contact_place *after, size_t limit,
-			   size_t *count)
+bool memory_erase_contacts(struct store *store, int64_t customer, int64_t *after, size_t limit, size_t *count)
 {
 	struct memory *memory = of(store);
 
-	while (*count < limit && after->seq < memory->numbers[NUMBER_CONTACT]) {
-		const struct contact *from = slots_get(&memory->tables[CONTACTS], ++after->seq);
+	while (*count < limit && *after < memory->numbers[NUMBER_CONTACT]) {
+		const struct contact *from = slots_get(&memory->tables[CONTACTS], ++*after);
 		size_t messages;
 		if (!from || from->customer != customer)
 			continue;

@@ -199,8 +199,7 @@ bool memory_rename_address(struct store *, int64_t address, const char *value);
 bool memory_get_changes(struct store *, int64_t customer, int64_t after, size_t limit, struct change **out,
 			size_t *count);
 bool memory_rewrite_change(struct store *, const struct change *change);
-bool memory_erase_contacts(struct store *, int64_t customer, struct contact_place *after, size_t limit,
-			   size_t *count);
+bool memory_erase_contacts(struct store *, int64_t customer, int64_t *after, size_t limit, size_t *count);
 bool memory_rewrite_event(struct store *, int64_t seq, const char *json);
 bool memory_prune(struct store *, const struct prune *prune, size_t limit, struct pruned *out, bool *more);
 bool memory_clean(struct store *, bool *done);

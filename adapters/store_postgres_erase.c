@@ -171,7 +171,7 @@ static bool erase_messages(struct store *store, const int64_t contacts[], size_t
 	return ok;
 }
 
-bool postgres_erase_contacts(struct store *store, int64_t customer, struct contact_place *after, size_t limit,
+bool postgres_erase_contacts(struct store *store, int64_t customer, int64_t *after, size_t limit,
 			     size_t *count)
 {
 	struct pg_query found, saved;
@@ -181,7 +181,7 @@ bool postgres_erase_contacts(struct store *store, int64_t customer, struct conta
 		      "SELECT seq, at, reason_args FROM contact WHERE customer = $1 AND seq > $2 ORDER BY "
 		      "seq LIMIT $3");
 	pg_put_number(&found, customer);
-	pg_put_number(&found, after->seq);
+	pg_put_number(&found, *after);
 	pg_put_number(&found, (int64_t)limit);
 	pg_query_init(&saved, pg_of(store), PG_ERASE_CONTACTS, "NNT",
 		      "UPDATE contact c SET summary = '', content = '', detail = '', provider_ref = '', "
@@ -190,8 +190,8 @@ bool postgres_erase_contacts(struct store *store, int64_t customer, struct conta
 	bool ok = pg_query_run(&found);
 	for (int i = 0; ok && i < found.rows; i++) {
 		struct cells cells = pg_cells(&found, i);
-		seqs[(*count)++] = after->seq = pg_get_number(&cells);
-		pg_put_number(&saved, after->seq);
+		seqs[(*count)++] = *after = pg_get_number(&cells);
+		pg_put_number(&saved, *after);
 		pg_put_number(&saved, pg_get_number(&cells));
 		char *args = erased_args(pg_peek_text(&cells));
 		pg_put_text(&saved, args);

@@ -330,8 +330,7 @@ bool postgres_rename_address(struct store *, int64_t address, const char *value)
 bool postgres_get_changes(struct store *, int64_t customer, int64_t after, size_t limit, struct change **out,
 			  size_t *count);
 bool postgres_rewrite_change(struct store *, const struct change *change);
-bool postgres_erase_contacts(struct store *, int64_t customer, struct contact_place *after, size_t limit,
-			     size_t *count);
+bool postgres_erase_contacts(struct store *, int64_t customer, int64_t *after, size_t limit, size_t *count);
 bool postgres_rewrite_event(struct store *, int64_t seq, const char *json);
 bool postgres_prune(struct store *, const struct prune *prune, size_t limit, struct pruned *out, bool *more);
 bool postgres_clean(struct store *, bool *done);

@@ -9,6 +9,7 @@
 #define AUDIT_SQL_MAX 65536
 #define WALK_NEAR 64 /* rows that are passed over rather than looked up behind */
 #define WALK_FAR 16  /* lookups in a row after which the walk begins anew */
+#define KEYS_MIN 256 /* contacts that are looked for at once, however few are wanted */
 /* By customer means all over the tables: they are looked at where the system has them, without a copy. What
  * lies beyond the 2 GB that SQLite maps at most goes through a cache. */
 #define AUDIT_MEMORY "PRAGMA mmap_size = 2147418112; PRAGMA cache_size = -65536"
@@ -154,39 +155,24 @@ static bool contact_lines(struct sql *sql, struct span *span, const struct audit
 	return more == 0;
 }
 
-#define RUNS                                                                                            \
-	"WITH RECURSIVE runs (run) AS (SELECT min(run) FROM customer_contact UNION ALL SELECT (SELECT " \
-	"min(k.run) FROM customer_contact k WHERE k.run > r.run) FROM runs r WHERE r.run IS NOT NULL) "
-
-/* The last customer who has contacts; 0. */
-static bool last_customer(struct sql *sql, int64_t *customer)
-{
-	sqlite3_stmt *statement = sql_statement(sql, SQL_AUDIT_LAST,
-						RUNS "SELECT max((SELECT max(k.customer) FROM "
-						     "customer_contact k WHERE k.run = r.run)) FROM runs r");
-	int more = sql_step(sql, statement);
-
-	*customer = more > 0 ? sqlite3_column_int64(statement, 0) : 0;
-	sqlite3_reset(statement);
-	return more > 0;
-}
-
-/* The contacts of so many customers, behind *after, by customer and seq: at most `limit`. All runs are looked
- * into, and what is found is sorted. */
-static bool keys_page(struct sql *sql, const struct audit_at *after, int64_t end, size_t limit,
-		      struct audit_at keys[], size_t *count)
+/* Contacts behind *after, by customer and seq: at most `limit`. All runs are looked into; SQLite leaves a run
+ * where it comes to what is behind the `limit` best so far. */
+static bool keys_page(struct sql *sql, const struct audit_at *after, size_t limit, struct audit_at keys[],
+		      size_t *count)
 {
 	sqlite3_stmt *statement = sql_statement(
 		sql, SQL_AUDIT_KEYS,
-		RUNS "SELECT k.customer, k.seq FROM runs r CROSS JOIN customer_contact k ON k.run = r.run "
-		     "WHERE k.customer >= ?1 AND k.customer < ?2 AND (k.customer > ?1 OR k.seq > ?3) "
-		     "ORDER BY k.customer, k.seq LIMIT ?4");
+		"WITH RECURSIVE runs (run) AS (SELECT min(run) FROM customer_contact UNION ALL SELECT "
+		"(SELECT min(k.run) FROM customer_contact k WHERE k.run > r.run) FROM runs r WHERE r.run IS "
+		"NOT NULL) SELECT k.customer, k.seq FROM runs r CROSS JOIN customer_contact k ON k.run = "
+		"r.run WHERE (k.customer, k.seq) > (?, ?) AND k.customer < ? ORDER BY k.customer, k.seq "
+		"LIMIT ?");
 	struct cells cells = sql_cells(statement);
 	int more;
 
 	put_number(&cells, after->customer);
-	put_number(&cells, end);
 	put_number(&cells, after->seq);
+	put_number(&cells, after->end ? after->end : INT64_MAX);
 	put_number(&cells, (int64_t)limit);
 	*count = 0;
 	while ((more = sql_step(sql, statement)) > 0) {
@@ -197,48 +183,25 @@ static bool keys_page(struct sql *sql, const struct audit_at *after, int64_t end
 	return more == 0;
 }
 
-/* The next `limit` keys behind *after, which is moved on. As many customers are looked at in one go as are
- * likely to fill the page. */
-static bool keys_next(struct sql *sql, struct audit_at *after, size_t limit, struct audit_at keys[],
-		      size_t *count)
-{
-	int64_t last = 0, width = (int64_t)limit;
-	bool ok = last_customer(sql, &last);
-	const int64_t end = after->end && after->end <= last ? after->end : last + 1;
-
-	*count = 0;
-	while (ok && *count < limit && after->customer < end) {
-		const int64_t until = end - after->customer > width ? after->customer + width : end;
-		size_t room = limit - *count, got = 0;
-		ok = keys_page(sql, after, until, room, keys + *count, &got);
-		*count += got;
-		if (got == room) {
-			after->customer = keys[*count - 1].customer;
-			after->seq = keys[*count - 1].seq;
-		} else {
-			after->customer = until;
-			after->seq = 0;
-			width = got * 2 < room ? 2 * width : width;
-		}
-	}
-	return ok;
-}
-
 static bool contacts_page(struct sql *sql, struct months *months, struct audit_at *after, size_t limit,
 			  struct audit_contact **out, size_t *count)
 {
-	struct audit_at *keys = xcalloc(limit, sizeof *keys);
+	struct audit_at *keys = xcalloc(limit + KEYS_MIN, sizeof *keys);
 	struct lines lines = {.list = NULL};
-	bool ok = true;
+	size_t room, found;
+	bool ok;
 
-	/* what is listed and no attempt makes no line */
-	for (size_t found = 1; ok && lines.contacts < limit && found;) {
-		ok = keys_next(sql, after, limit - lines.contacts, keys, &found);
-		for (size_t i = 0; ok && i < found; i++)
+	do { /* what is listed and no attempt makes no line */
+		room = limit - lines.contacts > KEYS_MIN ? limit - lines.contacts : KEYS_MIN;
+		ok = keys_page(sql, after, room, keys, &found);
+		for (size_t i = 0; ok && i < found && lines.contacts < limit; i++) {
 			for (size_t m = 0; ok && m < months->count; m++)
 				if (keys[i].seq >= months->at[m].first && keys[i].seq <= months->at[m].last)
 					ok = contact_lines(sql, &months->at[m], &keys[i], &lines);
-	}
+			after->customer = keys[i].customer;
+			after->seq = keys[i].seq;
+		}
+	} while (ok && found == room && lines.contacts < limit);
 	free(keys);
 	*out = lines.list;
 	*count = lines.count;

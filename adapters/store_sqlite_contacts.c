@@ -544,9 +544,9 @@ bool sqlite_find_contact(struct store *base, enum direction direction, const cha
 	return found >= 0;
 }
 
-/* Whether the contact is one that may have arrived: 1, 0 or -1. */
-static int month_sent(struct store_sqlite *store, struct month *month, int64_t seq, int64_t address,
-		      const char *provider, struct contact *out)
+/* The newest in a run that may have arrived, if it is in this month: 1, 0 or -1. */
+static int month_sent(struct store_sqlite *store, struct month *month, int64_t run, int64_t customer,
+		      int64_t address, const char *provider, struct contact *out)
 {
 	char name[MONTH_NAME];
 
@@ -554,13 +554,16 @@ static int month_sent(struct store_sqlite *store, struct month *month, int64_t s
 	if (!month->newest)
 		month->newest = month_prepare(
 			&store->sql,
-			"SELECT " CONTACT_COLUMNS " FROM %s c WHERE c.seq = ?1 AND c.address = ?2 "
+			"SELECT " CONTACT_COLUMNS " FROM customer_contact o CROSS JOIN %s c ON c.seq = o.seq "
+			"WHERE o.run = ?1 AND o.customer = ?2 AND c.address = ?3 "
 			"AND c.direction = 0 AND c.attempt > 0 AND c.reason <> 'answer' "
 			"AND c.state IN (2, 3, 4, 5) "
-			"AND (?3 = '' OR c.provider = ?3)",
+			"AND (?4 = '' OR c.provider = ?4) "
+			"ORDER BY o.seq DESC LIMIT 1",
 			name);
 	struct cells cells = sql_cells(month->newest);
-	put_number(&cells, seq);
+	put_number(&cells, run);
+	put_number(&cells, customer);
 	put_number(&cells, address);
 	put_text(&cells, provider ? provider : "");
 	return month_take(store, month->newest, out);
@@ -570,16 +573,24 @@ bool sqlite_last_sent(struct store *base, int64_t customer, int64_t address, con
 		      struct contact *out)
 {
 	struct store_sqlite *store = (struct store_sqlite *)base;
-	struct contacts_of of;
-	int64_t seq;
+	int64_t run = runs_from(INT64_MAX, true), low, high;
 	int found = months_fresh(store) ? 0 : -1, more = 0;
 
-	contacts_of_begin(&of, &store->sql, customer, INT64_MAX, true);
-	while (found == 0 && (more = contacts_of_next(&of, &seq)) > 0)
-		for (size_t m = 0; found == 0 && m < store->month_count; m++)
-			if (month_may_have(&store->months[m], seq))
-				found = month_sent(store, &store->months[m], seq, address, provider, out);
-	contacts_of_end(&of);
+	while (found >= 0 && !out->seq && (more = runs_next(&store->sql, true, &run)) > 0) {
+		run_ends(run, &low, &high);
+		for (size_t m = 0; found >= 0 && m < store->month_count; m++) {
+			struct contact next = {0};
+			if (store->months[m].first > high || store->months[m].last < low)
+				continue;
+			found = month_sent(store, &store->months[m], run, customer, address, provider, &next);
+			if (found > 0 && next.seq > out->seq) {
+				contact_release(out);
+				*out = next;
+			} else {
+				contact_release(&next);
+			}
+		}
+	}
 	return found >= 0 && more >= 0;
 }
 

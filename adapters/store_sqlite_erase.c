@@ -229,55 +229,62 @@ static bool each_message(struct sql *sql, const struct seen *seen,
 	return ok;
 }
 
-/* The contact loses what anybody said, if it is in this month: 1, 0 or -1. */
-static int erase_contact(struct store_sqlite *store, const struct month *month, int64_t seq)
+/* The contact loses what anybody said, if `get` finds it. */
+static bool erase_contact(struct store_sqlite *store, sqlite3_stmt *get, sqlite3_stmt *set, int64_t seq)
 {
 	struct sql *sql = &store->sql;
-	char name[MONTH_NAME];
+	struct cells cells = sql_cells(get);
 
-	month_name(month->month, name);
-	sqlite3_stmt *statement = prepare(sql, "SELECT " SEEN_COLUMNS " FROM %s WHERE seq = ?", name);
-	struct cells cells = sql_cells(statement);
 	put_number(&cells, seq);
-	int more = sql_step(sql, statement);
-	struct seen seen = more > 0 ? read_seen(statement) : (struct seen){0};
-	sqlite3_finalize(statement);
+	int more = sql_step(sql, get);
 	if (more <= 0)
-		return more;
-	statement = prepare(sql,
-			    "UPDATE %s SET summary = '', content = '', detail = '', provider_ref = '', "
-			    "reason_args = ? WHERE seq = ?",
-			    name);
-	cells = sql_cells(statement);
+		return more == 0;
+	struct seen seen = read_seen(get);
+	sqlite3_reset(get);
 	char *args = erased_args(seen.args);
+	cells = sql_cells(set);
 	put_text(&cells, args);
 	put_number(&cells, seq);
-	bool ok = sql_run(sql, statement) && each_message(sql, &seen, erase_message, store);
-	sqlite3_finalize(statement);
+	bool ok = sql_run(sql, set) && each_message(sql, &seen, erase_message, store);
 	free(args);
 	free(seen.args);
-	return ok ? 1 : -1;
+	return ok;
 }
 
-bool sqlite_erase_contacts(struct store *base, int64_t customer, struct contact_place *after, size_t limit,
-			   size_t *count)
+/* Those of the contacts (by seq) that are in this month. */
+static bool erase_in_month(struct store_sqlite *store, const struct month *month, const int64_t seq[],
+			   size_t count)
+{
+	char name[MONTH_NAME];
+	bool ok = true;
+
+	if (!count || month->last < seq[0] || month->first > seq[count - 1])
+		return true;
+	month_name(month->month, name);
+	sqlite3_stmt *get = prepare(&store->sql, "SELECT " SEEN_COLUMNS " FROM %s WHERE seq = ?", name);
+	sqlite3_stmt *set = prepare(&store->sql,
+				    "UPDATE %s SET summary = '', content = '', detail = '', "
+				    "provider_ref = '', reason_args = ? WHERE seq = ?",
+				    name);
+	for (size_t i = 0; ok && i < count; i++)
+		ok = !month_may_have(month, seq[i]) || erase_contact(store, get, set, seq[i]);
+	sqlite3_finalize(get);
+	sqlite3_finalize(set);
+	return ok;
+}
+
+bool sqlite_erase_contacts(struct store *base, int64_t customer, int64_t *after, size_t limit, size_t *count)
 {
 	struct store_sqlite *store = of(base);
-	struct contacts_of contacts;
-	int64_t seq;
-	int more = 0, erased = months_fresh(store) ? 0 : -1;
+	int64_t *seq = xcalloc(limit, sizeof *seq);
+	bool ok = months_fresh(store) && runs_read(&store->sql, customer, *after, seq, limit, count);
 
-	contacts_of_begin(&contacts, &store->sql, customer, after->seq, false);
-	while (erased >= 0 && *count < limit && (more = contacts_of_next(&contacts, &seq)) > 0) {
-		erased = 0;
-		for (size_t m = 0; erased == 0 && m < store->month_count; m++)
-			if (month_may_have(&store->months[m], seq))
-				erased = erase_contact(store, &store->months[m], seq);
-		after->seq = seq;
-		++*count;
-	}
-	contacts_of_end(&contacts);
-	return erased >= 0 && more >= 0;
+	for (size_t m = 0; ok && m < store->month_count; m++)
+		ok = erase_in_month(store, &store->months[m], seq, *count);
+	if (ok && *count)
+		*after = seq[*count - 1];
+	free(seq);
+	return ok;
 }
 
 /* --- pruning --- */

@@ -1,7 +1,7 @@
 /* The store on SQLite, in parts: store_sqlite.c opens, locks, migrates and commits; _sql.c runs statements;
  * _vfs.c writes pages; _rows.c reads rows for the writer and the readers; _messages.c, _claims.c,
- * _contacts.c, _people.c, _import.c and _outbox.c write; _checkpoint.c brings the WAL into the file; _read.c
- * is the readers. One connection, one thread at a time. */
+ * _contacts.c, _people.c, _import.c and _outbox.c write; _runs.c lists contacts by customer; _checkpoint.c
+ * brings the WAL into the file; _read.c is the readers. One connection, one thread at a time. */
 #ifndef HEED_STORE_SQLITE_PRIVATE_H
 #define HEED_STORE_SQLITE_PRIVATE_H
 
@@ -116,7 +116,6 @@ enum statement {
 	SQL_CHANGES_OF_KIND,
 	SQL_AUDIT_CHANGES,
 	SQL_AUDIT_KEYS,
-	SQL_AUDIT_LAST,
 	SQL_AUDIT_LISTED,
 	SQL_AUDIT_MESSAGES,
 	SQL_AUDIT_SEVERAL,
@@ -130,8 +129,7 @@ enum statement {
 	SQL_RUN_MERGE,
 	SQL_RUN_DROP,
 	SQL_RUN_FORGET,
-	SQL_RUN_UP,
-	SQL_RUN_DOWN,
+	SQL_RUN_READ,
 	STATEMENTS
 };
 
@@ -292,18 +290,14 @@ bool runs_drop(struct sql *sql, int64_t customer, int64_t seq);
 /* All of a month's table, from seq `first` to `last`. */
 bool runs_list(struct sql *sql, const char *table, int64_t first, int64_t last);
 
-/* A customer's contacts in the order of seq, behind `from` (down: before it, the highest first), in one
- * transaction; one at a time in a connection. */
-struct contacts_of {
-	struct sql *sql;
-	int64_t customer, from, run;
-	bool down;
-	sqlite3_stmt *in_run;
-};
-void contacts_of_begin(struct contacts_of *of, struct sql *sql, int64_t customer, int64_t from, bool down);
-/* 1: a seq; 0: no more; -1: failed. */
-int contacts_of_next(struct contacts_of *of, int64_t *seq);
-void contacts_of_end(struct contacts_of *of);
+/* Where runs_next begins, to come to all that have contacts from `seq` on (down: up to it). */
+int64_t runs_from(int64_t seq, bool down);
+/* The next run behind (down: before) `run`: 1; 0: there is none; -1: failed. */
+int runs_next(struct sql *sql, bool down, int64_t *run);
+/* The lowest and the highest seq that it may have. */
+void run_ends(int64_t run, int64_t *low, int64_t *high);
+/* At most `limit` of a customer's contacts, by seq, behind `after`. */
+bool runs_read(struct sql *sql, int64_t customer, int64_t after, int64_t seq[], size_t limit, size_t *count);
 
 void months_release(struct store_sqlite *store);
 /* Knows the months again after a rollback. */
@@ -372,8 +366,7 @@ bool sqlite_rename_address(struct store *, int64_t address, const char *value);
 bool sqlite_get_changes(struct store *, int64_t customer, int64_t after, size_t limit, struct change **out,
 			size_t *count);
 bool sqlite_rewrite_change(struct store *, const struct change *change);
-bool sqlite_erase_contacts(struct store *, int64_t customer, struct contact_place *after, size_t limit,
-			   size_t *count);
+bool sqlite_erase_contacts(struct store *, int64_t customer, int64_t *after, size_t limit, size_t *count);
 bool sqlite_rewrite_event(struct store *, int64_t seq, const char *json);
 bool sqlite_prune(struct store *, const struct prune *prune, size_t limit, struct pruned *out, bool *more);
 bool sqlite_clean(struct store *, bool *done);

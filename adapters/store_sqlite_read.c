@@ -64,6 +64,7 @@ struct log_run {
 	struct sql *sql;
 	const struct log_query *query;
 	int64_t customer, message; /* n; 0: any */
+	bool listed;               /* the contacts are looked for in the customer's list */
 	bool down;                 /* the highest first */
 	struct contact *contacts;  /* the best so far, in the order in which they are looked for */
 	size_t count;
@@ -77,7 +78,7 @@ struct month_span {
 
 static bool month_span(struct log_run *run, const char *table, struct month_span *out)
 {
-	const char *key = run->query->by_change && !run->customer ? "changed" : "seq";
+	const char *key = run->query->by_change && !run->listed ? "changed" : "seq";
 	struct text text;
 
 	text_init(&text, LOG_TEXT_MAX);
@@ -126,11 +127,15 @@ static sqlite3_stmt *log_prepare(struct log_run *run, const char *table)
 	text_addf(&text,
 		  "SELECT " CONTACT_COLUMNS
 		  ", coalesce(k.id, ''), coalesce(a.value, ''), coalesce(m.id, ''), "
-		  "coalesce(m.body, '') FROM %s c LEFT JOIN customer k ON k.n = c.customer "
+		  "coalesce(m.body, '') FROM %s%s c%s LEFT JOIN customer k ON k.n = c.customer "
 		  "LEFT JOIN address a ON a.n = c.address LEFT JOIN message m ON m.n = c.message WHERE true",
-		  table);
-	if (run->customer)
-		text_puts(&text, " AND c.seq = :seq");
+		  run->listed ? "customer_contact o CROSS JOIN " : "", table,
+		  run->listed ? " ON c.seq = o.seq" : "");
+	if (run->listed)
+		text_puts(&text,
+			  " AND o.run = :run AND o.customer = :customer AND o.seq BETWEEN :low AND :high");
+	else if (run->customer)
+		text_puts(&text, " AND c.customer = :customer");
 	if (run->message)
 		text_puts(&text, " AND (c.message = :message OR c.seq IN (SELECT contact FROM "
 				 "contact_message WHERE message = :message))");
@@ -152,7 +157,10 @@ static sqlite3_stmt *log_prepare(struct log_run *run, const char *table)
 		text_puts(&text, " AND c.changed > :after");
 	if (query->before)
 		text_puts(&text, " AND c.seq < :before");
-	text_addf(&text, " ORDER BY c.%s%s LIMIT :limit", query->by_change ? "changed" : "seq",
+	text_addf(&text, " ORDER BY %s%s LIMIT :limit",
+		  query->by_change ? "c.changed"
+		  : run->listed    ? "o.seq"
+				   : "c.seq",
 		  run->down ? " DESC" : "");
 	sqlite3_stmt *statement = sql_prepare(run->sql, text.data, 0);
 	text_release(&text);
@@ -242,6 +250,7 @@ static void log_bind(const struct log_run *run, sqlite3_stmt *statement)
 {
 	const struct log_query *query = run->query;
 
+	bind_number(statement, ":customer", run->customer);
 	bind_number(statement, ":message", run->message);
 	bind_text(statement, ":product", query->product);
 	bind_text(statement, ":products", query->products);
@@ -287,22 +296,23 @@ static bool log_month(void *context, int month)
 
 /* --- the log of one customer --- */
 
-/* The months that may have what is wanted, and where in them a contact is looked at. */
+/* The months that may have what is wanted, and how it is read there. */
 struct log_month {
 	struct month_span span;
-	sqlite3_stmt *get;
+	sqlite3_stmt *read;
 };
 struct log_months {
 	struct log_run *run;
 	struct log_month *list;
 	size_t count;
+	int64_t low, high; /* seq, of all of them */
 };
 
 static bool log_months_add(void *context, int month)
 {
 	struct log_months *months = context;
 	struct log_run *run = months->run;
-	struct log_month found = {.get = NULL};
+	struct log_month found = {.read = NULL};
 	char table[MONTH_NAME];
 
 	month_name(month, table);
@@ -310,23 +320,32 @@ static bool log_months_add(void *context, int month)
 		return false;
 	if (!month_may_help(run, month, &found.span))
 		return true;
-	found.get = log_prepare(run, table);
-	log_bind(run, found.get);
+	found.read = log_prepare(run, table);
+	log_bind(run, found.read);
+	months->low = found.span.low < months->low ? found.span.low : months->low;
+	months->high = found.span.high > months->high ? found.span.high : months->high;
 	months->list = xreallocarray(months->list, months->count + 1, sizeof *months->list);
 	months->list[months->count++] = found;
 	return true;
 }
 
-static bool log_contact(struct log_months *months, int64_t seq)
+/* What is wanted of the contacts of a run, which are from `low` to `high`: as many as are missing. */
+static bool log_listed(struct log_months *months, int64_t key, int64_t low, int64_t high)
 {
+	struct log_run *run = months->run;
+	const size_t room = run->query->limit - (run->query->by_change ? 0 : run->count);
 	bool ok = true;
 
 	for (size_t i = 0; ok && i < months->count; i++) {
-		struct log_month *month = &months->list[i];
-		if (seq < month->span.low || seq > month->span.high)
+		const struct log_month *month = &months->list[i];
+		if (month->span.low > high || month->span.high < low)
 			continue;
-		bind_number(month->get, ":seq", seq);
-		ok = log_rows(months->run, month->get);
+		bind_number(month->read, ":run", key);
+		bind_number(month->read, ":low", month->span.low);
+		bind_number(month->read, ":high",
+			    month->span.high < months->high ? month->span.high : months->high);
+		bind_number(month->read, ":limit", (int64_t)room);
+		ok = log_rows(run, month->read);
 	}
 	return ok;
 }
@@ -335,19 +354,23 @@ static bool log_contact(struct log_months *months, int64_t seq)
 static bool log_of_customer(struct log_run *run)
 {
 	const struct log_query *query = run->query;
-	struct log_months months = {.run = run};
-	struct contacts_of contacts;
-	int64_t seq = 0, before = query->before ? query->before : INT64_MAX;
+	struct log_months months = {.run = run, .low = INT64_MAX};
 	bool ok = sql_months(run->sql, log_months_add, &months);
-	int more = 0;
+	int64_t low, high;
+	int more = months.count > 0;
 
-	contacts_of_begin(&contacts, run->sql, run->customer, run->down ? before : 0, run->down);
-	while (ok && (query->by_change || run->count < query->limit) &&
-	       (more = contacts_of_next(&contacts, &seq)) > 0)
-		ok = log_contact(&months, seq);
-	contacts_of_end(&contacts);
+	if (query->before && query->before <= months.high)
+		months.high = query->before - 1;
+	for (int64_t key = runs_from(run->down ? months.high : months.low, run->down);
+	     ok && more > 0 && (query->by_change || run->count < query->limit);) {
+		more = runs_next(run->sql, run->down, &key);
+		run_ends(key, &low, &high);
+		if (more > 0 && (run->down ? high < months.low : low > months.high))
+			break;
+		ok = more <= 0 || log_listed(&months, key, low, high);
+	}
 	for (size_t i = 0; i < months.count; i++)
-		sqlite3_finalize(months.list[i].get);
+		sqlite3_finalize(months.list[i].read);
 	free(months.list);
 	return ok && more >= 0;
 }
@@ -369,6 +392,7 @@ static bool log_names(struct log_run *run, bool *nothing)
 		run->message = message.n;
 		*nothing = *nothing || !message.n;
 	}
+	run->listed = run->customer && !run->message; /* a message has few contacts */
 	customer_free(customer);
 	message_row_release(&message);
 	return ok;
@@ -387,7 +411,7 @@ bool sqlite_read_log(struct store_reader *reader, const struct log_query *query,
 		return false;
 	bool ok = sql_get_number(sql, NUMBER_CHANGED, &changed) && log_names(&run, &nothing);
 	if (ok && !nothing && changed > query->after)
-		ok = run.customer ? log_of_customer(&run) : sql_months(sql, log_month, &run);
+		ok = run.listed ? log_of_customer(&run) : sql_months(sql, log_month, &run);
 	sql_end_reading(sql);
 	for (size_t i = 0; tail && i < run.count / 2; i++) {
 		struct contact other = run.contacts[i];

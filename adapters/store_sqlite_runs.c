@@ -17,9 +17,8 @@
 #define RUN_SHORT 2048  /* contacts of a short run: 12 to 20 pages */
 #define RUN_LONG 131072 /* and of a long one: a block */
 #define RUN_STEP 128    /* between the keys of two blocks */
-#define RUN_YOUNG                                                                                            \
-	4096 /* numbers behind the newest contact: not merged, one may have been given and not be listed yet \
-	      */
+#define RUN_YOUNG \
+	4096 /* so near to the newest contact none is merged: one may be numbered and not listed yet */
 
 _Static_assert(RUN_LONG / RUN_SHORT < RUN_STEP, "a block's short runs have keys of its own");
 
@@ -31,25 +30,6 @@ static int64_t long_run(int64_t seq)
 static int64_t short_run(int64_t seq)
 {
 	return long_run(seq) + 1 + seq % RUN_LONG / RUN_SHORT;
-}
-
-/* The next run behind (`down`: before) `run`: 1; 0: there is none; -1: failed. */
-static int next_run(struct sql *sql, bool down, int64_t *run)
-{
-	sqlite3_stmt *statement = down ? sql_statement(sql, SQL_RUN_BEFORE,
-						       "SELECT max(run) FROM customer_contact WHERE run < ?")
-				       : sql_statement(sql, SQL_RUN_BEHIND,
-						       "SELECT min(run) FROM customer_contact WHERE run > ?");
-	struct cells cells = sql_cells(statement);
-
-	put_number(&cells, *run);
-	int more = sql_step(sql, statement);
-	if (more > 0) {
-		more = sqlite3_column_type(statement, 0) != SQLITE_NULL;
-		*run = sqlite3_column_int64(statement, 0);
-		sqlite3_reset(statement);
-	}
-	return more;
 }
 
 /* --- writing --- */
@@ -78,7 +58,7 @@ static bool runs_merge(struct sql *sql, int64_t seq)
 	const int64_t young = short_run(seq > RUN_YOUNG ? seq - RUN_YOUNG : 0);
 	int more;
 
-	while ((more = next_run(sql, false, &run)) > 0 && run < young)
+	while ((more = runs_next(sql, false, &run)) > 0 && run < young)
 		if (run % RUN_STEP && !run_merge(sql, run))
 			return false;
 	return more >= 0;
@@ -151,56 +131,57 @@ bool runs_list(struct sql *sql, const char *table, int64_t first, int64_t last)
 
 /* --- reading --- */
 
-void contacts_of_begin(struct contacts_of *of, struct sql *sql, int64_t customer, int64_t from, bool down)
+int64_t runs_from(int64_t seq, bool down)
 {
-	*of = (struct contacts_of){
-		.sql = sql,
-		.customer = customer,
-		.from = from,
-		.down = down,
-		.run = down ? long_run(from) + RUN_STEP : long_run(from) - 1,
-	};
+	return down ? long_run(seq) + RUN_STEP : long_run(seq) - 1;
 }
 
-static sqlite3_stmt *open_run(struct contacts_of *of)
+void run_ends(int64_t run, int64_t *low, int64_t *high)
 {
-	sqlite3_stmt *statement =
-		of->down ? sql_statement(of->sql, SQL_RUN_DOWN,
-					 "SELECT seq FROM customer_contact WHERE run = ? AND customer = ? "
-					 "AND seq < ? ORDER BY seq DESC")
-			 : sql_statement(of->sql, SQL_RUN_UP,
-					 "SELECT seq FROM customer_contact WHERE run = ? AND customer = ? "
-					 "AND seq > ? ORDER BY seq");
+	const int64_t block = run / RUN_STEP * RUN_LONG, part = run % RUN_STEP;
+
+	*low = block + (part ? (part - 1) * RUN_SHORT : 0);
+	*high = *low + (part ? RUN_SHORT : RUN_LONG) - 1;
+}
+
+int runs_next(struct sql *sql, bool down, int64_t *run)
+{
+	sqlite3_stmt *statement = down ? sql_statement(sql, SQL_RUN_BEFORE,
+						       "SELECT max(run) FROM customer_contact WHERE run < ?")
+				       : sql_statement(sql, SQL_RUN_BEHIND,
+						       "SELECT min(run) FROM customer_contact WHERE run > ?");
 	struct cells cells = sql_cells(statement);
 
-	put_number(&cells, of->run);
-	put_number(&cells, of->customer);
-	put_number(&cells, of->from);
-	return statement;
-}
-
-int contacts_of_next(struct contacts_of *of, int64_t *seq)
-{
-	int more;
-
-	do {
-		if (!of->in_run) {
-			more = next_run(of->sql, of->down, &of->run);
-			if (more <= 0)
-				return more;
-			of->in_run = open_run(of);
-		}
-		more = sql_step(of->sql, of->in_run);
-		if (more > 0)
-			*seq = sqlite3_column_int64(of->in_run, 0);
-		else
-			of->in_run = NULL; /* it was reset */
-	} while (more == 0);
+	put_number(&cells, *run);
+	int more = sql_step(sql, statement);
+	if (more > 0) {
+		more = sqlite3_column_type(statement, 0) != SQLITE_NULL;
+		*run = sqlite3_column_int64(statement, 0);
+		sqlite3_reset(statement);
+	}
 	return more;
 }
 
-void contacts_of_end(struct contacts_of *of)
+bool runs_read(struct sql *sql, int64_t customer, int64_t after, int64_t seq[], size_t limit, size_t *count)
 {
-	sqlite3_reset(of->in_run);
-	of->in_run = NULL;
+	int64_t run = runs_from(after, false);
+	int more = 1;
+
+	*count = 0;
+	while (*count < limit && (more = runs_next(sql, false, &run)) > 0) {
+		sqlite3_stmt *statement =
+			sql_statement(sql, SQL_RUN_READ,
+				      "SELECT seq FROM customer_contact WHERE run = ? AND customer = ? AND "
+				      "seq > ? ORDER BY seq LIMIT ?");
+		struct cells cells = sql_cells(statement);
+		put_number(&cells, run);
+		put_number(&cells, customer);
+		put_number(&cells, after);
+		put_number(&cells, (int64_t)(limit - *count));
+		while ((more = sql_step(sql, statement)) > 0)
+			seq[(*count)++] = sqlite3_column_int64(statement, 0);
+		if (more < 0)
+			return false;
+	}
+	return more >= 0;
 }

@@ -469,8 +469,7 @@ bool store_rewrite_change(struct store *store, const struct change *change)
 	return WRITE(store, rewrite_change(store, change));
 }
 
-bool store_erase_contacts(struct store *store, int64_t customer, struct contact_place *after, size_t limit,
-			  size_t *count)
+bool store_erase_contacts(struct store *store, int64_t customer, int64_t *after, size_t limit, size_t *count)
 {
 	*count = 0;
 	return !limit || WRITE(store, erase_contacts(store, customer, after, limit, count));

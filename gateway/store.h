@@ -185,12 +185,6 @@ struct pruned {
 	int64_t contents, contacts, messages;
 };
 
-/* A contact among those of one customer. */
-struct contact_place {
-	int month; /* 202611; 0: before all */
-	int64_t seq;
-};
-
 /* --- the writer --- */
 
 /* `url` as in the configuration (absolute path). Applies the schema if `migrate`, takes the lock. NULL and
@@ -339,10 +333,10 @@ bool store_get_changes(struct store *store, int64_t customer, int64_t after, siz
 /* Saves subject, actor, source, evidence and values by seq: the one way in which a line of the log changes.
  */
 bool store_rewrite_change(struct store *store, const struct change *change);
-/* The customer's contacts behind `after`, which is moved on: without summary, content, detail, reference, and
- * reasons in anybody's words; likewise their messages, without body and hash. *count: how many. */
-bool store_erase_contacts(struct store *store, int64_t customer, struct contact_place *after, size_t limit,
-			  size_t *count);
+/* The customer's contacts behind `after` (seq), which is moved on: without summary, content, detail,
+ * reference, and reasons in anybody's words; likewise their messages, without body and hash. *count: how
+ * many. */
+bool store_erase_contacts(struct store *store, int64_t customer, int64_t *after, size_t limit, size_t *count);
 /* By seq: another text for an event that is not published. */
 bool store_rewrite_event(struct store *store, int64_t seq, const char *json);
 /* A slice of pruning: at most `limit` contacts; what was done is added to *out. *more: there is more to do.

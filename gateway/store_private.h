@@ -125,8 +125,7 @@ struct store_ops {
 	bool (*get_changes)(struct store *, int64_t customer, int64_t after, size_t limit,
 			    struct change **out, size_t *count);
 	bool (*rewrite_change)(struct store *, const struct change *change);
-	bool (*erase_contacts)(struct store *, int64_t customer, struct contact_place *after, size_t limit,
-			       size_t *count);
+	bool (*erase_contacts)(struct store *, int64_t customer, int64_t *after, size_t limit, size_t *count);
 	bool (*rewrite_event)(struct store *, int64_t seq, const char *json);
 	bool (*prune)(struct store *, const struct prune *prune, size_t limit, struct pruned *out,
 		      bool *more);

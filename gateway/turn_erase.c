@@ -136,7 +136,7 @@ static bool erase_events(struct turn *turn, const char *id, int64_t *after, bool
 	return ok;
 }
 
-static bool erase_contacts(struct turn *turn, int64_t customer, struct contact_place *after, bool *done)
+static bool erase_contacts(struct turn *turn, int64_t customer, int64_t *after, bool *done)
 {
 	size_t count = 0;
 	bool ok = store_erase_contacts(turn->store, customer, after, ERASE_SLICE, &count);
@@ -165,7 +165,7 @@ static bool erase_end(struct turn *turn, struct erasing *next, bool *done)
 	if (!is_sending(turn, next->customer, &sending))
 		return false;
 	*done = !sending;
-	next->contact = (struct contact_place){0};
+	next->contact = 0;
 	next->event = 0; /* another gateway's may still say it all */
 	next->step = ERASE_EVENTS;
 	next->not_before = turn->mono + ERASE_PAUSE;

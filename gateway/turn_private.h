@@ -199,9 +199,8 @@ struct erasing {
 	bool cleaning; /* the store's files are to be cleaned then */
 	int64_t customer;
 	enum erase_step step;
-	int64_t change, event; /* seq */
-	struct contact_place contact;
-	int64_t not_before; /* monotonic */
+	int64_t change, event, contact; /* seq */
+	int64_t not_before;             /* monotonic */
 };
 
 /* What a turn takes (turn_pace.c). */

@@ -261,6 +261,7 @@ def list_contacts(db, table, behind):
     """By customer, as heed does it (adapters/store_sqlite_runs.c): a run for each block of numbers."""
     block, step = 131072, 128
     last = db.execute(f"SELECT max(seq) FROM {table}").fetchone()[0]
+    db.execute("UPDATE customer_contact SET run = run / ? * ?", (step, step))     # what comes is behind what is there
     for first in range((behind + 1) // block * block, last + 1, block):
         db.execute(f"INSERT INTO customer_contact SELECT ?, customer, seq FROM {table} WHERE seq > ? AND seq >= ? AND seq < ? ORDER BY customer, seq",
                    (first // block * step, behind, first, first + block))

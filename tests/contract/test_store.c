@@ -1188,23 +1188,28 @@ static void the_log_is_read_over_months(void **state)
 #define MANY_ROUNDS 18
 #define MANY_EACH 500 /* 9,000 contacts in all */
 
-/* Ana has the first of each round, the others have the rest; over three months. */
-static void fill_many(struct fixture *f)
+/* Ana has the first of each round, others have the rest, the one behind her has none; over three months. */
+static void fill_rounds(struct fixture *f, int64_t ana)
 {
 	struct contact contacts[MANY_EACH], *all[MANY_EACH];
 
-	begin(f);
-	int64_t ana = put_customer(f, "ana", NULL, NULL), bob = put_customer(f, "bob", NULL, NULL);
 	for (int round = 0; round < MANY_ROUNDS; round++) {
 		for (int i = 0; i < MANY_EACH; i++) {
-			contacts[i] = contact_of((1 + 5 * round) * MOMENT_DAY, i ? bob + i : ana, 0, "cards",
-						 round % 2 ? "sms" : "email", STATE_SENT);
+			contacts[i] = contact_of((1 + 5 * round) * MOMENT_DAY, i ? ana + 1 + i : ana, 0,
+						 "cards", round % 2 ? "sms" : "email", STATE_SENT);
 			all[i] = &contacts[i];
 		}
 		OK(store_add_contacts(f->store, all, MANY_EACH));
 		for (int i = 0; i < MANY_EACH; i++)
 			contact_release(&contacts[i]);
 	}
+}
+
+static void fill_many(struct fixture *f)
+{
+	begin(f);
+	fill_rounds(f, put_customer(f, "ana", NULL, NULL));
+	put_customer(f, "bob", NULL, NULL);
 	commit(f);
 }
 
@@ -1255,6 +1260,112 @@ static void the_audit_reads_many_contacts_by_customer(void **state)
 	assert_int_equal(all, MANY_ROUNDS * MANY_EACH);
 }
 
+/* What is in nobody's list, or in another's, the audit has not seen. */
+static void the_audit_says_where_a_contact_is_not_listed_as_his(void **state)
+{
+	struct fixture *f = *state;
+	struct audit_contact *page = NULL;
+	struct audit_at after = {0};
+	struct counters rows, kept;
+	size_t count = 0;
+
+	begin(f);
+	add_contact(f, contact_of(MOMENT_DAY, 9, 0, "cards", "sms", STATE_SENT));
+	add_contact(f, contact_of(MOMENT_DAY, 9, 0, "cards", "sms", STATE_SENT));
+	commit(f);
+	READ_OK(store_audit_sum(f->reader, &rows, &kept));
+	tell_sqlite(f, "UPDATE customer_contact SET customer = 8 WHERE seq = 2");
+	assert_false(store_audit_contacts(f->reader, &after, 9, &page, &count));
+	assert_non_null(
+		strstr(store_reader_error(f->reader), "contact 2 is of customer 9 and listed under 8"));
+	audit_contacts_free(page, count);
+	tell_sqlite(f, "DELETE FROM customer_contact WHERE seq = 2");
+	assert_false(store_audit_sum(f->reader, &rows, &kept));
+	assert_non_null(strstr(store_reader_error(f->reader), "has 2 contacts and lists 1 by customer"));
+}
+
+#define NO_ATTEMPTS 600 /* more than the audit looks for at once where it wants one */
+
+static void the_audit_finds_the_one_attempt_behind_many_that_are_none(void **state)
+{
+	struct fixture *f = *state;
+	struct audit_contact *page = NULL;
+	struct audit_at after = {0};
+	size_t count = 0;
+
+	begin(f);
+	for (int i = 0; i < NO_ATTEMPTS; i++) {
+		struct contact reply =
+			contact_of(i % 2 ? MOMENT_DAY : 40 * MOMENT_DAY, 0, 0, "", "sms", STATE_SENT);
+		reply.direction = DIRECTION_IN;
+		add_contact(f, reply);
+	}
+	int64_t one = add_contact(f, contact_of(40 * MOMENT_DAY, 9, 0, "cards", "sms", STATE_SENT)),
+		two = add_contact(f, contact_of(MOMENT_DAY, 9, 0, "cards", "sms", STATE_SENT));
+	commit(f);
+	READ_OK(store_audit_contacts(f->reader, &after, 1, &page, &count));
+	assert_int_equal(count, 1);
+	assert_int_equal(page->seq, one);
+	audit_contacts_free(page, count);
+	READ_OK(store_audit_contacts(f->reader, &after, 1, &page, &count));
+	assert_int_equal(count, 1);
+	assert_int_equal(page->seq, two); /* none was passed over with what was read ahead */
+	audit_contacts_free(page, count);
+	READ_OK(store_audit_contacts(f->reader, &after, 1, &page, &count));
+	assert_int_equal(count, 0);
+}
+
+static void the_log_of_one_customer_is_in_order_though_months_overlap(void **state)
+{
+	struct fixture *f = *state;
+	struct contact last;
+
+	begin(f);
+	int64_t ana = put_customer(f, "ana", NULL, NULL), bob = put_customer(f, "bob", NULL, NULL);
+	for (int i = 0; i < 8; i++) {
+		struct contact contact = contact_of(i % 2 ? MOMENT_DAY : 40 * MOMENT_DAY,
+						    i % 4 < 2 ? ana : bob, 0, "cards", "sms", STATE_SENT);
+		contact.address = 5;
+		add_contact(f, contact);
+	}
+	OK(store_last_sent(f->store, ana, 5, NULL, &last));
+	assert_int_equal(last.seq, 6); /* of January, and numbered behind the one of February */
+	contact_release(&last);
+	commit(f);
+	assert_log(f, (struct log_query){.customer = "ana"}, "1 2 5 6");
+	assert_log(f, (struct log_query){.customer = "ana", .newest_first = true, .limit = 3}, "6 5 2");
+	assert_log(f, (struct log_query){.customer = "ana", .newest_first = true, .before = 6}, "5 2 1");
+	assert_log(f, (struct log_query){.customer = "ana", .newest_first = true, .before = 1}, "");
+	assert_log(f, (struct log_query){.customer = "ana", .after = 1, .limit = 2}, "2 5");
+	assert_log(f, (struct log_query){.customer = "bob", .since = 35 * MOMENT_DAY}, "3 7");
+}
+
+static void a_merge_that_is_rolled_back_leaves_none_out(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f);
+	int64_t ana = put_customer(f, "ana", NULL, NULL);
+	commit(f);
+	begin(f);
+	fill_rounds(f, ana);
+	store_rollback(f->store);
+	begin(f);
+	OK(store_save_point(f->store));
+	fill_rounds(f, ana);
+	OK(store_end_point(f->store, false));
+	fill_rounds(f, ana);
+	commit(f);
+	assert_log(f, (struct log_query){.customer = "ana", .limit = 3}, "7501 8001 8501");
+	assert_int_equal(tell_sqlite(f, "SELECT count(*) FROM customer_contact"), MANY_ROUNDS * MANY_EACH);
+	begin(f);
+	fill_rounds(f, ana);
+	commit(f);
+	assert_log(f, (struct log_query){.customer = "ana", .limit = 3}, "16501 17001 17501");
+	assert_int_equal(tell_sqlite(f, "SELECT count(*) FROM customer_contact WHERE run = 0"),
+			 6 * 2048 - 1); /* numbers begin at 1 */
+}
+
 static void contacts_are_listed_by_customer_in_few_runs(void **state)
 {
 	struct fixture *f = *state;
@@ -1287,8 +1398,10 @@ static void a_store_of_before_lists_its_contacts_when_it_is_migrated(void **stat
 	fill_many(f);
 	close_both(f);
 	tell_sqlite(f, "DROP TABLE customer_contact; UPDATE meta SET value = 41 WHERE name = 'schema';"
-		       "CREATE INDEX contact_197001_by_customer ON contact_197001 (customer)");
+		       "CREATE INDEX contact_197001_by_customer ON contact_197001 (customer);"
+		       "CREATE TABLE contact_196912 AS SELECT * FROM contact_197001 WHERE false");
 	open_both(f);
+	assert_int_equal(tell_sqlite(f, "SELECT count(*) FROM customer_contact"), MANY_ROUNDS * MANY_EACH);
 	assert_log(f, (struct log_query){.customer = "ana", .limit = 3}, "7501 8001 8501");
 	assert_log(f, (struct log_query){.customer = "ana", .limit = 2, .newest_first = true, .before = 502},
 		   "501 1");
@@ -3151,7 +3264,7 @@ static void a_change_is_rewritten_and_nothing_else_of_it(void **state)
 static void texts_of_a_customers_contacts_and_messages_go_in_slices(void **state)
 {
 	struct fixture *f = *state;
-	struct contact_place after = {0};
+	int64_t after = 0;
 	struct contact contact;
 	struct message_row row;
 	size_t count = 9;
@@ -3343,7 +3456,7 @@ static void rows_grow(struct fixture *f, int64_t count, int step)
 static void what_is_taken_out_and_cleaned_is_in_no_file(void **state)
 {
 	struct fixture *f = *state;
-	struct contact_place after = {0};
+	int64_t after = 0;
 	size_t count = 0;
 	bool done = false;
 	char id[16];
@@ -3882,6 +3995,10 @@ int main(void)
 		ON("sqlite", months_of_an_earlier_heed_get_the_columns_that_came_since),
 		BOTH(the_contacts_of_one_customer_are_found_among_many),
 		BOTH(the_audit_reads_many_contacts_by_customer),
+		BOTH(the_audit_finds_the_one_attempt_behind_many_that_are_none),
+		BOTH(the_log_of_one_customer_is_in_order_though_months_overlap),
+		ON("sqlite", the_audit_says_where_a_contact_is_not_listed_as_his),
+		ON("sqlite", a_merge_that_is_rolled_back_leaves_none_out),
 		ON("sqlite", contacts_are_listed_by_customer_in_few_runs),
 		ON("sqlite", a_store_of_before_lists_its_contacts_when_it_is_migrated),
 		BOTH(the_oldest_of_each_lane_is_known),

@@ -45,8 +45,8 @@ FLAKY(find_messages, const char *const ids[], size_t n, struct message_row out[]
 	FLAKY(get_changes, int64_t customer, int64_t after, size_t max, struct change **out,
 	      size_t *n)(s, customer, after, max, out, n) END
 	FLAKY(rewrite_change, const struct change *change)(s, change) END
-	FLAKY(erase_contacts, int64_t customer, struct contact_place *after, size_t max,
-	      size_t *n)(s, customer, after, max, n) END
+	FLAKY(erase_contacts, int64_t customer, int64_t *after, size_t max, size_t *n)(s, customer, after,
+										       max, n) END
 	FLAKY(rewrite_event, int64_t seq, const char *json)(s, seq, json) END
 	FLAKY(prune, const struct prune *prune, size_t max, struct pruned *out, bool *more)(s, prune, max,
 											    out, more) END
