@@ -510,7 +510,7 @@ bool work_decide(struct turn *turn, struct work *work, const struct facts *facts
 	const bool answers = message && message_answers(message);
 	struct choose_answer answer = {.channel = ""};
 	const struct message_texts texts = message_texts_of(turn->config, row->template);
-	if (product)
+	if (product && !answers) /* heed's own answers are outside caps, whatever they are about */
 		row->purpose = product_purpose(product, row->purpose);
 	struct choose_input input = {.product = product,
 				     .customer = facts->customer,

@@ -669,6 +669,21 @@ static void an_answer_that_comes_too_late_is_not_sent(void **state)
 	sum_holds();
 }
 
+static void an_answer_counts_in_no_cap(void **state)
+{
+	(void)state;
+	midweek();
+	world_reload(world_config(NULL, "card-alerts: { channels: [sms], default: [sms], cap: 2/day }\n"));
+	receipts_and_replies_come();
+	ana_got("m-1");
+	writes("HELP");
+	answer_goes();
+	admit("m-2", "ana", "card-alerts", "");
+	steps();
+	is(state_of("m-2"), "sending");
+	sum_holds();
+}
+
 static void a_doubt_of_the_store_does_not_lose_or_double_a_stop(void **state)
 {
 	(void)state;
@@ -718,6 +733,7 @@ int main(void)
 		ON_EITHER(why_is_answered_with_the_words_of_the_reason),
 		ON_EITHER(a_number_that_is_not_known_is_stopped_before_somebody_has_it),
 		ON_EITHER(an_answer_that_comes_too_late_is_not_sent),
+		ON_EITHER(an_answer_counts_in_no_cap),
 		ON_EITHER(a_doubt_of_the_store_does_not_lose_or_double_a_stop),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

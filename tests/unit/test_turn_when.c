@@ -53,16 +53,6 @@ static void chooses(const char *product, const char *format, const char *value)
 	free(json);
 }
 
-/* Far from where a day or a week ends, in every zone that a customer here lives in: a Wednesday, 10:20 UTC.
- */
-static void midweek(void)
-{
-	int64_t now = moment_now() + world.turn->ahead, week = 7 * MOMENT_DAY;
-	int64_t wednesday = now / week * week + 6 * MOMENT_DAY + 10 * MOMENT_HOUR + 20 * MOMENT_MINUTE;
-
-	world.turn->ahead += wednesday - now + (wednesday < now ? week : 0);
-}
-
 static void products_are(const char *products)
 {
 	midweek();

@@ -143,6 +143,14 @@ static const struct channel_ops webhook_ops = {
 	"news: { channels: [email, sms], default: [], purpose: marketing }\n"    \
 	"alarm: { channels: [sms, email], default: [sms], purpose: critical }\n"
 
+void midweek(void)
+{
+	int64_t now = moment_now() + world.turn->ahead, week = 7 * MOMENT_DAY;
+	int64_t wednesday = now / week * week + 6 * MOMENT_DAY + 10 * MOMENT_HOUR + 20 * MOMENT_MINUTE;
+
+	world.turn->ahead += wednesday - now + (wednesday < now ? week : 0);
+}
+
 struct config *world_config(const char *channels, const char *products)
 {
 	struct config_report report;

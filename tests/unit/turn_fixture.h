@@ -86,6 +86,9 @@ void world_restart(void);
 /* From now on with a thread, and by hand again: turn_stop, and a new turn on what it left. */
 void world_run(void);
 void world_stop(void);
+/* Far from where a day or a week ends, in every zone that a customer here lives in: a Wednesday, 10:20 UTC.
+ */
+void midweek(void);
 /* By hand: the next turn has this configuration; it belongs to the world. */
 void world_reload(struct config *config);
 /* Reads a configuration with these channels (NULL: all three) and products (NULL: those above). */
