@@ -271,6 +271,7 @@ static bool read_new(struct queue *queue, unsigned lanes, struct queue_batch *ba
 
 	shares_make(queue, lanes, batch->room, counts);
 	bool ok = queue->ops->take(queue, counts, batch);
+	bool more[LANES]; /* may have: it filled its share, or had none of a small read */
 	for (int lane = 0; lane < LANES; lane++) {
 		bool full = counts[lane] && batch_of_lane(batch, from, (enum lane)lane) == counts[lane];
 		if (full)
@@ -278,15 +279,14 @@ static bool read_new(struct queue *queue, unsigned lanes, struct queue_batch *ba
 				counts[lane] * 10 < queue->owed[lane] ? counts[lane] * 10 : queue->owed[lane];
 		else if (counts[lane])
 			queue->owed[lane] = 0; /* it did not have to wait */
-		if (!full)
-			counts[lane] = 0;
+		more[lane] = full || (!counts[lane] && lanes & 1u << lane);
 	}
-	/* what others left goes to those who have more */
+	/* what others left goes to those who may have more */
 	for (int lane = 0; ok && batch->room && lane < LANES; lane++) {
-		size_t more[LANES] = {0};
-		more[lane] = batch->room;
-		if (counts[lane])
-			ok = queue->ops->take(queue, more, batch);
+		size_t rest[LANES] = {0};
+		rest[lane] = batch->room;
+		if (more[lane])
+			ok = queue->ops->take(queue, rest, batch);
 	}
 	batch_sort(batch, from);
 	return ok;

@@ -388,6 +388,21 @@ static void test_what_a_lane_does_not_use_goes_to_the_others(void **state)
 	queue_close(queue);
 }
 
+static void test_a_read_of_one_entry_finds_it_in_whatever_lane_it_is(void **state)
+{
+	struct queue *queue = open_as("a");
+	struct reading got = {0};
+
+	(void)state;
+	for (int lane = LANES - 1; lane >= 0; lane--)
+		send_many(queue, (enum lane)lane, 3);
+	for (size_t i = 0; i < 9; i++)
+		assert_true(queue_read(queue, ALL_LANES, 1, 0, &got.entries, &got.count));
+	assert_int_equal(got.count, 9);
+	reading_release(&got);
+	queue_close(queue);
+}
+
 static void test_only_the_lanes_of_the_mask_are_read(void **state)
 {
 	struct queue *queue = open_as("a");
@@ -1363,6 +1378,7 @@ int main(void)
 		ON_BOTH(test_urgent_comes_first_and_each_lane_keeps_its_order),
 		ON_BOTH(test_normal_and_bulk_get_a_tenth_each_beside_urgent),
 		ON_BOTH(test_the_tenths_hold_for_reads_of_one_entry),
+		ON_BOTH(test_a_read_of_one_entry_finds_it_in_whatever_lane_it_is),
 		ON_BOTH(test_what_a_lane_does_not_use_goes_to_the_others),
 		ON_BOTH(test_only_the_lanes_of_the_mask_are_read),
 		ON_BOTH(test_a_read_gives_no_more_than_asked_for),
