@@ -175,10 +175,8 @@ static struct store *sqlite_open(const char *where, bool migrate, struct text *e
 		if (!ok)
 			text_error(error, "%s", store->base.error.data);
 	}
-	if (ok) {
-		sqlite3_busy_timeout(sql->db, SQL_TURN_WAIT_MS);
+	if (ok)
 		store->checkpoint = checkpoint_open(sql);
-	}
 	if (!ok) {
 		text_release(&store->base.error);
 		sqlite_close(&store->base);
@@ -221,6 +219,9 @@ static bool sqlite_commit(struct store *base)
 	ok = ok && sql_run(sql, sql_statement(sql, SQL_COMMIT, "COMMIT"));
 	if (ok)
 		memcpy(store->committed, store->numbers, sizeof store->numbers);
+	if (ok && !store->turned)
+		sqlite3_busy_timeout(sql->db, SQL_TURN_WAIT_MS);
+	store->turned = store->turned || ok;
 	return ok;
 }
 

@@ -146,7 +146,8 @@ struct sql {
 
 #define SQL_BUSY_WAIT_MS 5000 /* for the moment in which another connection recovers the WAL */
 /* The writer, for somebody who holds the store: two tries, with a turn's pause between them, are as long as a
- * change may take. */
+ * change may take. Until its first commit it waits as at the start: a gateway or command that starts then
+ * does not fail. */
 #define SQL_TURN_WAIT_MS 760
 
 bool sql_open(struct sql *sql, const char *path, int flags, struct text *error);
@@ -269,6 +270,7 @@ struct store_sqlite {
 	struct checkpoint *checkpoint;
 	int64_t run;       /* the newest that a contact was listed in */
 	bool months_stale; /* a rollback may have taken some away */
+	bool turned;       /* something was committed since it was opened */
 };
 
 /* --- what stands beside a customer (_beside.c) --- */

@@ -41,19 +41,25 @@ struct import {
 
 /* --- reading, by any thread --- */
 
+/* Also of one that is read only with what is there, as a secret without its URL. NULL: it names none. */
+static const char *named_id(const struct item *item)
+{
+	return json_string_value(json_object_get(item->json, "id"));
+}
+
 static void item_read(const struct config *config, const json_t *json, struct item *item)
 {
 	*item = (struct item){.json = json};
 	if (!customer_from_json(json, false, customer_address_form, config, &item->fresh, NULL))
 		return;
-	item->id = json_string_value(json_object_get(json, "id"));
+	item->id = named_id(item);
 	item->facts = customer_to_text(&item->fresh);
 }
 
 static int by_id(const void *a, const void *b)
 {
 	const struct item *left = *(struct item *const *)a, *right = *(struct item *const *)b;
-	int order = strcmp(left->id, right->id);
+	int order = strcmp(named_id(left), named_id(right));
 
 	return order ? order : (left > right) - (left < right);
 }
@@ -64,11 +70,11 @@ static void find_again(struct import_batch *batch)
 	size_t count = 0;
 
 	for (size_t i = 0; i < batch->count; i++)
-		if (batch->items[i].id)
+		if (named_id(&batch->items[i]))
 			sorted[count++] = &batch->items[i];
 	qsort(sorted, count, sizeof *sorted, by_id);
 	for (size_t i = 1; i < count; i++)
-		sorted[i]->again = strcmp(sorted[i - 1]->id, sorted[i]->id) == 0;
+		sorted[i]->again = strcmp(named_id(sorted[i - 1]), named_id(sorted[i])) == 0;
 	free(sorted);
 }
 

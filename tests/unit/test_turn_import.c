@@ -212,6 +212,28 @@ static void an_id_that_comes_twice_ends_as_the_last_one_says(void **state)
 	assert_int_equal(log_length(), 4);
 }
 
+#define WITH_SECRET(secret)                                                                           \
+	"{\"id\":\"ana\",\"name\":\"\",\"locale\":\"\",\"timezone\":\"\",\"addresses\":{\"webhook\":" \
+	"{\"url\":\"https://x.example/a\",\"secret\":\"" secret "\"}},\"states\":[]}"
+
+/* A line that has only a secret says nothing on its own. */
+static void a_secret_alone_is_for_who_comes_before_it_in_the_file(void **state)
+{
+	const char *url = "{\"id\":\"ana\",\"addresses\":{\"webhook\":{\"url\":\"https://x.example/a\","
+			  "\"secret\":\"" SECRET "\"}}}";
+	const char *other = "{\"id\":\"ana\",\"addresses\":{\"webhook\":{\"secret\":\"whsec_AAAA\"}}}";
+	char *after = xasprintf("[%s,%s]", url, other), *before = xasprintf("[%s,%s]", other, url);
+
+	(void)state;
+	is(statuses(import(after)), "201 200");
+	shows("ana", WITH_SECRET("whsec_AAAA"));
+	for (int i = 0; i < 2; i++) /* the second time it is as it was, but for the line before it */
+		is(statuses(import(before)), "200 200");
+	shows("ana", WITH_SECRET(SECRET));
+	free(after);
+	free(before);
+}
+
 static void who_is_refused_leaves_nothing_and_the_others_are_there(void **state)
 {
 	(void)state;
@@ -309,6 +331,7 @@ int main(void)
 		ON_BOTH(the_same_import_again_changes_nothing),
 		ON_BOTH(what_is_another_each_time_is_written_and_logged),
 		ON_BOTH(an_id_that_comes_twice_ends_as_the_last_one_says),
+		ON_BOTH(a_secret_alone_is_for_who_comes_before_it_in_the_file),
 		ON_BOTH(who_is_refused_leaves_nothing_and_the_others_are_there),
 		ON_BOTH(who_was_erased_or_whose_address_was_comes_back_only_if_asked),
 		ON_BOTH(a_dead_address_that_is_written_again_is_tried_again),
