@@ -29,22 +29,13 @@ struct months {
 static bool month_add(void *context, int month)
 {
 	struct months *months = context;
-	char name[MONTH_NAME], text[256];
+	char name[MONTH_NAME];
 
 	month_name(month, name);
-	snprintf(text, sizeof text, "SELECT (SELECT min(seq) FROM %s), (SELECT max(seq) FROM %s)", name,
-		 name);
-	sqlite3_stmt *statement = sql_prepare(months->sql, text, 0);
-	int more = sql_step(months->sql, statement);
 	months->at = xreallocarray(months->at, months->count + 1, sizeof *months->at);
 	struct span *span = &months->at[months->count++];
 	*span = (struct span){.month = month};
-	if (more > 0) {
-		span->first = sqlite3_column_int64(statement, 0);
-		span->last = sqlite3_column_int64(statement, 1);
-	}
-	sqlite3_finalize(statement);
-	return more > 0;
+	return month_ends(months->sql, name, &span->first, &span->last);
 }
 
 static bool months_read(struct sql *sql, struct months *months)

@@ -154,8 +154,7 @@ bool months_widen(struct sql *sql)
 	return sql_months(sql, month_widen, sql);
 }
 
-/* The first and the last seq of a table; 0 where it is empty. */
-static bool month_ends(struct sql *sql, const char *name, int64_t *first, int64_t *last)
+bool month_ends(struct sql *sql, const char *name, int64_t *first, int64_t *last)
 {
 	sqlite3_stmt *statement =
 		month_prepare(sql, "SELECT (SELECT min(seq) FROM %s), (SELECT max(seq) FROM %s)", name, name);

@@ -232,6 +232,8 @@ char *number_name(enum number number, char out[32]);
 bool sql_months(struct sql *sql, bool (*each)(void *context, int month), void *context);
 void month_name(int month, char out[MONTH_NAME]);
 int month_of(int64_t at); /* 202611 */
+/* The first and the last seq of a month's table; 0 where it is empty. */
+bool month_ends(struct sql *sql, const char *name, int64_t *first, int64_t *last);
 /* Gives months that an earlier heed made the columns that came since. */
 bool months_widen(struct sql *sql);
 /* Lists the contacts of months that an earlier heed made, in a transaction. */
